@@ -33,7 +33,7 @@ class Task(StrEnum):
     CLASSIFICATION = "classification"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Draw:
     """Which masks made the samples: two predictions with equal draws are paired, sample by sample.
 
@@ -54,7 +54,7 @@ class Draw:
         return torch.equal(self.rows, other.rows)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictive:
     """Samples of the predictive distribution and its summaries.
 
@@ -62,13 +62,14 @@ class Predictive:
         samples: ``[S, B, C]`` float32; target units, or class probabilities that sum to 1 over C.
         draw: seed and rows of the masks.
         task: regression or classification.
-        noise_std: ``[C]``, standard deviation of an observation about the network's output
+        noise_std: ``[C]``, positive, standard deviation of an observation about the network's output
             (regression; estimated on validation rows), or None when it is not known.
         names: one name per output.
         settings: how the samples were made (engine, steps, dt, ...), JSON values only.
 
     Raises:
-        DataError: samples that are not ``[S, B, C]`` with S >= 1, or not finite.
+        DataError: samples that are not ``[S, B, C]`` with S >= 1, not finite, or no probabilities although
+            the task is classification; row indices, names or ``noise_std`` that do not match them.
 
     Example:
         >>> p = Predictive(torch.tensor([[[1.0]], [[3.0]]]), Draw(0, "row", torch.arange(1)))
@@ -91,9 +92,22 @@ class Predictive:
             raise DataError(f"samples are NaN or infinite on {bad} of {self.samples.shape[1]} rows")
         if len(self.draw.rows) != self.samples.shape[1]:
             raise DataError(f"{self.samples.shape[1]} rows of samples, {len(self.draw.rows)} row indices")
+        outputs = self.samples.shape[2]
         if not self.names:
-            outputs = self.samples.shape[2]
-            object.__setattr__(self, "names", tuple(f"y{i}" for i in range(outputs)) if outputs > 1 else ("y",))
+            object.__setattr__(
+                self, "names", tuple(f"y{i}" for i in range(outputs)) if outputs > 1 else ("y",)
+            )
+        if len(self.names) != outputs:
+            raise DataError(f"{outputs} outputs, {len(self.names)} names: {', '.join(self.names)}")
+        noise = self.noise_std
+        if noise is not None and (noise.shape != (outputs,) or not ((noise > 0) & noise.isfinite()).all()):
+            raise DataError(f"noise_std must be [{outputs}], positive and finite; got {noise.tolist()}")
+        if self.task is Task.CLASSIFICATION:
+            off = float((self.samples.sum(-1) - 1).abs().max())
+            if off > 1e-3 or float(self.samples.min()) < 0:
+                raise DataError(
+                    f"class probabilities must be 0 or more and sum to 1; a sum is off by {off:.3g}"
+                )
 
     def __repr__(self) -> str:
         s, b, c = self.samples.shape
@@ -114,7 +128,7 @@ class Predictive:
 
     @property
     def std(self) -> Tensor:
-        """``[B, C]``, the square root of :attr:`var`: the model's own uncertainty, without observation noise."""
+        """``[B, C]``, the root of :attr:`var`: the model's own uncertainty, without observation noise."""
         return self.var.sqrt()
 
     def quantile(self, q: float | Sequence[float]) -> Tensor:
@@ -129,10 +143,12 @@ class Predictive:
         levels = torch.as_tensor(q, dtype=self.samples.dtype)
         if not ((levels >= 0) & (levels <= 1)).all():
             raise ConfigError(f"quantiles must lie in [0, 1]; got {q}")
-        # torch.quantile refuses more than 16M elements: split over rows
-        chunk = max(1, (1 << 22) // (self.samples.shape[0] * self.samples.shape[2]))
-        parts = [torch.quantile(part, levels, dim=0) for part in self.samples.split(chunk, dim=1)]
-        return torch.cat(parts, dim=-2)
+        s, b, c = self.samples.shape
+        # torch.quantile refuses more than 16M elements
+        parts = self.samples.reshape(s, b * c).split(max(1, (1 << 22) // s), dim=1)
+        return torch.cat([torch.quantile(part, levels, dim=0) for part in parts], -1).reshape(
+            *levels.shape, b, c
+        )
 
     def interval(self, level: float) -> tuple[Tensor, Tensor]:
         """Central interval of the network's output (not of a new observation): two ``[B, C]`` tensors."""
@@ -179,14 +195,16 @@ class Predictive:
 
         Returns:
             ``[B]`` float64.
+
+        Raises:
+            DataError: a target of another shape, not finite, or no class index.
         """
+        target = self._target(target)
         if self.task is Task.CLASSIFICATION:
-            index = torch.as_tensor(target).long().reshape(-1, 1)
-            chosen = self.mean.double().gather(1, index)[:, 0]
+            chosen = self.mean.double().gather(1, target.long()[:, None])[:, 0]
             return chosen.clamp(min=torch.finfo(torch.float32).tiny).log()
         noise = self._noise().double()
-        y = torch.as_tensor(target).double().reshape(self.samples.shape[1:])
-        z = (y - self.samples.double()) / noise  # [S, B, C]
+        z = (target - self.samples.double()) / noise  # [S, B, C]
         density = (-0.5 * z**2 - noise.log() - 0.5 * math.log(2 * math.pi)).sum(-1)  # [S, B]
         return torch.logsumexp(density, 0) - math.log(len(self.samples))
 
@@ -206,13 +224,13 @@ class Predictive:
 
     @property
     def mutual_information(self) -> Tensor:
-        """``[B]``, entropy minus expected entropy (nats): what the masks disagree on (Houlsby et al. 2011)."""
+        """``[B]``, entropy minus expected entropy (nats): what masks disagree on (Houlsby et al. 2011)."""
         return (self.entropy - self.expected_entropy).clamp(min=0)
 
     # -- tables and files ------------------------------------------------------------------------------
 
     def to_pandas(self, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> pd.DataFrame:
-        """One line per row: mean, std and quantiles; for classes also the label, entropy and mutual information.
+        """One line per row: mean, std and quantiles; for classes also label, entropy and mutual information.
 
         Columns are prefixed with the output's name when there are several outputs. A known ``noise_std`` adds
         ``observation_std``.
@@ -262,6 +280,8 @@ class Predictive:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise StoreError(f"cannot read a prediction from {path}: {error}") from error
+        if metadata.get("format") != FORMAT:
+            raise StoreError(f"{path} is no prediction: its format is {metadata.get('format')}, not {FORMAT}")
         try:
             header = json.loads(metadata["predictive"])
             return cls(
@@ -272,8 +292,8 @@ class Predictive:
                 names=tuple(header["names"]),
                 settings=header["settings"],
             )
-        except (KeyError, ValueError) as error:
-            raise StoreError(f"{path} is no spikebayes prediction, or was edited: {error}") from error
+        except (KeyError, TypeError, ValueError, DataError) as error:
+            raise StoreError(f"{path} holds no whole prediction, or was edited: {error}") from error
 
     # -- checks ------------------------------------------------------------------------------------------
 
@@ -287,10 +307,31 @@ class Predictive:
 
     def _noise(self) -> Tensor:
         if self.task is Task.CLASSIFICATION:
-            raise ConfigError("observation noise is for regression; this prediction holds class probabilities")
+            raise ConfigError(
+                "observation noise is for regression; this prediction holds class probabilities"
+            )
         if self.noise_std is None:
-            raise ConfigError("no residual noise is known: pass noise_std to predict, or use a run made by fit")
+            raise ConfigError(
+                "no residual noise is known: pass noise_std to predict, or use a run made by fit"
+            )
         return self.noise_std
+
+    def _target(self, target: Tensor) -> Tensor:
+        """The target in float64, ``[B, C]`` values or ``[B]`` class indices; refuses what does not fit."""
+        target = torch.as_tensor(target).double()
+        _, rows, outputs = self.samples.shape
+        classes = self.task is Task.CLASSIFICATION
+        if not classes and outputs == 1 and target.ndim == 1:
+            target = target[:, None]
+        expected = (rows,) if classes else (rows, outputs)
+        if target.shape != expected:
+            raise DataError(f"target must be {list(expected)}; got {list(target.shape)}")
+        if not target.isfinite().all():
+            raise DataError("target is NaN or infinite")
+        if classes and not ((target >= 0) & (target < outputs) & (target == target.floor())).all():
+            low, high = float(target.min()), float(target.max())
+            raise DataError(f"class indices must be whole, in 0..{outputs - 1}; got {low:g} to {high:g}")
+        return target
 
     def _mixture_cdf(self, value: Tensor, noise: Tensor) -> Tensor:
         """``[B, C]``: (1/S) sum_s Phi((value - y_s) / noise), one sample at a time to bound memory."""

@@ -1,0 +1,1 @@
+"""Where data enters: tables and benchmark sets, checked once, here."""

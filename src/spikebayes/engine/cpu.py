@@ -1,0 +1,145 @@
+"""The CPU engine: event-driven, compiled by numba, simulations in parallel over the cores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spikebayes.engine import kernels
+from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Result, Work
+from spikebayes.engine.layout import Drive, Layout, lay_out
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.network.operators import size
+from spikebayes.neurons import LIF, Sign
+from spikebayes.noise import dropout_keep
+from spikebayes.philox import split_seed
+from spikebayes.synapses import impulse_response
+
+BUDGET = 1 << 25  # numbers held at once
+BLOCKS_PER_THREAD = 8  # so that a core that finishes early takes over work
+
+
+class CpuEngine:
+    """LIF and threshold populations with masks held for the whole simulation."""
+
+    name = "cpu"
+
+    def refusal(self, network: SpikingNetwork) -> str | None:
+        if any(isinstance(p.neuron, Sign) for p in network.populations):
+            return "sign neurons are not yet compiled"
+        if any(c.blank_out for c in network.connections):
+            return "noise on synapses is not yet compiled"
+        if any(n.dropout and n.dropout.hold for n in (*network.inputs, *network.populations)):
+            return "masks redrawn during a simulation are not yet compiled"
+        inputs = {i.name for i in network.inputs}
+        if any(c.source in inputs and c.synapse for c in network.connections):
+            return "filtered inputs are not yet compiled"
+        return None
+
+    def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
+        real = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
+        layout, drive = lay_out(network, real)
+        return lambda work: _run(network, layout, drive, work)
+
+    def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
+        units = sum(size(node.shape) for node in network.nodes())
+        probed = steps * (network.neurons if probes & {SPIKES, POTENTIALS} else size(network.readout.shape))
+        return max(1, min(1 << 15, BUDGET // (units + (probed if probes else 0))))
+
+
+def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> Result:
+    runs, neurons = len(work), int(layout.start[-1])
+    real = drive.constant.dtype
+    base, position = _base(network, drive, work)
+    mean = np.empty((runs, size(network.readout.shape)))
+    counts = np.zeros((runs, len(network.populations)), np.int64)
+
+    def probe(name: str, units: int, dtype: Any) -> NDArray[Any]:
+        return np.zeros((runs if name in work.probes else 0, work.steps, units), dtype)
+
+    spikes = probe(SPIKES, neurons, np.bool_)
+    potentials = probe(POTENTIALS, neurons, real)
+    trace = probe(TRACE, mean.shape[1], real)
+    kernels.simulate(
+        layout,
+        base,
+        position,
+        work.samples.numpy().astype(np.uint64),
+        work.rows.numpy().astype(np.uint64),
+        np.array(split_seed(work.seed), np.uint64),
+        work.steps,
+        _window(network, work.steps, work.burn_in),
+        min(runs, BLOCKS_PER_THREAD * numba.get_num_threads()),
+        mean,
+        counts,
+        spikes,
+        potentials,
+        trace,
+    )
+
+    shape = (runs, *network.readout.shape)
+    result = Result(
+        mean=torch.from_numpy(mean.astype(real)).reshape(shape),
+        counts={p.name: torch.from_numpy(counts[:, i].copy()) for i, p in enumerate(network.populations)},
+    )
+    for i, p in enumerate(network.populations):
+        here = slice(int(layout.start[i]), int(layout.start[i + 1]))
+        if SPIKES in work.probes:
+            result.spikes[p.name] = torch.from_numpy(spikes[:, :, here])
+        if POTENTIALS in work.probes and isinstance(p.neuron, LIF):
+            result.potentials[p.name] = torch.from_numpy(potentials[:, :, here])
+    if TRACE in work.probes:
+        result.trace = torch.from_numpy(trace).reshape(runs, work.steps, *network.readout.shape)
+    return result
+
+
+def _base(network: SpikingNetwork, drive: Drive, work: Work) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Constant current ``[b, total + C]`` and which line each simulation reads.
+
+    Without noise on the inputs a row's line serves all its samples; with it every simulation has a line of its own.
+    """
+    real = drive.constant.dtype
+    noisy = any(i.dropout and i.dropout.p > 0 for i in network.inputs)
+    lines = len(work) if noisy else len(work.inputs[0])
+    base = np.repeat(drive.constant[None], lines, axis=0)
+    values = [_input_values(network, k, work, noisy).astype(real) for k in range(len(network.inputs))]
+    for source, first, weight in drive.wires:
+        if isinstance(weight, tuple):
+            kernels.drive_sparse(base, values[source], first, *weight)
+        else:
+            kernels.drive_dense(base, values[source], first, weight)
+    position = np.arange(lines) if noisy else work.position.numpy()
+    return base, position
+
+
+def _input_values(network: SpikingNetwork, index: int, work: Work, noisy: bool) -> NDArray[Any]:
+    """One input's values, masked where it has noise; the mask's 1/(1 - p) is part of the weights."""
+    node = network.inputs[index]
+    values: Tensor = work.inputs[node.argument].flatten(1)
+    if noisy:
+        values = values[work.position]
+    if node.dropout and node.dropout.p > 0:
+        values = values * dropout_keep(node.dropout, work.seed, work.samples, work.rows, size(node.shape))
+    return values.numpy()
+
+
+def _window(network: SpikingNetwork, steps: int, burn_in: int) -> NDArray[np.float64]:
+    """For each filter bank into the read-out, the share of the average that a spike in each step has: ``[banks, T]``.
+
+    A spike in step s is read with weight h[t - s] in step t, h the impulse response, so its share is
+    sum of h[t - s] over t in [burn_in, T), divided by T - burn_in.
+    """
+    populations = {p.name for p in network.populations}
+    filters = dict.fromkeys(c.synapse for c in network.into(network.readout.name) if c.source in populations)
+    window = np.zeros((max(1, len(filters)), steps))
+    for line, synapse in zip(window, filters, strict=False):
+        reached = np.concatenate([[0.0], np.cumsum(impulse_response(synapse, network.dt, steps))])
+        s = np.arange(steps)
+        line[:] = (reached[steps - s] - reached[np.maximum(burn_in - s, 0)]) / (steps - burn_in)
+    return window

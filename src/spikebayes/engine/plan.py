@@ -1,0 +1,167 @@
+"""A network laid out as flat arrays: one matrix per connection, rows by source unit, for event-driven engines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import nn
+
+from spikebayes.errors import ConfigError
+from spikebayes.network.network import SpikingNetwork, output_scale
+from spikebayes.network.operators import (
+    AdaptiveAvgPool,
+    AvgPool,
+    Chain,
+    Conv,
+    Dense,
+    Permute,
+    Place,
+    Reshape,
+    Scale,
+    Shape,
+    Slice,
+    parts,
+    size,
+    target_shape,
+)
+from spikebayes.synapses import Synapse
+
+Matrix = NDArray[np.float64] | sparse.csr_array
+DENSE_FROM = 0.25  # share of nonzeros above which a product is stored dense
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One connection as a matrix ``[N_source, N_target]``: input units' values, or spikes, times this.
+
+    The source's output scale (spike area over dt, 1/(1 - p)) is multiplied in already.
+    """
+
+    source: str
+    target: str
+    matrix: Matrix
+    synapse: Synapse | None
+
+
+def wires(network: SpikingNetwork) -> list[Wire]:
+    """Every connection of the network as a matrix; connections that share an operator share its matrix."""
+    shared: dict[tuple[int, Shape, float], Matrix] = {}
+    scales = {node.name: output_scale(node, network.dt) for node in (*network.inputs, *network.populations)}
+    made = []
+    for c in network.connections:
+        source, scale = network.shape(c.source), scales[c.source]
+        key = (id(c.operator), source, scale)
+        if key not in shared:
+            shared[key] = operator_matrix(c.operator, source) * scale
+        made.append(Wire(c.source, c.target, shared[key], c.synapse))
+    return made
+
+
+def operator_matrix(operator: nn.Module, source: Shape) -> Matrix:
+    """The matrix M with ``operator(x).flatten() = x.flatten() @ M``, float64, dense or CSR.
+
+    Example:
+        >>> operator_matrix(Slice(1, 1, 3), (3,)).toarray().tolist()
+        [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    """
+    product: Matrix | None = None
+    for part in parts(operator):
+        matrix = _matrix(part, source)
+        source = target_shape(part, source)
+        if matrix is not None:
+            product = matrix if product is None else _tidy(product @ matrix)
+    return sparse.csr_array(sparse.eye_array(size(source))) if product is None else product
+
+
+def _tidy(matrix: Matrix) -> Matrix:
+    if isinstance(matrix, np.ndarray):
+        return matrix
+    if matrix.nnz > DENSE_FROM * matrix.shape[0] * matrix.shape[1]:
+        return matrix.toarray()
+    return sparse.csr_array(matrix)
+
+
+def _matrix(operator: nn.Module, source: Shape) -> Matrix | None:
+    """Matrix of one operator; None for the identity."""
+    match operator:
+        case Dense():
+            weight = operator.weight.double().numpy().T  # [in, out]
+            lead = size(source[:-1])
+            return weight if lead == 1 else sparse.csr_array(sparse.kron(sparse.eye_array(lead), weight))
+        case Conv():
+            return _tidy(_conv_matrix(operator, source))
+        case AvgPool() | AdaptiveAvgPool():
+            return _pool_matrix(operator, source)
+        case Scale():
+            return sparse.csr_array(
+                sparse.diags_array(operator.factor.double().expand(source).flatten().numpy())
+            )
+        case Permute() | Place() | Slice():
+            return _selection_matrix(operator, source)
+        case Reshape():
+            return None
+        case Chain() if not len(operator.operators):
+            return None
+        case _:
+            raise ConfigError(f"no matrix is known for the operator {type(operator).__name__}")
+
+
+def _selection_matrix(operator: nn.Module, source: Shape) -> sparse.csr_array:
+    """For operators that move units or put zeros between them: send the units' numbers through it."""
+    numbers = torch.arange(1, size(source) + 1, dtype=torch.float64).reshape(1, *source)
+    origin = operator(numbers).flatten().long().numpy()  # 0 where a zero was put
+    targets = np.flatnonzero(origin)
+    ones = np.ones(len(targets))
+    return sparse.csr_array((ones, (origin[targets] - 1, targets)), shape=(size(source), len(origin)))
+
+
+def _pool_matrix(operator: nn.Module, source: Shape, chunk: int = 512) -> sparse.csr_array:
+    """For operators that act on each channel alike: probe one channel's positions, a chunk at a time."""
+    channels, space = source[0], source[1:]
+    positions = size(space)
+    rows = []
+    for start in range(0, positions, chunk):
+        probe = torch.zeros(min(chunk, positions - start), positions, dtype=torch.float64)
+        probe[range(len(probe)), range(start, start + len(probe))] = 1
+        rows.append(sparse.csr_array(operator(probe.reshape(-1, 1, *space)).flatten(1).numpy()))
+    return sparse.csr_array(sparse.kron(sparse.eye_array(channels), sparse.vstack(rows), format="csr"))
+
+
+def _conv_matrix(operator: Conv, source: Shape) -> sparse.csr_array:
+    """One block of entries for every kernel position: out = in * stride - padding + position * dilation."""
+    weight = operator.weight.double().numpy()
+    out_channels, group_in, *kernel = weight.shape
+    space, target = source[1:], target_shape(operator, source)[1:]
+    if operator.padding == "same":
+        padding = tuple(d * (k - 1) // 2 for d, k in zip(operator.dilation, kernel, strict=True))
+    else:
+        padding = (0,) * len(kernel) if isinstance(operator.padding, str) else operator.padding
+
+    # channels that meet: every output channel with the inputs of its group
+    group_out = out_channels // operator.groups
+    o = np.repeat(np.arange(out_channels), group_in)
+    i = (o // group_out) * group_in + np.tile(np.arange(group_in), out_channels)
+
+    entries: list[tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]] = []
+    outputs = np.indices(target).reshape(len(target), -1)  # [dims, P]
+    for position in np.ndindex(*kernel):
+        at = [
+            axis * s - p + k * d
+            for axis, s, p, k, d in zip(
+                outputs, operator.stride, padding, position, operator.dilation, strict=True
+            )
+        ]
+        inside = np.logical_and.reduce([(a >= 0) & (a < n) for a, n in zip(at, space, strict=True)])
+        where_in = np.ravel_multi_index([a[inside] for a in at], space)
+        where_out = np.flatnonzero(inside)
+        values = weight[(o, np.tile(np.arange(group_in), out_channels), *position)]
+        row = i[:, None] * size(space) + where_in
+        column = o[:, None] * size(target) + where_out
+        entries.append((np.repeat(values, len(where_in)), row.ravel(), column.ravel()))
+    data, row, column = (np.concatenate(part) for part in zip(*entries, strict=True))
+    shape = (size(source), out_channels * size(target))
+    return sparse.csr_array(sparse.coo_array((data, (row, column)), shape=shape))

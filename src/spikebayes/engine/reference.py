@@ -1,0 +1,185 @@
+"""The specification: every engine does what this one does, step by step, in readable torch.
+
+Time semantics are Nengo 4's: populations are stepped in order, an unfiltered connection delivers in the same step,
+a filtered one in the next.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Result, Work
+from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.operators import Dense, size
+from spikebayes.neurons import LIF
+from spikebayes.noise import BlankOut, blank_out_keep, dropout_keep
+
+BUDGET = 1 << 26  # numbers held at once
+
+
+class ReferenceEngine:
+    """Every network, every noise, every probe; float32 or float64."""
+
+    name = "reference"
+
+    def refusal(self, network: SpikingNetwork) -> str | None:
+        return None
+
+    def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
+        operators = copy.deepcopy([c.operator for c in network.connections])  # one deepcopy keeps sharing
+        modules = [operator.to(dtype) for operator in operators]
+        connections = [_Link(c, m) for c, m in zip(network.connections, modules, strict=True)]
+        return _Simulator(network, connections, dtype).run
+
+    def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
+        widest = max(size(node.shape) for node in network.nodes())
+        blanked = max((_synapses(c, network) for c in network.connections if c.blank_out), default=0)
+        probed = steps * (network.neurons if probes & {SPIKES, POTENTIALS} else size(network.readout.shape))
+        return max(
+            1, min(4096, BUDGET // (8 * network.neurons + 8 * widest + blanked + (probed if probes else 0)))
+        )
+
+
+@dataclass(frozen=True)
+class _Link:
+    """A connection with its operator in the dtype of the simulation."""
+
+    connection: Connection
+    operator: Any
+
+    def deliver(self, values: Tensor, work: Work, step: int) -> Tensor:
+        """What the source's values ``[R, *source]`` add to the target in this step."""
+        noise = self.connection.blank_out
+        if noise is None:
+            return self.operator(values)
+        return _blanked(noise, self.operator, values, work, step)
+
+
+class _Simulator:
+    def __init__(self, network: SpikingNetwork, links: list[_Link], dtype: torch.dtype) -> None:
+        self.network, self.dtype = network, dtype
+        self.into = {n.name: [k for k in links if k.connection.target == n.name] for n in network.nodes()}
+        self.filtered = [k for k in links if k.connection.synapse is not None]
+
+    @torch.no_grad()
+    def run(self, work: Work) -> Result:
+        """Simulate R pairs for T steps."""
+        net, count = self.network, len(work)
+        blank = {n.name: torch.zeros(count, *n.shape, dtype=self.dtype) for n in net.nodes()}
+        neurons = {p.name: p.neuron.initial(blank[p.name]) for p in net.populations}
+        filters = {id(k): (blank[k.connection.target],) * k.connection.synapse.order for k in self.filtered}  # pyright: ignore[reportOptionalMemberAccess]
+        arguments = [x.to(self.dtype)[work.position] for x in work.inputs]
+        keep: dict[str, Tensor | None] = {}
+        result = _empty(net, work, self.dtype)
+
+        for step in range(work.steps):
+            values: dict[str, Tensor] = {}  # each node's output in this step, [R, *shape]
+            for node in (*net.inputs, *net.populations):
+                keep[node.name] = _keep(node, work, step, keep.get(node.name))
+                if isinstance(node, Input):
+                    values[node.name] = _masked(arguments[node.argument], node, keep[node.name])
+                    continue
+                drive = self._drive(node, values, filters, work, step, blank)
+                spiked, output, neurons[node.name] = node.neuron.step(drive, neurons[node.name], net.dt)
+                values[node.name] = _masked(output, node, keep[node.name])
+                _record(result, node, spiked, neurons[node.name], keep[node.name], step)
+
+            readout = self._drive(net.readout, values, filters, work, step, blank)
+            if step >= work.burn_in:
+                result.mean += readout
+            if result.trace is not None:
+                result.trace[:, step] = readout
+
+            for link in self.filtered:
+                delivered = link.deliver(values[link.connection.source], work, step)
+                filters[id(link)] = link.connection.synapse.step(filters[id(link)], delivered, net.dt)  # pyright: ignore[reportOptionalMemberAccess]
+
+        result.mean /= work.steps - work.burn_in
+        return result
+
+    def _drive(
+        self,
+        node: Population | Readout,
+        values: dict[str, Tensor],
+        filters: dict[int, tuple[Tensor, ...]],
+        work: Work,
+        step: int,
+        blank: dict[str, Tensor],
+    ) -> Tensor:
+        """Sum of a node's connections and its constant, ``[R, *shape]``."""
+        total = blank[node.name]
+        for link in self.into[node.name]:
+            if link.connection.synapse is None:
+                total = total + link.deliver(values[link.connection.source], work, step)
+            else:
+                total = total + filters[id(link)][-1]
+        return total if node.constant is None else total + node.constant.to(self.dtype)
+
+
+def _keep(node: Input | Population, work: Work, step: int, held: Tensor | None) -> Tensor | None:
+    """The node's mask in this step, ``[R, *shape]`` bool; drawn anew only when it changes."""
+    noise = node.dropout
+    if noise is None or noise.p == 0:
+        return None
+    if step == 0 or (noise.hold is not None and step % noise.hold == 0):
+        bits = dropout_keep(noise, work.seed, work.samples, work.rows, size(node.shape), step)
+        return bits.reshape(len(work), *node.shape)
+    return held
+
+
+def _masked(values: Tensor, node: Input | Population, keep: Tensor | None) -> Tensor:
+    if keep is None or node.dropout is None:
+        return values
+    return torch.where(keep, values / (1 - node.dropout.p), 0.0)
+
+
+def _blanked(noise: BlankOut, operator: Dense, values: Tensor, work: Work, step: int) -> Tensor:
+    """u_i = sum_j (xi_ij + a_i) w_ij z_j with fresh xi (Neftci 2017, eq. 1)."""
+    out, fan_in = operator.weight.shape
+    bits = blank_out_keep(noise, work.seed, work.samples, work.rows, out * fan_in, step)
+    kept = operator.weight * bits.reshape(-1, out, fan_in)  # [R, out, in]
+    return torch.einsum("roi,ri->ro", kept, values) + noise.scale * operator(values)
+
+
+def _synapses(connection: Connection, network: SpikingNetwork) -> int:
+    return size(network.shape(connection.source)) * size(network.shape(connection.target))
+
+
+def _empty(net: SpikingNetwork, work: Work, dtype: torch.dtype) -> Result:
+    count, steps = len(work), work.steps
+    result = Result(
+        mean=torch.zeros(count, *net.readout.shape, dtype=dtype),
+        counts={p.name: torch.zeros(count, dtype=torch.int64) for p in net.populations},
+    )
+    for p in net.populations:
+        if SPIKES in work.probes:
+            result.spikes[p.name] = torch.zeros(count, steps, size(p.shape), dtype=torch.bool)
+        if POTENTIALS in work.probes and isinstance(p.neuron, LIF):
+            result.potentials[p.name] = torch.zeros(count, steps, size(p.shape), dtype=dtype)
+    if TRACE in work.probes:
+        result.trace = torch.zeros(count, steps, *net.readout.shape, dtype=dtype)
+    return result
+
+
+def _record(
+    result: Result,
+    node: Population,
+    spiked: Tensor,
+    state: tuple[Tensor, ...],
+    keep: Tensor | None,
+    step: int,
+) -> None:
+    emitted = (spiked if keep is None else spiked & keep).flatten(1)
+    result.counts[node.name] += emitted.sum(1)
+    if node.name in result.spikes:
+        result.spikes[node.name][:, step] = emitted
+    if node.name in result.potentials:
+        held = keep is not None and node.dropout is not None and node.dropout.hold is None
+        potential = state[0] * keep if held else state[0]
+        result.potentials[node.name][:, step] = potential.flatten(1)

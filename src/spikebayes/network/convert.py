@@ -1,0 +1,287 @@
+"""From a trained torch module to a spiking network, by way of its torch.fx graph."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from spikebayes.errors import ConversionError
+from spikebayes.network.affine import Affine, Source
+from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.operators import Chain, Operator
+from spikebayes.network.rules import Refused, Rules, hint
+from spikebayes.nn import LIFRate, Permadrop
+from spikebayes.synapses import Alpha, Synapse
+
+DROPOUT_FUNCTIONS = {F.dropout: 1, F.dropout1d: 2, F.dropout2d: 2}
+DROPOUT_MODULES = {nn.Dropout: 1, Permadrop: 1, nn.Dropout1d: 2, nn.Dropout2d: 2}
+
+
+def convert(
+    model: nn.Module,
+    example_input: Tensor | Sequence[Tensor],
+    *,
+    dt: float = 1e-3,
+    synapse: Synapse | None = Alpha(0.02),  # noqa: B008 (frozen)
+) -> SpikingNetwork:
+    """A spiking network with the module's weights, a LIF population in place of each rate activation.
+
+    Understood are Linear, Conv1d/2d, BatchNorm1d/2d (with its running statistics), AvgPool, AdaptiveAvgPool,
+    flatten, reshape, permute, slices, cat, add, subtract, products with constants, mean over space, Identity, and
+    dropout on the input, after an activation or before the read-out; as modules and as functions. Between two
+    activations everything must be linear. The weights are copied: training the module further leaves the network
+    as it is. Dropout calls are numbered in the order in which the model makes them, so that the network and the
+    module draw the same masks.
+
+    Args:
+        model: feed-forward module whose activations are ``SoftLIF`` or ``LIFRate``.
+        example_input: a batch ``[B, *shape]``, or one for each argument; only the shapes are read.
+        dt: time step of the simulation, s.
+        synapse: filter on every connection that carries spikes, the read-out's included; None for no filter.
+
+    Returns:
+        The network; inputs reach their targets unfiltered and are constant over a simulation.
+
+    Raises:
+        ConversionError: the graph cannot be traced or holds something else; names the node and what to use instead.
+        ConfigError: dt <= 0.
+
+    Reference:
+        Hunsberger & Eliasmith 2015; Wycoff 2019, section 2.2.
+
+    Example:
+        >>> from spikebayes.nn import Permadrop, SoftLIF
+        >>> model = nn.Sequential(nn.Linear(4, 8), SoftLIF(), Permadrop(0.1), nn.Linear(8, 1))
+        >>> print(convert(model, torch.zeros(1, 4)))
+        SpikingNetwork(dt=0.001 s, 8 neurons)
+          input_1 [4] Input
+          layer1 [8] LIF(tau_rc=0.02, tau_ref=0.002, amplitude=0.01, gain=5.0, bias=1.0), dropout 0.1 <- input_1
+          readout [1] Readout <- layer1
+    """
+    examples = [example_input] if isinstance(example_input, Tensor) else list(example_input)
+    graph = _trace(model, len(examples))
+    builder = _Builder(model, examples, synapse)
+    for node in graph.nodes:
+        builder.visit(node)
+    return builder.network(dt)
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, LIFRate | Permadrop) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _trace(model: nn.Module, arguments: int) -> fx.Graph:
+    """The module's graph; arguments beyond those given keep their defaults."""
+    parameters = list(inspect.signature(model.forward).parameters.values())
+    rest = {p.name: p.default for p in parameters[arguments:] if p.default is not p.empty}
+    try:
+        return _Tracer().trace(model, concrete_args=rest or None)
+    except Exception as error:  # a user's forward may raise anything while traced
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConversionError(
+            f"{type(model).__name__}.forward cannot be traced: {reason}. "
+            "It must not branch on its values or use anything but torch operations on them"
+        ) from error
+
+
+@dataclass
+class _Builder:
+    """Walks the graph once, collecting populations; connections are made at the end, when masks are known."""
+
+    model: nn.Module
+    examples: list[Tensor]
+    synapse: Synapse | None
+    rules: Rules = field(default_factory=Rules)
+    values: dict[fx.Node, Any] = field(default_factory=dict)
+    inputs: list[Input] = field(default_factory=list)
+    activated: list[tuple[Population, Affine]] = field(default_factory=list)
+    output: Affine | None = None
+    sites: int = 0
+
+    def visit(self, node: fx.Node) -> None:
+        arguments, keywords = fx.node.map_arg((node.args, node.kwargs), lambda n: self.values[n])
+        if node.op == "placeholder":
+            self.values[node] = self._placeholder(node)
+        elif node.op == "get_attr":
+            self.values[node] = _attribute(self.model, str(node.target))
+        elif node.op == "output":
+            self.output = self._output(arguments[0])
+        elif not _holds_affine((arguments, keywords)):
+            self.values[node] = self._plain(node, arguments, keywords)
+        else:
+            try:
+                self.values[node] = self._call(node, arguments, keywords)
+            except Refused as refusal:
+                raise ConversionError(f"node {node.name!r} ({_what(self.model, node)}): {refusal}") from None
+            except (TypeError, RuntimeError, IndexError) as error:
+                reason = str(error).splitlines()[0]
+                raise ConversionError(
+                    f"node {node.name!r} ({_what(self.model, node)}) cannot be converted: {reason}"
+                ) from error
+
+    def _placeholder(self, node: fx.Node) -> Any:
+        argument = len(self.inputs)
+        if argument >= len(self.examples):
+            if node.args:
+                return node.args[0]
+            raise ConversionError(
+                f"the model takes an argument {node.target!r}, but only {len(self.examples)} example inputs were given"
+            )
+        example = self.examples[argument]
+        if not example.is_floating_point() or example.ndim < 2:
+            raise ConversionError(
+                f"the example for {node.target!r} must be floating point, [B, *shape]; "
+                f"got {example.dtype} {list(example.shape)}"
+            )
+        shape = tuple(example.shape[1:])
+        self.inputs.append(Input(node.name, shape, argument=argument))
+        dtype = next((p.dtype for p in self.model.parameters()), torch.float32)
+        return Affine.of(Source(node.name, shape), dtype)
+
+    def _plain(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
+        """A call that touches no network value (sizes, constants) is simply made."""
+        if node.op == "call_function":
+            return node.target(*arguments, **keywords)  # pyright: ignore[reportCallIssue]
+        if node.op == "call_method":
+            return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
+        raise ConversionError(
+            f"node {node.name!r} ({_what(self.model, node)}) does not act on the network's inputs"
+        )
+
+    def _call(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
+        if node.op == "call_module":
+            module = self.model.get_submodule(str(node.target))
+            if isinstance(module, LIFRate):
+                return self._activation(node, module, arguments[0])
+            if type(module) in DROPOUT_MODULES:
+                return self._dropout(arguments[0], float(module.p), DROPOUT_MODULES[type(module)])  # pyright: ignore
+            rule = next(
+                (self.rules.modules[t] for t in type(module).__mro__ if t in self.rules.modules), None
+            )
+            if rule is not None:
+                return rule(*arguments, module, **keywords)
+        elif node.target in DROPOUT_FUNCTIONS:
+            bound = inspect.signature(F.dropout).bind(*arguments, **keywords)
+            p = float(bound.arguments.get("p", 0.5))
+            return self._dropout(arguments[0], p, DROPOUT_FUNCTIONS[node.target])  # pyright: ignore
+        elif node.target in ("size", "dim") and isinstance(arguments[0], Affine):
+            return getattr(arguments[0].constant, str(node.target))(*arguments[1:])
+        elif node.target is getattr and isinstance(arguments[0], Affine):
+            return getattr(arguments[0].constant, arguments[1])
+        elif node.target in self.rules.functions:
+            return self.rules.functions[node.target](*arguments, **keywords)
+        raise Refused(f"not linear, or unknown; {hint(_what(self.model, node))}")
+
+    def _activation(self, node: fx.Node, module: LIFRate, value: Affine) -> Affine:
+        if not value.terms:
+            raise Refused("nothing from the network's inputs reaches it")
+        constant = value.constant[0] if value.constant.any() else None
+        name = node.name.lstrip("_")
+        name = f"layer{name}" if name[:1].isdigit() else name
+        population = Population(name, value.shape, module.neuron, constant=constant)
+        self.activated.append((population, value))
+        return Affine.of(Source(name, value.shape), value.constant.dtype)
+
+    def _dropout(self, value: Affine, p: float, shared_axes: int) -> Affine:
+        site, self.sites = self.sites, self.sites + 1
+        if p == 0:
+            return value
+        if not 0 <= p < 1:
+            raise Refused(f"its drop probability {p} lies outside [0, 1)")
+        repeat = value.constant[0, 0].numel() if shared_axes == 2 else 1
+        dropped = value.dropped(p, site, repeat)
+        if isinstance(dropped, str):
+            raise Refused(f"{dropped}; put the dropout directly after the activation (or on the input)")
+        return dropped
+
+    def _output(self, value: Any) -> Affine:
+        if isinstance(value, tuple | list) and len(value) == 1:
+            value = value[0]
+        if not isinstance(value, Affine):
+            raise ConversionError("the model must return one tensor that depends on its input")
+        if not self.activated:
+            raise ConversionError(
+                "nothing in the model spikes: it needs at least one activation (spikebayes.nn.SoftLIF or LIFRate)"
+            )
+        return value
+
+    def network(self, dt: float) -> SpikingNetwork:
+        """The network. A node read under several masks becomes that many nodes with equal input."""
+        assert self.output is not None
+        values = [(p.name, value) for p, value in self.activated] + [("readout", self.output)]
+        variants: dict[str, list[Source]] = {}
+        for _, value in values:
+            for term in value.terms:
+                known = variants.setdefault(term.source.node, [])
+                if term.source not in known:
+                    known.append(term.source)
+        names = {
+            source: node if i == 0 else f"{node}.{i}"
+            for node, sources in variants.items()
+            for i, source in enumerate(sources)
+        }
+
+        inputs = [
+            replace(i, name=names[s], dropout=s.dropout)
+            for i in self.inputs
+            for s in variants.get(i.name, ())
+        ]
+        populations, connections = [], []
+        spiking = {p.name for p, _ in self.activated}
+        for population, value in self.activated:
+            for source in variants.get(population.name, ()):
+                populations.append(replace(population, name=names[source], dropout=source.dropout))
+                connections += self._connections(names[source], value, names, spiking)
+        connections += self._connections("readout", self.output, names, spiking)
+        constant = self.output.constant[0] if self.output.constant.any() else None
+        readout = Readout(self.output.shape, constant)
+        return SpikingNetwork(tuple(inputs), tuple(populations), tuple(connections), readout, dt)
+
+    def _connections(
+        self, target: str, value: Affine, names: dict[Source, str], spiking: set[str]
+    ) -> list[Connection]:
+        made = []
+        for term in value.terms:
+            operator: Operator = term.operators[0] if len(term.operators) == 1 else Chain(term.operators)
+            synapse = self.synapse if term.source.node in spiking else None
+            made.append(Connection(names[term.source], target, operator, synapse))
+        return made
+
+
+def _attribute(model: nn.Module, path: str) -> Any:
+    value: Any = model
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _holds_affine(arguments: Any) -> bool:
+    found: list[Any] = []
+
+    def look(value: Any) -> None:
+        if isinstance(value, Affine):
+            found.append(value)
+        elif isinstance(value, tuple | list):
+            for item in value:
+                look(item)
+        elif isinstance(value, dict):
+            look(list(value.values()))
+
+    look(arguments)
+    return bool(found)
+
+
+def _what(model: nn.Module, node: fx.Node) -> str:
+    """What a node is, in words a user knows from their code."""
+    if node.op == "call_module":
+        return f"{type(model.get_submodule(str(node.target))).__name__}, module {node.target!r}"
+    if node.op == "call_function":
+        return f"function {getattr(node.target, '__name__', node.target)}"
+    return f"tensor method {node.target}"

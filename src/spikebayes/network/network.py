@@ -1,0 +1,179 @@
+"""A spiking network: a DAG of populations joined by linear connections, with noise on either.
+
+Everything between two activations is linear, so these few frozen dataclasses describe every network the library
+runs; the engines read nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from spikebayes.errors import ConfigError
+from spikebayes.network.operators import Dense, Shape, size, target_shape
+from spikebayes.neurons import LIF, Neuron
+from spikebayes.noise import BlankOut, Dropout
+from spikebayes.synapses import Synapse
+
+
+@dataclass(frozen=True)
+class Input:
+    """An argument of the network, constant over a simulation.
+
+    Args:
+        name: unique in the network.
+        shape: shape of one row.
+        dropout: noise on its values.
+        argument: which positional argument of the model it reads (two inputs may read one argument under
+            different masks).
+    """
+
+    name: str
+    shape: Shape
+    dropout: Dropout | None = None
+    argument: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons of one kind.
+
+    Args:
+        name: unique in the network.
+        shape: shape of one row; N is its product.
+        neuron: what they do.
+        dropout: noise on their output.
+        constant: ``[*shape]``, input that is always there (biases), or None for zero.
+    """
+
+    name: str
+    shape: Shape
+    neuron: Neuron
+    dropout: Dropout | None = None
+    constant: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """A linear operator from a source's output to a target's input.
+
+    Args:
+        source, target: names. Several connections into one target add up.
+        operator: linear module without bias, see ``operators.py``; one object may serve several connections.
+        synapse: filter; None delivers in the same step, a filter delivers in the next.
+        blank_out: noise on the synapses; only on a dense operator.
+    """
+
+    source: str
+    target: str
+    operator: nn.Module
+    synapse: Synapse | None = None
+    blank_out: BlankOut | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """Where the output is read: a sum of connections plus a constant, no neurons. Averaged over time by engines."""
+
+    shape: Shape
+    constant: Tensor | None = None
+    name: str = "readout"
+
+
+@dataclass(frozen=True, eq=False)
+class SpikingNetwork:
+    """The whole network. Populations stand in an order in which every connection points forward.
+
+    Args:
+        inputs, populations, connections, readout: the parts.
+        dt: time step, s.
+
+    Raises:
+        ConfigError: dt <= 0, a name used twice or missing, a connection backwards, shapes that do not fit.
+    """
+
+    inputs: tuple[Input, ...]
+    populations: tuple[Population, ...]
+    connections: tuple[Connection, ...]
+    readout: Readout
+    dt: float = 1e-3
+    _shapes: dict[str, Shape] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.dt > 0:
+            raise ConfigError(f"dt must be a positive number of seconds; got {self.dt}")
+        order: dict[str, int] = {}
+        for node in self.nodes():
+            if node.name in order:
+                raise ConfigError(f"two parts of the network are named {node.name!r}")
+            order[node.name] = len(order)
+            self._shapes[node.name] = node.shape
+        for connection in self.connections:
+            self._check(connection, order)
+
+    def nodes(self) -> Iterator[Input | Population | Readout]:
+        """Inputs, populations and the read-out, in order."""
+        yield from self.inputs
+        yield from self.populations
+        yield self.readout
+
+    def into(self, target: str) -> tuple[Connection, ...]:
+        """The connections that end in ``target``."""
+        return tuple(c for c in self.connections if c.target == target)
+
+    def shape(self, name: str) -> Shape:
+        """Shape of one row of a node."""
+        return self._shapes[name]
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons."""
+        return sum(size(p.shape) for p in self.populations)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether anything in it is drawn: only then is there a predictive distribution."""
+        dropped = any(n.dropout and n.dropout.p > 0 for n in (*self.inputs, *self.populations))
+        return dropped or any(c.blank_out and c.blank_out.keep < 1 for c in self.connections)
+
+    def __repr__(self) -> str:
+        lines = [f"SpikingNetwork(dt={self.dt:g} s, {self.neurons} neurons)"]
+        for node in self.nodes():
+            sources = ", ".join(c.source for c in self.into(node.name))
+            kind = repr(node.neuron) if isinstance(node, Population) else type(node).__name__
+            drop = getattr(node, "dropout", None)
+            noise = f", dropout {drop.p:g}" if drop else ""
+            lines.append(
+                f"  {node.name} {list(node.shape)} {kind}{noise}" + (f" <- {sources}" if sources else "")
+            )
+        return "\n".join(lines)
+
+    def _check(self, connection: Connection, order: dict[str, int]) -> None:
+        source, target = connection.source, connection.target
+        for name in (source, target):
+            if name not in order:
+                raise ConfigError(f"connection {source} -> {target}: there is no {name!r} in the network")
+        if order[source] >= order[target] or order[target] < len(self.inputs):
+            raise ConfigError(f"connection {source} -> {target} does not point forward")
+        if connection.blank_out and not (
+            isinstance(connection.operator, Dense) and len(self.shape(source)) == 1
+        ):
+            raise ConfigError(
+                f"connection {source} -> {target}: blank-out needs a Dense operator on a flat source"
+            )
+        reached = target_shape(connection.operator, self.shape(source))
+        if reached != self.shape(target):
+            raise ConfigError(
+                f"connection {source} -> {target} delivers rows of shape {list(reached)}, "
+                f"but {target} has shape {list(self.shape(target))}"
+            )
+
+
+def output_scale(node: Input | Population, dt: float) -> float:
+    """Value of one unit of a node's output when it is on and kept: amplitude/dt for LIF, times 1/(1 - p)."""
+    amplitude = (
+        node.neuron.amplitude / dt if isinstance(node, Population) and isinstance(node.neuron, LIF) else 1.0
+    )
+    return amplitude / (1 - node.dropout.p) if node.dropout else amplitude

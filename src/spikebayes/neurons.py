@@ -1,0 +1,139 @@
+"""Neurons as maths: frozen parameters and a pure step on tensors of any shape."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spikebayes.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class LIF:
+    """Leaky integrate-and-fire, stepped as Nengo 4 steps it: threshold 1, reset 0, voltage never below 0.
+
+    Input current J = gain x + bias. Within a step of length dt, for the part d of it outside the refractory time,
+
+        v <- v + (J - v) (1 - exp(-d/tau_rc)),  a spike of area ``amplitude`` iff v > 1,
+
+    and the time by which the crossing came before the end of the step shortens what is left of the refractory time.
+    For constant J the spike count never strays from t r(J) by 1 or more.
+
+    Args:
+        tau_rc: membrane time constant, s.
+        tau_ref: refractory time, s.
+        amplitude: area of one spike; the output is ``amplitude * rate``.
+        gain, bias: current per unit of input, and current without input (threshold current is 1).
+
+    Raises:
+        ConfigError: a time constant or the amplitude out of range.
+
+    References:
+        Hunsberger & Eliasmith 2015, eqs. 1 to 3; Nengo 4.1 ``LIF``.
+    """
+
+    tau_rc: float = 0.02
+    tau_ref: float = 0.002
+    amplitude: float = 1.0
+    gain: float = 1.0
+    bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_lif(self.tau_rc, self.tau_ref, self.amplitude, self.gain, self.bias)
+
+    def current(self, x: Tensor) -> Tensor:
+        """J = gain x + bias."""
+        return self.gain * x + self.bias
+
+    def initial(self, like: Tensor) -> tuple[Tensor, ...]:
+        """Voltage 0 and refractory time 0."""
+        return torch.zeros_like(like), torch.zeros_like(like)
+
+    def step(
+        self, x: Tensor, state: tuple[Tensor, ...], dt: float
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """One time step.
+
+        Args:
+            x: input, any shape.
+            state: (voltage, refractory time left in s), shaped like x.
+            dt: step, s.
+
+        Returns:
+            (spiked, bool; output, spiked * amplitude/dt; state).
+        """
+        current = self.current(x)
+        voltage, refractory = state
+
+        # integrate over the part of the step outside the refractory time
+        refractory = refractory - dt
+        free = (dt - refractory).clamp(0, dt)
+        voltage = voltage - (current - voltage) * torch.expm1(-free / self.tau_rc)
+
+        # spike
+        spiked = voltage > 1
+
+        # from the crossing (solve v(t) = 1) the refractory time runs
+        excess = torch.where(spiked, (voltage - 1) / (current - 1), 0.0)
+        crossing = dt + self.tau_rc * torch.log1p(-excess)
+        refractory = torch.where(spiked, self.tau_ref + crossing, refractory)
+
+        # reset
+        voltage = torch.where(spiked, 0.0, voltage.clamp(min=0))
+        return spiked, spiked.to(x.dtype) * (self.amplitude / dt), (voltage, refractory)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Memoryless unit: output 1 when the input reaches the threshold, else 0; one step a frame (Whetstone).
+
+    Args:
+        threshold: input at and above which it spikes.
+    """
+
+    threshold: float = 0.5
+
+    def initial(self, like: Tensor) -> tuple[Tensor, ...]:
+        """No state."""
+        return ()
+
+    def step(
+        self, x: Tensor, state: tuple[Tensor, ...], dt: float
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """(spiked, bool; output 0 or 1; no state)."""
+        spiked = x >= self.threshold
+        return spiked, spiked.to(x.dtype), state
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Memoryless unit with output +1 when the input is >= 0, else -1 (Neftci 2017). A spike is a +1."""
+
+    def initial(self, like: Tensor) -> tuple[Tensor, ...]:
+        """No state."""
+        return ()
+
+    def step(
+        self, x: Tensor, state: tuple[Tensor, ...], dt: float
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """(spiked, bool; output -1 or 1; no state)."""
+        spiked = x >= 0
+        return spiked, spiked.to(x.dtype) * 2 - 1, state
+
+
+Neuron = LIF | Threshold | Sign
+
+
+def check_lif(tau_rc: float, tau_ref: float, amplitude: float, gain: float, bias: float) -> None:
+    """Refuse parameters with which a LIF neuron means nothing (ConfigError)."""
+    if not (tau_rc > 0 and math.isfinite(tau_rc)):
+        raise ConfigError(f"tau_rc must be a positive number of seconds; got {tau_rc}")
+    if not (tau_ref >= 0 and math.isfinite(tau_ref)):
+        raise ConfigError(f"tau_ref must be a number of seconds >= 0; got {tau_ref}")
+    if not (amplitude > 0 and math.isfinite(amplitude)):
+        raise ConfigError(f"amplitude must be positive; got {amplitude}")
+    if not (math.isfinite(gain) and gain != 0 and math.isfinite(bias)):
+        raise ConfigError(f"gain must be finite and not 0, bias finite; got {gain} and {bias}")

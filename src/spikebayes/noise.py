@@ -1,0 +1,211 @@
+"""The noise vocabulary: Dropout on a population's output, BlankOut on a connection's synapses.
+
+Masks are functions of (seed, sample, site, draw, row, unit), see ``philox.py``. A unit's Bernoulli draw takes the
+fewest bits b in {1, 2, 4, 8, 16, 32} with which ``keep * 2^b`` is a whole number (32 where none is; then ``keep`` is
+met to within 2^-33), so that one 128-bit block serves 128 units at keep = 1/2 and 4 at keep = 0.9. Unit n of a site
+reads bits [n b, (n + 1) b) of the site's stream of blocks, counted from the least significant bit of each 32-bit
+word, and is kept when their value lies below ``keep * 2^b``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spikebayes.errors import ConfigError
+from spikebayes.philox import philox_numba, philox_torch, site_word, split_seed
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Values 0 (with probability p) or 1/(1 - p) on the output of a population or an input.
+
+    Args:
+        p: drop probability in [0, 1).
+        hold: steps after which the mask is redrawn; None holds it for the whole simulation.
+        site: stable index of the place; equal sites share their masks.
+        offset: the population's first unit within the site (a site may span several concatenated populations).
+        repeat: consecutive units that share one draw (a whole feature map: Dropout2d).
+
+    Raises:
+        ConfigError: p outside [0, 1), or hold, offset or repeat out of range.
+    """
+
+    p: float
+    hold: int | None = None
+    site: int = 0
+    offset: int = 0
+    repeat: int = 1
+
+    def __post_init__(self) -> None:
+        check_probability(self.p)
+        _check_hold(self.hold)
+        site_word(self.site)
+        if self.offset < 0 or self.repeat < 1:
+            raise ConfigError(f"offset must be >= 0 and repeat >= 1; got {self.offset} and {self.repeat}")
+
+
+@dataclass(frozen=True, eq=False)
+class BlankOut:
+    """Values Bernoulli(keep) + scale on each synapse of a connection (Neftci 2017, eq. 1: xi_ij + a_i).
+
+    Args:
+        keep: probability in (0, 1] that a synapse transmits.
+        scale: a_i, one number or ``[N]`` for each target unit.
+        hold: steps after which the draws are renewed; None holds them for the whole simulation.
+        site: stable index of the place.
+    """
+
+    keep: float
+    scale: float | Tensor = 0.0
+    hold: int | None = 1
+    site: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise ConfigError(f"BlankOut's keep must lie in (0, 1]; got {self.keep}")
+        _check_hold(self.hold)
+        site_word(self.site)
+
+
+def check_probability(p: float) -> None:
+    """Refuse a drop probability outside [0, 1) (ConfigError)."""
+    if not 0 <= p < 1:
+        raise ConfigError(f"a drop probability must lie in [0, 1); got {p}")
+
+
+def bernoulli_bits(keep: float) -> tuple[int, int]:
+    """Bits per draw and the threshold below which a draw counts as kept.
+
+    Example:
+        >>> bernoulli_bits(0.5), bernoulli_bits(0.75), bernoulli_bits(0.9)
+        ((1, 1), (2, 3), (32, 3865470566))
+    """
+    for bits in (1, 2, 4, 8, 16):
+        if keep * (1 << bits) == int(keep * (1 << bits)):
+            return bits, int(keep * (1 << bits))
+    return 32, round(keep * (1 << 32))
+
+
+def keep_mask(
+    keep: float, seed: int, samples: Tensor, rows: Tensor, units: int, *, site: int, draw: int = 0
+) -> Tensor:
+    """Bernoulli(keep) bits of one site for a list of (sample, row) pairs.
+
+    Args:
+        keep: probability of True.
+        seed: key.
+        samples: ``[R]`` int64 sample indices.
+        rows: ``[R]`` int64 row indices.
+        units: N, how many bits each pair gets.
+        site: place of the noise.
+        draw: how many times the mask was redrawn before.
+
+    Returns:
+        ``[R, N]`` bool on the device of ``samples``.
+
+    Example:
+        >>> one = torch.zeros(1, dtype=torch.int64)
+        >>> keep_mask(0.5, 0, one, one, 8, site=0).int().tolist()
+        [[0, 1, 0, 1, 0, 1, 0, 0]]
+    """
+    bits, threshold = bernoulli_bits(keep)
+    key = split_seed(seed)
+    word = site_word(site, draw)
+    if samples.device.type == "cpu":
+        out = np.empty((len(samples), units), np.bool_)
+        pairs = samples.numpy().astype(np.uint64), rows.numpy().astype(np.uint64)
+        _fill(out, *pairs, np.uint64(word), np.uint64(key[0]), np.uint64(key[1]), bits, np.uint64(threshold))
+        return torch.from_numpy(out)
+    return keep_mask_torch(bits, threshold, key, samples, rows, units, word)
+
+
+def keep_mask_torch(
+    bits: int, threshold: int, key: tuple[int, int], samples: Tensor, rows: Tensor, units: int, word: int
+) -> Tensor:
+    """The same bits as :func:`keep_mask` by torch operations alone, for any device. ``[R, N]`` bool."""
+    per_block = 128 // bits
+    blocks = torch.arange(-(-units // per_block), device=samples.device)
+    shape = (len(samples), len(blocks))
+    counter = torch.stack(
+        [
+            samples[:, None].expand(shape),
+            torch.full(shape, word, dtype=torch.int64, device=samples.device),
+            rows[:, None].expand(shape),
+            blocks[None].expand(shape),
+        ],
+        dim=-1,
+    )
+    words = philox_torch(counter, key)  # [R, blocks, 4]
+    shifts = torch.arange(0, 32, bits, device=samples.device)
+    draws = (words[..., None] >> shifts) & ((1 << bits) - 1)  # [R, blocks, 4, 32 / bits]
+    return draws.reshape(len(samples), -1)[:, :units] < threshold
+
+
+def dropout_keep(
+    dropout: Dropout, seed: int, samples: Tensor, rows: Tensor, units: int, step: int = 0
+) -> Tensor:
+    """``[R, N]`` bool: which of a population's N units are kept, at one step of the simulation."""
+    draw = 0 if dropout.hold is None else step // dropout.hold
+    draws = -(-units // dropout.repeat)
+    whole = keep_mask(
+        1 - dropout.p, seed, samples, rows, dropout.offset + draws, site=dropout.site, draw=draw
+    )
+    kept = whole[:, dropout.offset :]
+    return kept if dropout.repeat == 1 else kept.repeat_interleave(dropout.repeat, 1)[:, :units]
+
+
+def blank_out_keep(
+    noise: BlankOut, seed: int, samples: Tensor, rows: Tensor, synapses: int, step: int
+) -> Tensor:
+    """``[R, N_target * N_source]`` bool: which synapses transmit at one step, target-major."""
+    draw = 0 if noise.hold is None else step // noise.hold
+    return keep_mask(noise.keep, seed, samples, rows, synapses, site=noise.site, draw=draw)
+
+
+def _check_hold(hold: int | None) -> None:
+    if hold is not None and hold < 1:
+        raise ConfigError(
+            f"hold must be a positive number of steps, or None for the whole simulation; got {hold}"
+        )
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill(
+    out: NDArray[np.bool_],
+    samples: NDArray[np.uint64],
+    rows: NDArray[np.uint64],
+    word: np.uint64,
+    k0: np.uint64,
+    k1: np.uint64,
+    bits: int,
+    threshold: np.uint64,
+) -> None:
+    for r in range(out.shape[0]):
+        fill_row(out[r], samples[r], word, rows[r], k0, k1, bits, threshold)
+
+
+@numba.njit(inline="always")
+def fill_row(out, sample, word, row, k0, k1, bits, threshold):  # pyright: ignore[reportMissingParameterType]
+    """One pair's bits, inside a kernel: out ``[N]`` bool, all words uint64."""
+    units = out.shape[0]
+    per_word = 32 // bits
+    low = np.uint64((1 << bits) - 1)
+    words = np.empty(4, np.uint64)
+    n = 0
+    block = np.uint64(0)
+    while n < units:
+        words[0], words[1], words[2], words[3] = philox_numba(sample, word, row, block, k0, k1)
+        for w in range(4):
+            value = words[w]
+            for _ in range(per_word):
+                if n < units:
+                    out[n] = (value & low) < threshold
+                    n += 1
+                value >>= np.uint64(bits)
+        block += np.uint64(1)

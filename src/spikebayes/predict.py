@@ -1,0 +1,172 @@
+"""predict(): the predictive distribution of a module or of its spiking network, by one signature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spikebayes.blocks import Block, MaskScope, Values, as_inputs, blocks, check_sampling, row_indices
+from spikebayes.errors import ConfigError, DataError
+from spikebayes.masks import Masks, evaluating, one_thread
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.predictive import Draw, Predictive, Task
+from spikebayes.progress import track
+from spikebayes.simulate import simulate
+
+TILE = 256  # lines per forward pass, always: the last bits of a matrix product depend on its size
+TILES_PER_BLOCK = 64
+
+NOT_RANDOM = (
+    "nothing in the model is random, so every sample would be the same: "
+    "add spikebayes.nn.Permadrop (or nn.Dropout) with p > 0 after its activations"
+)
+
+
+def predict(
+    model: SpikingNetwork | nn.Module,
+    x: Values,
+    *,
+    samples: int = 100,
+    seed: int = 0,
+    steps: int = 300,
+    burn_in: int = 200,
+    mask_scope: MaskScope = "row",
+    rows: Values | None = None,
+    engine: str = "auto",
+    batch_size: int | None = None,
+    dtype: torch.dtype = torch.float32,
+    task: Task = Task.REGRESSION,
+    noise_std: Tensor | None = None,
+    names: Sequence[str] = (),
+    progress: bool = False,
+) -> Predictive:
+    """Samples of the predictive distribution: one mask per sample, held through the pass or the simulation.
+
+    The same seed gives the same masks for a module and for the network that ``convert`` made of it, whatever the
+    batch size, the order of the rows (by their indices) or the number of threads.
+
+    Args:
+        model: a spiking network, or a torch module with dropout (then steps, burn_in, engine and dtype are unused;
+            only its dropout layers act as in training).
+        x: ``[B, *shape]``, or one for each argument.
+        samples: S >= 2.
+        seed: key of the masks, in [0, 2^64). Two predictions to be compared by a KS test need different seeds.
+        steps: T, time steps per sample. burn_in: steps left out of the average at the start.
+        mask_scope: ``"row"``: each row its own masks, as the papers simulate; ``"pass"``: one mask per sample for
+            all rows, so that each sample is a draw of a whole function.
+        rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default.
+        engine: ``"auto"`` (the fastest that supports the network), ``"cpu"`` or ``"reference"``.
+        batch_size: most rows at a time; memory is bounded without it too.
+        dtype: of the simulation; samples are float32 in any case.
+        task: classification turns the read-out into class probabilities by softmax.
+        noise_std: ``[C]`` residual standard deviation of an observation (regression), carried along.
+        names: one name per output.
+        progress: show a progress bar on standard error.
+
+    Returns:
+        A :class:`Predictive` with samples ``[S, B, C]``.
+
+    Raises:
+        ConfigError: a setting out of range, or nothing in the model is random.
+        DataError: x is mis-shaped, empty, NaN or infinite.
+
+    Reference:
+        Gal & Ghahramani 2016; Wycoff 2019, section 3.
+
+    Example:
+        >>> from spikebayes import convert, nn as sbnn
+        >>> _ = torch.manual_seed(0)
+        >>> model = nn.Sequential(nn.Linear(2, 50), sbnn.SoftLIF(1e-3), sbnn.Permadrop(0.5), nn.Linear(50, 1))
+        >>> x = torch.randn(5, 2)
+        >>> classical = predict(model, x, seed=1)
+        >>> spiking = predict(convert(model, x), x, seed=1)
+        >>> bool(((classical.samples - spiking.samples).abs() < 0.1 * classical.std).all())
+        True
+    """
+    check_sampling(samples, 2, mask_scope, batch_size)
+    if isinstance(model, SpikingNetwork):
+        if not model.is_random:
+            raise ConfigError(NOT_RANDOM)
+        run = simulate(
+            model,
+            x,
+            samples=samples,
+            seed=seed,
+            steps=steps,
+            burn_in=burn_in,
+            mask_scope=mask_scope,
+            rows=rows,
+            engine=engine,
+            batch_size=batch_size,
+            dtype=dtype,
+            progress=progress,
+        )
+        output = run.mean.float()
+        settings: dict[str, Any] = {
+            "kind": "spiking",
+            "engine": run.engine,
+            "dtype": str(dtype).removeprefix("torch."),
+            "steps": steps,
+            "burn_in": burn_in,
+            "dt": model.dt,
+            "spikes_per_prediction": {name: float(n.double().mean()) for name, n in run.counts.items()},
+        }
+    elif isinstance(model, nn.Module):
+        output = _classical(model, x, samples, seed, mask_scope, rows, batch_size, progress)
+        settings = {"kind": "classical"}
+    else:
+        raise ConfigError(f"predict takes a SpikingNetwork or an nn.Module; got {type(model).__name__}")
+
+    indices = row_indices(rows, output.shape[1])
+    settings |= {"samples": samples, "seed": seed, "mask_scope": mask_scope}
+    if task is Task.CLASSIFICATION:
+        output = output.softmax(-1)
+    return Predictive(output, Draw(seed, mask_scope, indices), task, noise_std, tuple(names), settings)
+
+
+@torch.no_grad()
+def _classical(
+    model: nn.Module,
+    x: Values,
+    samples: int,
+    seed: int,
+    mask_scope: MaskScope,
+    rows: Values | None,
+    batch_size: int | None,
+    progress: bool,
+) -> Tensor:
+    """``[S, B, C]`` float32 outputs of the module under the masks."""
+    dtype = next((p.dtype for p in model.parameters()), torch.float32)
+    inputs = tuple(part.to(dtype) for part in as_inputs(x))
+    indices = row_indices(rows, len(inputs[0]))
+    output: Tensor | None = None
+    plan = list(blocks(indices, samples, TILE * TILES_PER_BLOCK, mask_scope, batch_size))
+    with evaluating(model), one_thread():
+        for block in track(plan, "predicting", progress):
+            lines = _forward(model, inputs, block, seed)
+            if output is None:
+                output = torch.empty(samples, len(indices), lines.shape[1])
+            here = output[block.samples, block.rows]
+            here.copy_(lines.reshape(here.shape))
+    assert output is not None
+    return output
+
+
+def _forward(model: nn.Module, inputs: tuple[Tensor, ...], block: Block, seed: int) -> Tensor:
+    """``[R, C]`` outputs of a block's pairs, in tiles of equal size, the last one filled up by repetition."""
+    count = len(block.position)
+    parts = []
+    for first in range(0, count, TILE):
+        lines = torch.arange(first, first + TILE).clamp(max=count - 1)
+        arguments = (part[block.rows][block.position[lines]] for part in inputs)
+        with Masks(seed, block.sample_keys[lines], block.row_keys[lines]) as masks:
+            result = model(*arguments)
+        if not isinstance(result, Tensor) or result.shape[:1] != (TILE,):
+            raise DataError("the model must return one tensor with a line for every row of its input")
+        if not masks.random:
+            raise ConfigError(NOT_RANDOM)
+        parts.append(result[: min(TILE, count - first)].flatten(1))
+    return torch.cat(parts)

@@ -1,0 +1,104 @@
+"""Synapses: low-pass filters on a connection, stepped as the zero-order hold of the continuous filter.
+
+With input u held constant over a step of length dt, the filter's state at the end of the step is exact; the value
+delivered in the next step is that state (Nengo 4's convention).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spikebayes.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Lowpass:
+    """First-order filter 1/(tau s + 1):  x <- a x + (1 - a) u,  a = exp(-dt/tau).
+
+    Args:
+        tau: time constant in seconds, > 0.
+    """
+
+    tau: float
+    order = 1
+
+    def __post_init__(self) -> None:
+        _check_tau(self.tau)
+
+    def coefficients(self, dt: float) -> tuple[float, ...]:
+        """(a, 1 - a)."""
+        return math.exp(-dt / self.tau), -math.expm1(-dt / self.tau)
+
+    def step(self, state: tuple[Tensor, ...], u: Tensor, dt: float) -> tuple[Tensor, ...]:
+        """The state after one step with input ``u`` (any shape); the last entry is the filter's output."""
+        a, b = self.coefficients(dt)
+        return (a * state[0] + b * u,)
+
+
+@dataclass(frozen=True)
+class Alpha:
+    """Second-order filter 1/(tau s + 1)^2, its zero-order hold in cascade form.
+
+        x <- a x + (1 - a) u
+        y <- a y + r a x_old + (1 - a - r a) u        a = exp(-dt/tau), r = dt/tau
+
+    so that the impulse response starts with 1 - (1 + r) a, which two Lowpass steps in a row do not give.
+
+    Args:
+        tau: time constant in seconds, > 0.
+    """
+
+    tau: float
+    order = 2
+
+    def __post_init__(self) -> None:
+        _check_tau(self.tau)
+
+    def coefficients(self, dt: float) -> tuple[float, ...]:
+        """(a, 1 - a, r a, 1 - a - r a)."""
+        a, r = math.exp(-dt / self.tau), dt / self.tau
+        b = -math.expm1(-r)
+        return a, b, r * a, b - r * a
+
+    def step(self, state: tuple[Tensor, ...], u: Tensor, dt: float) -> tuple[Tensor, ...]:
+        """The state after one step with input ``u`` (any shape); the last entry is the filter's output."""
+        a, b, c, d = self.coefficients(dt)
+        x, y = state
+        return a * x + b * u, a * y + c * x + d * u
+
+
+Synapse = Lowpass | Alpha
+
+
+def impulse_response(synapse: Synapse | None, dt: float, steps: int) -> NDArray[np.float64]:
+    """``[steps]``: output in the step itself, one step later, two steps later, ... of a unit input in one step.
+
+    An unfiltered connection delivers in the same step; a filtered one delivers nothing in it.
+
+    Example:
+        >>> impulse_response(None, 1e-3, 3).tolist()
+        [1.0, 0.0, 0.0]
+    """
+    response = np.zeros(steps)
+    if synapse is None:
+        response[:1] = 1.0
+        return response
+    n = np.arange(steps - 1, dtype=np.float64)
+    if isinstance(synapse, Lowpass):
+        a, b = synapse.coefficients(dt)
+        response[1:] = b * a**n
+    else:
+        a, b, c, d = synapse.coefficients(dt)
+        response[1:] = d * a**n
+        response[2:] += b * c * n[1:] * a ** (n[1:] - 1)
+    return response
+
+
+def _check_tau(tau: float) -> None:
+    if not (tau > 0 and math.isfinite(tau)):
+        raise ConfigError(f"a synapse's time constant must be a positive number of seconds; got {tau}")

@@ -1,0 +1,181 @@
+"""Table files: what is written is read back, and what is no table is refused in one line."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+
+from spikebayes.data.tables import check_table_path, read_table, write_table
+from spikebayes.errors import ConfigError, DataError
+
+SUFFIXES = [".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".npz"]
+SMALL = pd.DataFrame({"area": [50.0, 80.0], "color": ["red", "blue"], "sold": [True, False]})
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> pd.DataFrame:
+    rows = draw(st.integers(1, 6))
+    kinds = {
+        "number": st.floats(allow_nan=True, allow_infinity=True, width=64),
+        "count": st.integers(-(2**63), 2**63 - 1),
+        "flag": st.booleans(),
+        # a letter first: a CSV cannot tell the text "1" from the number
+        "text": st.text(st.characters(categories=["L", "N", "Zs", "Po"]), max_size=5).map(
+            lambda tail: f"t{tail}"
+        ),
+    }
+    picked = draw(st.lists(st.sampled_from(sorted(kinds)), min_size=1, max_size=4))
+    columns = {
+        f"{kind} {index}": draw(st.lists(kinds[kind], min_size=rows, max_size=rows))
+        for index, kind in enumerate(picked)
+    }
+    frame = pd.DataFrame(columns)
+    floats = [name for name in frame if str(name).startswith("number")]
+    return frame.astype(dict.fromkeys(floats, np.float64))
+
+
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(self.path),)
+
+
+def written(folder: Path, content: str | bytes, name: str = "table.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@settings(max_examples=25, deadline=None)
+@given(frame=frames())
+def test_what_is_written_is_read_back(suffix: str, frame: pd.DataFrame) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"table{suffix}"
+        write_table(frame, path)
+        pd.testing.assert_frame_equal(read_table(path), frame, check_exact=True)
+        again = Path(folder) / f"again{suffix}"
+        write_table(frame, again)
+        assert again.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_named_index_becomes_a_column(tmp_path: Path, suffix: str) -> None:
+    frame = pd.DataFrame({"mean": [0.5, 0.25]}, index=pd.Index([7, 3], name="row"))
+    write_table(frame, tmp_path / f"t{suffix}")
+    back = read_table(tmp_path / f"t{suffix}")
+    assert list(back.columns) == ["row", "mean"]
+    assert back["row"].tolist() == [7, 3]
+
+
+def test_npz_matrix_becomes_numbered_columns(tmp_path: Path) -> None:
+    x = np.arange(6, dtype=">f4").reshape(3, 2)  # [B, F], the other byte order
+    np.savez(tmp_path / "t.npz", X=x, y=np.array([1, 2, 3]), site=np.array([b"a", b"b", b"a"]))
+    frame = read_table(tmp_path / "t.npz")
+    assert list(frame.columns) == ["x0", "x1", "y", "site"]
+    assert frame["x1"].tolist() == [1.0, 3.0, 5.0]
+    assert frame["site"].tolist() == ["a", "b", "a"]
+
+
+def test_npz_writes_missing_text_as_empty(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"name": ["a", None], "n": pd.array([1, None], dtype="Int64")})
+    write_table(frame, tmp_path / "t.npz")
+    back = read_table(tmp_path / "t.npz")
+    assert back["name"].tolist() == ["a", ""]
+    np.testing.assert_array_equal(back["n"], [1.0, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": np.zeros(3), "b": np.zeros(2)}, "differ in length: 'a' 3, 'b' 2"),
+        ({"X": np.zeros((2, 2)), "x1": np.zeros(2)}, "repeated: 'x1'"),
+        ({"image": np.zeros((2, 2))}, "'image' has shape"),
+        ({"X": np.zeros((0, 2))}, "2 columns and no rows"),
+        ({"a": np.zeros(2, dtype=complex)}, "'a' is no array of numbers or text"),
+    ],
+)
+def test_npz_arrays_that_are_no_table(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
+    np.savez(tmp_path / "t.npz", **arrays)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(DataError, match=message):
+        read_table(tmp_path / "t.npz")
+
+
+def test_npz_is_never_unpickled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", a=np.array([Trap(tmp_path / "sprung")], dtype=object))
+    with pytest.raises(DataError, match="allow_pickle"):
+        read_table(tmp_path / "t.npz")
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", "", "the file is empty"),
+        ("t.csv", "\n\n", "the file is empty"),
+        ("t.csv", "a,b\n", "2 columns and no rows"),
+        ("t.csv", "a,b,a\n1,2,3\n", "repeated: 'a'"),
+        ("t.csv", "a,,b\n1,2,3\n", "column 2 needs a name"),
+        ("t.csv", "a,b\n1,2,3\n4,5,6\n", "more fields than the header, which names 2"),
+        ("t.csv", "a,b\n1,2\n1,2,3\n", "line 3"),
+        ("t.csv", b"\xff\xfe\x00\x01", "cannot read"),
+        ("t.csv.gz", "a,b\n1,2\n", "gzip"),
+        ("t.parquet", "a,b\n1,2\n", "cannot read"),
+        ("t.npz", "a,b\n1,2\n", "no NPZ archive"),
+        ("t.xlsx", "a,b\n1,2\n", r"expected a file named \*.csv"),
+    ],
+)
+def test_files_that_are_no_table(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
+    path = written(tmp_path, content, name)
+    with pytest.raises(DataError, match=message) as caught:
+        read_table(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".parquet", ".npz"])
+def test_a_torn_file_is_refused_wherever_it_ends(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t{suffix}"
+    write_table(SMALL, path)
+    whole = path.read_bytes()
+    for end in range(0, len(whole) - 1, max(1, len(whole) // 40)):
+        path.write_bytes(whole[:end])
+        with pytest.raises(DataError, match="cannot read"):
+            read_table(path)
+
+
+def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        read_table(tmp_path / "t.csv")
+    (tmp_path / "t.csv").mkdir()
+    with pytest.raises(DataError, match="is a folder"):
+        read_table(tmp_path / "t.csv")
+
+
+def test_byte_order_mark_quotes_and_gzip(tmp_path: Path) -> None:
+    text = b'\xef\xbb\xbf"a","b, c"\n1,"x, y"\n'
+    frame = read_table(written(tmp_path, gzip.compress(text), "T.CSV.GZ"))
+    assert frame.to_dict("list") == {"a": [1], "b, c": ["x, y"]}
+
+
+def test_output_paths_are_refused_beforehand_and_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"name the file \*.csv"):
+        check_table_path(tmp_path / "t.json")
+    with pytest.raises(ConfigError, match="does not exist"):
+        check_table_path(tmp_path / "no" / "t.csv")
+    check_table_path(tmp_path / "t.csv")
+    with pytest.raises(DataError, match="repeated: 'a'"):
+        write_table(pd.DataFrame([[1, 2]], columns=["a", "a"]), tmp_path / "t.csv")
+    assert list(tmp_path.iterdir()) == []
