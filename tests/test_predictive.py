@@ -100,10 +100,7 @@ def test_observation_interval_inverts_the_mixture(level: float) -> None:
             def cdf(y: float, q: float, centres: np.ndarray = centres, noise: float = noise) -> float:
                 return float(stats.norm.cdf(y, centres, noise).mean() - q)
 
-            ends = [
-                optimize.brentq(cdf, -20, 20, args=(q,), xtol=1e-12)
-                for q in ((1 - level) / 2, (1 + level) / 2)
-            ]
+            ends = [optimize.brentq(cdf, -20, 20, args=(q,), xtol=1e-12) for q in ((1 - level) / 2, (1 + level) / 2)]
             found = lower[row, output].item(), upper[row, output].item()
             np.testing.assert_allclose(found, ends, atol=2e-6)
 

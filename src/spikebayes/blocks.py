@@ -45,7 +45,7 @@ def as_inputs(x: Values, shapes: Sequence[Shape] | None = None) -> tuple[Tensor,
         DataError: not numbers, no rows, unequal numbers of rows, another shape, NaN or infinity.
     """
     several = isinstance(x, tuple | list) and len(x) > 0 and isinstance(x[0], Tensor | np.ndarray)
-    tensors = tuple(_as_tensor(part) for part in (x if several else (x,)))
+    tensors = [_as_tensor(part) for part in (x if several else [x])]
     if shapes is not None and len(tensors) != len(shapes):
         raise DataError(f"the network takes {len(shapes)} inputs; got {len(tensors)}")
     for i, tensor in enumerate(tensors):
@@ -60,7 +60,7 @@ def as_inputs(x: Values, shapes: Sequence[Shape] | None = None) -> tuple[Tensor,
         if not finite.all():
             rows = int((~finite).flatten(1).any(1).sum())
             raise DataError(f"{name} has NaN or infinite values in {rows} of {len(tensor)} rows")
-    return tensors
+    return tuple(tensors)
 
 
 def _as_tensor(value: Any) -> Tensor:
@@ -81,34 +81,42 @@ def row_indices(rows: Values | None, count: int) -> Tensor:
     """
     if rows is None:
         return torch.arange(count)
-    indices = torch.as_tensor(rows).long().flatten()
+    try:
+        indices = torch.as_tensor(rows).flatten()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"row indices must be whole numbers: {error}") from error
+    if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
+        raise DataError(f"row indices must be whole numbers; got {indices.dtype}")
+    indices = indices.long()
     if len(indices) != count:
         raise DataError(f"{len(indices)} row indices were given for {count} rows")
     if int(indices.min()) < 0 or int(indices.max()) >= 1 << 32:
         raise DataError("row indices must lie in [0, 2^32)")
     if len(indices.unique()) != count:
-        raise DataError(
-            "row indices must differ from one another: two rows with one index would share their masks"
-        )
+        raise DataError("row indices must differ from one another: two rows with one index would share their masks")
     return indices
 
 
 def check_sampling(samples: int, least: int, mask_scope: str, batch_size: int | None) -> None:
     """Refuse settings out of range (ConfigError)."""
-    if isinstance(samples, bool) or not isinstance(samples, int) or not least <= samples < 1 << 32:
+    if not _is_whole(samples) or not least <= samples < 1 << 32:
         raise ConfigError(f"samples must be a whole number, at least {least}; got {samples!r}")
     if mask_scope not in ("row", "pass"):
         raise ConfigError(f"mask_scope must be 'row' or 'pass'; got {mask_scope!r}")
-    if batch_size is not None and batch_size < 1:
-        raise ConfigError(f"batch_size must be at least 1 row, or None; got {batch_size}")
+    if batch_size is not None and (not _is_whole(batch_size) or batch_size < 1):
+        raise ConfigError(f"batch_size must be a whole number of rows, at least 1, or None; got {batch_size!r}")
 
 
 def check_steps(steps: int, burn_in: int) -> None:
     """Refuse a simulation with nothing to average (ConfigError)."""
-    if steps < 1:
-        raise ConfigError(f"steps must be at least 1; got {steps}")
-    if not 0 <= burn_in < steps:
-        raise ConfigError(f"burn_in must lie in [0, steps); got burn_in={burn_in} with steps={steps}")
+    if not _is_whole(steps) or steps < 1:
+        raise ConfigError(f"steps must be a whole number, at least 1; got {steps!r}")
+    if not _is_whole(burn_in) or not 0 <= burn_in < steps:
+        raise ConfigError(f"burn_in must be a whole number in [0, steps); got {burn_in!r} with steps={steps}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def blocks(rows: Tensor, samples: int, most: int, mask_scope: str, batch_size: int | None) -> Iterator[Block]:

@@ -89,14 +89,3 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for m, mode in modes.items():
             m.training = mode
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Torch on one thread: how a matrix product is split over threads changes its last bits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

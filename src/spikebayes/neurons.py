@@ -20,7 +20,7 @@ class LIF:
         v <- v + (J - v) (1 - exp(-d/tau_rc)),  a spike of area ``amplitude`` iff v > 1,
 
     and the time by which the crossing came before the end of the step shortens what is left of the refractory time.
-    For constant J the spike count never strays from t r(J) by 1 or more.
+    For constant J and tau_ref >= dt the spike count never strays from t r(J) by 1 or more.
 
     Args:
         tau_rc: membrane time constant, s.
@@ -52,9 +52,7 @@ class LIF:
         """Voltage 0 and refractory time 0."""
         return torch.zeros_like(like), torch.zeros_like(like)
 
-    def step(
-        self, x: Tensor, state: tuple[Tensor, ...], dt: float
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    def step(self, x: Tensor, state: tuple[Tensor, ...], dt: float) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """One time step.
 
         Args:
@@ -92,17 +90,22 @@ class Threshold:
 
     Args:
         threshold: input at and above which it spikes.
+
+    Raises:
+        ConfigError: the threshold is NaN or infinite.
     """
 
     threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.threshold):
+            raise ConfigError(f"a threshold must be finite; got {self.threshold}")
 
     def initial(self, like: Tensor) -> tuple[Tensor, ...]:
         """No state."""
         return ()
 
-    def step(
-        self, x: Tensor, state: tuple[Tensor, ...], dt: float
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    def step(self, x: Tensor, state: tuple[Tensor, ...], dt: float) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """(spiked, bool; output 0 or 1; no state)."""
         spiked = x >= self.threshold
         return spiked, spiked.to(x.dtype), state
@@ -116,9 +119,7 @@ class Sign:
         """No state."""
         return ()
 
-    def step(
-        self, x: Tensor, state: tuple[Tensor, ...], dt: float
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    def step(self, x: Tensor, state: tuple[Tensor, ...], dt: float) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """(spiked, bool; output -1 or 1; no state)."""
         spiked = x >= 0
         return spiked, spiked.to(x.dtype) * 2 - 1, state

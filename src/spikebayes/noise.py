@@ -59,6 +59,9 @@ class BlankOut:
         scale: a_i, one number or ``[N]`` for each target unit.
         hold: steps after which the draws are renewed; None holds them for the whole simulation.
         site: stable index of the place.
+
+    Raises:
+        ConfigError: keep outside (0, 1], or scale or hold out of range.
     """
 
     keep: float
@@ -69,6 +72,8 @@ class BlankOut:
     def __post_init__(self) -> None:
         if not 0 < self.keep <= 1:
             raise ConfigError(f"BlankOut's keep must lie in (0, 1]; got {self.keep}")
+        if not torch.as_tensor(self.scale).isfinite().all():
+            raise ConfigError("BlankOut's scale must be finite")
         _check_hold(self.hold)
         site_word(self.site)
 
@@ -147,22 +152,16 @@ def keep_mask_torch(
     return draws.reshape(len(samples), -1)[:, :units] < threshold
 
 
-def dropout_keep(
-    dropout: Dropout, seed: int, samples: Tensor, rows: Tensor, units: int, step: int = 0
-) -> Tensor:
+def dropout_keep(dropout: Dropout, seed: int, samples: Tensor, rows: Tensor, units: int, step: int = 0) -> Tensor:
     """``[R, N]`` bool: which of a population's N units are kept, at one step of the simulation."""
     draw = 0 if dropout.hold is None else step // dropout.hold
     draws = -(-units // dropout.repeat)
-    whole = keep_mask(
-        1 - dropout.p, seed, samples, rows, dropout.offset + draws, site=dropout.site, draw=draw
-    )
+    whole = keep_mask(1 - dropout.p, seed, samples, rows, dropout.offset + draws, site=dropout.site, draw=draw)
     kept = whole[:, dropout.offset :]
     return kept if dropout.repeat == 1 else kept.repeat_interleave(dropout.repeat, 1)[:, :units]
 
 
-def blank_out_keep(
-    noise: BlankOut, seed: int, samples: Tensor, rows: Tensor, synapses: int, step: int
-) -> Tensor:
+def blank_out_keep(noise: BlankOut, seed: int, samples: Tensor, rows: Tensor, synapses: int, step: int) -> Tensor:
     """``[R, N_target * N_source]`` bool: which synapses transmit at one step, target-major."""
     draw = 0 if noise.hold is None else step // noise.hold
     return keep_mask(noise.keep, seed, samples, rows, synapses, site=noise.site, draw=draw)
@@ -170,9 +169,7 @@ def blank_out_keep(
 
 def _check_hold(hold: int | None) -> None:
     if hold is not None and hold < 1:
-        raise ConfigError(
-            f"hold must be a positive number of steps, or None for the whole simulation; got {hold}"
-        )
+        raise ConfigError(f"hold must be a positive number of steps, or None for the whole simulation; got {hold}")
 
 
 @numba.njit(cache=True, nogil=True)

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from spikebayes.blocks import Block, MaskScope, Values, as_inputs, blocks, check_sampling, row_indices
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.masks import Masks, evaluating, one_thread
+from spikebayes.masks import Masks, evaluating
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.predictive import Draw, Predictive, Task
 from spikebayes.progress import track
 from spikebayes.simulate import simulate
+from spikebayes.threads import one_thread
 
 TILE = 256  # lines per forward pass, always: the last bits of a matrix product depend on its size
 TILES_PER_BLOCK = 64
@@ -162,8 +163,12 @@ def _forward(model: nn.Module, inputs: tuple[Tensor, ...], block: Block, seed: i
     for first in range(0, count, TILE):
         lines = torch.arange(first, first + TILE).clamp(max=count - 1)
         arguments = (part[block.rows][block.position[lines]] for part in inputs)
-        with Masks(seed, block.sample_keys[lines], block.row_keys[lines]) as masks:
-            result = model(*arguments)
+        try:
+            with Masks(seed, block.sample_keys[lines], block.row_keys[lines]) as masks:
+                result = model(*arguments)
+        except (RuntimeError, TypeError) as error:
+            shapes = ", ".join(str(list(part.shape[1:])) for part in inputs)
+            raise DataError(f"the model does not take rows of shape {shapes}: {error}") from error
         if not isinstance(result, Tensor) or result.shape[:1] != (TILE,):
             raise DataError("the model must return one tensor with a line for every row of its input")
         if not masks.random:

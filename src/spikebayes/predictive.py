@@ -94,9 +94,7 @@ class Predictive:
             raise DataError(f"{self.samples.shape[1]} rows of samples, {len(self.draw.rows)} row indices")
         outputs = self.samples.shape[2]
         if not self.names:
-            object.__setattr__(
-                self, "names", tuple(f"y{i}" for i in range(outputs)) if outputs > 1 else ("y",)
-            )
+            object.__setattr__(self, "names", tuple(f"y{i}" for i in range(outputs)) if outputs > 1 else ("y",))
         if len(self.names) != outputs:
             raise DataError(f"{outputs} outputs, {len(self.names)} names: {', '.join(self.names)}")
         noise = self.noise_std
@@ -105,9 +103,7 @@ class Predictive:
         if self.task is Task.CLASSIFICATION:
             off = float((self.samples.sum(-1) - 1).abs().max())
             if off > 1e-3 or float(self.samples.min()) < 0:
-                raise DataError(
-                    f"class probabilities must be 0 or more and sum to 1; a sum is off by {off:.3g}"
-                )
+                raise DataError(f"class probabilities must be 0 or more and sum to 1; a sum is off by {off:.3g}")
 
     def __repr__(self) -> str:
         s, b, c = self.samples.shape
@@ -146,9 +142,7 @@ class Predictive:
         s, b, c = self.samples.shape
         # torch.quantile refuses more than 16M elements
         parts = self.samples.reshape(s, b * c).split(max(1, (1 << 22) // s), dim=1)
-        return torch.cat([torch.quantile(part, levels, dim=0) for part in parts], -1).reshape(
-            *levels.shape, b, c
-        )
+        return torch.cat([torch.quantile(part, levels, dim=0) for part in parts], -1).reshape(*levels.shape, b, c)
 
     def interval(self, level: float) -> tuple[Tensor, Tensor]:
         """Central interval of the network's output (not of a new observation): two ``[B, C]`` tensors."""
@@ -307,13 +301,9 @@ class Predictive:
 
     def _noise(self) -> Tensor:
         if self.task is Task.CLASSIFICATION:
-            raise ConfigError(
-                "observation noise is for regression; this prediction holds class probabilities"
-            )
+            raise ConfigError("observation noise is for regression; this prediction holds class probabilities")
         if self.noise_std is None:
-            raise ConfigError(
-                "no residual noise is known: pass noise_std to predict, or use a run made by fit"
-            )
+            raise ConfigError("no residual noise is known: pass noise_std to predict, or use a run made by fit")
         return self.noise_std
 
     def _target(self, target: Tensor) -> Tensor:

@@ -132,12 +132,8 @@ def _empty(
         mean=torch.zeros(*lead, outputs, dtype=dtype),
         counts={name: torch.zeros(lead, dtype=torch.int64) for name in sizes},
         engine=engine,
-        spikes={
-            n: torch.zeros(*lead, steps, k, dtype=torch.bool) for n, k in sizes.items() if "spikes" in probes
-        },
-        potentials={
-            n: torch.zeros(*lead, steps, k, dtype=dtype) for n, k in sizes.items() if "potentials" in probes
-        },
+        spikes={n: torch.zeros(*lead, steps, k, dtype=torch.bool) for n, k in sizes.items() if "spikes" in probes},
+        potentials={n: torch.zeros(*lead, steps, k, dtype=dtype) for n, k in sizes.items() if "potentials" in probes},
         trace=torch.zeros(*lead, steps, outputs, dtype=dtype) if "trace" in probes else None,
     )
 

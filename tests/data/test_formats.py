@@ -28,9 +28,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
         "count": st.integers(-(2**63), 2**63 - 1),
         "flag": st.booleans(),
         # a letter first: a CSV cannot tell the text "1" from the number
-        "text": st.text(st.characters(categories=["L", "N", "Zs", "Po"]), max_size=5).map(
-            lambda tail: f"t{tail}"
-        ),
+        "text": st.text(st.characters(categories=["L", "N", "Zs", "Po"]), max_size=5).map(lambda tail: f"t{tail}"),
     }
     picked = draw(st.lists(st.sampled_from(sorted(kinds)), min_size=1, max_size=4))
     columns = {

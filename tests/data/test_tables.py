@@ -156,9 +156,7 @@ def test_features_are_encoded_by_hand() -> None:
     suffix=st.sampled_from([".csv", ".parquet", ".npz"]),
 )
 @settings(max_examples=25, deadline=None)
-def test_column_order_extra_columns_and_format_do_not_matter(
-    order: list[str], extra: bool, suffix: str
-) -> None:
+def test_column_order_extra_columns_and_format_do_not_matter(order: list[str], extra: bool, suffix: str) -> None:
     frame = HOUSES[order].assign(**({"note": ["?", None, "!"]} if extra else {}))
     with tempfile.TemporaryDirectory() as folder:
         write_table(frame, Path(folder) / f"t{suffix}")

@@ -136,9 +136,7 @@ def test_real_splits_partition_the_published_rows(real: Path, name: str) -> None
     assert np.array_equal(split.y_test[:, 0].numpy(), table[rows, target])
 
 
-def test_download_takes_five_files_once_and_keeps_them_unchanged(
-    real: Path, tmp_path: Path, server: Server
-) -> None:
+def test_download_takes_five_files_once_and_keeps_them_unchanged(real: Path, tmp_path: Path, server: Server) -> None:
     (tmp_path / "published" / "yacht").mkdir()
     (tmp_path / "published" / "yacht" / "data").symlink_to(real / "uci_regression" / "yacht")
     split = load_split(tmp_path / "cache", "yacht", base_url=server.url)

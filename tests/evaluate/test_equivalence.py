@@ -147,9 +147,7 @@ def test_effect_sizes_by_hand() -> None:
 def test_effect_sizes_do_not_depend_on_the_unit() -> None:
     first, second = prediction(1, rows=10), prediction(2, rows=10, shift=0.3)
     found = compare(first, second)
-    scaled = compare(
-        replace(first, samples=first.samples * 1024), replace(second, samples=second.samples * 1024)
-    )
+    scaled = compare(replace(first, samples=first.samples * 1024), replace(second, samples=second.samples * 1024))
     for name in ("mean_difference", "std_ratio", "wasserstein", "equivalence_pvalues", "ks_pvalues"):
         np.testing.assert_allclose(getattr(scaled, name), getattr(found, name), rtol=1e-9)
 
@@ -226,9 +224,7 @@ def test_the_pooled_test_errs_at_its_level_on_the_edge_of_the_margin(by_row: boo
 
 
 @settings(deadline=None)  # a busy machine is no failure
-@given(
-    st.floats(-3, 3), st.just(0.0) | st.floats(1e-6, 2), st.integers(1, 100), st.floats(0, 2), st.floats(0, 2)
-)
+@given(st.floats(-3, 3), st.just(0.0) | st.floats(1e-6, 2), st.integers(1, 100), st.floats(0, 2), st.floats(0, 2))
 def test_a_wider_margin_never_speaks_against(
     difference: float, error: float, freedom: int, margin: float, more: float
 ) -> None:

@@ -73,9 +73,7 @@ def test_raw_pvalues_are_scipys(n: int, m: int, shift: float) -> None:
 
 
 @settings(deadline=None)  # a busy machine is no failure
-@given(
-    st.lists(st.integers(0, 6), min_size=2, max_size=15), st.lists(st.integers(0, 6), min_size=2, max_size=15)
-)
+@given(st.lists(st.integers(0, 6), min_size=2, max_size=15), st.lists(st.integers(0, 6), min_size=2, max_size=15))
 def test_tied_samples_are_read_as_scipy_reads_them(first: list[int], second: list[int]) -> None:
     x, y = np.array(first, dtype=float)[:, None], np.array(second, dtype=float)[:, None]
     test = ks_test(x, y, np.random.default_rng(0))

@@ -133,9 +133,7 @@ def _parse_npz(path: Path) -> pd.DataFrame:
                 raise DataError(f"expected 1-D columns, or X [B, F]; {name!r} has shape {list(array.shape)}")
     lengths = {name: len(column) for name, column in zip(names, columns, strict=True)}
     if len(set(lengths.values())) > 1:
-        raise DataError(
-            f"arrays differ in length: {listed(f'{name!r} {rows}' for name, rows in lengths.items())}"
-        )
+        raise DataError(f"arrays differ in length: {listed(f'{name!r} {rows}' for name, rows in lengths.items())}")
     frame = pd.DataFrame(dict(enumerate(map(_native, columns))))  # by position: names may still repeat
     return frame.set_axis(names, axis=1)
 
@@ -158,8 +156,6 @@ def _emit_npz(frame: pd.DataFrame, path: Path) -> None:
 def _plain(column: pd.Series) -> np.ndarray:
     """The column as a NumPy array that needs no pickling: numbers, or text with "" where it is missing."""
     if not pd.api.types.is_numeric_dtype(column.dtype):
-        return np.array(
-            ["" if gone else str(value) for value, gone in zip(column, column.isna(), strict=True)], str
-        )
+        return np.array(["" if gone else str(value) for value, gone in zip(column, column.isna(), strict=True)], str)
     array = column.to_numpy()
     return column.to_numpy(np.float64, na_value=np.nan) if array.dtype.kind == "O" else array

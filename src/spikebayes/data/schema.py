@@ -68,18 +68,14 @@ class TableSchema:
         features = _names(stored["features"], "features")
         categories = stored["categories"]
         if not isinstance(categories, Mapping) or not set(categories) <= set(features):
-            raise StoreError(
-                f"categories of a stored table schema must be among its features; got {categories!r}"
-            )
+            raise StoreError(f"categories of a stored table schema must be among its features; got {categories!r}")
         target, task = stored["target"], stored["task"]
         if not isinstance(target, str) or not target or target in features:
             raise StoreError(
                 f"the target of a stored table schema must be a column beside its features; got {target!r}"
             )
         if task not in list(Task):
-            raise StoreError(
-                f"the task of a stored table schema is one of {[t.value for t in Task]}; got {task!r}"
-            )
+            raise StoreError(f"the task of a stored table schema is one of {[t.value for t in Task]}; got {task!r}")
         least = 2 if task == Task.CLASSIFICATION else 0
         classes = _names(stored["classes"], "classes", least)
         if task == Task.REGRESSION and classes:

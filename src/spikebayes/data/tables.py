@@ -53,9 +53,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     if table_format(path) is None:
         raise DataError(f"cannot read {path}: expected a file named {PATTERNS}")
     if not path.is_file():
-        raise DataError(
-            f"cannot read {path}: {'it is a folder' if path.is_dir() else 'there is no such file'}"
-        )
+        raise DataError(f"cannot read {path}: {'it is a folder' if path.is_dir() else 'there is no such file'}")
     try:
         frame = parse(path)
         column_names(frame)
@@ -124,9 +122,7 @@ def infer_schema(
         raise DataError(f"no target column {target!r}{near(target, names)}; the columns are {known}")
     for name in categorical:
         if name == target:
-            raise DataError(
-                f"the target {name!r} cannot be a categorical feature; for classes, choose the task"
-            )
+            raise DataError(f"the target {name!r} cannot be a categorical feature; for classes, choose the task")
         if name not in names:
             raise DataError(f"no categorical column {name!r}{near(name, names)}")
     features = tuple(name for name in names if name != target)
@@ -142,9 +138,7 @@ def infer_schema(
     columns = checked_columns(frame, numeric, labelled, hint)
     levels = {name: distinct_labels(columns[name]) for name in labelled}
     if len(set(columns[target].tolist())) < 2:
-        raise DataError(
-            f"the target {target!r} is constant ({columns[target][0]} on every row): nothing to learn"
-        )
+        raise DataError(f"the target {target!r} is constant ({columns[target][0]} on every row): nothing to learn")
     classes = levels.pop(target, ())
     return TableSchema(features, levels, target, task, classes)
 
@@ -172,9 +166,7 @@ def encode_features(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
     missing = [name for name in schema.features if name not in names]
     if missing:
         lacking = listed(repr(name) + near(name, names) for name in missing)
-        raise DataError(
-            f"the table lacks {len(missing)} of the model's {len(schema.features)} columns: {lacking}"
-        )
+        raise DataError(f"the table lacks {len(missing)} of the model's {len(schema.features)} columns: {lacking}")
     if not len(frame):
         raise DataError("the table has no rows")
     numeric = [name for name in schema.features if name not in schema.categories]
@@ -249,7 +241,5 @@ def _read_task(column: pd.Series, target: str) -> Task:
     if text.any() and not np.isnan(values[~text]).all():
         row = int(text.argmax())
         found = f"row {row + 1}: {one_line(repr(column.iloc[row]))}"
-        raise DataError(
-            f"the target {target!r} mixes numbers and text ({found}); correct it, or ask for classes"
-        )
+        raise DataError(f"the target {target!r} mixes numbers and text ({found}); correct it, or ask for classes")
     return Task.CLASSIFICATION

@@ -190,9 +190,7 @@ def _indices(path: Path, size: int) -> np.ndarray:
     """``[K]`` int64, distinct and below ``size``."""
     indices = _parse(path, np.int64).reshape(-1)
     if indices.min() < 0 or indices.max() >= size:
-        raise DataError(
-            f"{path}: indices must lie in 0 .. {size - 1}; got {indices.min()} .. {indices.max()}"
-        )
+        raise DataError(f"{path}: indices must lie in 0 .. {size - 1}; got {indices.min()} .. {indices.max()}")
     if len(np.unique(indices)) < len(indices):
         raise DataError(f"{path}: an index occurs twice; fetch it anew")
     return indices

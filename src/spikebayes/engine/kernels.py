@@ -107,11 +107,7 @@ def lif_step(v, current, refractory, resting, rest, parameters, fired):
         refractory[j] = time
         if time > 0:
             free = dt - time
-            v[j] = (
-                max(-current[j] * math.expm1(-free / tau_rc), v.dtype.type(0))
-                if free > 0
-                else v.dtype.type(0)
-            )
+            v[j] = max(-current[j] * math.expm1(-free / tau_rc), v.dtype.type(0)) if free > 0 else v.dtype.type(0)
             resting[left] = j
             left += 1
 
@@ -187,7 +183,7 @@ def simulate_block(
 ):
     """Simulations begin .. end - 1, one after another in the same scratch memory."""
     populations = layout.start.shape[0] - 1
-    total, outputs = layout.start[populations], base.shape[1] - layout.start[populations]
+    total = layout.start[populations]
     widest, banks = 1, 1
     for p in range(populations):
         widest = max(widest, layout.start[p + 1] - layout.start[p])
@@ -237,9 +233,7 @@ def simulate_block(
                     scatter(sums[:n], layout, bank, t, spike, spike_start)
                     if m < n:
                         for j in range(m):
-                            sums[j] = sums[
-                                kept[j]
-                            ]  # kept increases, so nothing is overwritten before it is read
+                            sums[j] = sums[kept[j]]  # kept increases, so nothing is overwritten before it is read
                     if order == 0:
                         for j in range(m):
                             current[j] += sums[j]

@@ -34,9 +34,7 @@ class Layout(NamedTuple):
     wire: Array  # [banks + 1] first wire of each bank
     source: Array  # [wires] source population
     dense: Array  # [wires] bool
-    offset: (
-        Array  # [wires] where its weights start: in ``weight`` if dense, else its row pointers in ``pointer``
-    )
+    offset: Array  # [wires] where its weights start: in ``weight`` if dense, else its row pointers in ``pointer``
     weight: Array  # dense weights, row by source neuron
     pointer: Array  # CSR row pointers, absolute into ``column`` and ``value``
     column: Array
@@ -47,9 +45,7 @@ class Drive(NamedTuple):
     """Input wires: constant current into every population and, unfiltered, into the read-out."""
 
     constant: Array  # [total + C] current without input
-    wires: list[
-        tuple[int, int, Array | tuple[Array, Array, Array]]
-    ]  # (input, first target unit, dense or CSR)
+    wires: list[tuple[int, int, Array | tuple[Array, Array, Array]]]  # (input, first target unit, dense or CSR)
 
 
 def lay_out(network: SpikingNetwork, dtype: np.dtype[Any]) -> tuple[Layout, Drive]:
@@ -112,7 +108,7 @@ def _drive(
     for w in made:
         if w.source not in inputs:
             continue
-        matrix = w.matrix * gains.get(w.target, 1.0)
+        matrix: Any = w.matrix * gains.get(w.target, 1.0)
         if isinstance(matrix, np.ndarray):
             packed: Any = np.ascontiguousarray(matrix, dtype)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def operator_matrix(operator: nn.Module, source: Shape) -> Matrix:
     return sparse.csr_array(sparse.eye_array(size(source))) if product is None else product
 
 
-def _tidy(matrix: Matrix) -> Matrix:
+def _tidy(matrix: Any) -> Matrix:
     if isinstance(matrix, np.ndarray):
         return matrix
     if matrix.nnz > DENSE_FROM * matrix.shape[0] * matrix.shape[1]:
@@ -97,9 +98,7 @@ def _matrix(operator: nn.Module, source: Shape) -> Matrix | None:
         case AvgPool() | AdaptiveAvgPool():
             return _pool_matrix(operator, source)
         case Scale():
-            return sparse.csr_array(
-                sparse.diags_array(operator.factor.double().expand(source).flatten().numpy())
-            )
+            return sparse.csr_array(sparse.diags_array(operator.factor.double().expand(source).flatten().numpy()))
         case Permute() | Place() | Slice():
             return _selection_matrix(operator, source)
         case Reshape():
@@ -151,12 +150,10 @@ def _conv_matrix(operator: Conv, source: Shape) -> sparse.csr_array:
     for position in np.ndindex(*kernel):
         at = [
             axis * s - p + k * d
-            for axis, s, p, k, d in zip(
-                outputs, operator.stride, padding, position, operator.dilation, strict=True
-            )
+            for axis, s, p, k, d in zip(outputs, operator.stride, padding, position, operator.dilation, strict=True)
         ]
         inside = np.logical_and.reduce([(a >= 0) & (a < n) for a, n in zip(at, space, strict=True)])
-        where_in = np.ravel_multi_index([a[inside] for a in at], space)
+        where_in = np.asarray(np.ravel_multi_index([a[inside] for a in at], space))
         where_out = np.flatnonzero(inside)
         values = weight[(o, np.tile(np.arange(group_in), out_channels), *position)]
         row = i[:, None] * size(space) + where_in

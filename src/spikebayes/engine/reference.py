@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,8 +19,10 @@ from spikebayes.network.network import Connection, Input, Population, Readout, S
 from spikebayes.network.operators import Dense, size
 from spikebayes.neurons import LIF
 from spikebayes.noise import BlankOut, blank_out_keep, dropout_keep
+from spikebayes.threads import one_thread
 
 BUDGET = 1 << 26  # numbers held at once
+TILE = 64  # simulations stepped side by side, always: the last bits of a matrix product depend on its size
 
 
 class ReferenceEngine:
@@ -35,15 +37,20 @@ class ReferenceEngine:
         operators = copy.deepcopy([c.operator for c in network.connections])  # one deepcopy keeps sharing
         modules = [operator.to(dtype) for operator in operators]
         connections = [_Link(c, m) for c, m in zip(network.connections, modules, strict=True)]
-        return _Simulator(network, connections, dtype).run
+        return _Simulator(network, connections, dtype, _tile(network)).run
 
     def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
-        widest = max(size(node.shape) for node in network.nodes())
-        blanked = max((_synapses(c, network) for c in network.connections if c.blank_out), default=0)
-        probed = steps * (network.neurons if probes & {SPIKES, POTENTIALS} else size(network.readout.shape))
-        return max(
-            1, min(4096, BUDGET // (8 * network.neurons + 8 * widest + blanked + (probed if probes else 0)))
-        )
+        if not probes:
+            return 4096
+        units = network.neurons if probes & {SPIKES, POTENTIALS} else size(network.readout.shape)
+        return max(1, min(4096, BUDGET // (steps * units)))
+
+
+def _tile(network: SpikingNetwork) -> int:
+    """How many simulations the network's size allows side by side: ``TILE`` but for very wide networks."""
+    widest = max(size(node.shape) for node in network.nodes())
+    blanked = max((_synapses(c, network) for c in network.connections if c.blank_out), default=0)
+    return max(1, min(TILE, BUDGET // (8 * network.neurons + 8 * widest + blanked)))
 
 
 @dataclass(frozen=True)
@@ -62,21 +69,32 @@ class _Link:
 
 
 class _Simulator:
-    def __init__(self, network: SpikingNetwork, links: list[_Link], dtype: torch.dtype) -> None:
-        self.network, self.dtype = network, dtype
+    def __init__(self, network: SpikingNetwork, links: list[_Link], dtype: torch.dtype, tile: int) -> None:
+        self.network, self.dtype, self.tile = network, dtype, tile
         self.into = {n.name: [k for k in links if k.connection.target == n.name] for n in network.nodes()}
         self.filtered = [k for k in links if k.connection.synapse is not None]
 
     @torch.no_grad()
     def run(self, work: Work) -> Result:
-        """Simulate R pairs for T steps."""
-        net, count = self.network, len(work)
+        """Simulate R pairs for T steps, in tiles of equal size, the last one filled up by repetition."""
+        result = _empty(self.network, work, self.dtype)
+        with one_thread():
+            for first in range(0, len(work), self.tile):
+                lines = torch.arange(first, first + self.tile).clamp(max=len(work) - 1)
+                tile = replace(
+                    work, position=work.position[lines], rows=work.rows[lines], samples=work.samples[lines]
+                )
+                self._run(tile, _lines(result, slice(first, first + self.tile)))
+        return result
+
+    def _run(self, work: Work, result: Result) -> None:
+        """Simulate one tile, of which ``result`` keeps as many lines as it has."""
+        net, count, kept = self.network, len(work), len(result.mean)
         blank = {n.name: torch.zeros(count, *n.shape, dtype=self.dtype) for n in net.nodes()}
         neurons = {p.name: p.neuron.initial(blank[p.name]) for p in net.populations}
         filters = {id(k): (blank[k.connection.target],) * k.connection.synapse.order for k in self.filtered}  # pyright: ignore[reportOptionalMemberAccess]
         arguments = [x.to(self.dtype)[work.position] for x in work.inputs]
         keep: dict[str, Tensor | None] = {}
-        result = _empty(net, work, self.dtype)
 
         for step in range(work.steps):
             values: dict[str, Tensor] = {}  # each node's output in this step, [R, *shape]
@@ -92,16 +110,15 @@ class _Simulator:
 
             readout = self._drive(net.readout, values, filters, work, step, blank)
             if step >= work.burn_in:
-                result.mean += readout
+                result.mean += readout[:kept]
             if result.trace is not None:
-                result.trace[:, step] = readout
+                result.trace[:, step] = readout[:kept]
 
             for link in self.filtered:
                 delivered = link.deliver(values[link.connection.source], work, step)
                 filters[id(link)] = link.connection.synapse.step(filters[id(link)], delivered, net.dt)  # pyright: ignore[reportOptionalMemberAccess]
 
         result.mean /= work.steps - work.burn_in
-        return result
 
     def _drive(
         self,
@@ -144,7 +161,8 @@ def _blanked(noise: BlankOut, operator: Dense, values: Tensor, work: Work, step:
     out, fan_in = operator.weight.shape
     bits = blank_out_keep(noise, work.seed, work.samples, work.rows, out * fan_in, step)
     kept = operator.weight * bits.reshape(-1, out, fan_in)  # [R, out, in]
-    return torch.einsum("roi,ri->ro", kept, values) + noise.scale * operator(values)
+    scale = torch.as_tensor(noise.scale, dtype=values.dtype)
+    return torch.einsum("roi,ri->ro", kept, values) + scale * operator(values)
 
 
 def _synapses(connection: Connection, network: SpikingNetwork) -> int:
@@ -167,6 +185,17 @@ def _empty(net: SpikingNetwork, work: Work, dtype: torch.dtype) -> Result:
     return result
 
 
+def _lines(result: Result, at: slice) -> Result:
+    """Some lines of a result, as views to write into."""
+    return Result(
+        mean=result.mean[at],
+        counts={name: count[at] for name, count in result.counts.items()},
+        spikes={name: spikes[at] for name, spikes in result.spikes.items()},
+        potentials={name: potential[at] for name, potential in result.potentials.items()},
+        trace=None if result.trace is None else result.trace[at],
+    )
+
+
 def _record(
     result: Result,
     node: Population,
@@ -175,11 +204,13 @@ def _record(
     keep: Tensor | None,
     step: int,
 ) -> None:
-    emitted = (spiked if keep is None else spiked & keep).flatten(1)
+    lines = len(result.mean)
+    emitted = (spiked if keep is None else spiked & keep).flatten(1)[:lines]
     result.counts[node.name] += emitted.sum(1)
     if node.name in result.spikes:
         result.spikes[node.name][:, step] = emitted
     if node.name in result.potentials:
-        held = keep is not None and node.dropout is not None and node.dropout.hold is None
-        potential = state[0] * keep if held else state[0]
-        result.potentials[node.name][:, step] = potential.flatten(1)
+        potential = state[0]
+        if keep is not None and node.dropout is not None and node.dropout.hold is None:
+            potential = potential * keep
+        result.potentials[node.name][:, step] = potential.flatten(1)[:lines]

@@ -106,9 +106,7 @@ def mean_equivalence(reference: Floats, candidate: Floats, margin: ArrayLike, *,
     return tost(candidate.mean(0) - reference.mean(0), np.sqrt(a + b), freedom, margin)
 
 
-def pooled_equivalence(
-    reference: Floats, candidate: Floats, margin: float, *, paired: bool, by_row: bool
-) -> float:
+def pooled_equivalence(reference: Floats, candidate: Floats, margin: float, *, paired: bool, by_row: bool) -> float:
     """Test that the standardised mean difference, averaged over rows, lies within a margin.
 
     By row, it is a one-sample t test of the B standardised mean differences: rows must be independent. Else

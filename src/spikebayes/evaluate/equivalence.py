@@ -136,9 +136,7 @@ def _ks_fields(
 ) -> dict[str, Any]:
     test = ks_test(a, b, rng)
     if not independent_rows:
-        notes.append(
-            "One mask served all rows of a sample, so rows depend on one another: uniformity is not tested."
-        )
+        notes.append("One mask served all rows of a sample, so rows depend on one another: uniformity is not tested.")
     elif a.shape[1] < MIN_ROWS:
         notes.append(f"Fewer than {MIN_ROWS} rows: uniformity is not tested.")
     if test.tied.any():
@@ -172,9 +170,7 @@ def _scalars(reference: Predictive, candidate: Predictive, output: int | None) -
     return first.numpy(), second.numpy()
 
 
-def _check_settings(
-    reference: Predictive, margin: float, alpha: float, output: int | None, seed: int
-) -> None:
+def _check_settings(reference: Predictive, margin: float, alpha: float, output: int | None, seed: int) -> None:
     outputs = reference.samples.shape[2]
     if not 0 < margin < math.inf:
         raise ConfigError(f"margin must be a positive number of standard deviations; got {margin}")

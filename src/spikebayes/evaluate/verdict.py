@@ -86,14 +86,10 @@ class Equivalence:
         found = []
         p = self.uniformity_pvalue
         if p is not None and p <= UNIFORMITY_LEVEL:
-            found.append(
-                f"the KS p-values over rows are not uniform (p = {p:.2g}, needs > {UNIFORMITY_LEVEL})"
-            )
+            found.append(f"the KS p-values over rows are not uniform (p = {p:.2g}, needs > {UNIFORMITY_LEVEL})")
         if self.paired_rmse is not None and not np.median(self.paired_rmse) <= self.margin:
             rmse = np.median(self.paired_rmse)
-            found.append(
-                f"the median error under the same masks is {rmse:.2g} std (needs <= {self.margin:g})"
-            )
+            found.append(f"the median error under the same masks is {rmse:.2g} std (needs <= {self.margin:g})")
         low, high = STD_RATIO
         ratio = float(np.median(self.std_ratio))
         if not low <= ratio <= high:
@@ -115,9 +111,7 @@ class Equivalence:
         """The verdict in a few sentences, with the numbers it rests on and the control's."""
         name = self.settings.get("candidate", "the candidate")
         if self.accepted:
-            verdict = (
-                f"The predictions of {name} are statistically indistinguishable from the classical network's."
-            )
+            verdict = f"The predictions of {name} are statistically indistinguishable from the classical network's."
         else:
             verdict = f"The predictions of {name} are not shown to equal the classical network's"
             verdict += f": {'; '.join(self.objections)}."

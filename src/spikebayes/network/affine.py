@@ -97,9 +97,7 @@ def _flat_offset(term: Term) -> int | None:
             if any(n != 1 for n in shape[: operator.dim - 1]):
                 return None
             offset += operator.before * size(shape[operator.dim :])
-        elif not (
-            isinstance(operator, Reshape) or (isinstance(operator, Scale) and operator.factor.ndim == 0)
-        ):
+        elif not (isinstance(operator, Reshape) or (isinstance(operator, Scale) and operator.factor.ndim == 0)):
             return None
         shape = target_shape(operator, shape)
     return offset

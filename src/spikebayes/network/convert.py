@@ -15,12 +15,15 @@ from spikebayes.errors import ConversionError
 from spikebayes.network.affine import Affine, Source
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import Chain, Operator
-from spikebayes.network.rules import Refused, Rules, hint
+from spikebayes.network.refusals import Refused, hint
+from spikebayes.network.rules import IN_PLACE, ROWS, Rules
+from spikebayes.network.tracing import attribute, describe, kind, trace
 from spikebayes.nn import LIFRate, Permadrop
 from spikebayes.synapses import Alpha, Synapse
 
 DROPOUT_FUNCTIONS = {F.dropout: 1, F.dropout1d: 2, F.dropout2d: 2}
 DROPOUT_MODULES = {nn.Dropout: 1, Permadrop: 1, nn.Dropout1d: 2, nn.Dropout2d: 2}
+READOUT = "readout"
 
 
 def convert(
@@ -65,30 +68,15 @@ def convert(
           readout [1] Readout <- layer1
     """
     examples = [example_input] if isinstance(example_input, Tensor) else list(example_input)
-    graph = _trace(model, len(examples))
+    if not examples or not all(isinstance(example, Tensor) for example in examples):
+        raise ConversionError(
+            "the example input must be a tensor [B, *shape], or a list of them, one for each argument"
+        )
+    graph = trace(model, len(examples))
     builder = _Builder(model, examples, synapse)
     for node in graph.nodes:
         builder.visit(node)
     return builder.network(dt)
-
-
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, LIFRate | Permadrop) or super().is_leaf_module(m, module_qualified_name)
-
-
-def _trace(model: nn.Module, arguments: int) -> fx.Graph:
-    """The module's graph; arguments beyond those given keep their defaults."""
-    parameters = list(inspect.signature(model.forward).parameters.values())
-    rest = {p.name: p.default for p in parameters[arguments:] if p.default is not p.empty}
-    try:
-        return _Tracer().trace(model, concrete_args=rest or None)
-    except Exception as error:  # a user's forward may raise anything while traced
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConversionError(
-            f"{type(model).__name__}.forward cannot be traced: {reason}. "
-            "It must not branch on its values or use anything but torch operations on them"
-        ) from error
 
 
 @dataclass
@@ -106,11 +94,11 @@ class _Builder:
     sites: int = 0
 
     def visit(self, node: fx.Node) -> None:
-        arguments, keywords = fx.node.map_arg((node.args, node.kwargs), lambda n: self.values[n])
+        arguments, keywords = fx.map_arg((node.args, node.kwargs), lambda n: self.values[n])
         if node.op == "placeholder":
             self.values[node] = self._placeholder(node)
         elif node.op == "get_attr":
-            self.values[node] = _attribute(self.model, str(node.target))
+            self.values[node] = attribute(self.model, str(node.target))
         elif node.op == "output":
             self.output = self._output(arguments[0])
         elif not _holds_affine((arguments, keywords)):
@@ -119,12 +107,10 @@ class _Builder:
             try:
                 self.values[node] = self._call(node, arguments, keywords)
             except Refused as refusal:
-                raise ConversionError(f"node {node.name!r} ({_what(self.model, node)}): {refusal}") from None
+                raise ConversionError(f"{describe(self.model, node)}: {refusal}") from None
             except (TypeError, RuntimeError, IndexError) as error:
                 reason = str(error).splitlines()[0]
-                raise ConversionError(
-                    f"node {node.name!r} ({_what(self.model, node)}) cannot be converted: {reason}"
-                ) from error
+                raise ConversionError(f"{describe(self.model, node)} cannot be converted: {reason}") from error
 
     def _placeholder(self, node: fx.Node) -> Any:
         argument = len(self.inputs)
@@ -132,7 +118,7 @@ class _Builder:
             if node.args:
                 return node.args[0]
             raise ConversionError(
-                f"the model takes an argument {node.target!r}, but only {len(self.examples)} example inputs were given"
+                f"the model takes an argument {node.target!r}, but {len(self.examples)} example inputs were given"
             )
         example = self.examples[argument]
         if not example.is_floating_point() or example.ndim < 2:
@@ -141,9 +127,10 @@ class _Builder:
                 f"got {example.dtype} {list(example.shape)}"
             )
         shape = tuple(example.shape[1:])
-        self.inputs.append(Input(node.name, shape, argument=argument))
+        name = self._name(node)
+        self.inputs.append(Input(name, shape, argument=argument))
         dtype = next((p.dtype for p in self.model.parameters()), torch.float32)
-        return Affine.of(Source(node.name, shape), dtype)
+        return Affine.of(Source(name, shape), dtype)
 
     def _plain(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
         """A call that touches no network value (sizes, constants) is simply made."""
@@ -151,9 +138,7 @@ class _Builder:
             return node.target(*arguments, **keywords)  # pyright: ignore[reportCallIssue]
         if node.op == "call_method":
             return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
-        raise ConversionError(
-            f"node {node.name!r} ({_what(self.model, node)}) does not act on the network's inputs"
-        )
+        raise ConversionError(f"{describe(self.model, node)} does not act on the network's inputs")
 
     def _call(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
         if node.op == "call_module":
@@ -162,32 +147,37 @@ class _Builder:
                 return self._activation(node, module, arguments[0])
             if type(module) in DROPOUT_MODULES:
                 return self._dropout(arguments[0], float(module.p), DROPOUT_MODULES[type(module)])  # pyright: ignore
-            rule = next(
-                (self.rules.modules[t] for t in type(module).__mro__ if t in self.rules.modules), None
-            )
+            rule = next((self.rules.modules[t] for t in type(module).__mro__ if t in self.rules.modules), None)
             if rule is not None:
                 return rule(*arguments, module, **keywords)
         elif node.target in DROPOUT_FUNCTIONS:
             bound = inspect.signature(F.dropout).bind(*arguments, **keywords)
             p = float(bound.arguments.get("p", 0.5))
-            return self._dropout(arguments[0], p, DROPOUT_FUNCTIONS[node.target])  # pyright: ignore
+            return self._dropout(bound.arguments["input"], p, DROPOUT_FUNCTIONS[node.target])  # pyright: ignore
         elif node.target in ("size", "dim") and isinstance(arguments[0], Affine):
-            return getattr(arguments[0].constant, str(node.target))(*arguments[1:])
-        elif node.target is getattr and isinstance(arguments[0], Affine):
-            return getattr(arguments[0].constant, arguments[1])
+            return getattr(_batch(arguments[0]), str(node.target))(*arguments[1:])
+        elif node.target is getattr and arguments[1] in ("shape", "ndim", "dtype", "device"):
+            return getattr(_batch(arguments[0]), arguments[1])
+        elif node.target in IN_PLACE and len(node.all_input_nodes[0].users) > 1:
+            raise Refused("it changes in place a value that is used elsewhere too; use the form that does not")
         elif node.target in self.rules.functions:
             return self.rules.functions[node.target](*arguments, **keywords)
-        raise Refused(f"not linear, or unknown; {hint(_what(self.model, node))}")
+        raise Refused(f"not linear, or unknown; {hint(kind(self.model, node))}")
 
     def _activation(self, node: fx.Node, module: LIFRate, value: Affine) -> Affine:
-        if not value.terms:
-            raise Refused("nothing from the network's inputs reaches it")
         constant = value.constant[0] if value.constant.any() else None
-        name = node.name.lstrip("_")
-        name = f"layer{name}" if name[:1].isdigit() else name
+        name = self._name(node)
         population = Population(name, value.shape, module.neuron, constant=constant)
         self.activated.append((population, value))
         return Affine.of(Source(name, value.shape), value.constant.dtype)
+
+    def _name(self, node: fx.Node) -> str:
+        """The graph's name for it, made to read well and to be unique in the network."""
+        name = node.name.lstrip("_")
+        name = f"layer{name}" if name[:1].isdigit() else name
+        while name in {READOUT, *(i.name for i in self.inputs), *(p.name for p, _ in self.activated)}:
+            name += "_"
+        return name
 
     def _dropout(self, value: Affine, p: float, shared_axes: int) -> Affine:
         site, self.sites = self.sites, self.sites + 1
@@ -206,42 +196,44 @@ class _Builder:
             value = value[0]
         if not isinstance(value, Affine):
             raise ConversionError("the model must return one tensor that depends on its input")
-        if not self.activated:
+        if len(self.inputs) < len(self.examples):
             raise ConversionError(
-                "nothing in the model spikes: it needs at least one activation (spikebayes.nn.SoftLIF or LIFRate)"
+                f"the model takes {len(self.inputs)} inputs, but {len(self.examples)} example inputs were given"
             )
         return value
 
     def network(self, dt: float) -> SpikingNetwork:
         """The network. A node read under several masks becomes that many nodes with equal input."""
         assert self.output is not None
-        values = [(p.name, value) for p, value in self.activated] + [("readout", self.output)]
-        variants: dict[str, list[Source]] = {}
-        for _, value in values:
-            for term in value.terms:
-                known = variants.setdefault(term.source.node, [])
-                if term.source not in known:
-                    known.append(term.source)
+        sources: dict[str, list[Source]] = {i.name: [] for i in self.inputs}  # of each node, as the output needs them
+        for name, value in [(READOUT, self.output), *((p.name, value) for p, value in reversed(self.activated))]:
+            if name == READOUT or name in sources:
+                for term in value.terms:
+                    known = sources.setdefault(term.source.node, [])
+                    if term.source not in known:
+                        known.append(term.source)
         names = {
-            source: node if i == 0 else f"{node}.{i}"
-            for node, sources in variants.items()
-            for i, source in enumerate(sources)
+            s: node if i == 0 else f"{node}.{i}" for node, masked in sources.items() for i, s in enumerate(masked)
         }
+        if not any(p.name in sources for p, _ in self.activated):
+            raise ConversionError(
+                "nothing that the output depends on spikes: "
+                "the model needs at least one activation (spikebayes.nn.SoftLIF or LIFRate)"
+            )
 
-        inputs = [
-            replace(i, name=names[s], dropout=s.dropout)
-            for i in self.inputs
-            for s in variants.get(i.name, ())
-        ]
+        inputs = []
+        for i in self.inputs:
+            masked = [replace(i, name=names[s], dropout=s.dropout) for s in sources[i.name]]
+            inputs += masked or [i]  # an argument that the model ignores stays an argument
         populations, connections = [], []
         spiking = {p.name for p, _ in self.activated}
         for population, value in self.activated:
-            for source in variants.get(population.name, ()):
+            for source in sources.get(population.name, ()):
                 populations.append(replace(population, name=names[source], dropout=source.dropout))
                 connections += self._connections(names[source], value, names, spiking)
-        connections += self._connections("readout", self.output, names, spiking)
+        connections += self._connections(READOUT, self.output, names, spiking)
         constant = self.output.constant[0] if self.output.constant.any() else None
-        readout = Readout(self.output.shape, constant)
+        readout = Readout(self.output.shape, constant, READOUT)
         return SpikingNetwork(tuple(inputs), tuple(populations), tuple(connections), readout, dt)
 
     def _connections(
@@ -253,13 +245,6 @@ class _Builder:
             synapse = self.synapse if term.source.node in spiking else None
             made.append(Connection(names[term.source], target, operator, synapse))
         return made
-
-
-def _attribute(model: nn.Module, path: str) -> Any:
-    value: Any = model
-    for name in path.split("."):
-        value = getattr(value, name)
-    return value
 
 
 def _holds_affine(arguments: Any) -> bool:
@@ -278,10 +263,6 @@ def _holds_affine(arguments: Any) -> bool:
     return bool(found)
 
 
-def _what(model: nn.Module, node: fx.Node) -> str:
-    """What a node is, in words a user knows from their code."""
-    if node.op == "call_module":
-        return f"{type(model.get_submodule(str(node.target))).__name__}, module {node.target!r}"
-    if node.op == "call_function":
-        return f"function {getattr(node.target, '__name__', node.target)}"
-    return f"tensor method {node.target}"
+def _batch(value: Affine) -> Tensor:
+    """A batch of the value's shape, to be asked for its sizes."""
+    return value.constant.expand(ROWS, *value.shape)

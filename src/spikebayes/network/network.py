@@ -6,6 +6,7 @@ runs; the engines read nothing else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -91,7 +92,8 @@ class SpikingNetwork:
         dt: time step, s.
 
     Raises:
-        ConfigError: dt <= 0, a name used twice or missing, a connection backwards, shapes that do not fit.
+        ConfigError: dt out of range, a name used twice or missing, a connection backwards, shapes that do not fit,
+            blank-out on an operator that has no synapses of its own.
     """
 
     inputs: tuple[Input, ...]
@@ -102,7 +104,7 @@ class SpikingNetwork:
     _shapes: dict[str, Shape] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.dt > 0:
+        if not (self.dt > 0 and math.isfinite(self.dt)):
             raise ConfigError(f"dt must be a positive number of seconds; got {self.dt}")
         order: dict[str, int] = {}
         for node in self.nodes():
@@ -110,6 +112,11 @@ class SpikingNetwork:
                 raise ConfigError(f"two parts of the network are named {node.name!r}")
             order[node.name] = len(order)
             self._shapes[node.name] = node.shape
+            constant = getattr(node, "constant", None)
+            if constant is not None and tuple(constant.shape) != node.shape:
+                raise ConfigError(
+                    f"the constant of {node.name} has shape {list(constant.shape)}; expected {list(node.shape)}"
+                )
         for connection in self.connections:
             self._check(connection, order)
 
@@ -145,9 +152,7 @@ class SpikingNetwork:
             kind = repr(node.neuron) if isinstance(node, Population) else type(node).__name__
             drop = getattr(node, "dropout", None)
             noise = f", dropout {drop.p:g}" if drop else ""
-            lines.append(
-                f"  {node.name} {list(node.shape)} {kind}{noise}" + (f" <- {sources}" if sources else "")
-            )
+            lines.append(f"  {node.name} {list(node.shape)} {kind}{noise}" + (f" <- {sources}" if sources else ""))
         return "\n".join(lines)
 
     def _check(self, connection: Connection, order: dict[str, int]) -> None:
@@ -157,12 +162,8 @@ class SpikingNetwork:
                 raise ConfigError(f"connection {source} -> {target}: there is no {name!r} in the network")
         if order[source] >= order[target] or order[target] < len(self.inputs):
             raise ConfigError(f"connection {source} -> {target} does not point forward")
-        if connection.blank_out and not (
-            isinstance(connection.operator, Dense) and len(self.shape(source)) == 1
-        ):
-            raise ConfigError(
-                f"connection {source} -> {target}: blank-out needs a Dense operator on a flat source"
-            )
+        if connection.blank_out and not (isinstance(connection.operator, Dense) and len(self.shape(source)) == 1):
+            raise ConfigError(f"connection {source} -> {target}: blank-out needs a Dense operator on a flat source")
         reached = target_shape(connection.operator, self.shape(source))
         if reached != self.shape(target):
             raise ConfigError(
@@ -173,7 +174,5 @@ class SpikingNetwork:
 
 def output_scale(node: Input | Population, dt: float) -> float:
     """Value of one unit of a node's output when it is on and kept: amplitude/dt for LIF, times 1/(1 - p)."""
-    amplitude = (
-        node.neuron.amplitude / dt if isinstance(node, Population) and isinstance(node.neuron, LIF) else 1.0
-    )
+    amplitude = node.neuron.amplitude / dt if isinstance(node, Population) and isinstance(node.neuron, LIF) else 1.0
     return amplitude / (1 - node.dropout.p) if node.dropout else amplitude

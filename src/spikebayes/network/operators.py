@@ -44,9 +44,7 @@ class Conv(Operator):
 
     weight: Tensor
 
-    def __init__(
-        self, weight: Tensor, stride: Shape, padding: Shape | str, dilation: Shape, groups: int = 1
-    ) -> None:
+    def __init__(self, weight: Tensor, stride: Shape, padding: Shape | str, dilation: Shape, groups: int = 1) -> None:
         super().__init__()
         self.register_buffer("weight", weight)
         self.stride, self.dilation, self.groups = tuple(stride), tuple(dilation), groups
@@ -99,11 +97,11 @@ class AdaptiveAvgPool(Operator):
 
     def __init__(self, size: tuple[int | None, ...]) -> None:
         super().__init__()
-        self.size = tuple(size)
+        self.size = list(size)
 
     def forward(self, x: Tensor) -> Tensor:
         pool: Any = F.adaptive_avg_pool1d if len(self.size) == 1 else F.adaptive_avg_pool2d
-        return pool(x, self.size if len(self.size) > 1 else self.size[0])
+        return pool(x, self.size)
 
     def config(self) -> dict[str, Any]:
         return {"size": self.size}

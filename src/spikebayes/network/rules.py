@@ -1,7 +1,7 @@
 """What each layer and function does to an :class:`Affine` value, as a table.
 
 A rule takes the call (values and arguments, modules already read) and returns the new value. Whatever is not in
-the table is refused by ``convert.py`` with the hint given here.
+the table is refused by ``convert.py``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spikebayes.network.affine import Affine
+from spikebayes.network.arithmetic import add, detached, divide, multiply, subtract
 from spikebayes.network.operators import (
     AdaptiveAvgPool,
     AvgPool,
@@ -27,13 +28,17 @@ from spikebayes.network.operators import (
     Scale,
     Slice,
 )
-
-
-class Refused(Exception):
-    """Why a call cannot be converted; ``convert.py`` adds the node's name."""
-
+from spikebayes.network.refusals import Refused
 
 Rule = Callable[..., Any]
+
+ROWS = (
+    13  # rows of a batch that shows what an operation on shapes does to the batch axis; a size no model writes down
+)
+IN_PLACE = {
+    *("add_", "sub_", "mul_", "div_"),
+    *(operator.iadd, operator.isub, operator.imul, operator.itruediv),
+}
 
 
 class Rules:
@@ -71,19 +76,19 @@ class Rules:
         for name in ("permute", "transpose", "swapaxes", "movedim"):
             self._both(name, lambda x, *a, _name=name, **k: self.permute(x, _method(_name, *a, **k)))
         for name in ("contiguous", "clone", "detach", "float", "double"):
-            self._both(name, lambda x: x)
+            self._both(name, lambda x, **_: x)
         for names, rule in (
             (("cat", "concat", "concatenate"), self.cat),
-            (("add", "add_", "iadd"), self.add),
-            (("sub", "subtract", "sub_", "isub", "rsub"), self.subtract),
-            (("mul", "multiply", "mul_", "imul"), self.multiply),
-            (("div", "divide", "true_divide", "truediv", "div_", "itruediv"), self.divide),
-            (("neg", "negative"), lambda x: self.multiply(x, -1.0)),
+            (("add", "add_", "iadd"), add),
+            (("sub", "subtract", "sub_", "isub"), subtract),
+            (("mul", "multiply", "mul_", "imul"), multiply),
+            (("div", "divide", "true_divide", "truediv", "div_", "itruediv"), divide),
+            (("neg", "negative"), lambda x: multiply(x, -1.0)),
             (("mean",), self.mean),
         ):
             for name in names:
                 self._both(name, rule)
-        self.functions[torch.rsub] = lambda a, b: self.subtract(b, a)
+        self.functions[torch.rsub] = lambda a, b: subtract(b, a)
 
     def _both(self, name: str, rule: Rule) -> None:
         """The same rule for the tensor method, the torch function and the operator of that name."""
@@ -102,7 +107,7 @@ class Rules:
     # -- linear layers ---------------------------------------------------------------------------------
 
     def linear(self, input: Affine, weight: Tensor, bias: Tensor | None = None) -> Affine:
-        return input.then(self._once((weight,), lambda: Dense(weight.detach().clone())), _detached(bias))
+        return input.then(self._once((weight,), lambda: Dense(weight.detach().clone())), detached(bias))
 
     def _conv_module(self, x: Affine, m: Any) -> Affine:
         if m.padding_mode != "zeros":
@@ -123,8 +128,10 @@ class Rules:
     ) -> Affine:
         padding = padding if isinstance(padding, str) else _tuple(padding, dims)
         settings = (_tuple(stride, dims), padding, _tuple(dilation, dims), groups)
+        if len(input.shape) != dims + 1:
+            raise Refused(f"it needs rows of {dims + 1} axes (channels first); got shape {list(input.shape)}")
         made = self._once((weight, *settings), lambda: Conv(weight.detach().clone(), *settings))
-        return input.then(made, _per_channel(_detached(bias), dims))
+        return input.then(made, _per_channel(detached(bias), dims))
 
     def _norm_module(self, x: Affine, m: Any) -> Affine:
         return self.norm(x, m.running_mean, m.running_var, m.weight, m.bias, eps=m.eps)
@@ -142,14 +149,12 @@ class Rules:
     ) -> Affine:
         """Batch norm with its running statistics: factor = weight / sqrt(var + eps), folded where it can be."""
         if running_mean is None or running_var is None:
-            raise Refused(
-                "batch norm without running statistics depends on the batch; use track_running_stats=True"
-            )
+            raise Refused("batch norm without running statistics depends on the batch; use track_running_stats=True")
         factor = (running_var + eps).rsqrt().detach()
         factor = factor if weight is None else factor * weight.detach()
         shift = -running_mean * factor if bias is None else bias.detach() - running_mean * factor
         dims = len(input.shape) - 1
-        made = self._once((running_mean, dims), lambda: Scale(_per_channel(factor, dims)))
+        made = self._once((running_mean, running_var, weight, eps, dims), lambda: Scale(_per_channel(factor, dims)))
         constant = made(input.constant) + _per_channel(shift, dims)
         fold = input.last(lambda last: self._fold(last, made, factor), constant)
         return fold or input.then(made, _per_channel(shift, dims))
@@ -192,8 +197,8 @@ class Rules:
     # -- shapes ------------------------------------------------------------------------------------------
 
     def reshape(self, x: Affine, function: Callable[[Tensor], Tensor]) -> Affine:
-        after = function(x.constant)
-        if after.ndim < 1 or after.shape[0] != 1:
+        after = function(torch.empty(ROWS, *x.shape, device="meta"))
+        if after.shape[:1] != (ROWS,):
             raise Refused(f"it mixes rows: a row of shape {list(x.shape)} does not stay one row")
         return x.then(Reshape(tuple(after.shape[1:])))
 
@@ -232,6 +237,8 @@ class Rules:
         for dim, item in enumerate(items[1:], start=1):
             length = x.constant.shape[dim]
             if isinstance(item, int):
+                if not -length <= item < length:
+                    raise Refused(f"index {item} is out of range for an axis of length {length}")
                 item = slice(item % length, item % length + 1)
             start, stop, step = item.indices(length)
             if (start, stop, step) != (0, length, 1):
@@ -246,74 +253,9 @@ class Rules:
         pooled = x.then(AdaptiveAvgPool((1,) * len(dims)))
         return pooled if keepdim else self.reshape(pooled, lambda t: t.flatten(1))
 
-    # -- arithmetic --------------------------------------------------------------------------------------
-
-    def add(self, a: Any, b: Any, *, alpha: float = 1) -> Affine:
-        b = b if alpha == 1 else self.multiply(b, alpha)
-        if not isinstance(a, Affine):
-            a, b = b, a
-        other = tuple(b.constant.shape) if isinstance(b, Affine) else tuple(getattr(b, "shape", ()))
-        if isinstance(b, Affine) and b.shape != a.shape:
-            raise Refused(f"it adds rows of shapes {list(a.shape)} and {list(b.shape)}; make them equal")
-        if torch.broadcast_shapes(tuple(a.constant.shape), other) != tuple(a.constant.shape):
-            raise Refused("the added constant is larger than the value it is added to")
-        return a.plus(_detached(b))
-
-    def subtract(self, a: Any, b: Any, *, alpha: float = 1) -> Affine:
-        return self.add(a, self.multiply(b, -alpha))
-
-    def multiply(self, a: Any, b: Any) -> Any:
-        if not isinstance(a, Affine):
-            a, b = b, a
-        if isinstance(b, Affine):
-            raise Refused("a product of two network values is not linear")
-        if not isinstance(a, Affine):
-            return a * b
-        factor = torch.as_tensor(_detached(b), dtype=a.constant.dtype)
-        if factor.ndim > len(a.shape):
-            factor = factor.squeeze(0)
-        if torch.broadcast_shapes(a.shape, tuple(factor.shape)) != a.shape:
-            raise Refused("the factor is larger than the value it multiplies")
-        return a.then(Scale(factor.clone()))
-
-    def divide(self, a: Any, b: Any) -> Any:
-        if isinstance(b, Affine):
-            raise Refused("a division by a network value is not linear")
-        return self.multiply(a, 1 / _detached(b))
-
-
-HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("maxpool", "max_pool"), "use AvgPool"),
-    (("softmax",), "remove it: the read-out is the logits, and predict gives class probabilities"),
-    (
-        ("layernorm", "layer_norm", "groupnorm", "group_norm", "instancenorm"),
-        "use BatchNorm, which folds into weights",
-    ),
-    (
-        ("relu", "gelu", "silu", "elu", "tanh", "sigmoid", "softplus", "swish", "mish"),
-        "use spikebayes.nn.SoftLIF, the rate curve of a spiking neuron, and train with it",
-    ),
-    (("embedding",), "use one-hot columns and Linear"),
-    (("dropout",), "use Dropout, Dropout1d/2d or spikebayes.nn.Permadrop"),
-    (("lstm", "gru", "rnn", "attention", "transformer"), "only feed-forward networks can be converted"),
-)
-
-
-def hint(what: str) -> str:
-    """What to use instead of a layer or function of that name."""
-    name = what.lower()
-    for keys, advice in HINTS:
-        if any(key in name for key in keys):
-            return advice
-    return "between activations only linear operations are possible; see spikebayes.convert for the list"
-
 
 def _method(name: str, *args: Any, **kwargs: Any) -> Callable[[Tensor], Tensor]:
     return lambda t: getattr(t, name)(*args, **kwargs)
-
-
-def _detached(value: Any) -> Any:
-    return value.detach() if isinstance(value, Tensor) else value
 
 
 def _tuple(value: Any, dims: int) -> tuple[Any, ...]:

@@ -51,17 +51,13 @@ class LIFRate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         over = self.neuron.current(x) - 1
         firing = over > 0
-        inverse = torch.where(
-            firing, over, 1.0
-        ).reciprocal()  # keep the unused branch finite for the gradient
+        inverse = torch.where(firing, over, 1.0).reciprocal()  # keep the unused branch finite for the gradient
         rate = 1 / (self.neuron.tau_ref + self.neuron.tau_rc * torch.log1p(inverse))
         return torch.where(firing, self.neuron.amplitude * rate, 0.0)
 
     def extra_repr(self) -> str:
         n = self.neuron
-        return (
-            f"tau_rc={n.tau_rc}, tau_ref={n.tau_ref}, amplitude={n.amplitude}, gain={n.gain}, bias={n.bias}"
-        )
+        return f"tau_rc={n.tau_rc}, tau_ref={n.tau_ref}, amplitude={n.amplitude}, gain={n.gain}, bias={n.bias}"
 
 
 class SoftLIF(LIFRate):

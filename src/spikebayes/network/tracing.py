@@ -1,0 +1,52 @@
+"""A module's torch.fx graph, with rate activations and Permadrop as its leaves."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from torch import fx, nn
+
+from spikebayes.errors import ConversionError
+from spikebayes.nn import LIFRate, Permadrop
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, LIFRate | Permadrop) or super().is_leaf_module(m, module_qualified_name)
+
+
+def trace(model: nn.Module, arguments: int) -> fx.Graph:
+    """The module's graph; arguments beyond those given keep their defaults."""
+    parameters = list(inspect.signature(model.forward).parameters.values())
+    rest = {p.name: p.default for p in parameters[arguments:] if p.default is not p.empty}
+    try:
+        return _Tracer().trace(model, concrete_args=rest or None)
+    except Exception as error:  # a user's forward may raise anything while traced
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConversionError(
+            f"{type(model).__name__}.forward cannot be traced: {reason}. "
+            "It must not branch on its values or use anything but torch operations on them"
+        ) from error
+
+
+def kind(model: nn.Module, node: fx.Node) -> str:
+    """The module's type, or the function's or method's name."""
+    if node.op == "call_module":
+        return type(model.get_submodule(str(node.target))).__name__
+    return getattr(node.target, "__name__", str(node.target))
+
+
+def describe(model: nn.Module, node: fx.Node) -> str:
+    """The node and what it is, in words a user knows from their code."""
+    name = kind(model, node)
+    words = {"call_module": f"{name}, module {node.target!r}", "call_function": f"function {name}"}
+    return f"node {node.name!r} ({words.get(node.op, f'tensor method {name}')})"
+
+
+def attribute(model: nn.Module, path: str) -> Any:
+    """The parameter, buffer or constant at a dotted path."""
+    value: Any = model
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value

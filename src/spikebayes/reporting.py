@@ -1,0 +1,40 @@
+"""From a comparison on a table to its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spikebayes.data.tables import encode_features
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.report.contents import report_data
+from spikebayes.report.page import write_report
+from spikebayes.runs import Comparison, TableRun
+
+
+def write_comparison(
+    run: TableRun, network: SpikingNetwork, table: pd.DataFrame, comparison: Comparison, path: Path, *, title: str
+) -> None:
+    """Write the HTML report of what ``compare_table`` found."""
+    fitted, paired = run.fitted, comparison.paired.paired_rmse
+    settings = {
+        "network": run.architecture,
+        "training": run.fitted.history,
+        "versions": run.versions,
+        **({} if paired is None else {"paired error, median (std)": round(float(np.median(paired)), 4)}),
+    }
+    data = report_data(
+        title,
+        fitted.model,
+        network,
+        fitted.scaling.inputs(encode_features(table, run.schema)),
+        comparison.classical,
+        comparison.spiking,
+        comparison.verdict,
+        targets=run.targets(table),
+        settings=settings,
+        rescale=fitted.scaling.outputs,
+    )
+    write_report(data, path)

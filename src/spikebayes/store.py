@@ -1,0 +1,89 @@
+"""A trained run as a folder: ``run.json`` (what it is) and ``run.safetensors`` (numbers). No code is stored or run."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from spikebayes.data.schema import TableSchema
+from spikebayes.errors import ConfigError, StoreError
+from spikebayes.predictive import Task
+from spikebayes.runs import TableRun
+from spikebayes.storage import read_json, read_tensors, write_json, write_tensors
+from spikebayes.training.fitted import Fitted
+from spikebayes.training.scaling import Scaling
+from spikebayes.zoo import mlp
+
+FORMAT = "spikebayes.run/1"
+DESCRIPTION, TENSORS = "run.json", "run.safetensors"
+SCALING = ("x_mean", "x_std", "y_mean", "y_std")
+
+
+def versions() -> dict[str, str]:
+    """Versions of the library and of what its results depend on."""
+    packages = ("spikebayes", "torch", "numpy", "numba", "scipy", "lightning")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def save_run(run: TableRun, folder: Path) -> None:
+    """Write a run; the description comes last, so that a folder with one is whole.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    fitted = run.fitted
+    tensors = {f"model.{name}": tensor for name, tensor in fitted.model.state_dict().items()}
+    numbers = {name: getattr(fitted.scaling, name) for name in SCALING} | {"noise_std": fitted.noise_std}
+    tensors |= {f"fitted.{name}": tensor for name, tensor in numbers.items() if tensor is not None}
+    checksum = write_tensors(folder / TENSORS, tensors)
+    description = {
+        "task": fitted.task.value,
+        "names": list(fitted.names),
+        "architecture": run.architecture,
+        "schema": run.schema.to_dict(),
+        "history": fitted.history,
+        "config": run.config,
+        "versions": versions(),
+        "tensors_sha256": checksum,
+    }
+    write_json(folder / DESCRIPTION, description, FORMAT)
+
+
+def load_run(folder: Path) -> TableRun:
+    """Read what :func:`save_run` wrote.
+
+    Raises:
+        StoreError: no finished run, a torn or edited file, or one of another version.
+    """
+    if not folder.is_dir():
+        raise StoreError(f"there is no run folder {folder}")
+    if not (folder / DESCRIPTION).exists():
+        hint = "; its training was not finished, go on with fit --resume" if (folder / "checkpoints").exists() else ""
+        raise StoreError(f"{folder} holds no finished run (no {DESCRIPTION}){hint}")
+    stored = read_json(folder / DESCRIPTION, FORMAT)
+    try:
+        tensors = read_tensors(folder / TENSORS, stored["tensors_sha256"])
+        model = mlp(**stored["architecture"])
+        model.load_state_dict(_under("model.", tensors))
+        numbers = _under("fitted.", tensors)
+        scaling = Scaling(*(numbers.get(name) for name in SCALING))  # pyright: ignore[reportArgumentType]
+        fitted = Fitted(
+            model.eval(),
+            scaling,
+            Task(stored["task"]),
+            numbers.get("noise_std"),
+            tuple(stored["names"]),
+            stored["history"],
+        )
+        schema = TableSchema.from_dict(stored["schema"])
+        return TableRun(fitted, schema, stored["architecture"], stored["config"], stored["versions"])
+    except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+        raise StoreError(f"{folder} is damaged: {str(error).splitlines()[0]}") from error
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

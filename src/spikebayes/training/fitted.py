@@ -1,0 +1,97 @@
+"""Fitted: a trained module with the scaling it was trained under and the noise it left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor, nn
+
+from spikebayes.errors import ConfigError
+from spikebayes.network.convert import convert
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.predict import predict
+from spikebayes.predictive import Predictive, Task
+from spikebayes.synapses import Alpha, Synapse
+from spikebayes.training.scaling import Scaling
+
+VALIDATION_SEED = 0x5EED  # masks of the validation passes; any number does
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What ``fit`` returns.
+
+    Args:
+        model: trained module, between scaled inputs and scaled targets (or logits).
+        scaling: from data units to the module's and back.
+        task: regression or classification.
+        noise_std: ``[C]`` residual standard deviation of an observation in target units; None for classes.
+        names: one name per output.
+        history: figures of the training (epochs, losses, seconds).
+    """
+
+    model: nn.Module
+    scaling: Scaling
+    task: Task
+    noise_std: Tensor | None = None
+    names: tuple[str, ...] = ()
+    history: dict[str, Any] = field(default_factory=dict)
+
+    def network(self, *, dt: float = 1e-3, synapse: Synapse | None = Alpha(0.02)) -> SpikingNetwork:  # noqa: B008
+        """The spiking network of the module, see :func:`spikebayes.convert`."""
+        return convert(self.model, self.scaling.x_mean[None], dt=dt, synapse=synapse)
+
+    def predict(self, x: Tensor, *, network: SpikingNetwork | None = None, **settings: Any) -> Predictive:
+        """Predictive distribution in target units.
+
+        Args:
+            x: ``[B, *shape]`` in data units.
+            network: the spiking network to sample; None samples the module itself.
+            settings: as for :func:`spikebayes.predict`.
+        """
+        if x.ndim < 2 or x.shape[1:] != self.scaling.x_mean.shape:
+            expected = list(self.scaling.x_mean.shape)
+            raise ConfigError(f"rows must have the shape {expected} of the training rows; got {list(x.shape[1:])}")
+        sampled = self.model if network is None else network
+        made = predict(sampled, self.scaling.inputs(x), task=self.task, names=self.names, **settings)
+        if self.task is Task.CLASSIFICATION:
+            return made
+        return replace(made, samples=self.scaling.outputs(made.samples), noise_std=self.noise_std)
+
+
+def residual_noise(predictive: Predictive, target: Tensor) -> Tensor:
+    """Standard deviation of an observation about the network's output: the maximiser of the log predictive density.
+
+    Maximises mean_b log (1/S) sum_s N(y_b; f_s(x_b), sigma^2) over sigma, output by output; unlike the root mean
+    square residual it leaves out the spread that the masks already account for.
+
+    Args:
+        predictive: samples on rows the module was not trained on.
+        target: ``[B, C]``.
+
+    Returns:
+        ``[C]`` float32.
+
+    Reference:
+        Gal & Ghahramani 2016, eq. 8 (their tau is sigma^-2).
+    """
+    found = []
+    for c in range(target.shape[1]):
+        samples, y = predictive.samples[..., c : c + 1], target[:, c : c + 1]
+        scale = float((samples.mean(0) - y).pow(2).mean().sqrt().clamp(min=1e-6 * max(1.0, float(y.abs().max()))))
+
+        def loss(log_sigma: float, samples: Tensor = samples, y: Tensor = y) -> float:
+            sigma = torch.tensor([log_sigma]).exp()
+            trial = Predictive(samples, predictive.draw, noise_std=sigma)
+            return -float(trial.log_likelihood(y).mean())
+
+        bounds = (_log(scale / 100), _log(scale * 10))
+        found.append(float(torch.tensor(minimize_scalar(loss, bounds=bounds, method="bounded").x).exp()))  # pyright: ignore[reportAttributeAccessIssue]
+    return torch.tensor(found)
+
+
+def _log(value: float) -> float:
+    return float(torch.tensor(value, dtype=torch.float64).log())

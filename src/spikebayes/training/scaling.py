@@ -1,0 +1,54 @@
+"""Standardised inputs and targets, learned on the training rows only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """Means and standard deviations of the training rows; a constant column has its standard deviation set to 1.
+
+    Args:
+        x_mean, x_std: ``[*shape]`` of one row's input.
+        y_mean, y_std: ``[C]``, or None when targets are classes.
+    """
+
+    x_mean: Tensor
+    x_std: Tensor
+    y_mean: Tensor | None = None
+    y_std: Tensor | None = None
+
+    @classmethod
+    def learn(cls, x: Tensor, y: Tensor | None) -> Scaling:
+        """From training rows ``[B, *shape]`` and real targets ``[B, C]`` (None for classes).
+
+        Example:
+            >>> s = Scaling.learn(torch.tensor([[0.0], [2.0]]), torch.tensor([[10.0], [30.0]]))
+            >>> s.inputs(torch.tensor([[4.0]])).item(), s.outputs(torch.tensor([1.0])).item()
+            (3.0, 30.0)
+        """
+        x_mean, x_std = (part.reshape(x.shape[1:]) for part in _moments(x.flatten(1)))
+        y_mean, y_std = (None, None) if y is None else _moments(y)
+        return cls(x_mean, x_std, y_mean, y_std)
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """Inputs ``[B, *shape]`` in the units the network takes."""
+        return (x - self.x_mean) / self.x_std
+
+    def targets(self, y: Tensor) -> Tensor:
+        """Targets ``[B, C]`` in the units the network gives."""
+        return y if self.y_mean is None or self.y_std is None else (y - self.y_mean) / self.y_std
+
+    def outputs(self, y: Tensor) -> Tensor:
+        """The network's outputs ``[..., C]`` in the targets' own units."""
+        return y if self.y_mean is None or self.y_std is None else y * self.y_std + self.y_mean
+
+
+def _moments(columns: Tensor) -> tuple[Tensor, Tensor]:
+    scaler = StandardScaler().fit(columns.double().numpy())
+    return torch.from_numpy(scaler.mean_).float(), torch.from_numpy(scaler.scale_).float()

@@ -1,0 +1,289 @@
+"""What each verb of the command line does: read, call, write, say. Their signatures are its options."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from rich.console import Console
+
+from spikebayes.data.tables import check_table_path, read_table, write_table
+from spikebayes.errors import ConfigError, StoreError
+from spikebayes.files import check_writable
+from spikebayes.predictive import Task
+
+OUT = Console(highlight=False, soft_wrap=True)
+CHECKPOINTS, SETTINGS, SETTINGS_FORMAT = "checkpoints", "fit.json", "spikebayes.fit/1"
+
+
+def fit(
+    *,
+    data: Path,
+    target: str,
+    out: Path,
+    categorical: str = "",
+    task: Literal["auto", "regression", "classification"] = "auto",
+    hidden: list[int] = [100, 100],  # noqa: B006 (a default the parser shows)
+    dropout: float = 0.1,
+    epochs: int = 200,
+    batch_size: int = 64,
+    learning_rate: float = 3e-3,
+    weight_decay: float = 3e-4,
+    patience: int = 30,
+    validation: float = 0.1,
+    seed: int = 0,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Train a permanent-dropout network on a table.
+
+    Args:
+        data: table of training rows: .csv (also .csv.gz, .tsv), .parquet or .npz.
+        target: column to predict; every other column is an input.
+        out: folder for the trained run.
+        categorical: names of columns to one-hot encode, separated by commas.
+        task: auto takes classification for a target that is not numeric.
+        hidden: width of each hidden layer, as in [100,100].
+        dropout: drop probability after each hidden layer.
+        epochs: passes over the training rows.
+        batch_size: rows per step of the optimiser.
+        learning_rate: highest learning rate of the cycle.
+        weight_decay: weight decay of the optimiser.
+        patience: epochs without a better validation loss after which training stops.
+        validation: share of the rows held out to choose the weights and to measure the residual noise.
+        seed: seed of weights, split, batches and masks.
+        resume: go on from the last checkpoint of an interrupted training in the same folder.
+        overwrite: replace a run that is already in the folder.
+    """
+    from spikebayes.runs import fit_table
+    from spikebayes.storage import read_json, write_json
+    from spikebayes.store import save_run
+
+    config = {k: v for k, v in locals().items() if k not in ("resume", "overwrite", "fit_table", "read_json")}
+    config = {k: str(v) if isinstance(v, Path) else v for k, v in config.items() if not callable(v)}
+    table = read_table(data)
+    _prepare(out, resume=resume, overwrite=overwrite)
+    if resume:
+        before = read_json(out / SETTINGS, SETTINGS_FORMAT)
+        changed = [k for k in config if k != "out" and before.get(k) != config[k]]
+        if changed:
+            raise ConfigError(f"--resume needs the settings of the interrupted training; {', '.join(changed)} differ")
+    else:
+        write_json(out / SETTINGS, config, SETTINGS_FORMAT)
+    started = time.perf_counter()
+    run = fit_table(
+        table,
+        target,
+        categorical=_names(categorical),
+        task=None if task == "auto" else Task(task),
+        hidden=hidden,
+        dropout=dropout,
+        validation=validation,
+        seed=seed,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        patience=patience,
+        checkpoints=out / CHECKPOINTS,
+        resume=resume,
+        progress=True,
+    )
+    save_run(replace(run, config=config), out)
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    seconds = time.perf_counter() - started
+    OUT.print(f"trained on {run.fitted.history['training_rows']} rows in {seconds:.0f} s; the run is in {out}")
+
+
+def predict(
+    run: Path,
+    *,
+    data: Path,
+    out: Path,
+    samples: int = 100,
+    steps: int = 300,
+    burn_in: int = 200,
+    dt: float = 1e-3,
+    tau: float = 0.02,
+    seed: int = 0,
+    mask_scope: Literal["row", "pass"] = "row",
+    engine: Literal["auto", "cpu", "reference"] = "auto",
+    classical: bool = False,
+) -> None:
+    """Predict every row of a table with its uncertainty: mean, std and quantiles 0.05, 0.5, 0.95.
+
+    Args:
+        run: folder that fit wrote.
+        data: table of rows; columns are matched by name, the target need not be there.
+        out: table to write: .csv, .parquet or .npz.
+        samples: Monte Carlo samples per row.
+        steps: time steps per sample.
+        burn_in: steps left out of the average at the start.
+        dt: time step in seconds.
+        tau: time constant of the Alpha synapses in seconds.
+        seed: seed of the masks.
+        mask_scope: row gives every row masks of its own, pass one mask per sample for all rows.
+        engine: auto takes the fastest.
+        classical: answer with the non-spiking network instead.
+    """
+    from spikebayes.store import load_run
+
+    check_table_path(out)
+    loaded = load_run(run)
+    table = read_table(data)
+    predictive = loaded.predict(
+        table,
+        network=None if classical else loaded.network(dt=dt, tau=tau),
+        samples=samples,
+        steps=steps,
+        burn_in=burn_in,
+        seed=seed,
+        mask_scope=mask_scope,
+        engine=engine,
+        progress=True,
+    )
+    write_table(predictive.to_pandas(), out)
+    by = predictive.settings.get("engine", "the classical network")
+    OUT.print(f"predicted {len(table)} rows x {samples} samples ({by}); written to {out}")
+
+
+def compare(
+    run: Path,
+    *,
+    data: Path,
+    out: Path = Path("report.html"),
+    samples: int = 100,
+    steps: int = 300,
+    burn_in: int = 200,
+    dt: float = 1e-3,
+    tau: float = 0.02,
+    seed: int = 0,
+) -> None:
+    """Test whether the spiking network keeps the classical predictive distribution; print a verdict, write a report.
+
+    Args:
+        run: folder that fit wrote.
+        data: table of rows that were not trained on; with the target column the report scores both networks.
+        out: HTML page to write.
+        samples: Monte Carlo samples per row.
+        steps: time steps per sample.
+        burn_in: steps left out of the average at the start.
+        dt: time step in seconds.
+        tau: time constant of the Alpha synapses in seconds.
+        seed: first of the three seeds that are used.
+    """
+    from spikebayes.reporting import write_comparison
+    from spikebayes.runs import compare_table
+    from spikebayes.store import load_run
+
+    check_writable(out)
+    loaded = load_run(run)
+    table = read_table(data)
+    loaded.targets(table)  # a bad target column is refused before the work
+    comparison, network = compare_table(
+        loaded, table, seed=seed, dt=dt, tau=tau, samples=samples, steps=steps, burn_in=burn_in, progress=True
+    )
+    write_comparison(loaded, network, table, comparison, out, title=f"{loaded.schema.target}, {data.name}")
+    OUT.print(comparison.verdict.summary())
+    OUT.print(_paired_line(comparison.paired.paired_rmse))
+    OUT.print(f"report written to {out}")
+
+
+def info(run: Path) -> None:
+    """Say what a trained run is.
+
+    Args:
+        run: folder that fit wrote.
+    """
+    from spikebayes.store import load_run
+
+    loaded = load_run(run)
+    schema, fitted = loaded.schema, loaded.fitted
+    OUT.print(f"{run}: {schema.task} of {schema.target!r} from {len(schema.features)} columns")
+    OUT.print(f"columns   {', '.join(schema.features)}")
+    for name, levels in schema.categories.items():
+        OUT.print(f"  {name}: {', '.join(levels)}")
+    if schema.classes:
+        OUT.print(f"classes   {', '.join(schema.classes)}")
+    OUT.print(f"network   {loaded.architecture}")
+    OUT.print(f"training  {fitted.history}")
+    if fitted.noise_std is not None:
+        OUT.print(f"residual standard deviation {fitted.noise_std[0]:.4g}")
+    OUT.print(f"versions  {loaded.versions}")
+    OUT.print(str(loaded.network()))
+
+
+def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
+    """Train, convert, simulate and compare on scikit-learn's diabetes data.
+
+    Args:
+        out: folder for report.html, predictions.csv and the trained run.
+        seed: seed of everything.
+    """
+    from spikebayes.demo import run_demo
+
+    run_demo(out, seed, OUT)
+
+
+def study(
+    name: Literal["posterior"],
+    *,
+    data: Path | None = None,
+    results: Path = Path("results"),
+    docs: Path = Path("docs"),
+    seed: int = 0,
+) -> None:
+    """Run a study from data to its results file and page.
+
+    Args:
+        name: posterior compares spiking and classical predictions on seven UCI sets.
+        data: folder of the data sets; by default $SPIKEBAYES_DATA or the user's cache folder.
+        results: folder for the JSON file.
+        docs: folder for the page.
+        seed: seed of everything.
+    """
+    from spikebayes.data.uci import default_folder
+    from spikebayes.studies.posterior import run_posterior
+
+    json_path, page = results / f"{name}.json", docs / f"{name}.md"
+    check_writable(json_path)
+    check_writable(page)
+    found = run_posterior(data or default_folder(), json_path, page, seed=seed)
+    OUT.print(found["summary"])
+    OUT.print(f"written to {json_path} and {page}; {found['seconds']:.0f} s")
+
+
+def _prepare(out: Path, *, resume: bool, overwrite: bool) -> None:
+    """The run folder, refused when it holds something that would be lost."""
+    if resume:
+        if not (out / CHECKPOINTS).is_dir():
+            raise ConfigError(f"there is no interrupted training to resume in {out}")
+        return
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"cannot write {out}: it is a file; give a folder")
+    if (out / "run.json").exists() and not overwrite:
+        raise ConfigError(f"{out} already holds a run; give another --out, or --overwrite to replace it")
+    if (out / CHECKPOINTS).exists() and not overwrite:
+        raise ConfigError(f"{out} holds an interrupted training; --resume goes on with it, --overwrite starts afresh")
+    try:
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write {out}: {error.strerror}") from error
+    check_writable(out / "run.json")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _paired_line(paired_rmse: np.ndarray | None) -> str:
+    if paired_rmse is None:
+        raise StoreError("the paired comparison is missing")
+    return (
+        f"Under the same masks the two differ by {np.median(paired_rmse):.3f} standard deviations (median over rows)."
+    )

@@ -1,0 +1,206 @@
+"""What every engine must do; an engine that joins ``ENGINES`` joins these tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from networks import feed_forward, neurons
+from spikebayes import (
+    LIF,
+    Alpha,
+    BlankOut,
+    ConfigError,
+    Connection,
+    Dropout,
+    Input,
+    Lowpass,
+    Population,
+    Readout,
+    Sign,
+    SpikingNetwork,
+    Threshold,
+    simulate,
+)
+from spikebayes.engine.contract import PROBES, Engine, Result, Work
+from spikebayes.engine.select import ENGINES, select
+from spikebayes.network.operators import Dense
+from spikebayes.neurons import Neuron
+from spikebayes.nn import LIFRate
+from spikebayes.noise import dropout_keep
+from spikebayes.synapses import Synapse
+
+EVERY_STEP = Threshold(-1e6)
+
+
+def single(
+    neuron: Neuron,
+    units: int = 1,
+    drop: Dropout | None = None,
+    synapse: Synapse | None = None,
+    dt: float = 1e-3,
+    **connection: Any,
+) -> SpikingNetwork:
+    """Every unit sees its own input; the read-out adds 2.5 times its output to 3."""
+    wires = (
+        Connection("x", "units", Dense(torch.eye(units)), **connection),
+        Connection("units", "readout", Dense(2.5 * torch.eye(units)), synapse),
+    )
+    parts = (Input("x", (units,)),), (Population("units", (units,), neuron, drop),)
+    return SpikingNetwork(*parts, wires, Readout((units,), torch.full((units,), 3.0)), dt)
+
+
+def outcomes(result: Result) -> dict[str, Tensor]:
+    """Everything in a result, by name."""
+    assert result.trace is not None
+    spikes = {f"spikes of {k}": v for k, v in result.spikes.items()}
+    potentials = {f"potentials of {k}": v for k, v in result.potentials.items()}
+    return {"mean": result.mean, "trace": result.trace, **result.counts, **spikes, **potentials}
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=[engine.name for engine in ENGINES])
+class TestEngine:
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    @settings(max_examples=15)
+    @given(feed_forward(neurons(), rows=5), st.integers(1, 40), st.floats(0, 0.99), st.integers(0, 2**32 - 1))
+    def test_simulations_are_independent_of_one_another(
+        self, engine: Engine, dtype: torch.dtype, drawn: Any, steps: int, share: float, seed: int
+    ) -> None:
+        network, x = drawn
+        generator = torch.Generator().manual_seed(seed)
+        position = torch.randint(5, (9,), generator=generator)
+        pairs = torch.randint(1 << 32, (2, 9), generator=generator)
+        work = Work((x,), position, *pairs, seed, steps, int(share * steps), frozenset(PROBES))
+        run = engine.prepare(network, dtype)
+        together = outcomes(run(work))
+
+        order = torch.randperm(9, generator=generator)[:7]
+        few = replace(work, position=position[order], rows=work.rows[order], samples=work.samples[order])
+        for name, values in outcomes(run(few)).items():
+            assert torch.equal(values, together[name][order]), name
+
+    @settings(max_examples=15)
+    @given(feed_forward(neurons()), st.integers(1, 40), st.floats(0, 0.99))
+    def test_counts_and_mean_sum_up_spikes_and_trace(
+        self, engine: Engine, drawn: Any, steps: int, share: float
+    ) -> None:
+        network, x = drawn
+        burn_in = int(share * steps)
+        settings = {"samples": 2, "steps": steps, "burn_in": burn_in, "engine": engine.name, "dtype": torch.float64}
+        run = simulate(network, x, probe=PROBES, **settings)
+        for name, spikes in run.spikes.items():
+            assert torch.equal(spikes.sum((2, 3)), run.counts[name])
+        assert run.trace is not None
+        torch.testing.assert_close(run.trace[:, :, burn_in:].mean(2), run.mean, rtol=1e-11, atol=1e-11)
+        unprobed = simulate(network, x, **settings)
+        assert torch.equal(unprobed.mean, run.mean)
+
+    @settings(max_examples=40)
+    @given(
+        st.floats(2e-3, 0.1),
+        st.floats(2e-3, 0.01),
+        st.sampled_from([5e-4, 1e-3, 2e-3]),
+        st.lists(st.floats(0.5, 20), min_size=1, max_size=8),
+    )
+    def test_lif_counts_follow_the_rate_curve(
+        self, engine: Engine, tau_rc: float, tau_ref: float, dt: float, currents: list[float]
+    ) -> None:
+        """|count - t r(J)| < 1 at every step for constant J (Nengo's spike-time correction)."""
+        steps = 200
+        network = single(LIF(tau_rc, tau_ref, gain=0.5, bias=0.25), len(currents), dt=dt)
+        x = (torch.tensor([currents], dtype=torch.float64) - 0.25) / 0.5
+        run = simulate(network, x, steps=steps, probe=["spikes"], engine=engine.name, dtype=torch.float64)
+        count = run.spikes["units"][0, 0].double().cumsum(0)
+        rate = LIFRate(tau_rc, tau_ref, amplitude=1.0, gain=0.5, bias=0.25)(x[0])
+        time = dt * torch.arange(1, steps + 1, dtype=torch.float64)
+        assert ((count - time[:, None] * rate).abs() < 1).all()
+
+    @pytest.mark.parametrize("p", [0.5, 0.25, 0.9])
+    @pytest.mark.parametrize("scope", ["row", "pass"])
+    def test_dropped_neurons_are_silent_and_the_others_scaled(self, engine: Engine, p: float, scope: Any) -> None:
+        drop = Dropout(p, site=3, offset=5)
+        settings = {"samples": 4, "seed": 11, "steps": 6, "mask_scope": scope, "engine": engine.name}
+        run = simulate(single(EVERY_STEP, 40, drop), torch.zeros(3, 40), probe=["spikes"], **settings)
+        for sample in range(4):
+            rows = torch.arange(3) if scope == "row" else torch.zeros(3, dtype=torch.int64)
+            keep = dropout_keep(drop, 11, torch.full((3,), sample), rows, 40)
+            assert torch.equal(run.spikes["units"][sample], keep[:, None].expand(3, 6, 40))
+            torch.testing.assert_close(run.mean[sample], 3 + keep * (2.5 / (1 - p)))
+
+    @pytest.mark.parametrize("p", [0.5, 0.1])
+    def test_dropped_inputs_are_zero_and_the_others_scaled(self, engine: Engine, p: float) -> None:
+        drop = Dropout(p, site=2)
+        parts = single(Threshold(0.5), 30)
+        network = SpikingNetwork((Input("x", (30,), drop),), parts.populations, parts.connections, parts.readout)
+        run = simulate(network, torch.full((2, 30), 0.51 * (1 - p)), samples=3, steps=1, engine=engine.name)
+        for sample in range(3):
+            keep = dropout_keep(drop, 0, torch.full((2,), sample), torch.arange(2), 30)
+            torch.testing.assert_close(run.mean[sample], 3 + 2.5 * keep)
+
+    @pytest.mark.parametrize(
+        ("synapse", "response"),
+        [
+            (None, lambda r: np.ones_like(r)),
+            (Lowpass(0.007), lambda r: 1 - np.exp(-r)),
+            (Alpha(0.007), lambda r: 1 - (1 + r) * np.exp(-r)),
+        ],
+        ids=["unfiltered", "lowpass", "alpha"],
+    )
+    def test_a_filter_gives_its_continuous_step_response(
+        self, engine: Engine, synapse: Synapse | None, response: Any
+    ) -> None:
+        network = single(EVERY_STEP, synapse=synapse, dt=2e-3)
+        run = simulate(network, torch.zeros(1, 1), steps=40, probe=["trace"], engine=engine.name, dtype=torch.float64)
+        assert run.trace is not None
+        expected = 3 + 2.5 * response(2e-3 * np.arange(40) / 0.007)
+        np.testing.assert_allclose(run.trace[0, 0, :, 0], expected, rtol=1e-12)
+
+    def test_below_threshold_the_potential_is_the_membrane_equations(self, engine: Engine) -> None:
+        network = single(LIF(tau_rc=0.01), 2)
+        x = torch.tensor([[0.9, -2.0]], dtype=torch.float64)
+        run = simulate(network, x, steps=50, probe=["potentials"], engine=engine.name, dtype=torch.float64)
+        time = 1e-3 * np.arange(1, 51)
+        expected = np.stack([0.9 * -np.expm1(-time / 0.01), np.zeros(50)], axis=1)  # voltage never falls below 0
+        np.testing.assert_allclose(run.potentials["units"][0, 0], expected, rtol=1e-12)
+
+
+# -- selection -----------------------------------------------------------------------------------------------
+
+NOT_COMPILED = {
+    "sign neurons": single(Sign()),
+    "noise on synapses": single(Threshold(), blank_out=BlankOut(0.5)),
+    "redrawn during a simulation": single(Threshold(), drop=Dropout(0.5, hold=2)),
+    "filtered inputs": SpikingNetwork(
+        (Input("x", (1,)),),
+        (Population("units", (1,), LIF()),),
+        (
+            Connection("x", "units", Dense(torch.eye(1)), Lowpass(0.01)),
+            Connection("units", "readout", Dense(torch.eye(1))),
+        ),
+        Readout((1,)),
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", NOT_COMPILED)
+def test_what_the_cpu_engine_refuses_runs_on_the_reference(reason: str) -> None:
+    network, x = NOT_COMPILED[reason], torch.ones(1, 1)
+    with pytest.raises(ConfigError, match=f"the cpu engine cannot run this network: .*{reason}.* use engine='auto'"):
+        simulate(network, x, engine="cpu")
+    assert simulate(network, x, steps=2).engine == "reference"
+
+
+def test_auto_takes_the_cpu_engine_where_it_can() -> None:
+    assert select("auto", single(LIF(), drop=Dropout(0.5))).name == "cpu"
+
+
+def test_unknown_engine() -> None:
+    with pytest.raises(ConfigError, match="no engine 'gpu'; there are auto, cpu, reference"):
+        select("gpu", single(LIF()))
