@@ -51,13 +51,13 @@ def parser() -> ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    given = [_underscored(a) for a in (sys.argv[1:] if arguments is None else arguments)]
     try:
-        top = parser()
-        given = [_underscored(a) for a in (sys.argv[1:] if arguments is None else arguments)]
-        chosen = top.instantiate_classes(top.parse_args(given))
-        options = chosen[chosen.verb].as_dict()
+        chosen = parser().parse_args(given)
+        verb = chosen["verb"]
+        options = chosen[verb].as_dict()
         options.pop("config", None)
-        VERBS[chosen.verb](**options)
+        VERBS[verb](**options)
     except BAD_INPUT as error:
         return _fail(str(error), 2)
     except SpikebayesError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -13,7 +14,7 @@ from spikebayes.data.tables import split_rows, write_table
 from spikebayes.errors import ConfigError
 from spikebayes.files import check_writable
 from spikebayes.reporting import write_comparison
-from spikebayes.runs import compare_table, fit_table
+from spikebayes.runs import compare_table, prepare_table, train_table
 from spikebayes.store import save_run
 
 TARGET = "progression"
@@ -32,10 +33,11 @@ def run_demo(out: Path, seed: int, console: Console) -> None:
         raise ConfigError(f"cannot write {out}: {error.strerror}") from error
     check_writable(out / "report.html")
 
-    table = load_diabetes(as_frame=True, scaled=False).frame.rename(columns={"target": TARGET})
+    patients: Any = load_diabetes(as_frame=True, scaled=False)
+    table = patients.frame.rename(columns={"target": TARGET})
     train, test = split_rows(len(table), 0.2, seed)
     console.print(f"[bold]1/3[/] training on {len(train)} patients (diabetes progression after one year)")
-    run = fit_table(table.iloc[train.numpy()], TARGET, seed=seed, progress=True)
+    run = train_table(prepare_table(table.iloc[train.numpy()], TARGET, seed=seed), progress=True)
     save_run(run, out)
 
     held_out = table.iloc[test.numpy()].reset_index(drop=True)

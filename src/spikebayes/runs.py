@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
+from spikebayes.blocks import check_sampling, check_steps
 from spikebayes.data.schema import TableSchema
 from spikebayes.data.tables import encode_features, encode_target, infer_schema, split_rows
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.philox import split_seed
 from spikebayes.predictive import Predictive, Task
 from spikebayes.synapses import Alpha
 from spikebayes.training.fit import fit
 from spikebayes.training.fitted import Fitted
-from spikebayes.zoo import mlp
+from spikebayes.zoo import check_widths, mlp
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +71,28 @@ class Comparison:
     paired: Equivalence
 
 
-def fit_table(
+@dataclass(frozen=True, eq=False)
+class TableTask:
+    """A table made ready to be learned: everything that can be wrong with it has been looked for.
+
+    Args:
+        schema: what its columns mean.
+        architecture: arguments of ``zoo.mlp``.
+        x, y: encoded inputs and targets of all rows.
+        train, held: row numbers to train on, and those that choose the weights and measure the residual noise.
+        seed: of weights, split, batches and masks.
+    """
+
+    schema: TableSchema
+    architecture: dict[str, Any]
+    x: Tensor
+    y: Tensor
+    train: Tensor
+    held: Tensor
+    seed: int
+
+
+def prepare_table(
     table: pd.DataFrame,
     target: str,
     *,
@@ -80,9 +102,8 @@ def fit_table(
     dropout: float = 0.1,
     validation: float = 0.1,
     seed: int = 0,
-    **training: Any,
-) -> TableRun:
-    """Train a permanent-dropout network on a table.
+) -> TableTask:
+    """Read a table for a permanent-dropout network.
 
     Args:
         table: one row per observation.
@@ -91,39 +112,40 @@ def fit_table(
         task: None takes classification for a target that is not numeric.
         hidden: width of each hidden layer.
         dropout: drop probability after each hidden layer, in (0, 1).
-        validation: share of the rows that choose the weights and measure the residual noise.
-        seed: of weights, split, batches and masks.
-        training: the rest, as for ``training.fit``.
+        validation: share of the rows held out of training.
+        seed: of everything.
 
     Raises:
-        DataError: the table cannot be used; ConfigError: a setting out of range.
+        DataError: the table cannot be used. ConfigError: a setting is out of range.
     """
     if not 0 < dropout < 1:
         raise ConfigError(f"dropout must lie in (0, 1): without it nothing is random; got {dropout}")
+    split_seed(seed)
     schema = infer_schema(table, target, categorical, task)
     x, y = encode_features(table, schema), encode_target(table, schema)
     train, held = split_rows(len(x), validation, seed)
-    architecture = {
-        "inputs": x.shape[1],
-        "outputs": len(schema.classes) or 1,
-        "hidden": list(hidden),
-        "dropout": dropout,
-    }
+    outputs = len(schema.classes) or 1
+    architecture = {"inputs": x.shape[1], "outputs": outputs, "hidden": list(hidden), "dropout": dropout}
+    check_widths(x.shape[1], outputs, hidden)
+    return TableTask(schema, architecture, x, y, train, held, seed)
+
+
+def train_table(task: TableTask, **training: Any) -> TableRun:
+    """Train on a prepared table; ``training`` as for ``training.fit``."""
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = mlp(**architecture)
-    names = schema.classes or (schema.target,)
+        torch.manual_seed(task.seed)
+        model = mlp(**task.architecture)
     fitted = fit(
         model,
-        x[train],
-        y[train],
-        validation=(x[held], y[held]),
-        task=schema.task,
-        seed=seed,
-        names=tuple(names),
+        task.x[task.train],
+        task.y[task.train],
+        validation=(task.x[task.held], task.y[task.held]),
+        task=task.schema.task,
+        seed=task.seed,
+        names=task.schema.classes or (task.schema.target,),
         **training,
     )
-    return TableRun(fitted, schema, architecture)
+    return TableRun(fitted, task.schema, task.architecture)
 
 
 def compare_table(
@@ -141,6 +163,8 @@ def compare_table(
         dt, tau: time step and synapse of the spiking network, s.
         settings: samples, steps, burn_in, engine, batch_size, progress, as for ``predict``.
     """
+    check_sampling(settings.get("samples", 100), 2, "row", settings.get("batch_size"))
+    check_steps(settings.get("steps", 300), settings.get("burn_in", 200))
     network = run.network(dt=dt, tau=tau)
     classical = run.predict(table, seed=seed, **settings)
     control = run.predict(table, seed=seed + 1, **settings)
@@ -148,8 +172,3 @@ def compare_table(
     same = run.predict(table, network=network, seed=seed, **settings)
     verdict = compare(classical, spiking, control=control)
     return Comparison(classical, spiking, verdict, compare(classical, same)), network
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder holds a finished run."""
-    return (folder / "run.json").exists()

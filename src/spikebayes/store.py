@@ -1,4 +1,4 @@
-"""A trained run as a folder: ``run.json`` (what it is) and ``run.safetensors`` (numbers). No code is stored or run."""
+"""A trained run as a folder: ``run.json`` (what it is) and ``run.safetensors`` (numbers); no code in either."""
 
 from __future__ import annotations
 

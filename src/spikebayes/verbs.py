@@ -59,24 +59,22 @@ def fit(
         resume: go on from the last checkpoint of an interrupted training in the same folder.
         overwrite: replace a run that is already in the folder.
     """
-    from spikebayes.runs import fit_table
+    from spikebayes.runs import prepare_table, train_table
     from spikebayes.storage import read_json, write_json
     from spikebayes.store import save_run
+    from spikebayes.training.fit import check_training
 
-    config = {k: v for k, v in locals().items() if k not in ("resume", "overwrite", "fit_table", "read_json")}
-    config = {k: str(v) if isinstance(v, Path) else v for k, v in config.items() if not callable(v)}
-    table = read_table(data)
-    _prepare(out, resume=resume, overwrite=overwrite)
-    if resume:
-        before = read_json(out / SETTINGS, SETTINGS_FORMAT)
-        changed = [k for k in config if k != "out" and before.get(k) != config[k]]
-        if changed:
-            raise ConfigError(f"--resume needs the settings of the interrupted training; {', '.join(changed)} differ")
-    else:
-        write_json(out / SETTINGS, config, SETTINGS_FORMAT)
-    started = time.perf_counter()
-    run = fit_table(
-        table,
+    training = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "patience": patience,
+    }
+    check_training(**training)
+    _refuse(out, resume=resume, overwrite=overwrite)
+    prepared = prepare_table(
+        read_table(data),
         target,
         categorical=_names(categorical),
         task=None if task == "auto" else Task(task),
@@ -84,15 +82,22 @@ def fit(
         dropout=dropout,
         validation=validation,
         seed=seed,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        patience=patience,
-        checkpoints=out / CHECKPOINTS,
-        resume=resume,
-        progress=True,
     )
+    config = {"data": str(data), "target": target, "categorical": categorical, "task": task, "hidden": hidden}
+    config |= {"dropout": dropout, "validation": validation, "seed": seed, **training}
+    if resume:
+        before = read_json(out / SETTINGS, SETTINGS_FORMAT)
+        changed = [name for name in config if before.get(name) != config[name]]
+        if changed:
+            raise ConfigError(
+                f"--resume needs the settings of the interrupted training; changed: {', '.join(changed)}"
+            )
+    else:
+        _make_folder(out)
+        write_json(out / SETTINGS, config, SETTINGS_FORMAT)
+
+    started = time.perf_counter()
+    run = train_table(prepared, checkpoints=out / CHECKPOINTS, resume=resume, progress=True, **training)
     save_run(replace(run, config=config), out)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     seconds = time.perf_counter() - started
@@ -257,8 +262,8 @@ def study(
     OUT.print(f"written to {json_path} and {page}; {found['seconds']:.0f} s")
 
 
-def _prepare(out: Path, *, resume: bool, overwrite: bool) -> None:
-    """The run folder, refused when it holds something that would be lost."""
+def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a run folder in which something would be lost, or where nothing can be resumed."""
     if resume:
         if not (out / CHECKPOINTS).is_dir():
             raise ConfigError(f"there is no interrupted training to resume in {out}")
@@ -269,12 +274,18 @@ def _prepare(out: Path, *, resume: bool, overwrite: bool) -> None:
         raise ConfigError(f"{out} already holds a run; give another --out, or --overwrite to replace it")
     if (out / CHECKPOINTS).exists() and not overwrite:
         raise ConfigError(f"{out} holds an interrupted training; --resume goes on with it, --overwrite starts afresh")
+
+
+def _make_folder(out: Path) -> None:
+    """The run folder, without what an earlier training left in it."""
     try:
-        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"cannot write {out}: {error.strerror}") from error
-    check_writable(out / "run.json")
+    check_writable(out / SETTINGS)
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    for old in ("run.json", "run.safetensors"):
+        (out / old).unlink(missing_ok=True)
 
 
 def _names(text: str) -> list[str]:

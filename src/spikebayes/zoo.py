@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from torch import nn
 
@@ -33,10 +34,15 @@ def mlp(
         >>> [type(m).__name__ for m in mlp(10, 1, (200,))]
         ['Linear', 'SoftLIF', 'Permadrop', 'Linear']
     """
-    if not hidden or min(inputs, outputs, *hidden) < 1:
-        raise ConfigError(f"a network needs hidden layers, each at least 1 wide; got {[inputs, *hidden, outputs]}")
+    check_widths(inputs, outputs, hidden)
     layers: list[nn.Module] = []
     widths = [inputs, *hidden]
-    for a, b in zip(widths[:-1], widths[1:], strict=True):
+    for a, b in pairwise(widths):
         layers += [nn.Linear(a, b), activation(), Permadrop(dropout)]
     return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+
+
+def check_widths(inputs: int, outputs: int, hidden: Sequence[int]) -> None:
+    """Refuse a network without hidden layers, or with an empty one (ConfigError)."""
+    if not hidden or min(inputs, outputs, *hidden) < 1:
+        raise ConfigError(f"a network needs hidden layers, each at least 1 wide; got {[inputs, *hidden, outputs]}")

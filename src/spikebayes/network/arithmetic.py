@@ -13,6 +13,7 @@ from spikebayes.network.refusals import Refused
 
 
 def add(a: Any, b: Any, *, alpha: float = 1) -> Affine:
+    """a + alpha b, one of them a network value, the other too or a constant no larger than it."""
     b = b if alpha == 1 else multiply(b, alpha)
     if not isinstance(a, Affine):
         a, b = b, a
@@ -25,10 +26,12 @@ def add(a: Any, b: Any, *, alpha: float = 1) -> Affine:
 
 
 def subtract(a: Any, b: Any, *, alpha: float = 1) -> Affine:
+    """a - alpha b."""
     return add(a, multiply(b, -alpha))
 
 
 def multiply(a: Any, b: Any) -> Any:
+    """a b, at most one of them a network value."""
     if not isinstance(a, Affine):
         a, b = b, a
     if isinstance(b, Affine):
@@ -44,6 +47,7 @@ def multiply(a: Any, b: Any) -> Any:
 
 
 def divide(a: Any, b: Any) -> Any:
+    """a / b, b a constant."""
     if isinstance(b, Affine):
         raise Refused("a division by a network value is not linear")
     return multiply(a, 1 / detached(b))

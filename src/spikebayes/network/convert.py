@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -129,7 +130,8 @@ class _Builder:
         shape = tuple(example.shape[1:])
         name = self._name(node)
         self.inputs.append(Input(name, shape, argument=argument))
-        dtype = next((p.dtype for p in self.model.parameters()), torch.float32)
+        numbers = chain(self.model.parameters(), self.model.buffers())
+        dtype = next((t.dtype for t in numbers if t.is_floating_point()), torch.float32)
         return Affine.of(Source(name, shape), dtype)
 
     def _plain(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:

@@ -164,6 +164,12 @@ class SpikingNetwork:
             raise ConfigError(f"connection {source} -> {target} does not point forward")
         if connection.blank_out and not (isinstance(connection.operator, Dense) and len(self.shape(source)) == 1):
             raise ConfigError(f"connection {source} -> {target}: blank-out needs a Dense operator on a flat source")
+        scale = connection.blank_out.scale if connection.blank_out else 0.0
+        if isinstance(scale, Tensor) and scale.ndim and tuple(scale.shape) != self.shape(target):
+            raise ConfigError(
+                f"connection {source} -> {target}: the blank-out's scale has shape {list(scale.shape)}; "
+                f"expected one number, or {list(self.shape(target))}"
+            )
         reached = target_shape(connection.operator, self.shape(source))
         if reached != self.shape(target):
             raise ConfigError(

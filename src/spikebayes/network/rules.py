@@ -32,13 +32,8 @@ from spikebayes.network.refusals import Refused
 
 Rule = Callable[..., Any]
 
-ROWS = (
-    13  # rows of a batch that shows what an operation on shapes does to the batch axis; a size no model writes down
-)
-IN_PLACE = {
-    *("add_", "sub_", "mul_", "div_"),
-    *(operator.iadd, operator.isub, operator.imul, operator.itruediv),
-}
+ROWS = 13  # of a batch that shows what an operation on shapes does to the batch axis: a size no model writes down
+IN_PLACE = {"add_", "sub_", "mul_", "div_"}
 
 
 class Rules:
@@ -79,10 +74,10 @@ class Rules:
             self._both(name, lambda x, **_: x)
         for names, rule in (
             (("cat", "concat", "concatenate"), self.cat),
-            (("add", "add_", "iadd"), add),
-            (("sub", "subtract", "sub_", "isub"), subtract),
-            (("mul", "multiply", "mul_", "imul"), multiply),
-            (("div", "divide", "true_divide", "truediv", "div_", "itruediv"), divide),
+            (("add", "add_"), add),
+            (("sub", "subtract", "sub_"), subtract),
+            (("mul", "multiply", "mul_"), multiply),
+            (("div", "divide", "true_divide", "truediv", "div_"), divide),
             (("neg", "negative"), lambda x: multiply(x, -1.0)),
             (("mean",), self.mean),
         ):

@@ -75,7 +75,7 @@ def _trace(data: ReportData) -> Figure:
     )
     caption = (
         f"One simulation of row {data.trace_row}: the spiking network's output at every step, its average since the "
-        "end of the burn-in, and the output of the classical network with the same neurons dropped."
+        "end of the burn-in, and the output of the classical network under the same random mask."
     )
     return Figure("Output over time", caption, (Markup(svg),))
 
@@ -91,6 +91,7 @@ def _ks(data: ReportData) -> Figure:
         "would be uniform: bars about the dashed line, 19 in 20 of them within the grey band. Exact p-values take "
         "only few values, so they are not quite uniform even then; randomised ones are"
         + ("; the control compares two classical predictions." if other is not None else ".")
+        + (" Here rows share their masks, so bars stray together." if verdict.uniformity_pvalue is None else "")
     )
     return Figure("Kolmogorov–Smirnov tests", caption, tuple(Markup(svg) for svg in panels))
 

@@ -126,7 +126,8 @@ def run_case(split: Split, dropout: float, method: str, seed: int) -> Figures:
 
     verdict = compare(classical, spiking, control=control)
     paired = compare(classical, same)
-    assert verdict.control is not None and paired.paired_rmse is not None
+    assert verdict.control is not None
+    assert paired.paired_rmse is not None
     spikes = sum(spiking.settings["spikes_per_prediction"].values())
     return Figures(
         set=split.name,
@@ -176,8 +177,8 @@ def render(found: dict[str, Any]) -> str:
     s = found["settings"]
     parts = [
         "# Does the spiking network keep the posterior?",
-        f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s on "
-        f"{found['cores']} cores) from `results/posterior.json`. Do not edit.",
+        f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
+        f"on {found['cores']} cores) from `results/posterior.json`. Do not edit.",
         f"Networks with hidden layers {s['hidden']}; up to {s['test_rows']} test rows x {s['samples']} samples; "
         f"{s['steps']} steps of {1000 * s['dt']:g} ms of which the first {s['burn_in']} are left out of the average; "
         f"{s['synapse']}. Each row has its own masks. `uniform p` tests the randomised exact KS p-values over rows; "

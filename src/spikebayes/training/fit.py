@@ -88,7 +88,15 @@ def fit(
     Reference:
         Hunsberger & Eliasmith 2015 (SoftLIF); Wycoff 2019, section 2.
     """
-    _check(epochs, batch_size, learning_rate, gamma, annealing, patience)
+    check_training(
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        gamma=gamma,
+        annealing=annealing,
+        patience=patience,
+    )
     x, y = _check_rows(x, y, task, "training")
     x_val, y_val = _check_rows(*validation, task, "validation")
     scaling = Scaling.learn(x, y if task is Task.REGRESSION else None)
@@ -232,14 +240,24 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _check(
-    epochs: int, batch_size: int, learning_rate: float, gamma: tuple[float, float], annealing: float, patience: int
+def check_training(
+    *,
+    epochs: int = 200,
+    batch_size: int = 64,
+    learning_rate: float = 3e-3,
+    weight_decay: float = 3e-4,
+    gamma: tuple[float, float] = (0.02, 0.001),
+    annealing: float = 0.3,
+    patience: int = 30,
 ) -> None:
+    """Refuse settings of the training that are out of range (ConfigError)."""
     for name, value, least in (("epochs", epochs, 2), ("batch_size", batch_size, 1), ("patience", patience, 1)):
         if value < least:
             raise ConfigError(f"{name} must be at least {least}; got {value}")
     if not 0 < learning_rate < float("inf"):
         raise ConfigError(f"learning_rate must be positive; got {learning_rate}")
+    if not 0 <= weight_decay < float("inf"):
+        raise ConfigError(f"weight_decay must be 0 or more; got {weight_decay}")
     if not 0 < gamma[1] <= gamma[0]:
         raise ConfigError(f"gamma must fall from its first to its last value, both positive; got {gamma}")
     if not 0 < annealing < 1:

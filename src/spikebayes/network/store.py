@@ -1,0 +1,153 @@
+"""A spiking network as a folder: ``network.json`` (what it is) and ``network.safetensors`` (its numbers).
+
+The description is the network's own dataclasses, each as an object with its ``kind``; a tensor is named, and an
+operator is numbered, so that what was shared is shared again. Kinds come from a closed vocabulary: loading a file
+cannot run code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from spikebayes.errors import ConfigError, StoreError
+from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.operators import KINDS, Chain, Operator
+from spikebayes.neurons import LIF, Sign, Threshold
+from spikebayes.noise import BlankOut, Dropout
+from spikebayes.storage import read_json, read_tensors, write_json, write_tensors
+from spikebayes.synapses import Alpha, Lowpass
+
+FORMAT = "spikebayes.network/1"
+DESCRIPTION, TENSORS = "network.json", "network.safetensors"
+
+_PARTS = (SpikingNetwork, Input, Population, Connection, Readout)
+_PARTS += (LIF, Threshold, Sign, Dropout, BlankOut, Lowpass, Alpha)
+_VOCABULARY: dict[str, Any] = {kind.__name__: kind for kind in _PARTS} | KINDS
+
+
+def save_network(network: SpikingNetwork, folder: Path) -> None:
+    """Write a network; the folder is made if it is not there. The description comes last.
+
+    Raises:
+        StoreError: an operator is not one of ``operators.KINDS``.
+        ConfigError: the folder cannot be written.
+    """
+    writer = _Writer()
+    description = {
+        "spikebayes": version("spikebayes"),
+        "network": writer.pack(network, ""),
+        "operators": writer.operators,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
+    checksum = write_tensors(folder / TENSORS, writer.tensors)
+    write_json(folder / DESCRIPTION, description | {"tensors_sha256": checksum}, FORMAT)
+
+
+def load_network(folder: Path) -> SpikingNetwork:
+    """Read what :func:`save_network` wrote; it simulates to the same bits.
+
+    Raises:
+        StoreError: a file is missing, torn, edited, of another format or a newer version, or does not add up.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from spikebayes import convert, nn as sbnn
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), sbnn.SoftLIF(), torch.nn.Linear(8, 1))
+        >>> network = convert(model, torch.zeros(1, 4))
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> save_network(network, folder)
+        >>> repr(load_network(folder)) == repr(network)
+        True
+    """
+    path = folder / DESCRIPTION
+    stored = read_json(path, FORMAT)
+    reader = _Reader(read_tensors(folder / TENSORS, stored.get("tensors_sha256", "")))
+    try:
+        for operator in stored["operators"]:
+            reader.operators.append(reader.unpack(operator))
+        network = reader.unpack(stored["network"])
+    except (StoreError, ConfigError) as error:
+        raise StoreError(f"{path} does not add up: {error}") from error
+    except KeyError as error:
+        raise StoreError(f"{path} does not add up: {error} is missing") from error
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise StoreError(f"{path} does not add up: {str(error).splitlines()[0]}") from error
+    if not isinstance(network, SpikingNetwork):
+        raise StoreError(f"{path} does not add up: it describes no network")
+    return network
+
+
+class _Writer:
+    """Turns a network into what JSON can express, setting tensors and operators aside."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, Tensor] = {}
+        self.operators: list[dict[str, Any]] = []
+        self.index: dict[Operator, int] = {}
+
+    def pack(self, value: Any, name: str) -> Any:
+        """The value as JSON; ``name`` is its place, which names the tensors in it."""
+        if isinstance(value, Tensor):
+            self.tensors[name] = value
+            return {"tensor": name}
+        if isinstance(value, tuple | list):
+            return [self.pack(item, _join(name, i)) for i, item in enumerate(value)]
+        if _VOCABULARY.get(type(value).__name__) is type(value):
+            if isinstance(value, Operator):
+                return {"operator": self._operator(value)}
+            return self._tagged(value, {f.name: getattr(value, f.name) for f in fields(value) if f.init}, name)
+        if value is None or isinstance(value, str | bool | int | float):
+            return value
+        raise StoreError(f"{type(value).__name__} cannot be stored; known are {', '.join(_VOCABULARY)}")
+
+    def _tagged(self, value: Any, arguments: dict[str, Any], name: str) -> dict[str, Any]:
+        return {"kind": type(value).__name__} | {k: self.pack(v, _join(name, k)) for k, v in arguments.items()}
+
+    def _operator(self, operator: Operator) -> int:
+        if operator not in self.index:
+            arguments = operator.config() | dict(operator.named_buffers(recurse=False))
+            if isinstance(operator, Chain):
+                arguments["operators"] = tuple(operator.operators)
+                for part in operator.operators:
+                    self.pack(part, "")  # the parts come before the chain
+            self.index[operator] = len(self.operators)
+            self.operators.append(self._tagged(operator, arguments, f"operators.{len(self.operators)}"))
+        return self.index[operator]
+
+
+class _Reader:
+    """The way back."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self.tensors = tensors
+        self.operators: list[Operator] = []
+
+    def unpack(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(self.unpack(item) for item in value)
+        if not isinstance(value, dict):
+            return value
+        if value.keys() == {"tensor"}:
+            if value["tensor"] not in self.tensors:
+                raise StoreError(f"the tensor {value['tensor']!r} is missing from {TENSORS}")
+            return self.tensors[value["tensor"]]
+        if value.keys() == {"operator"}:
+            if value["operator"] not in range(len(self.operators)):
+                raise StoreError(f"there is no operator {value['operator']!r} before its use")
+            return self.operators[value["operator"]]
+        kind = value["kind"]
+        if kind not in _VOCABULARY:
+            raise StoreError(f"kind {kind!r} is unknown; known are {', '.join(_VOCABULARY)}")
+        return _VOCABULARY[kind](**{k: self.unpack(v) for k, v in value.items() if k != "kind"})
+
+
+def _join(name: str, part: str | int) -> str:
+    return f"{name}.{part}" if name else str(part)

@@ -1,0 +1,181 @@
+"""A network that does not hang together is refused, with the names of the parts concerned."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spikebayes.errors import ConfigError
+from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork, output_scale
+from spikebayes.network.operators import (
+    AdaptiveAvgPool,
+    AvgPool,
+    Chain,
+    Conv,
+    Dense,
+    Operator,
+    Permute,
+    Place,
+    Reshape,
+    Scale,
+    Slice,
+    parts,
+    target_shape,
+)
+from spikebayes.neurons import LIF, Sign, Threshold
+from spikebayes.noise import BlankOut, Dropout
+from spikebayes.synapses import Alpha
+
+X = Input("x", (4,))
+A = Population("a", (3,), LIF())
+B = Population("b", (2,), Threshold())
+X_A, A_B = Connection("x", "a", Dense(torch.ones(3, 4))), Connection("a", "b", Dense(torch.ones(2, 3)), Alpha(0.01))
+B_OUT = Connection("b", "readout", Chain())
+
+
+def network(**changes: Any) -> SpikingNetwork:
+    """x [4] -> a [3] -> b [2] -> readout [2], with some parts changed."""
+    plain = {"inputs": (X,), "populations": (A, B), "connections": (X_A, A_B, B_OUT), "readout": Readout((2,))}
+    return SpikingNetwork(**(plain | changes))
+
+
+def test_what_can_be_asked_of_a_network() -> None:
+    net = network()
+    assert [n.name for n in net.nodes()] == ["x", "a", "b", "readout"]
+    assert net.neurons == 5
+    assert net.into("b") == (A_B,)
+    assert net.into("x") == ()
+    assert net.shape("a") == (3,)
+
+
+def test_it_reads_well() -> None:
+    dropped = Population("b", (2,), Threshold(), Dropout(0.25))
+    assert repr(network(populations=(A, dropped), dt=2e-3)).splitlines() == [
+        "SpikingNetwork(dt=0.002 s, 5 neurons)",
+        "  x [4] Input",
+        "  a [3] LIF(tau_rc=0.02, tau_ref=0.002, amplitude=1.0, gain=1.0, bias=0.0) <- x",
+        "  b [2] Threshold(threshold=0.5), dropout 0.25 <- a",
+        "  readout [2] Readout <- b",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "random"),
+    [
+        ({}, False),
+        ({"inputs": (Input("x", (4,), Dropout(0.1)),)}, True),
+        ({"inputs": (Input("x", (4,), Dropout(0.0)),)}, False),
+        ({"populations": (A, Population("b", (2,), Sign(), Dropout(0.5)))}, True),
+        ({"connections": (Connection("x", "a", Dense(torch.ones(3, 4)), blank_out=BlankOut(0.5)),)}, True),
+        ({"connections": (Connection("x", "a", Dense(torch.ones(3, 4)), blank_out=BlankOut(1.0)),)}, False),
+    ],
+)
+def test_it_knows_whether_anything_in_it_is_random(changes: dict[str, Any], random: bool) -> None:
+    assert network(**changes).is_random == random
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dt": 0.0}, r"dt must be a positive number of seconds; got 0\.0"),
+        ({"dt": -1e-3}, "dt must be a positive"),
+        ({"dt": math.nan}, "dt must be a positive"),
+        ({"dt": math.inf}, "dt must be a positive"),
+        ({"populations": (A, A, B)}, "two parts of the network are named 'a'"),
+        ({"inputs": (X, Input("readout", (4,)))}, "two parts of the network are named 'readout'"),
+        ({"connections": (Connection("x", "c", Chain()),)}, "connection x -> c: there is no 'c' in the network"),
+        ({"connections": (Connection("z", "a", Chain()),)}, "connection z -> a: there is no 'z' in the network"),
+        ({"connections": (Connection("b", "a", Chain()),)}, "connection b -> a does not point forward"),
+        ({"connections": (Connection("a", "a", Chain()),)}, "connection a -> a does not point forward"),
+        ({"inputs": (X, Input("y", (4,))), "connections": (Connection("x", "y", Chain()),)}, "x -> y does not point"),
+        ({"connections": (Connection("readout", "b", Chain()),)}, "readout -> b does not point forward"),
+        (
+            {"connections": (Connection("x", "a", Dense(torch.ones(2, 4))),)},
+            r"connection x -> a delivers rows of shape \[2\], but a has shape \[3\]",
+        ),
+        ({"connections": (Connection("x", "a", Dense(torch.ones(3, 5))),)}, r"does not take rows of shape \[4\]: "),
+        (
+            {"connections": (Connection("x", "a", Slice(1, 0, 3), blank_out=BlankOut(0.5)),)},
+            "connection x -> a: blank-out needs a Dense operator on a flat source",
+        ),
+        (
+            {"connections": (Connection("x", "a", X_A.operator, blank_out=BlankOut(0.5, torch.ones(4))),)},
+            r"x -> a: the blank-out's scale has shape \[4\]; expected one number, or \[3\]",
+        ),
+        (
+            {"populations": (Population("a", (3,), LIF(), constant=torch.ones(1, 3)), B)},
+            r"the constant of a has shape \[1, 3\]; expected \[3\]",
+        ),
+        ({"readout": Readout((2,), torch.ones(3))}, r"the constant of readout has shape \[3\]; expected \[2\]"),
+    ],
+)
+def test_what_does_not_hang_together_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        network(**changes)
+
+
+def test_blank_out_needs_a_flat_source() -> None:
+    noisy = Connection("x", "a", Dense(torch.ones(3, 4)), blank_out=BlankOut(0.5))
+    with pytest.raises(ConfigError, match="blank-out needs a Dense operator on a flat source"):
+        network(inputs=(Input("x", (2, 4)),), populations=(Population("a", (2, 3), LIF()),), connections=(noisy,))
+
+
+OPERATORS: list[tuple[Operator, tuple[int, ...]]] = [
+    (Dense(torch.randn(5, 4)), (3, 4)),
+    (Conv(torch.randn(4, 1, 3), (2,), (1,), (1,), groups=2), (2, 9)),
+    (Conv(torch.randn(4, 2, 3, 3), (1, 1), "same", (2, 1)), (2, 5, 6)),
+    (AvgPool((2,), (1,), (1,), False, False), (2, 7)),
+    (AvgPool((2, 3), (2, 1), (0, 1), True, True), (2, 5, 6)),
+    (AdaptiveAvgPool((2, None)), (2, 5, 6)),
+    (Scale(torch.randn(2, 1)), (2, 5)),
+    (Reshape((6,)), (2, 3)),
+    (Permute((2, 3, 1)), (2, 3, 4)),
+    (Place(1, 2, 1), (2, 3)),
+    (Slice(2, 1, 6, 2), (2, 7)),
+    (Chain((Reshape((6,)), Dense(torch.randn(2, 6)))), (2, 3)),
+]
+
+
+@pytest.mark.parametrize(("operator", "shape"), OPERATORS, ids=lambda v: type(v).__name__)
+def test_operators_are_linear_and_treat_rows_apart(operator: Operator, shape: tuple[int, ...]) -> None:
+    operator = operator.double()
+    x, y = torch.randn(2, 3, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(operator(2 * x - y), 2 * operator(x) - operator(y))
+    assert torch.allclose(operator(x)[1:2], operator(x[1:2]))
+    assert operator(x).shape[1:] == target_shape(operator, shape)
+
+
+@given(st.integers(0, 4), st.integers(0, 4), st.integers(1, 2))
+def test_place_and_slice_undo_each_other(before: int, after: int, dim: int) -> None:
+    x = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0))
+    placed = Place(dim, before, after)(x)
+    assert torch.equal(Slice(dim, before, before + 3)(placed), x)
+    assert int((placed != 0).sum()) == x.numel()
+
+
+def test_a_chain_is_its_parts_in_order() -> None:
+    first, second = Reshape((6,)), Dense(torch.randn(2, 6))
+    assert parts(Chain((first, second))) == (first, second)
+    assert parts(second) == (second,)
+    x = torch.randn(3, 2, 3)
+    assert torch.equal(Chain((first, second))(x), second(first(x)))
+    assert torch.equal(Chain()(x), x)
+
+
+@pytest.mark.parametrize(
+    ("node", "value"),
+    [
+        (Input("x", (4,)), 1.0),
+        (Input("x", (4,), Dropout(0.5)), 2.0),
+        (Population("a", (3,), LIF(amplitude=0.02)), 20.0),
+        (Population("a", (3,), LIF(amplitude=0.02), Dropout(0.75)), 80.0),
+        (Population("a", (3,), Threshold(), Dropout(0.75)), 4.0),
+    ],
+)
+def test_the_value_of_a_spike(node: Input | Population, value: float) -> None:
+    assert output_scale(node, 1e-3) == pytest.approx(value)

@@ -1,0 +1,103 @@
+"""The counter-based masks inside torch modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spikebayes import ConfigError, Dropout
+from spikebayes.masks import Masks, evaluating
+from spikebayes.nn import Permadrop
+from spikebayes.noise import dropout_keep
+
+SAMPLES, ROWS = torch.tensor([3, 0, 7]), torch.tensor([1, 5, 2])
+
+
+def expected(x: Tensor, p: float, site: int, repeat: int = 1) -> Tensor:
+    keep = dropout_keep(Dropout(p, site=site, repeat=repeat), 9, SAMPLES, ROWS, x[0].numel())
+    return x * keep.reshape(x.shape) / (1 - p)
+
+
+@pytest.mark.parametrize(
+    ("call", "p"),
+    [
+        (F.dropout, 0.5),
+        (lambda x: F.dropout(x, 0.2), 0.2),
+        (lambda x: F.dropout(input=x, p=0.2, training=False), 0.2),
+        (lambda x: F.dropout(x, 0.2, False, True), 0.2),
+        (lambda x: torch.dropout(x, 0.3, train=False), 0.3),
+        (nn.Dropout(0.4).eval(), 0.4),
+        (nn.Dropout(0.4, inplace=True), 0.4),
+        (Permadrop(0.1).eval(), 0.1),
+    ],
+)
+def test_every_spelling_of_dropout_acts(call: Callable[[Tensor], Tensor], p: float) -> None:
+    x = torch.rand(3, 4, 5) + 1
+    with Masks(9, SAMPLES, ROWS) as masks:
+        values = call(x.clone())
+    torch.testing.assert_close(values, expected(x, p, site=0))
+    assert masks.random
+
+
+@pytest.mark.parametrize("call", [F.dropout2d, nn.Dropout2d().eval(), nn.Dropout1d()])
+def test_channels_are_dropped_whole(call: Callable[[Tensor], Tensor]) -> None:
+    x = torch.rand(3, 40, 6) + 1 if isinstance(call, nn.Dropout1d) else torch.rand(3, 40, 2, 3) + 1
+    with Masks(9, SAMPLES, ROWS):
+        values = call(x)
+    torch.testing.assert_close(values, expected(x, 0.5, site=0, repeat=6))
+    maps = values.flatten(2) == 0
+    assert torch.equal(maps.all(2), maps.any(2))
+    assert 0.2 < maps.double().mean() < 0.8
+
+
+def test_calls_are_numbered_in_order_those_without_effect_too() -> None:
+    x = torch.ones(3, 8)
+    with Masks(9, SAMPLES, ROWS):
+        F.dropout(x, 0.0)
+        second, third = F.dropout(x, 0.5), F.dropout(x, 0.5)
+    assert torch.equal(second, expected(x, 0.5, site=1))
+    assert torch.equal(third, expected(x, 0.5, site=2))
+
+
+def test_the_gradient_is_the_masks() -> None:
+    x = torch.ones(3, 8, requires_grad=True)
+    with Masks(9, SAMPLES, ROWS):
+        F.dropout(x, 0.5).sum().backward()
+    torch.testing.assert_close(x.grad, expected(torch.ones(3, 8), 0.5, site=0))
+
+
+def test_what_has_no_dropout_is_not_random() -> None:
+    with Masks(9, SAMPLES, ROWS) as masks:
+        F.dropout(torch.ones(3, 2), 0.0)
+        nn.Linear(2, 2)(torch.ones(3, 2))
+    assert not masks.random
+
+
+def test_outside_torchs_own_dropout_is_back() -> None:
+    with Masks(9, SAMPLES, ROWS):
+        pass
+    assert torch.equal(nn.Dropout(0.5).eval()(torch.ones(3, 8)), torch.ones(3, 8))
+
+
+def test_the_batch_must_come_first() -> None:
+    with Masks(9, SAMPLES, ROWS), pytest.raises(ConfigError, match="dropout call 0 sees 8 lines for 3 rows"):
+        F.dropout(torch.ones(8, 3))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_evaluating_gives_every_module_its_mode_back(fails: bool) -> None:
+    model: Any = nn.Sequential(nn.BatchNorm1d(2), nn.Sequential(nn.Dropout()), nn.Linear(2, 2))
+    model[1].eval()
+    try:
+        with evaluating(model):
+            assert not any(module.training for module in model.modules())
+            if fails:
+                raise RuntimeError
+    except RuntimeError:
+        pass
+    assert [model.training, model[0].training, model[1].training, model[1][0].training] == [True, True, False, False]
