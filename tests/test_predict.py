@@ -342,6 +342,7 @@ def spoilt(value: float) -> Tensor:
     [
         (spoilt(float("nan")), "NaN or infinite values in 2 of 5 rows"),
         (spoilt(float("-inf")), "NaN or infinite values in 2 of 5 rows"),
+        (spoilt(1.0).double() * 1e300, "NaN or infinite values in 2 of 5 rows"),
         (torch.empty(0, 13), r"at least one row; got \[0, 13\]"),
         (torch.empty(3, 0), r"at least one row; got \[3, 0\]"),
         (torch.zeros(13), r"must be \[B, \*shape\] with at least one row; got \[13\]"),

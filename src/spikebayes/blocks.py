@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.network.operators import Shape
+from spikebayes.philox import split_seed
 
 MaskScope = Literal["row", "pass"]
 Values = Tensor | np.ndarray | Sequence[Any]
@@ -34,18 +35,21 @@ class Block:
     sample_keys: Tensor
 
 
-def as_inputs(x: Values, shapes: Sequence[Shape] | None = None) -> tuple[Tensor, ...]:
-    """The arguments of a network as finite floating-point tensors with equally many rows.
+def as_inputs(
+    x: Values, shapes: Sequence[Shape] | None = None, dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, ...]:
+    """The arguments of a network as finite tensors with equally many rows.
 
     Args:
         x: ``[B, *shape]``, or a tuple or list of them for several arguments; tensors or arrays.
         shapes: expected shape of one row of each argument, when known.
+        dtype: of the computation; a value too large for it counts as infinite.
 
     Raises:
         DataError: not numbers, no rows, unequal numbers of rows, another shape, NaN or infinity.
     """
     several = isinstance(x, tuple | list) and len(x) > 0 and isinstance(x[0], Tensor | np.ndarray)
-    tensors = [_as_tensor(part) for part in (x if several else [x])]
+    tensors = [_as_tensor(part, dtype) for part in (x if several else [x])]
     if shapes is not None and len(tensors) != len(shapes):
         raise DataError(f"the network takes {len(shapes)} inputs; got {len(tensors)}")
     for i, tensor in enumerate(tensors):
@@ -63,14 +67,14 @@ def as_inputs(x: Values, shapes: Sequence[Shape] | None = None) -> tuple[Tensor,
     return tuple(tensors)
 
 
-def _as_tensor(value: Any) -> Tensor:
+def _as_tensor(value: Any, dtype: torch.dtype) -> Tensor:
     try:
         tensor = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"an input must be a tensor or array of numbers: {error}") from error
     if tensor.is_complex():
         raise DataError("an input must be real; got complex numbers")
-    return tensor.detach() if tensor.is_floating_point() else tensor.float()
+    return tensor.detach().to(dtype)
 
 
 def row_indices(rows: Values | None, count: int) -> Tensor:
@@ -97,8 +101,9 @@ def row_indices(rows: Values | None, count: int) -> Tensor:
     return indices
 
 
-def check_sampling(samples: int, least: int, mask_scope: str, batch_size: int | None) -> None:
+def check_sampling(samples: int, least: int, seed: int, mask_scope: str, batch_size: int | None) -> None:
     """Refuse settings out of range (ConfigError)."""
+    split_seed(seed)
     if not _is_whole(samples) or not least <= samples < 1 << 32:
         raise ConfigError(f"samples must be a whole number, at least {least}; got {samples!r}")
     if mask_scope not in ("row", "pass"):

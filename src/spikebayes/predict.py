@@ -87,7 +87,7 @@ def predict(
         >>> bool(((classical.samples - spiking.samples).abs() < 0.1 * classical.std).all())
         True
     """
-    check_sampling(samples, 2, mask_scope, batch_size)
+    check_sampling(samples, 2, seed, mask_scope, batch_size)
     if isinstance(model, SpikingNetwork):
         if not model.is_random:
             raise ConfigError(NOT_RANDOM)
@@ -141,7 +141,7 @@ def _classical(
 ) -> Tensor:
     """``[S, B, C]`` float32 outputs of the module under the masks."""
     dtype = next((p.dtype for p in model.parameters()), torch.float32)
-    inputs = tuple(part.to(dtype) for part in as_inputs(x))
+    inputs = as_inputs(x, dtype=dtype)
     indices = row_indices(rows, len(inputs[0]))
     output: Tensor | None = None
     plan = list(blocks(indices, samples, TILE * TILES_PER_BLOCK, mask_scope, batch_size))

@@ -163,7 +163,8 @@ def compare_table(
         dt, tau: time step and synapse of the spiking network, s.
         settings: samples, steps, burn_in, engine, batch_size, progress, as for ``predict``.
     """
-    check_sampling(settings.get("samples", 100), 2, "row", settings.get("batch_size"))
+    for each in (seed, seed + 2):
+        check_sampling(settings.get("samples", 100), 2, each, "row", settings.get("batch_size"))
     check_steps(settings.get("steps", 300), settings.get("burn_in", 200))
     network = run.network(dt=dt, tau=tau)
     classical = run.predict(table, seed=seed, **settings)

@@ -86,7 +86,7 @@ def simulate(
         >>> run.spikes["layer1"].shape, bool((run.spikes["layer1"].sum((2, 3)) == run.counts["layer1"]).all())
         (torch.Size([1, 4, 50, 3]), True)
     """
-    check_sampling(samples, 1, mask_scope, batch_size)
+    check_sampling(samples, 1, seed, mask_scope, batch_size)
     check_steps(steps, burn_in)
     unknown = set(probe) - set(PROBES)
     if unknown:
@@ -94,7 +94,7 @@ def simulate(
     if dtype not in (torch.float32, torch.float64):
         raise ConfigError(f"dtype must be torch.float32 or torch.float64; got {dtype}")
     chosen = select(engine, network)
-    inputs = as_inputs(x, argument_shapes(network))
+    inputs = as_inputs(x, argument_shapes(network), dtype)
     indices = row_indices(rows, len(inputs[0]))
     probes = frozenset(probe)
     work = chosen.prepare(network, dtype)

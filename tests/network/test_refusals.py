@@ -74,6 +74,11 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
         "function dropout",
         "operations that mix or reorder units stand between the activation and the mask",
     ),
+    "dropout of maps that no unit boundary meets": (
+        lambda h: F.dropout1d(torch.cat([h, h], 1).reshape(-1, 3, 4)),
+        "function dropout1d",
+        "operations that mix or reorder units stand between the activation and the mask",
+    ),
     "dropout out of range": (lambda h: F.dropout(h, 1.0), "function dropout", "lies outside [0, 1)"),
     "rows joined": (lambda h: torch.cat([h, h]), "function cat", "joins along the batch axis"),
     "rows flattened": (lambda h: h.flatten(), "tensor method flatten", "mixes rows"),
