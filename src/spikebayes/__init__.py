@@ -1,10 +1,14 @@
 """spikebayes: a network's prediction with its uncertainty, computed by a spiking network that is the sampler."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from spikebayes import nn
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
 from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.network.convert import convert
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.store import load_network, save_network
 from spikebayes.neurons import LIF, Sign, Threshold
 from spikebayes.noise import BlankOut, Dropout
 from spikebayes.predict import predict
@@ -39,7 +43,21 @@ __all__ = [
     "Threshold",
     "compare",
     "convert",
+    "fit",
+    "load_network",
     "nn",
     "predict",
+    "save_network",
     "simulate",
 ]
+
+if TYPE_CHECKING:
+    from spikebayes.training.fit import fit
+
+_LAZY = {"fit": "spikebayes.training.fit"}  # importing Lightning takes seconds that prediction need not spend
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'spikebayes' has no attribute {name!r}")

@@ -18,7 +18,8 @@ import numpy as np
 
 from spikebayes.noise import fill_row
 
-CHUNK = 64  # neurons whose threshold crossings are counted together before any is looked at
+COMPACT_BELOW = 0.75  # share of kept neurons below which only they are simulated
+SILENT = -1e30
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
@@ -45,60 +46,72 @@ def drive_sparse(out, x, first, pointer, column, weight):
                     out[r, first + column[k]] += value * weight[k]
 
 
+@numba.njit(cache=True, nogil=True)
+def add_rows(total, n, weight, offset, spike, k, end):
+    """total[j] += sum over the sources i = spike[k:end] of weight[offset + i n + j], four rows at a time."""
+    while k + 4 <= end:  # a quarter of the loads and stores of the sum
+        a = weight[offset + spike[k] * n : offset + spike[k] * n + n]
+        b = weight[offset + spike[k + 1] * n : offset + spike[k + 1] * n + n]
+        c = weight[offset + spike[k + 2] * n : offset + spike[k + 2] * n + n]
+        d = weight[offset + spike[k + 3] * n : offset + spike[k + 3] * n + n]
+        for j in range(n):
+            total[j] += (a[j] + b[j]) + (c[j] + d[j])
+        k += 4
+    while k < end:
+        a = weight[offset + spike[k] * n : offset + spike[k] * n + n]
+        for j in range(n):
+            total[j] += a[j]
+        k += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def add_entries(total, pointer, column, value, offset, spike, begin, end):
+    """The same for weights in CSR."""
+    for k in range(begin, end):
+        at = offset + spike[k]
+        for e in range(pointer[at], pointer[at + 1]):
+            total[column[e]] += value[e]
+
+
 @numba.njit(inline="always")
-def scatter(total, layout, bank, time, spike, spike_start):
-    """total[j] = sum of the weight rows of every neuron that spiked in this step, over a bank's wires."""
-    total[:] = 0
-    size = total.shape[0]
+def scatter(total, n, layout, bank, time, spike, spike_start):
+    """total[:n] = sum of the weight rows of every neuron that spiked in this step, over a bank's wires."""
+    total[:n] = 0
     for w in range(layout.wire[bank], layout.wire[bank + 1]):
         source = layout.source[w]
         begin, end = spike_start[source, time], spike_start[source, time + 1]
-        offset = layout.offset[w]
+        if begin == end:
+            continue
         if layout.dense[w]:
-            k = begin
-            while k + 4 <= end:  # four rows at once: a quarter of the loads and stores of the sum
-                a = layout.weight[offset + spike[k] * size : offset + spike[k] * size + size]
-                b = layout.weight[offset + spike[k + 1] * size : offset + spike[k + 1] * size + size]
-                c = layout.weight[offset + spike[k + 2] * size : offset + spike[k + 2] * size + size]
-                d = layout.weight[offset + spike[k + 3] * size : offset + spike[k + 3] * size + size]
-                for j in range(size):
-                    total[j] += (a[j] + b[j]) + (c[j] + d[j])
-                k += 4
-            while k < end:
-                a = layout.weight[offset + spike[k] * size : offset + spike[k] * size + size]
-                for j in range(size):
-                    total[j] += a[j]
-                k += 1
+            add_rows(total, n, layout.weight, layout.offset[w], spike, begin, end)
         else:
-            for k in range(begin, end):
-                at = offset + spike[k]
-                for e in range(layout.pointer[at], layout.pointer[at + 1]):
-                    total[layout.column[e]] += layout.value[e]
+            add_entries(total, layout.pointer, layout.column, layout.value, layout.offset[w], spike, begin, end)
 
 
-@numba.njit(inline="always")
-def filter_step(x, y, total, order, coefficient):
-    """One step of a bank's filter; y is what it delivers in the next step."""
-    a, b, c, d = coefficient[0], coefficient[1], coefficient[2], coefficient[3]
+@numba.njit(cache=True, nogil=True)
+def filter_step(x, y, bank, n, total, order, a, b, c, d):
+    """One step of a bank's filter on n targets; y is what it delivers in the next step."""
     if order == 1:
-        for j in range(y.shape[0]):
-            y[j] = a * y[j] + b * total[j]
+        for j in range(n):
+            y[bank, j] = a * y[bank, j] + b * total[j]
     else:
-        for j in range(y.shape[0]):
-            y[j] = a * y[j] + c * x[j] + d * total[j]
-            x[j] = a * x[j] + b * total[j]
+        for j in range(n):
+            y[bank, j] = a * y[bank, j] + c * x[bank, j] + d * total[j]
+            x[bank, j] = a * x[bank, j] + b * total[j]
 
 
-@numba.njit(inline="always")
-def lif_step(v, current, refractory, resting, rest, parameters, fired):
+@numba.njit(cache=True, nogil=True)
+def lif_step(n, v, current, refractory, resting, rest, tau_rc, tau_ref, full, dt, crossed, crossed8, fired):
     """One step of n LIF neurons; writes those that fire to ``fired`` and returns (how many, how many rest).
 
     ``resting`` lists the ``rest`` neurons that have refractory time left; their voltage is 0 before the step.
+    ``crossed`` and ``crossed8`` are one buffer as bytes and as words of eight.
     """
-    tau_rc, tau_ref, full, dt = parameters[1], parameters[2], parameters[3], parameters[4]
-    n = v.shape[0]
+    zero, one = v.dtype.type(0), v.dtype.type(1)  # an integer literal would make float32 arithmetic float64
     for j in range(n):
-        v[j] = max(v[j] + (current[j] - v[j]) * full, v.dtype.type(0))
+        risen = v[j] + (current[j] - v[j]) * full
+        v[j] = risen if risen > zero else zero
+        crossed[j] = risen > one
 
     left = 0
     for k in range(rest):  # put right those that were refractory for the step or a part of it
@@ -107,20 +120,18 @@ def lif_step(v, current, refractory, resting, rest, parameters, fired):
         refractory[j] = time
         if time > 0:
             free = dt - time
-            v[j] = max(-current[j] * math.expm1(-free / tau_rc), v.dtype.type(0)) if free > 0 else v.dtype.type(0)
+            risen = -current[j] * math.expm1(-free / tau_rc) if free > 0 else zero
+            v[j] = risen if risen > zero else zero
+            crossed[j] = risen > one
             resting[left] = j
             left += 1
 
     count = 0
-    for begin in range(0, n, CHUNK):
-        end = min(begin + CHUNK, n)
-        crossed = 0
-        for j in range(begin, end):
-            crossed += v[j] > 1
-        if crossed:
-            for j in range(begin, end):
-                if v[j] > 1:
-                    crossing = dt + tau_rc * math.log1p(-(v[j] - 1) / (current[j] - 1))
+    for word in range((n + 7) // 8):
+        if crossed8[word] != 0:
+            for j in range(8 * word, min(8 * word + 8, n)):
+                if crossed[j]:
+                    crossing = dt + tau_rc * math.log1p(-(v[j] - one) / (current[j] - one))
                     v[j] = 0
                     if refractory[j] <= 0:  # else it is listed already (a refractory time below one step)
                         resting[left] = j
@@ -200,53 +211,70 @@ def simulate_block(
     spike_start = np.zeros((populations, steps + 1), np.int64)
     current, sums, constant = np.empty(widest, real), np.empty(widest, real), np.empty(widest, real)
     x, y = np.empty((banks, widest), real), np.empty((banks, widest), real)
-    voltage, refractory = np.empty(widest, real), np.empty(widest, real)
+    v, refractory = np.empty(widest, real), np.empty(widest, real)
     resting, fired, kept = np.empty(widest, np.int64), np.empty(widest, np.int64), np.empty(widest, np.int64)
+    crossed8 = np.zeros((widest + 7) // 8, np.uint64)
+    crossed = crossed8.view(np.uint8)
 
     for r in range(begin, end):
         draw_masks(keep, layout, samples[r], rows[r], key)
+        line = position[r]
         used = 0
         for p in range(populations):
             first, n = layout.start[p], layout.start[p + 1] - layout.start[p]
+            threshold, tau_rc, tau_ref, full, dt = layout.neuron[p]
+            bank_begin, bank_end = layout.bank[p], layout.bank[p + 1]
 
-            # a dropped neuron is not simulated: only the m kept ones have a state
+            # Dropped neurons are left out of the state when they are many. When they are few it costs less to hold
+            # them below threshold than to gather every sum: SILENT is a current that no input can lift.
             m = 0
             for j in range(n):
                 if keep[first + j]:
                     kept[m] = j
-                    constant[m] = base[position[r], first + j]
                     m += 1
-            voltage[:m] = 0
-            refractory[:m] = 0
+            compact = m < COMPACT_BELOW * n
+            if not compact:
+                m = n
+            for j in range(m):
+                if compact:
+                    constant[j] = base[line, first + kept[j]]
+                else:
+                    kept[j] = j
+                    constant[j] = base[line, first + j] if keep[first + j] else SILENT
+                v[j] = 0
+                refractory[j] = 0
             x[:, :m] = 0
             y[:, :m] = 0
+            crossed8[:] = 0
             rest = 0
             for t in range(steps):
                 spike_start[p, t] = used
-                current[:m] = constant[:m]
-                for bank in range(layout.bank[p], layout.bank[p + 1]):
-                    b = bank - layout.bank[p]
-                    order = layout.order[bank]
+                for j in range(m):
+                    current[j] = constant[j]
+                for bank in range(bank_begin, bank_end):
+                    order, b = layout.order[bank], bank - bank_begin
                     if order > 0:
                         for j in range(m):
                             current[j] += y[b, j]
-                    scatter(sums[:n], layout, bank, t, spike, spike_start)
-                    if m < n:
+                    scatter(sums, n, layout, bank, t, spike, spike_start)
+                    if compact:
                         for j in range(m):
                             sums[j] = sums[kept[j]]  # kept increases, so nothing is overwritten before it is read
                     if order == 0:
                         for j in range(m):
                             current[j] += sums[j]
                     else:
-                        filter_step(x[b, :m], y[b, :m], sums[:m], order, layout.coefficient[bank])
+                        ca, cb, cc, cd = layout.coefficient[bank]
+                        filter_step(x, y, b, m, sums, order, ca, cb, cc, cd)
 
                 if layout.is_lif[p]:
-                    v, rate = voltage[:m], layout.neuron[p]
-                    count, rest = lif_step(v, current[:m], refractory, resting, rest, rate, fired)
+                    count, rest = lif_step(
+                        m, v, current, refractory, resting, rest, tau_rc, tau_ref, full, dt, crossed, crossed8, fired
+                    )
                 else:
                     count = 0
                     for j in range(m):
-                        if current[j] >= layout.neuron[p, 0]:
+                        if current[j] >= threshold:
                             fired[count] = j
                             count += 1
 
@@ -262,7 +290,7 @@ def simulate_block(
                         spikes[r, t, first + kept[fired[k]]] = True
                 if want_potentials and layout.is_lif[p]:
                     for j in range(m):
-                        potentials[r, t, first + kept[j]] = voltage[j]
+                        potentials[r, t, first + kept[j]] = v[j]
             spike_start[p, steps] = used
             counts[r, p] = used - spike_start[p, 0]
 
@@ -325,11 +353,12 @@ def follow(trace, layout, constant, spike, spike_start, steps):
         trace[t] = constant
     for bank in range(layout.bank[target], layout.bank[target + 1]):
         order = layout.order[bank]
-        x, y = np.zeros(outputs, trace.dtype), np.zeros(outputs, trace.dtype)
+        x, y = np.zeros((1, outputs), trace.dtype), np.zeros((1, outputs), trace.dtype)
         for t in range(steps):
-            scatter(sums, layout, bank, t, spike, spike_start)
+            scatter(sums, outputs, layout, bank, t, spike, spike_start)
             if order == 0:
                 trace[t] += sums
             else:
-                trace[t] += y
-                filter_step(x, y, sums, order, layout.coefficient[bank])
+                trace[t] += y[0]
+                ca, cb, cc, cd = layout.coefficient[bank]
+                filter_step(x, y, 0, outputs, sums, order, ca, cb, cc, cd)
