@@ -1,8 +1,22 @@
-"""Hypothesis draws the same examples on every run, so that a failure in CI is a failure here."""
+"""What all tests share: Hypothesis draws the same examples on every run, and where real data are."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder that holds the real ``uci_regression/``."""
+    named = os.environ.get("SPIKEBAYES_DATA")
+    folder = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+    if not (folder / "uci_regression").is_dir():
+        pytest.skip(f"no UCI sets in {folder}; set SPIKEBAYES_DATA")
+    return folder

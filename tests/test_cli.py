@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+
 from spikebayes.cli import main
 
 QUICK = ["--epochs", "12", "--hidden", "[12]", "--patience", "5"]
@@ -101,7 +102,7 @@ def test_compare_prints_a_verdict_and_writes_a_page(
         main(["compare", str(run), "--data", str(tmp_path / "test.csv"), "--out", str(page), "--samples", "50"]) == 0
     )
     said = capsys.readouterr().out
-    assert "KS p-values" in said
+    assert "Kolmogorov-Smirnov tests find" in said
     assert "Under the same masks" in said
     assert "<svg" in page.read_text()
 
@@ -211,7 +212,7 @@ def test_drop_probability(fails, tmp_path: Path, p: str) -> None:
     ],
 )
 @pytest.mark.parametrize("verb", ["predict", "compare"])
-def test_settings_out_of_range(  # noqa: PLR0913
+def test_settings_out_of_range(
     fails, run: Path, tmp_path: Path, verb: str, option: str, value: str, says: str
 ) -> None:
     table(4).to_csv(tmp_path / "new.csv", index=False)

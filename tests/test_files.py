@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from spikebayes.data.tables import write_table
 from spikebayes.errors import ConfigError
-from spikebayes.files import atomic, check_writable
+from spikebayes.files import atomic, check_writable, make_folder
+from spikebayes.predictive import Draw, Predictive
+from spikebayes.storage import write_json, write_tensors
 
 
 def test_the_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
@@ -40,6 +45,46 @@ def test_an_error_keeps_the_old_file_and_leaves_nothing_behind(
         write()
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["table.csv"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_files_may_be_read_by_whom_the_umask_lets(tmp_path: Path, umask: int) -> None:
+    def replace(path: Path) -> None:
+        with atomic(path) as partial:
+            own = path.with_name("own")
+            os.close(os.open(own, os.O_CREAT | os.O_WRONLY, 0o600))
+            own.rename(partial)
+
+    p = Predictive(torch.zeros(2, 1, 1), Draw(0, "row", torch.arange(1)))
+    writers: dict[str, Callable[[Path], object]] = {
+        "a.txt": replace,
+        "a.json": lambda path: write_json(path, {}, "test/1"),
+        "a.safetensors": lambda path: write_tensors(path, {"a": torch.zeros(1)}),
+        "p.safetensors": p.save,
+        **{f"t.{suffix}": lambda path: write_table(p.to_pandas(), path) for suffix in ("csv", "parquet", "npz")},
+    }
+    before = os.umask(umask)
+    try:
+        for name, write in writers.items():
+            write(tmp_path / name)
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(writers, 0o666 & ~umask)
+
+
+def test_a_folder_is_made_with_its_parents(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert os.listdir(tmp_path / "a") == ["b"]
+    assert os.listdir(tmp_path / "a" / "b") == []
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "a"):
+        with pytest.raises(ConfigError, match=f"cannot write into {path}"):
+            make_folder(path)
 
 
 def test_a_writable_path_is_left_untouched(tmp_path: Path) -> None:

@@ -36,7 +36,10 @@ class Block:
 
 
 def as_inputs(
-    x: Values, shapes: Sequence[Shape] | None = None, dtype: torch.dtype = torch.float32
+    x: Values,
+    shapes: Sequence[Shape] | None = None,
+    dtype: torch.dtype = torch.float32,
+    name: str = "the input",
 ) -> tuple[Tensor, ...]:
     """The arguments of a network as finite tensors with equally many rows.
 
@@ -44,6 +47,7 @@ def as_inputs(
         x: ``[B, *shape]``, or a tuple or list of them for several arguments; tensors or arrays.
         shapes: expected shape of one row of each argument, when known.
         dtype: of the computation; a value too large for it counts as infinite.
+        name: what errors call a single argument; several are called input 0, input 1, ...
 
     Raises:
         DataError: not numbers, no rows, unequal numbers of rows, another shape, NaN or infinity.
@@ -53,7 +57,7 @@ def as_inputs(
     if shapes is not None and len(tensors) != len(shapes):
         raise DataError(f"the network takes {len(shapes)} inputs; got {len(tensors)}")
     for i, tensor in enumerate(tensors):
-        name = f"input {i}" if len(tensors) > 1 else "the input"
+        name = f"input {i}" if len(tensors) > 1 else name
         if tensor.ndim < 2 or 0 in tensor.shape:
             raise DataError(f"{name} must be [B, *shape] with at least one row; got {list(tensor.shape)}")
         if len(tensor) != len(tensors[0]):
@@ -104,23 +108,24 @@ def row_indices(rows: Values | None, count: int) -> Tensor:
 def check_sampling(samples: int, least: int, seed: int, mask_scope: str, batch_size: int | None) -> None:
     """Refuse settings out of range (ConfigError)."""
     split_seed(seed)
-    if not _is_whole(samples) or not least <= samples < 1 << 32:
+    if not is_whole(samples) or not least <= samples < 1 << 32:
         raise ConfigError(f"samples must be a whole number, at least {least}; got {samples!r}")
     if mask_scope not in ("row", "pass"):
         raise ConfigError(f"mask_scope must be 'row' or 'pass'; got {mask_scope!r}")
-    if batch_size is not None and (not _is_whole(batch_size) or batch_size < 1):
+    if batch_size is not None and (not is_whole(batch_size) or batch_size < 1):
         raise ConfigError(f"batch_size must be a whole number of rows, at least 1, or None; got {batch_size!r}")
 
 
 def check_steps(steps: int, burn_in: int) -> None:
     """Refuse a simulation with nothing to average (ConfigError)."""
-    if not _is_whole(steps) or steps < 1:
+    if not is_whole(steps) or steps < 1:
         raise ConfigError(f"steps must be a whole number, at least 1; got {steps!r}")
-    if not _is_whole(burn_in) or not 0 <= burn_in < steps:
+    if not is_whole(burn_in) or not 0 <= burn_in < steps:
         raise ConfigError(f"burn_in must be a whole number in [0, steps); got {burn_in!r} with steps={steps}")
 
 
-def _is_whole(value: object) -> bool:
+def is_whole(value: object) -> bool:
+    """Whether a value is an integer; True and False are none."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

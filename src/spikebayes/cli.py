@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 from collections.abc import Sequence
+from typing import Literal, get_args, get_origin
 
 import docstring_parser
 from jsonargparse import ActionYesNo, ArgumentParser
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SpikebayesError as error:
         return _fail(str(error), 1)
     except KeyboardInterrupt:
-        return _fail("interrupted; an interrupted fit goes on with --resume", 1)
+        return _fail("interrupted" + ("; fit --resume goes on from the last epoch" if "fit" in given else ""), 1)
     except SystemExit as stop:  # --help, --version, --print_config
         return int(stop.code or 0)
     except Exception as error:
@@ -89,8 +90,23 @@ def _readable(message: str, given: Sequence[str]) -> str:
         if option.rstrip("+") not in known:
             near = difflib.get_close_matches(option, known, n=3, cutoff=0.5)
             return f"unknown option {option}" + (f"; did you mean {' or '.join(near)}?" if near else "")
-    line = " ".join(message.split()).replace('Parser key "', 'option "').replace("<class '", "").replace("'>.", ".")
+    line = " ".join(message.split())
+    wrong = re.search(r'Parser key "([^"]+)": (?:Expected|Not of type|Does not validate).*?Got value: (.*)$', line)
+    if wrong:
+        name = f"--{wrong[1]}" if f"--{wrong[1]}" in known else wrong[1]
+        return f"{name} cannot be {wrong[2]!r}: {_expected(verb, wrong[1])}"
+    line = re.sub(r'Parser key "(\w+)": ', r"--\1: ", line)
     return re.sub(rf"\b{verb}\.(\w+)", lambda m: m[1] if f"--{m[1]}" not in known else f"--{m[1]}", line)
+
+
+def _expected(verb: str | None, option: str) -> str:
+    """What an option takes, from the signature of its verb."""
+    parameters = inspect.signature(VERBS[verb], eval_str=True).parameters if verb else {}
+    annotation = parameters[option].annotation if option in parameters else None
+    if get_origin(annotation) is Literal:
+        return f"it takes {' or '.join(get_args(annotation))}"
+    words = {int: "a whole number", float: "a number", list[int]: "whole numbers, as in [100,100]"}
+    return f"it takes {words.get(annotation, 'another value')}"
 
 
 def _options(verb: str | None) -> list[str]:

@@ -11,8 +11,7 @@ from rich.console import Console
 from sklearn.datasets import load_diabetes
 
 from spikebayes.data.tables import split_rows, write_table
-from spikebayes.errors import ConfigError
-from spikebayes.files import check_writable
+from spikebayes.files import make_folder
 from spikebayes.reporting import write_comparison
 from spikebayes.runs import compare_table, prepare_table, train_table
 from spikebayes.store import save_run
@@ -24,14 +23,10 @@ def run_demo(out: Path, seed: int, console: Console) -> None:
     """Train on scikit-learn's diabetes set, convert, compare, and write report.html, predictions.csv and the run.
 
     Raises:
-        ConfigError: the folder cannot be written.
+        ConfigError: the folder cannot be written, or the seed is out of range.
     """
     started = time.perf_counter()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot write {out}: {error.strerror}") from error
-    check_writable(out / "report.html")
+    make_folder(out)
 
     patients: Any = load_diabetes(as_frame=True, scaled=False)
     table = patients.frame.rename(columns={"target": TARGET})

@@ -30,6 +30,19 @@ def check_writable(path: Path) -> None:
     os.unlink(name)
 
 
+def make_folder(path: Path) -> None:
+    """A folder to write into, made if need be.
+
+    Raises:
+        ConfigError: it cannot be made, or may not be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot write into {path}: {error.strerror}") from error
+    check_writable(path / "file")
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends without an error.
@@ -47,7 +60,10 @@ def atomic(path: Path) -> Iterator[Path]:
     check_writable(path)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode  # what the umask allows; some writers put a private file in its place
         yield partial
+        partial.chmod(mode)
         os.replace(partial, path)
     finally:
         with suppress(FileNotFoundError):

@@ -7,7 +7,6 @@ The samples are kept, never only their moments: quantiles, entropies and tests a
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from spikebayes import mixture
+from spikebayes.draw import Draw
 from spikebayes.errors import ConfigError, DataError, StoreError
 from spikebayes.files import atomic
 
@@ -31,27 +32,6 @@ class Task(StrEnum):
 
     REGRESSION = "regression"
     CLASSIFICATION = "classification"
-
-
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """Which masks made the samples: two predictions with equal draws are paired, sample by sample.
-
-    Args:
-        seed: key of the generator.
-        scope: ``"row"`` (each observation its own masks) or ``"pass"`` (one mask per sample for all).
-        rows: ``[B]`` int64, the observations' indices in the whole data set.
-    """
-
-    seed: int
-    scope: str
-    rows: Tensor
-
-    def same_masks(self, other: Draw) -> bool:
-        """Whether sample s of observation b met the same masks in both predictions."""
-        if self.seed != other.seed or self.scope != other.scope:
-            return False
-        return torch.equal(self.rows, other.rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,23 +139,14 @@ class Predictive:
     def observation_interval(self, level: float) -> tuple[Tensor, Tensor]:
         """Central interval for a new observation: quantiles of the mixture (1/S) sum_s N(y_s, noise_std^2).
 
-        Found by bisection on the mixture's distribution function, to 1e-6 of ``noise_std``.
+        Found by bisection, to 1e-6 of ``noise_std``.
 
         Returns:
             Two ``[B, C]`` tensors, the lower and the upper end.
         """
-        noise = self._noise().double()
-        low = self.samples.amin(0).double() - 10 * noise
-        high = self.samples.amax(0).double() + 10 * noise
-        ends = []
-        for q in _tails(level):
-            a, b = low.clone(), high.clone()
-            for _ in range(_bisections(low, high, noise)):
-                middle = (a + b) / 2
-                below = self._mixture_cdf(middle, noise) < q
-                a, b = torch.where(below, middle, a), torch.where(below, b, middle)
-            ends.append(((a + b) / 2).float())
-        return ends[0], ends[1]
+        noise = self._noise()
+        lower, upper = (mixture.quantile(self.samples, noise, q).float() for q in _tails(level))
+        return lower, upper
 
     def log_likelihood(self, target: Tensor) -> Tensor:
         """Log predictive density (nats) of each row's target, averaged over samples in probability.
@@ -197,10 +168,7 @@ class Predictive:
         if self.task is Task.CLASSIFICATION:
             chosen = self.mean.double().gather(1, target.long()[:, None])[:, 0]
             return chosen.clamp(min=torch.finfo(torch.float32).tiny).log()
-        noise = self._noise().double()
-        z = (target - self.samples.double()) / noise  # [S, B, C]
-        density = (-0.5 * z**2 - noise.log() - 0.5 * math.log(2 * math.pi)).sum(-1)  # [S, B]
-        return torch.logsumexp(density, 0) - math.log(len(self.samples))
+        return mixture.log_density(self.samples, self._noise(), target)
 
     # -- class probabilities -------------------------------------------------------------------------
 
@@ -323,20 +291,8 @@ class Predictive:
             raise DataError(f"class indices must be whole, in 0..{outputs - 1}; got {low:g} to {high:g}")
         return target
 
-    def _mixture_cdf(self, value: Tensor, noise: Tensor) -> Tensor:
-        """``[B, C]``: (1/S) sum_s Phi((value - y_s) / noise), one sample at a time to bound memory."""
-        total = torch.zeros_like(value)
-        for sample in self.samples:
-            total += torch.special.ndtr((value - sample.double()) / noise)
-        return total / len(self.samples)
-
 
 def _tails(level: float) -> tuple[float, float]:
     if not 0 < level < 1:
         raise ConfigError(f"an interval's level must lie in (0, 1); got {level}")
     return (1 - level) / 2, (1 + level) / 2
-
-
-def _bisections(low: Tensor, high: Tensor, noise: Tensor) -> int:
-    ratio = float(((high - low) / noise).max())
-    return max(1, math.ceil(math.log2(ratio / 1e-6)))

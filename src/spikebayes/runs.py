@@ -21,6 +21,7 @@ from spikebayes.predictive import Predictive, Task
 from spikebayes.synapses import Alpha
 from spikebayes.training.fit import fit
 from spikebayes.training.fitted import Fitted
+from spikebayes.versions import versions
 from spikebayes.zoo import check_widths, mlp
 
 
@@ -124,7 +125,7 @@ def prepare_table(
     schema = infer_schema(table, target, categorical, task)
     x, y = encode_features(table, schema), encode_target(table, schema)
     train, held = split_rows(len(x), validation, seed)
-    outputs = len(schema.classes) or 1
+    outputs = len(schema.output_names)
     architecture = {"inputs": x.shape[1], "outputs": outputs, "hidden": list(hidden), "dropout": dropout}
     check_widths(x.shape[1], outputs, hidden)
     return TableTask(schema, architecture, x, y, train, held, seed)
@@ -142,10 +143,10 @@ def train_table(task: TableTask, **training: Any) -> TableRun:
         validation=(task.x[task.held], task.y[task.held]),
         task=task.schema.task,
         seed=task.seed,
-        names=task.schema.classes or (task.schema.target,),
+        names=task.schema.output_names,
         **training,
     )
-    return TableRun(fitted, task.schema, task.architecture)
+    return TableRun(fitted, task.schema, task.architecture, versions=versions())
 
 
 def compare_table(

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from spikebayes.data.tables import check_table_path, read_table, write_table
 from spikebayes.errors import ConfigError, StoreError
-from spikebayes.files import check_writable
+from spikebayes.files import check_writable, make_folder
 from spikebayes.predictive import Task
 
 OUT = Console(highlight=False, soft_wrap=True)
@@ -62,7 +62,7 @@ def fit(
     from spikebayes.runs import prepare_table, train_table
     from spikebayes.storage import read_json, write_json
     from spikebayes.store import save_run
-    from spikebayes.training.fit import check_training
+    from spikebayes.training.checks import check_training
 
     training = {
         "epochs": epochs,
@@ -278,11 +278,7 @@ def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
 
 def _make_folder(out: Path) -> None:
     """The run folder, without what an earlier training left in it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot write {out}: {error.strerror}") from error
-    check_writable(out / SETTINGS)
+    make_folder(out)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     for old in ("run.json", "run.safetensors"):
         (out / old).unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -20,16 +19,6 @@ from spikebayes.errors import ConfigError, DataError
 
 SPLIT_0 = {"data.txt", "index_features.txt", "index_target.txt", "index_train_0.txt", "index_test_0.txt"}
 ROWS = dict(zip(SETS, [506, 768, 8192, 11934, 45730, 1599, 308], strict=True))
-
-
-@pytest.fixture(scope="module")
-def real() -> Path:
-    """The folder that holds the real ``uci_regression/``."""
-    named = os.environ.get("SPIKEBAYES_DATA")
-    folder = Path(named) if named else Path(__file__).parents[3] / "shared" / "data"
-    if not (folder / "uci_regression").is_dir():
-        pytest.skip(f"no UCI sets in {folder}; set SPIKEBAYES_DATA")
-    return folder
 
 
 class Server(ThreadingHTTPServer):

@@ -273,5 +273,5 @@ def test_a_foreign_operator_is_refused_before_anything_is_written(operator: nn.M
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot make the folder"):
+    with pytest.raises(ConfigError, match="cannot write into"):
         save_network(small(), tmp_path / "file")

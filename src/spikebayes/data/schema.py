@@ -44,6 +44,11 @@ class TableSchema:
             names += [feature] if levels is None else [f"{feature}={level}" for level in levels]
         return tuple(names)
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """One name per output of the network, C of them: the classes, or the target."""
+        return self.classes or (self.target,)
+
     def to_dict(self) -> dict[str, Any]:
         """The schema in JSON values."""
         return {

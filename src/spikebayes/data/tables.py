@@ -29,6 +29,7 @@ from spikebayes.data.formats import PATTERNS, UNREADABLE, emit, parse, table_for
 from spikebayes.data.schema import TableSchema
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.files import atomic, check_writable
+from spikebayes.philox import split_seed
 from spikebayes.predictive import Task
 
 
@@ -217,7 +218,7 @@ def split_rows(rows: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
 
     Raises:
         DataError: fewer than 2 rows.
-        ConfigError: a fraction outside (0, 1).
+        ConfigError: a fraction outside (0, 1), or a seed outside [0, 2^64).
 
     Example:
         >>> train, validation = split_rows(10, 0.2, seed=0)
@@ -229,6 +230,7 @@ def split_rows(rows: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     if rows < 2:
         raise DataError(f"{rows} rows cannot be split into training and validation; at least 2 are needed")
     held = min(max(round(rows * fraction), 1), rows - 1)
+    split_seed(seed)
     order = torch.from_numpy(np.random.default_rng(seed).permutation(rows))
     return order[held:].sort().values, order[:held].sort().values
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from spikebayes.data.columns import near, one_line
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.files import atomic
+from spikebayes.files import atomic, make_folder
 
 SETS = (
     "bostonHousing",
@@ -129,10 +129,7 @@ def fetch(folder: Path, name: str, split: int = 0, base_url: str = PUBLISHER) ->
     missing = [file for file in checksums if not (home / file).is_file()]
     if not missing:
         return
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot make the folder {home}: {error.strerror}") from error
+    make_folder(home)
     for file in missing:
         url = f"{base_url}/{name}/data/{file}"
         by_hand = f"put {', '.join(missing)} from {base_url}/{name}/data/ into {home}"

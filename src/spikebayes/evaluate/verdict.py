@@ -117,7 +117,7 @@ class Equivalence:
             verdict += f": {'; '.join(self.objections)}."
         said = [verdict, f"Over {len(self.rows)} rows: {self._figures()}."]
         if self.control is not None:
-            said.append(f"Control, a second classical prediction judged alike: {self.control._figures()}.")
+            said.append(f"The control, a second classical prediction, judged alike: {self.control._figures()}.")
             if not self.control.accepted:
                 reasons = "; ".join(self.control.objections)
                 said.append(f"The control fails too, so the verdict says little: {reasons}.")
@@ -131,19 +131,18 @@ class Equivalence:
 
     def _figures(self) -> str:
         said = []
-        if self.uniformity_pvalue is not None and not math.isnan(self.uniformity_pvalue):
-            said.append(f"KS p-values uniform with p = {self.uniformity_pvalue:.2g}")
-        if self.rejections is not None:
-            said.append(f"{self.rejections} rejected at {self.alpha:g} after Holm's adjustment")
+        p = self.uniformity_pvalue
+        if p is not None and not math.isnan(p):
+            found = "no more difference than chance" if p > UNIFORMITY_LEVEL else "more difference than chance"
+            said.append(f"Kolmogorov-Smirnov tests find {found} (p = {p:.2g}, {self.rejections} rows rejected)")
         if self.paired_rmse is not None:
-            said.append(f"median error under the same masks {np.median(self.paired_rmse):.2g} std")
-        said.append(f"median ratio of spreads {np.median(self.std_ratio):.3g}")
-        said.append(f"median Wasserstein distance {np.median(self.wasserstein):.2g} std")
+            said.append(f"under the same masks samples are off by {np.median(self.paired_rmse):.2g} std (median)")
+        said.append(f"the spread is {np.median(self.std_ratio):.3g} times the classical one (median)")
         said.append(
-            f"mean offset {self.pooled_mean_difference:.2g} std (equivalence p = "
-            f"{self.pooled_equivalence_pvalue:.2g})"
+            f"the mean is off by {self.pooled_mean_difference:.2g} std "
+            f"(p = {self.pooled_equivalence_pvalue:.2g} that it is {self.margin:g} or more)"
         )
-        return ", ".join(said)
+        return "; ".join(said)
 
 
 def _plain(value: Any) -> Any:

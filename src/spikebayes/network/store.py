@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, StoreError
+from spikebayes.files import make_folder
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import KINDS, Chain, Operator
 from spikebayes.neurons import LIF, Sign, Threshold
@@ -43,10 +44,7 @@ def save_network(network: SpikingNetwork, folder: Path) -> None:
         "network": writer.pack(network, ""),
         "operators": writer.operators,
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
+    make_folder(folder)
     checksum = write_tensors(folder / TENSORS, writer.tensors)
     write_json(folder / DESCRIPTION, description | {"tensors_sha256": checksum}, FORMAT)
 

@@ -27,14 +27,36 @@ from spikebayes.studies.results import markdown_table, provenance, write_page, w
 from spikebayes.training.fit import fit
 from spikebayes.zoo import mlp
 
-DROPOUT = (0.05, 0.1, 0.5)
-ROWS, SAMPLES, STEPS, BURN_IN = 100, 100, 300, 200
-HIDDEN = (100, 100)
-OPTIMISER_STEPS = 6000
 METHODS: dict[str, Callable[[], nn.Module]] = {
     "spikebayes": SoftLIF,
     "plain": lambda: SoftLIF(amplitude=0.063, gain=1.0),
 }
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the study runs.
+
+    Args:
+        sets: names of the UCI sets.
+        dropout: drop probabilities of the first method; the plain one is run at 0.1.
+        hidden: width of each hidden layer.
+        optimiser_steps: steps of training, at least 20 and at most 200 epochs.
+        test_rows: most rows to predict.
+        samples, steps, burn_in: as for ``predict``.
+    """
+
+    sets: tuple[str, ...] = SETS
+    dropout: tuple[float, ...] = (0.05, 0.1, 0.5)
+    hidden: tuple[int, ...] = (100, 100)
+    optimiser_steps: int = 3000
+    test_rows: int = 100
+    samples: int = 100
+    steps: int = 300
+    burn_in: int = 200
+
+
+PUBLISHED = Settings()
 
 
 @dataclass(frozen=True)
@@ -64,33 +86,30 @@ class Figures:
     spiking_seconds: float
 
 
-def run_posterior(data: Path, results: Path, page: Path, *, seed: int = 0, progress: bool = True) -> dict[str, Any]:
+def run_posterior(
+    data: Path, results: Path, page: Path, *, settings: Settings = PUBLISHED, seed: int = 0, progress: bool = True
+) -> dict[str, Any]:
     """Run every case, write the JSON file and the page.
 
     Args:
         data: folder that holds ``uci_regression/``; missing sets are downloaded into it.
         results: JSON file to write. page: Markdown page to write.
+        settings: sets, sizes and budgets.
         seed: of training and of the first of three mask seeds.
         progress: show a progress bar.
 
     Returns:
         What the JSON file holds.
     """
-    splits = {name: load_split(data, name) for name in SETS}  # a missing set is reported before any work
-    cases = [(name, p, "spikebayes") for name in SETS for p in DROPOUT] + [(name, 0.1, "plain") for name in SETS]
+    splits = {name: load_split(data, name) for name in settings.sets}  # a missing set is reported before any work
+    cases = [(name, p, "spikebayes") for name in splits for p in settings.dropout]
+    cases += [(name, 0.1, "plain") for name in splits]
+    origin = provenance("spikebayes study posterior", seed)  # the code that runs, not what is there when it ends
     started = time.perf_counter()
-    figures = [run_case(splits[n], p, method, seed) for n, p, method in track(cases, "cases", progress)]
+    figures = [run_case(splits[n], p, method, seed, settings) for n, p, method in track(cases, "cases", progress)]
     found = {
-        **provenance("spikebayes study posterior", seed),
-        "settings": {
-            "hidden": HIDDEN,
-            "test_rows": ROWS,
-            "samples": SAMPLES,
-            "steps": STEPS,
-            "burn_in": BURN_IN,
-            "dt": 1e-3,
-            "synapse": "Alpha(0.02)",
-        },
+        **origin,
+        "settings": {**asdict(settings), "dt": 1e-3, "synapse": "Alpha(0.02)"},
         "seconds": time.perf_counter() - started,
         "summary": {m: summarise([f for f in figures if f.method == m]) for m in METHODS},
         "cases": [asdict(f) for f in figures],
@@ -100,25 +119,24 @@ def run_posterior(data: Path, results: Path, page: Path, *, seed: int = 0, progr
     return found
 
 
-def run_case(split: Split, dropout: float, method: str, seed: int) -> Figures:
+def run_case(split: Split, dropout: float, method: str, seed: int, settings: Settings = PUBLISHED) -> Figures:
     """Train, sample four times, compare."""
     x, y = split.x_train, split.y_train
     train, held = split_rows(len(x), 0.1, seed)
     batch = 64 if len(train) < 5000 else 256
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = mlp(x.shape[1], 1, HIDDEN, dropout, activation=METHODS[method])
-    epochs = min(200, max(20, OPTIMISER_STEPS * batch // len(train)))
-    settings: dict[str, Any] = {"epochs": epochs, "batch_size": batch, "seed": seed}
-    fitted = fit(model, x[train], y[train], validation=(x[held], y[held]), **settings)
+        model = mlp(x.shape[1], 1, settings.hidden, dropout, activation=METHODS[method])
+    epochs = min(200, max(20, settings.optimiser_steps * batch // len(train)))
+    fitted = fit(model, x[train], y[train], validation=(x[held], y[held]), epochs=epochs, batch_size=batch, seed=seed)
 
-    x_test, y_test = split.x_test[:ROWS], split.y_test[:ROWS]
+    x_test, y_test = split.x_test[: settings.test_rows], split.y_test[: settings.test_rows]
     network = fitted.network()
-    budget: dict[str, Any] = {"samples": SAMPLES, "steps": STEPS, "burn_in": BURN_IN}
+    budget: dict[str, Any] = {"samples": settings.samples, "steps": settings.steps, "burn_in": settings.burn_in}
     clock = time.perf_counter()
-    classical = fitted.predict(x_test, seed=seed, samples=SAMPLES)
+    classical = fitted.predict(x_test, seed=seed, samples=settings.samples)
     classical_seconds = time.perf_counter() - clock
-    control = fitted.predict(x_test, seed=seed + 1, samples=SAMPLES)
+    control = fitted.predict(x_test, seed=seed + 1, samples=settings.samples)
     clock = time.perf_counter()
     spiking = fitted.predict(x_test, network=network, seed=seed + 2, **budget)
     spiking_seconds = time.perf_counter() - clock
@@ -134,7 +152,7 @@ def run_case(split: Split, dropout: float, method: str, seed: int) -> Figures:
         dropout=dropout,
         method=method,
         rows=len(x_test),
-        rate_hz=spikes / (network.neurons * (1 - dropout) * STEPS * network.dt),
+        rate_hz=spikes / (network.neurons * (1 - dropout) * settings.steps * network.dt),
         uniformity_pvalue=float(verdict.uniformity_pvalue or 0),
         control_uniformity_pvalue=float(verdict.control.uniformity_pvalue or 0),
         rejections=int(verdict.rejections or 0),
@@ -179,7 +197,8 @@ def render(found: dict[str, Any]) -> str:
         "# Does the spiking network keep the posterior?",
         f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
         f"on {found['cores']} cores) from `results/posterior.json`. Do not edit.",
-        f"Networks with hidden layers {s['hidden']}; up to {s['test_rows']} test rows x {s['samples']} samples; "
+        f"Networks with hidden layers {tuple(s['hidden'])}; "
+        f"up to {s['test_rows']} test rows x {s['samples']} samples; "
         f"{s['steps']} steps of {1000 * s['dt']:g} ms of which the first {s['burn_in']} are left out of the average; "
         f"{s['synapse']}. Each row has its own masks. `uniform p` tests the randomised exact KS p-values over rows; "
         "`control p` is the same for two classical predictions. Errors and spreads are in units of the classical "

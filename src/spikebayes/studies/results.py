@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spikebayes.files import atomic
-from spikebayes.store import versions
+from spikebayes.versions import versions
 
 
 def provenance(command: str, seed: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import nn
@@ -19,6 +20,16 @@ def annealed_gamma(start: float, end: float, progress: float) -> float:
         [0.02, 0.0045, 0.001, 0.001]
     """
     return start * (end / start) ** min(1.0, max(0.0, progress))
+
+
+def annealing_epochs(share: float, epochs: int) -> int:
+    """How many epochs gamma falls for: a share of all, and at least one is left at its end.
+
+    Example:
+        >>> annealing_epochs(0.3, 200), annealing_epochs(0.01, 10), annealing_epochs(0.99, 10)
+        (60, 1, 9)
+    """
+    return min(epochs - 1, max(1, round(share * epochs)))
 
 
 class GammaAnnealing(Callback):
@@ -58,6 +69,18 @@ class Patience(_OnceAnnealed, EarlyStopping):
 
 class Best(_OnceAnnealed, ModelCheckpoint):
     """Keeps the weights with the lowest validation loss since gamma reached its end."""
+
+
+class RandomState(Callback):
+    """Carries torch's generators through a checkpoint: a resumed training draws what the whole one would have."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        torch.set_rng_state(state_dict["cpu"])
+        if len(state_dict["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(state_dict["cuda"])
 
 
 def has_softlif(model: nn.Module) -> bool:

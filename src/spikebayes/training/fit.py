@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
-import signal
-import tempfile
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
 
-from spikebayes.blocks import as_inputs
 from spikebayes.errors import ConfigError, DataError, SpikebayesError
 from spikebayes.masks import Masks
 from spikebayes.predictive import Task
-from spikebayes.training.callbacks import Best, GammaAnnealing, Patience, has_softlif, trainer_settings
+from spikebayes.training.callbacks import (
+    Best,
+    GammaAnnealing,
+    Patience,
+    RandomState,
+    annealing_epochs,
+    has_softlif,
+    trainer_settings,
+)
+from spikebayes.training.checks import check_outputs, check_rows, check_training
 from spikebayes.training.fitted import VALIDATION_SEED, Fitted, residual_noise
 from spikebayes.training.scaling import Scaling
+from spikebayes.training.session import check_checkpoint, checkpoint_folder, interruptible, quiet
 
-VALIDATION_SAMPLES = 8
+VALIDATION_SAMPLES, VALIDATION_BATCH = 8, 4096
 LAST = "last.ckpt"
 
 
@@ -72,7 +74,7 @@ def fit(
         patience: epochs.
         seed: of weights already drawn it says nothing; of batches, masks and whatever else is drawn here.
         checkpoints: folder for a checkpoint after every epoch; None keeps them in a temporary one.
-        resume: go on from the checkpoint in ``checkpoints``.
+        resume: go on from the checkpoint in ``checkpoints``; on one machine the end is the same, bit for bit.
         names: one name per output.
         progress: show Lightning's progress bar.
 
@@ -80,8 +82,9 @@ def fit(
         :class:`Fitted`: the module, its scaling and residual noise.
 
     Raises:
-        DataError: mis-shaped, empty, NaN or infinite data.
+        DataError: mis-shaped, empty, NaN or infinite data, or a module that does not fit it.
         ConfigError: a setting out of range, or no checkpoint to resume from.
+        StoreError: a checkpoint that is torn, or of another module.
         SpikebayesError: the loss became NaN.
         KeyboardInterrupt: on Ctrl-C; the checkpoint of the last whole epoch is kept in ``checkpoints``.
 
@@ -93,53 +96,34 @@ def fit(
         batch_size=batch_size,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
+        patience=patience,
         gamma=gamma,
         annealing=annealing,
-        patience=patience,
+        seed=seed,
     )
-    x, y = _check_rows(x, y, task, "training")
-    x_val, y_val = _check_rows(*validation, task, "validation")
+    x, y = check_rows(x, y, task, "training")
+    x_val, y_val = check_rows(*validation, task, "validation")
+    if x_val.shape[1:] != x.shape[1:] or y_val.shape[1:] != y.shape[1:]:
+        raise DataError("validation rows must have the shapes of the training rows")
+    if resume and (checkpoints is None or not (checkpoints / LAST).exists()):
+        raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}")
     scaling = Scaling.learn(x, y if task is Task.REGRESSION else None)
-    learner = _Learner(model, task, learning_rate, weight_decay)
-    annealed = GammaAnnealing(*gamma, epochs=max(1, round(annealing * epochs)) if has_softlif(model) else 0)
     loaders = (
         _loader(scaling.inputs(x), scaling.targets(y), batch_size, shuffle=True),
-        _loader(scaling.inputs(x_val), scaling.targets(y_val), 4096, shuffle=False),
+        _loader(scaling.inputs(x_val), scaling.targets(y_val), VALIDATION_BATCH, shuffle=False),
     )
+    model.cpu().train()
+    annealed = GammaAnnealing(*gamma, epochs=annealing_epochs(annealing, epochs) if has_softlif(model) else 0)
     started = time.perf_counter()
-    with _folder(checkpoints) as folder, _quiet(), torch.random.fork_rng():
-        last = folder / LAST
-        if resume and not last.exists():
-            raise ConfigError(f"there is no checkpoint to resume from in {folder}")
-        seed_everything(seed, verbose=False)
-        best = Best(
-            folder,
-            "best",
-            monitor="val_loss",
-            enable_version_counter=False,
-            save_weights_only=True,
-            save_on_train_epoch_end=False,
-        )
-        callbacks: list[Callback] = [
-            annealed,
-            best,
-            Patience(monitor="val_loss", patience=patience, check_on_train_epoch_end=False),
-            ModelCheckpoint(folder, Path(LAST).stem, enable_version_counter=False),
-            *([RichProgressBar()] if progress else []),
-        ]
-        trainer = Trainer(max_epochs=epochs, enable_progress_bar=progress, **trainer_settings(callbacks))
-        with _interruptible():
-            trainer.fit(learner, *loaders, ckpt_path=last if resume else None, weights_only=True)
-        loss = float(best.best_model_score) if best.best_model_score is not None else float("nan")
-        if not loss < float("inf"):
-            raise SpikebayesError(
-                f"training diverged: the validation loss is {loss}; try a lower learning_rate than {learning_rate}"
-            )
-        state = torch.load(best.best_model_path, weights_only=True)["state_dict"]
-        learner.load_state_dict(state)
+    with torch.random.fork_rng():
+        check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task)
+        torch.manual_seed(seed)
+        learner = _Learner(model, task, learning_rate, weight_decay)
+        with checkpoint_folder(checkpoints) as folder, quiet():
+            done, loss = _train(learner, loaders, folder, annealed, epochs, patience, resume, progress)
     model.cpu().eval()
     history = {
-        "epochs": trainer.current_epoch,
+        "epochs": done,
         "validation_loss": loss,
         "seconds": time.perf_counter() - started,
         "training_rows": len(x),
@@ -147,9 +131,51 @@ def fit(
     }
     fitted = Fitted(model, scaling, task, None, names, history)
     if task is Task.REGRESSION:
-        unscaled = fitted.predict(x_val, samples=50, seed=VALIDATION_SEED)
-        fitted = replace(fitted, noise_std=residual_noise(unscaled, y_val))
+        without = fitted.predict(x_val, samples=50, seed=VALIDATION_SEED)
+        fitted = replace(fitted, noise_std=residual_noise(without, y_val))
     return fitted
+
+
+def _train(
+    learner: _Learner,
+    loaders: tuple[DataLoader[Any], DataLoader[Any]],
+    folder: Path,
+    annealed: GammaAnnealing,
+    epochs: int,
+    patience: int,
+    resume: bool,
+    progress: bool,
+) -> tuple[int, float]:
+    """Leave the best weights in the learner; the number of epochs and the validation loss."""
+    last = folder / LAST
+    if resume:
+        check_checkpoint(last, learner)
+    best = Best(
+        folder,
+        "best",
+        monitor="val_loss",
+        enable_version_counter=False,
+        save_weights_only=True,
+        save_on_train_epoch_end=False,
+    )
+    callbacks: list[Callback] = [
+        annealed,
+        best,
+        Patience(monitor="val_loss", patience=patience, check_on_train_epoch_end=False),
+        RandomState(),
+        ModelCheckpoint(folder, Path(LAST).stem, enable_version_counter=False),
+        *([RichProgressBar()] if progress else []),
+    ]
+    trainer = Trainer(max_epochs=epochs, enable_progress_bar=progress, **trainer_settings(callbacks))
+    with interruptible():
+        trainer.fit(learner, *loaders, ckpt_path=last if resume else None, weights_only=True)
+    loss = float("nan") if best.best_model_score is None else float(best.best_model_score)
+    if not loss < float("inf"):
+        raise SpikebayesError(
+            f"training diverged: the validation loss is {loss}; lower the learning_rate of {learner.learning_rate}"
+        )
+    learner.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
+    return trainer.current_epoch, loss
 
 
 class _Learner(LightningModule):
@@ -170,7 +196,7 @@ class _Learner(LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """Loss of the averaged prediction; the same masks every time, so that epochs compare."""
         x, y = batch
-        rows = torch.arange(len(x), device=x.device) + index * 4096
+        rows = torch.arange(len(x), device=x.device) + index * VALIDATION_BATCH
         outputs = []
         for sample in range(VALIDATION_SAMPLES):
             with Masks(VALIDATION_SEED, torch.full_like(rows, sample), rows):
@@ -195,84 +221,5 @@ def _loader(x: Tensor, y: Tensor, batch_size: int, *, shuffle: bool) -> DataLoad
     """Batches indexed out of whole tensors at once: no per-row collating."""
     data = TensorDataset(x, y)
     order = RandomSampler(data) if shuffle else SequentialSampler(data)
-    return DataLoader(data, sampler=BatchSampler(order, batch_size, drop_last=False), batch_size=None)
-
-
-@contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given
-        return
-    temporary = Path(tempfile.mkdtemp(prefix="spikebayes-"))
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C comes out as KeyboardInterrupt; Lightning turns it into an exit and leaves the signal ignored."""
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit as stopped:
-        if isinstance(stopped.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        if signal.getsignal(signal.SIGINT) is not handler:
-            signal.signal(signal.SIGINT, handler)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning's tips and advice on data loaders say nothing about these small, in-memory tables."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
-
-
-def check_training(
-    *,
-    epochs: int = 200,
-    batch_size: int = 64,
-    learning_rate: float = 3e-3,
-    weight_decay: float = 3e-4,
-    gamma: tuple[float, float] = (0.02, 0.001),
-    annealing: float = 0.3,
-    patience: int = 30,
-) -> None:
-    """Refuse settings of the training that are out of range (ConfigError)."""
-    for name, value, least in (("epochs", epochs, 2), ("batch_size", batch_size, 1), ("patience", patience, 1)):
-        if value < least:
-            raise ConfigError(f"{name} must be at least {least}; got {value}")
-    if not 0 < learning_rate < float("inf"):
-        raise ConfigError(f"learning_rate must be positive; got {learning_rate}")
-    if not 0 <= weight_decay < float("inf"):
-        raise ConfigError(f"weight_decay must be 0 or more; got {weight_decay}")
-    if not 0 < gamma[1] <= gamma[0]:
-        raise ConfigError(f"gamma must fall from its first to its last value, both positive; got {gamma}")
-    if not 0 < annealing < 1:
-        raise ConfigError(f"annealing must lie in (0, 1); got {annealing}")
-
-
-def _check_rows(x: Tensor, y: Tensor, task: Task, what: str) -> tuple[Tensor, Tensor]:
-    (x,) = as_inputs(x)
-    if len(y) != len(x):
-        raise DataError(f"{len(x)} {what} rows of inputs, {len(y)} of targets")
-    if task is Task.CLASSIFICATION:
-        if y.ndim != 1 or y.is_floating_point():
-            raise DataError(f"{what} classes must be [B] integers; got {y.dtype} {list(y.shape)}")
-        return x, y.long()
-    (y,) = as_inputs(y if y.ndim > 1 else y[:, None])
-    return x, y.float()
+    alone = shuffle and len(x) > batch_size > 1 and len(x) % batch_size == 1  # batch norm cannot learn from one row
+    return DataLoader(data, sampler=BatchSampler(order, batch_size, drop_last=alone), batch_size=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
-from spikebayes.errors import ConfigError
+from spikebayes.errors import DataError
+from spikebayes.mixture import log_density
 from spikebayes.network.convert import convert
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.predict import predict
@@ -51,10 +53,13 @@ class Fitted:
             x: ``[B, *shape]`` in data units.
             network: the spiking network to sample; None samples the module itself.
             settings: as for :func:`spikebayes.predict`.
+
+        Raises:
+            DataError: rows of another shape than the training rows, NaN or infinite.
         """
         if x.ndim < 2 or x.shape[1:] != self.scaling.x_mean.shape:
             expected = list(self.scaling.x_mean.shape)
-            raise ConfigError(f"rows must have the shape {expected} of the training rows; got {list(x.shape[1:])}")
+            raise DataError(f"rows must have the shape {expected} of the training rows; got {list(x.shape[1:])}")
         sampled = self.model if network is None else network
         made = predict(sampled, self.scaling.inputs(x), task=self.task, names=self.names, **settings)
         if self.task is Task.CLASSIFICATION:
@@ -75,23 +80,24 @@ def residual_noise(predictive: Predictive, target: Tensor) -> Tensor:
     Returns:
         ``[C]`` float32.
 
+    Raises:
+        DataError: a target of another shape.
+
     Reference:
         Gal & Ghahramani 2016, eq. 8 (their tau is sigma^-2).
     """
+    if target.shape != predictive.samples.shape[1:]:
+        raise DataError(f"target must be {list(predictive.samples.shape[1:])}; got {list(target.shape)}")
     found = []
     for c in range(target.shape[1]):
         samples, y = predictive.samples[..., c : c + 1], target[:, c : c + 1]
-        scale = float((samples.mean(0) - y).pow(2).mean().sqrt().clamp(min=1e-6 * max(1.0, float(y.abs().max()))))
+        rms = float((samples.mean(0) - y).double().pow(2).mean().sqrt())
+        scale = max(rms, 1e-6 * float(y.abs().max()), 1e-30)  # samples that hit every target leave no residual
 
         def loss(log_sigma: float, samples: Tensor = samples, y: Tensor = y) -> float:
-            sigma = torch.tensor([log_sigma]).exp()
-            trial = Predictive(samples, predictive.draw, noise_std=sigma)
-            return -float(trial.log_likelihood(y).mean())
+            sigma = torch.tensor([log_sigma], dtype=torch.float64).exp()
+            return -float(log_density(samples, sigma, y).mean())
 
-        bounds = (_log(scale / 100), _log(scale * 10))
-        found.append(float(torch.tensor(minimize_scalar(loss, bounds=bounds, method="bounded").x).exp()))  # pyright: ignore[reportAttributeAccessIssue]
+        bounds = (math.log(scale / 100), math.log(scale * 10))
+        found.append(math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))  # pyright: ignore[reportAttributeAccessIssue]
     return torch.tensor(found)
-
-
-def _log(value: float) -> float:
-    return float(torch.tensor(value, dtype=torch.float64).log())

@@ -1,0 +1,83 @@
+"""What a training is given is checked once, before any work."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from spikebayes.blocks import as_inputs, is_whole
+from spikebayes.errors import ConfigError, DataError
+from spikebayes.masks import evaluating
+from spikebayes.philox import split_seed
+from spikebayes.predictive import Task
+
+
+def check_training(
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float,
+    patience: int,
+    gamma: tuple[float, float] = (0.02, 0.001),
+    annealing: float = 0.3,
+    seed: int = 0,
+) -> None:
+    """Refuse settings of the training that are out of range (ConfigError)."""
+    for name, value, least in (("epochs", epochs, 2), ("batch_size", batch_size, 1), ("patience", patience, 1)):
+        if not is_whole(value) or value < least:
+            raise ConfigError(f"{name} must be a whole number, at least {least}; got {value}")
+    if not 0 < learning_rate < math.inf:
+        raise ConfigError(f"learning_rate must be positive; got {learning_rate}")
+    if not 0 <= weight_decay < math.inf:
+        raise ConfigError(f"weight_decay must be 0 or more; got {weight_decay}")
+    if len(gamma) != 2 or not 0 < gamma[1] <= gamma[0] < math.inf:
+        raise ConfigError(f"gamma must fall from its first to its last value, both positive; got {gamma}")
+    if not 0 < annealing < 1:
+        raise ConfigError(f"annealing must lie in (0, 1); got {annealing}")
+    split_seed(seed)
+
+
+def check_rows(x: Tensor, y: Tensor, task: Task, what: str) -> tuple[Tensor, Tensor]:
+    """Inputs ``[B, *shape]`` and targets ``[B, C]`` as float32, classes ``[B]`` as int64.
+
+    Raises:
+        DataError: mis-shaped, empty, NaN or infinite values, unequal numbers of rows, or no class indices.
+    """
+    (x,) = as_inputs(x, name=f"the {what} input")
+    y = torch.as_tensor(y)
+    if y.ndim == 0 or len(y) != len(x):
+        raise DataError(f"{len(x)} {what} rows of inputs, {len(y) if y.ndim else 'a single number'} of targets")
+    if task is Task.REGRESSION:
+        (y,) = as_inputs(y if y.ndim > 1 else y[:, None], name=f"the {what} target")
+        return x, y
+    if y.ndim != 1 or y.is_floating_point():
+        raise DataError(f"{what} classes must be [B] integers; got {y.dtype} {list(y.shape)}")
+    if int(y.min()) < 0:
+        raise DataError(f"{what} classes must be 0 or more; got {int(y.min())}")
+    return x, y.long()
+
+
+@torch.no_grad()
+def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task) -> None:
+    """Refuse a module that does not turn scaled inputs into what the targets are compared with.
+
+    Raises:
+        DataError: rows it does not take, or outputs of another shape than the targets.
+    """
+    shape = list(x.shape[1:])
+    with evaluating(model):
+        try:
+            output = model(x[:2])
+        except (RuntimeError, TypeError) as error:
+            raise DataError(f"the model does not take rows of shape {shape}: {error}") from error
+    if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(x[:2]):
+        found = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise DataError(f"the model must return [B, C] for rows of shape {shape}; got {found}")
+    outputs = output.shape[1]
+    if task is Task.REGRESSION and list(y.shape[1:]) != [outputs]:
+        raise DataError(f"the model has {outputs} outputs; the targets' rows have the shape {list(y.shape[1:])}")
+    if task is Task.CLASSIFICATION and int(y.max()) >= outputs:
+        raise DataError(f"the model has {outputs} outputs, one per class; the classes go up to {int(y.max())}")

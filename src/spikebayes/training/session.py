@@ -1,0 +1,68 @@
+"""Around Lightning's Trainer: where it keeps checkpoints, what it may say, and how it is stopped."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from spikebayes.errors import StoreError
+from spikebayes.files import make_folder
+
+
+@contextmanager
+def checkpoint_folder(given: Path | None) -> Iterator[Path]:
+    """The folder that was asked for, or one that is gone afterwards."""
+    if given is not None:
+        make_folder(given)
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="spikebayes-", ignore_cleanup_errors=True) as temporary:
+        yield Path(temporary)
+
+
+def check_checkpoint(path: Path, learner: nn.Module) -> None:
+    """Refuse a checkpoint that is torn, or of another module (StoreError)."""
+    try:
+        learner.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+    except Exception as error:  # torn bytes fail in many ways
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StoreError(f"cannot resume from {path}: {reason}") from error
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C comes out as KeyboardInterrupt; Lightning turns it into an exit and leaves the signal ignored."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stopped:
+        if isinstance(stopped.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if signal.getsignal(signal.SIGINT) is not handler:
+            signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lightning's tips and advice on data loaders say nothing about these small, in-memory tables."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+        warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

@@ -1,0 +1,130 @@
+"""A network trained on a table: what is prepared, learned and compared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from problems import table
+from spikebayes.data.tables import encode_features, encode_target
+from spikebayes.errors import ConfigError, DataError
+from spikebayes.predictive import Task
+from spikebayes.runs import TableRun, compare_table, prepare_table, train_table
+
+
+@pytest.fixture(scope="module")
+def run() -> TableRun:
+    frame = table(150).drop(columns="kind")
+    return train_table(prepare_table(frame, "y", categorical=["color"], hidden=(24,)), epochs=60)
+
+
+# -- preparing ---------------------------------------------------------------------------------------------
+
+
+def test_rows_are_split_once_and_by_the_seed() -> None:
+    frame = table(50).drop(columns=["kind", "color"])
+    one, same, other = (prepare_table(frame, "y", validation=0.2, seed=seed) for seed in (4, 4, 5))
+    assert sorted(torch.cat([one.train, one.held]).tolist()) == list(range(50))
+    assert len(one.held) == 10
+    assert torch.equal(one.held, same.held)
+    assert not torch.equal(one.held, other.held)
+    assert torch.equal(one.x[:, 0], torch.tensor(frame["a"], dtype=torch.float32))
+
+
+@pytest.mark.parametrize(
+    ("target", "drop", "inputs", "outputs", "task"),
+    [("y", ["kind"], 5, 1, Task.REGRESSION), ("kind", ["y"], 5, 2, Task.CLASSIFICATION)],
+)
+def test_the_network_fits_the_table(target: str, drop: list[str], inputs: int, outputs: int, task: Task) -> None:
+    prepared = prepare_table(table().drop(columns=drop), target, categorical=["color"], hidden=[3], dropout=0.3)
+    assert prepared.architecture == {"inputs": inputs, "outputs": outputs, "hidden": [3], "dropout": 0.3}
+    assert prepared.schema.task is task
+    assert prepared.schema.output_names == (("y",) if task is Task.REGRESSION else ("down", "up"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"dropout": 0.0}, r"dropout must lie in \(0, 1\)"),
+        ({"dropout": 1.0}, r"dropout must lie in \(0, 1\)"),
+        ({"dropout": float("nan")}, r"dropout must lie in \(0, 1\)"),
+        ({"validation": 0.0}, r"validation share must lie in \(0, 1\)"),
+        ({"validation": 1.0}, r"validation share must lie in \(0, 1\)"),
+        ({"hidden": ()}, "hidden layers"),
+        ({"hidden": (0,)}, "hidden layers"),
+        ({"seed": -1}, "a seed must be an integer"),
+        ({"seed": 1 << 64}, "a seed must be an integer"),
+    ],
+)
+def test_settings_out_of_range(settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        prepare_table(table().drop(columns=["kind", "color"]), "y", **settings)
+
+
+# -- training ----------------------------------------------------------------------------------------------
+
+
+def test_training_is_a_function_of_the_seed() -> None:
+    frame = table().drop(columns=["kind", "color"])
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    runs = [train_table(prepare_table(frame, "y", hidden=(4,), seed=seed), epochs=2) for seed in (0, 0, 1)]
+    assert torch.equal(torch.get_rng_state(), before)
+    one, same, other = (run.fitted.model[0].weight for run in runs)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_new_rows_are_predicted_in_the_tables_units(run: TableRun) -> None:
+    new = table(60, seed=1)
+    made = run.predict(new, samples=50)
+    y = encode_target(new, run.schema)
+    assert 1 - (made.mean - y).pow(2).mean() / y.var() > 0.9
+    assert torch.equal(run.targets(new), y)
+    assert run.targets(new.drop(columns="y")) is None
+    shuffled = new[["kind", "color", "b", "a"]]
+    assert torch.equal(run.predict(shuffled, samples=5).samples, run.predict(new, samples=5).samples)
+
+
+def test_a_table_without_a_column_is_refused(run: TableRun) -> None:
+    with pytest.raises(DataError, match="'b'"):
+        run.predict(table().drop(columns="b"))
+
+
+# -- comparing ---------------------------------------------------------------------------------------------
+
+
+def test_a_comparison_is_four_predictions(run: TableRun) -> None:
+    new = table(15, seed=2)
+    budget = {"samples": 40, "steps": 200, "burn_in": 100}
+    comparison, network = compare_table(run, new, seed=10, dt=2e-3, tau=0.01, **budget)
+    assert network.dt == 2e-3
+    x = encode_features(new, run.schema)
+    assert torch.equal(comparison.classical.samples, run.fitted.predict(x, seed=10, samples=40).samples)
+    spiking = run.fitted.predict(x, network=network, seed=12, **budget)
+    assert torch.equal(comparison.spiking.samples, spiking.samples)
+    assert comparison.verdict.paired_rmse is None
+    assert comparison.verdict.control is not None
+    same = run.fitted.predict(x, network=network, seed=10, **budget)
+    off = (same.samples - comparison.classical.samples).pow(2).mean(0).sqrt() / comparison.classical.std
+    np.testing.assert_allclose(comparison.paired.paired_rmse, off[:, 0], rtol=1e-3)
+    assert np.median(comparison.paired.paired_rmse) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"seed": -1}, "a seed must be"),
+        ({"seed": (1 << 64) - 2}, "a seed must be"),
+        ({"samples": 1}, "samples must be"),
+        ({"steps": 100}, "burn_in must be"),
+        ({"dt": 0.0}, "dt must be"),
+        ({"tau": -1.0}, "time constant"),
+    ],
+)
+def test_settings_of_a_comparison_are_checked_first(run: TableRun, settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        compare_table(run, table(0), **settings)  # no rows: a prediction would be refused as DataError

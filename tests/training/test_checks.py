@@ -1,0 +1,102 @@
+"""What a training refuses before any work, and with which words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from problems import network, plane, quick_fit
+from spikebayes.errors import ConfigError, DataError
+from spikebayes.predictive import Task
+from spikebayes.training.fit import fit
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"epochs": 1}, "epochs must be a whole number, at least 2; got 1"),
+        ({"epochs": 2.5}, "epochs must be a whole number"),
+        ({"batch_size": 0}, "batch_size must be a whole number, at least 1; got 0"),
+        ({"patience": 0}, "patience must be a whole number, at least 1; got 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be positive"),
+        ({"learning_rate": float("inf")}, "learning_rate must be positive"),
+        ({"learning_rate": float("nan")}, "learning_rate must be positive"),
+        ({"weight_decay": -0.1}, "weight_decay must be 0 or more"),
+        ({"weight_decay": float("nan")}, "weight_decay must be 0 or more"),
+        ({"gamma": (0.001, 0.02)}, "gamma must fall"),
+        ({"gamma": (0.02, 0.0)}, "gamma must fall"),
+        ({"gamma": (float("inf"), 0.02)}, "gamma must fall"),
+        ({"gamma": (float("nan"), 0.02)}, "gamma must fall"),
+        ({"gamma": (0.02,)}, "gamma must fall"),
+        ({"annealing": 0.0}, r"annealing must lie in \(0, 1\)"),
+        ({"annealing": 1.0}, r"annealing must lie in \(0, 1\)"),
+        ({"annealing": float("nan")}, r"annealing must lie in \(0, 1\)"),
+        ({"seed": -1}, "a seed must be an integer"),
+    ],
+)
+def test_settings_out_of_range(settings: dict[str, Any], says: str) -> None:
+    model = network()
+    start = model[0].weight.clone()
+    with pytest.raises(ConfigError, match=says):
+        quick_fit(model, *plane(), **settings)
+    assert torch.equal(model[0].weight, start)
+
+
+def spoiled(values: Tensor, row: int, value: float) -> Tensor:
+    values = values.clone()
+    values[row] = value
+    return values
+
+
+X, Y = plane(20)
+CLASSES = (X[:, 0] > 0).long()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "validation", "says"),
+    [
+        (X, Y[:19], (X, Y), "20 training rows of inputs, 19 of targets"),
+        (X, Y, (X, Y[:3]), "20 validation rows of inputs, 3 of targets"),
+        (X, Y[0, 0], (X, Y), "20 training rows of inputs, a single number of targets"),
+        (X[:0], Y[:0], (X, Y), r"the training input must be \[B, \*shape\] with at least one row"),
+        (X, Y, (X[:0], Y[:0]), "the validation input must be"),
+        (X[:, 0], Y, (X, Y), r"the training input must be .*got \[20\]"),
+        (spoiled(X, 3, torch.nan), Y, (X, Y), "the training input has NaN or infinite values in 1 of 20 rows"),
+        (X, spoiled(Y, 3, torch.inf), (X, Y), "the training target has NaN or infinite values in 1 of 20 rows"),
+        (X, Y, (spoiled(X, 3, -torch.inf), Y), "the validation input has NaN"),
+        (X, Y, (X, spoiled(Y, 3, torch.nan)), "the validation target has NaN"),
+        (X, Y, (X[:, :1], Y), "the shapes of the training rows"),
+        (X, Y.repeat(1, 2), (X, Y), "the shapes of the training rows"),
+        (X.repeat(1, 2), Y, (X.repeat(1, 2), Y), r"the model does not take rows of shape \[4\]"),
+        (X, Y.repeat(1, 2), (X, Y.repeat(1, 2)), r"the model has 1 outputs; the targets' rows have the shape \[2\]"),
+    ],
+)
+def test_data_of_a_regression(x: Tensor, y: Tensor, validation: tuple[Tensor, Tensor], says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        fit(network(), x, y, validation=validation, epochs=2)
+
+
+@pytest.mark.parametrize(
+    ("y", "y_val", "says"),
+    [
+        (Y[:, 0], CLASSES, r"training classes must be \[B\] integers; got torch.float32 \[20\]"),
+        (CLASSES, CLASSES[:, None], r"validation classes must be \[B\] integers; got torch.int64 \[20, 1\]"),
+        (CLASSES - 1, CLASSES, "training classes must be 0 or more; got -1"),
+        (CLASSES, CLASSES + 1, "the model has 2 outputs, one per class; the classes go up to 2"),
+    ],
+)
+def test_data_of_a_classification(y: Tensor, y_val: Tensor, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        fit(network(2), X, y, validation=(X, y_val), task=Task.CLASSIFICATION, epochs=2)
+
+
+FLAT, DEEP = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)), nn.Sequential(nn.Linear(2, 1), nn.Unflatten(1, (1, 1)))
+
+
+@pytest.mark.parametrize("model", [FLAT, DEEP, nn.LSTM(2, 1)])
+def test_modules_that_do_not_give_rows_of_outputs(model: nn.Module) -> None:
+    with pytest.raises(DataError, match=r"must return \[B, C\]"):
+        fit(model, X, Y, validation=(X, Y), epochs=2)

@@ -1,0 +1,129 @@
+"""The residual noise against its closed form, and predictions in the units of the targets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from problems import network, plane, quick_fit, rings
+from spikebayes.errors import DataError
+from spikebayes.predict import predict
+from spikebayes.predictive import Draw, Predictive
+from spikebayes.training.fitted import Fitted, residual_noise
+
+
+def drawn(spread: float, samples: int = 40, rows: int = 100, outputs: int = 1) -> Predictive:
+    """Samples that scatter by ``spread`` about means that differ from row to row."""
+    generator = torch.Generator().manual_seed(5)
+    means = torch.randn(rows, outputs, generator=generator)
+    values = means + spread * torch.randn(samples, rows, outputs, generator=generator)
+    return Predictive(values, Draw(0, "row", torch.arange(rows)))
+
+
+def observed(about: Predictive, sigma: float) -> torch.Tensor:
+    """Targets as the mixture draws them: noise about the first sample, which is then left out."""
+    return about.samples[0] + sigma * torch.randn(about.samples.shape[1:], generator=torch.Generator().manual_seed(6))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Fitted:
+    return quick_fit(network(), *plane(), epochs=60)
+
+
+# -- residual noise ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e6])
+def test_without_a_spread_it_is_the_root_mean_square_residual(unit: float) -> None:
+    p = drawn(0.0, samples=3, rows=50, outputs=2)
+    y = observed(p, 0.3)
+    expected = (y - p.samples[0]).double().pow(2).mean(0).sqrt() * unit
+    found = residual_noise(replace(p, samples=p.samples * unit), y * unit)
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.5, 1.0])
+def test_the_spread_of_the_samples_is_left_out(spread: float) -> None:
+    p = drawn(spread, samples=400, rows=1000)  # many samples, so that they stand for their distribution
+    y = observed(p, 0.5)
+    found = residual_noise(replace(p, samples=p.samples[1:]), y).item()
+    residual = (p.samples[1:].mean(0) - y).pow(2).mean().sqrt().item()
+    assert residual == pytest.approx((spread**2 + 0.25) ** 0.5, rel=0.1)
+    assert found == pytest.approx(0.5, rel=0.12)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+def test_no_other_sigma_makes_the_targets_likelier(spread: float) -> None:
+    p = drawn(spread, rows=100)
+    y = observed(p, 0.4)
+    best = residual_noise(p, y)
+    likely = replace(p, noise_std=best).log_likelihood(y).mean()
+    for factor in (0.1, 0.9, 0.99, 1.01, 1.1, 10):
+        assert replace(p, noise_std=best * factor).log_likelihood(y).mean() < likely
+
+
+def test_outputs_have_their_own_noise() -> None:
+    p = drawn(0.3, rows=100, outputs=2)
+    y = observed(p, 0.4) * torch.tensor([1.0, 3.0])
+    alone = [residual_noise(replace(p, samples=p.samples[..., [c]], names=("y",)), y[:, [c]]) for c in range(2)]
+    assert torch.equal(residual_noise(p, y), torch.cat(alone))
+
+
+def test_it_is_positive_when_every_target_is_hit() -> None:
+    p = drawn(0.0, samples=2, rows=5)
+    assert 0 < residual_noise(p, p.samples[0]).item() < 1e-5
+    zero = replace(p, samples=torch.zeros_like(p.samples))
+    assert 0 < residual_noise(zero, torch.zeros(5, 1)).item() < 1e-20
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 1), (5, 2)])
+def test_targets_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match=r"target must be \[5, 1\]"):
+        residual_noise(drawn(0.1, rows=5), torch.zeros(shape))
+
+
+# -- predictions -------------------------------------------------------------------------------------------
+
+
+def test_predictions_are_the_scaled_modules(fitted: Fitted) -> None:
+    x, y = plane(20, seed=1)
+    s, noise = fitted.scaling, fitted.noise_std
+    by_hand = predict(fitted.model, (x - s.x_mean) / s.x_std, samples=10, seed=4).samples * s.y_std + s.y_mean
+    made = fitted.predict(x, samples=10, seed=4)
+    assert torch.equal(made.samples, by_hand)
+    assert torch.equal(made.noise_std, noise)
+    assert made.names == ("y",)
+    assert (made.mean - y).pow(2).mean() < 0.2 * y.var()
+
+
+def test_class_probabilities_are_the_softmax_of_the_modules_logits() -> None:
+    x, y = rings(100)
+    fitted = quick_fit(network(3), x, y, names=("in", "ring", "out"))
+    assert fitted.noise_std is None
+    s = fitted.scaling
+    logits = predict(fitted.model, (x - s.x_mean) / s.x_std, samples=5, seed=4).samples
+    made = fitted.predict(x, samples=5, seed=4)
+    np.testing.assert_allclose(made.samples, logits.softmax(-1), atol=1e-7)
+    assert made.names == ("in", "ring", "out")
+
+
+def test_the_spiking_network_has_the_modules_masks(fitted: Fitted) -> None:
+    x, _ = plane(12, seed=2)
+    net = fitted.network()
+    spiking = fitted.predict(x, network=net, samples=30, seed=7, steps=400)
+    same, other = (fitted.predict(x, samples=30, seed=seed) for seed in (7, 8))
+
+    def apart(p: Predictive) -> float:
+        return float(((spiking.samples - p.samples).pow(2).mean(0).sqrt() / p.std).median())
+
+    assert apart(same) < 0.1
+    assert apart(other) > 1  # two independent draws are sqrt(2) standard deviations apart
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 1), (4, 3), (4, 2, 1)])
+def test_rows_of_another_shape_are_refused(fitted: Fitted, shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match=r"the shape \[2\] of the training rows"):
+        fitted.predict(torch.zeros(shape))
