@@ -168,6 +168,6 @@ def test_neuron_parameters_out_of_range_are_refused(layer: type[LIFRate], settin
 
 
 def test_what_it_is_can_be_read_off() -> None:
-    settings = "tau_rc=0.02, tau_ref=0.002, amplitude=0.01, gain=5.0, bias=1.0"
+    settings = "tau_rc=0.02, tau_ref=0.001, amplitude=0.002, gain=30.0, bias=4.0"
     assert repr(SoftLIF(0.05)) == f"SoftLIF(gamma=0.05, {settings})"
     assert repr(LIFRate()) == f"LIFRate({settings})"

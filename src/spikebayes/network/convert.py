@@ -65,7 +65,7 @@ def convert(
         >>> print(convert(model, torch.zeros(1, 4)))
         SpikingNetwork(dt=0.001 s, 8 neurons)
           input_1 [4] Input
-          layer1 [8] LIF(tau_rc=0.02, tau_ref=0.002, amplitude=0.01, gain=5.0, bias=1.0), dropout 0.1 <- input_1
+          layer1 [8] LIF(tau_rc=0.02, tau_ref=0.001, amplitude=0.002, gain=30.0, bias=4.0), dropout 0.1 <- input_1
           readout [1] Readout <- layer1
     """
     examples = [example_input] if isinstance(example_input, Tensor) else list(example_input)

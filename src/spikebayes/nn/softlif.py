@@ -19,8 +19,9 @@ class LIFRate(nn.Module):
 
         y = amplitude / (tau_ref + tau_rc log(1 + 1/(J - 1)))  for J = gain x + bias > 1, else 0
 
-    The defaults make a unit whose output is near 1 at 100 Hz and whose slope there is near 1: a network of them
-    trains like one of bounded ReLUs, and fires fast enough that a few hundred milliseconds of spikes tell the rate.
+    The defaults make a unit that is silent below x = -0.1, gives 0.3 at x = 0 and 1.25 at x = 1, by 148 and 626 Hz: a
+    network of them trains like one of saturating ReLUs, and its rates are high enough, its threshold region narrow
+    enough, that a few hundred milliseconds of spikes tell the rates.
 
     Args:
         tau_rc, tau_ref: seconds. amplitude: output per Hz. gain, bias: J = gain x + bias.
@@ -32,18 +33,18 @@ class LIFRate(nn.Module):
         Hunsberger & Eliasmith 2015, eq. 3; Wycoff 2019, eq. 1.
 
     Example:
-        >>> y = LIFRate(amplitude=1.0, gain=1.0, bias=1.0)(torch.tensor([-1.0, 0.0, 1.0]))
+        >>> y = LIFRate()(torch.tensor([-1.0, 0.0, 1.0]))
         >>> [round(v, 2) for v in y.tolist()]
-        [0.0, 0.0, 63.04]
+        [0.0, 0.3, 1.25]
     """
 
     def __init__(
         self,
         tau_rc: float = 0.02,
-        tau_ref: float = 0.002,
-        amplitude: float = 0.01,
-        gain: float = 5.0,
-        bias: float = 1.0,
+        tau_ref: float = 0.001,
+        amplitude: float = 0.002,
+        gain: float = 30.0,
+        bias: float = 4.0,
     ) -> None:
         super().__init__()
         self.neuron = LIF(tau_rc, tau_ref, amplitude, gain, bias)
@@ -87,10 +88,10 @@ class SoftLIF(LIFRate):
         self,
         gamma: float = 0.02,
         tau_rc: float = 0.02,
-        tau_ref: float = 0.002,
-        amplitude: float = 0.01,
-        gain: float = 5.0,
-        bias: float = 1.0,
+        tau_ref: float = 0.001,
+        amplitude: float = 0.002,
+        gain: float = 30.0,
+        bias: float = 4.0,
     ) -> None:
         super().__init__(tau_rc, tau_ref, amplitude, gain, bias)
         if not (gamma > 0 and math.isfinite(gamma)):

@@ -29,7 +29,7 @@ from spikebayes.zoo import mlp
 
 METHODS: dict[str, Callable[[], nn.Module]] = {
     "spikebayes": SoftLIF,
-    "plain": lambda: SoftLIF(amplitude=0.063, gain=1.0),
+    "plain": lambda: SoftLIF(amplitude=0.063, gain=1.0, bias=1.0, tau_ref=0.002),
 }
 
 
@@ -205,8 +205,11 @@ def render(found: dict[str, Any]) -> str:
         "predictive standard deviation, medians over rows, under the same masks. Log-likelihoods in nats per row.",
     ]
     for method, words in (
-        ("spikebayes", "## SoftLIF as it comes: output 1 at 100 Hz (amplitude 0.01, gain 5)"),
-        ("plain", "## The plain method: output 1 at 16 Hz (amplitude 0.063, gain 1)"),
+        (
+            "spikebayes",
+            "## SoftLIF as it comes: output 1 at 500 Hz (amplitude 0.002, gain 30, bias 4, refractory time 1 ms)",
+        ),
+        ("plain", "## The plain method: output 1 at 16 Hz (amplitude 0.063, gain 1, bias 1, refractory time 2 ms)"),
     ):
         total = found["summary"][method]
         parts += [
