@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from spikebayes.data.tables import encode_features
@@ -18,12 +17,13 @@ def write_comparison(
     run: TableRun, network: SpikingNetwork, table: pd.DataFrame, comparison: Comparison, path: Path, *, title: str
 ) -> None:
     """Write the HTML report of what ``compare_table`` found."""
-    fitted, paired = run.fitted, comparison.paired.paired_rmse
+    fitted = run.fitted
     settings = {
         "network": run.architecture,
-        "training": run.fitted.history,
+        **({"fit": run.config} if run.config else {}),
+        "training": fitted.history,
         "versions": run.versions,
-        **({} if paired is None else {"paired error, median (std)": round(float(np.median(paired)), 4)}),
+        "median error under the same masks, in standard deviations": round(comparison.paired_error, 4),
     }
     data = report_data(
         title,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -70,6 +71,19 @@ class Comparison:
     spiking: Predictive
     verdict: Equivalence
     paired: Equivalence
+
+    @property
+    def paired_error(self) -> float:
+        """Median over rows of the difference under the same masks, in classical standard deviations."""
+        assert self.paired.paired_rmse is not None  # both sides have the same seed
+        return float(np.median(self.paired.paired_rmse))
+
+    def summary(self) -> str:
+        """Both judgements in words."""
+        paired = (
+            f"Under the same masks the two differ by {self.paired_error:.3f} standard deviations (median over rows)."
+        )
+        return f"{self.verdict.summary()}\n{paired}"
 
 
 @dataclass(frozen=True, eq=False)

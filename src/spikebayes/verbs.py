@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from rich.console import Console
 
 from spikebayes.data.tables import check_table_path, read_table, write_table
-from spikebayes.errors import ConfigError, StoreError
+from spikebayes.errors import ConfigError
 from spikebayes.files import check_writable, make_folder
 from spikebayes.predictive import Task
 
@@ -93,7 +92,8 @@ def fit(
                 f"--resume needs the settings of the interrupted training; changed: {', '.join(changed)}"
             )
     else:
-        _make_folder(out)
+        make_folder(out)
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # a run that is there stays until the new one is done
         write_json(out / SETTINGS, config, SETTINGS_FORMAT)
 
     started = time.perf_counter()
@@ -193,8 +193,7 @@ def compare(
         loaded, table, seed=seed, dt=dt, tau=tau, samples=samples, steps=steps, burn_in=burn_in, progress=True
     )
     write_comparison(loaded, network, table, comparison, out, title=f"{loaded.schema.target}, {data.name}")
-    OUT.print(comparison.verdict.summary())
-    OUT.print(_paired_line(comparison.paired.paired_rmse))
+    OUT.print(comparison.summary())
     OUT.print(f"report written to {out}")
 
 
@@ -276,21 +275,5 @@ def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
         raise ConfigError(f"{out} holds an interrupted training; --resume goes on with it, --overwrite starts afresh")
 
 
-def _make_folder(out: Path) -> None:
-    """The run folder, without what an earlier training left in it."""
-    make_folder(out)
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
-    for old in ("run.json", "run.safetensors"):
-        (out / old).unlink(missing_ok=True)
-
-
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _paired_line(paired_rmse: np.ndarray | None) -> str:
-    if paired_rmse is None:
-        raise StoreError("the paired comparison is missing")
-    return (
-        f"Under the same masks the two differ by {np.median(paired_rmse):.3f} standard deviations (median over rows)."
-    )
