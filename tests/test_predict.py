@@ -233,7 +233,7 @@ def test_classification_gives_class_probabilities(route: str) -> None:
 
 def test_the_predictive_tells_how_it_was_made() -> None:
     model, x = dense()
-    network = convert(model, x, dt=2e-3)
+    network = convert(model, x, dt=5e-4)
     settings = {"samples": 4, "seed": 8, "steps": 20, "burn_in": 5, "mask_scope": "pass", "rows": range(3, 18)}
     noise = torch.tensor([0.1, 0.2])
     posterior = predict(network, x, dtype=torch.float64, noise_std=noise, names=("a", "b"), **settings)
@@ -249,7 +249,7 @@ def test_the_predictive_tells_how_it_was_made() -> None:
         "dtype": "float64",
         "steps": 20,
         "burn_in": 5,
-        "dt": 2e-3,
+        "dt": 5e-4,
         "spikes_per_prediction": {name: float(count.double().mean()) for name, count in run.counts.items()},
         "samples": 4,
         "seed": 8,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ import torch
 from problems import table
 from spikebayes.data.tables import encode_features, encode_target
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.neurons import LIF
+from spikebayes.nn import SoftLIF
 from spikebayes.predictive import Task
-from spikebayes.runs import TableRun, compare_table, prepare_table, train_table
+from spikebayes.runs import TableRun, build, compare_table, prepare_table, train_table
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,8 @@ def test_rows_are_split_once_and_by_the_seed() -> None:
 )
 def test_the_network_fits_the_table(target: str, drop: list[str], inputs: int, outputs: int, task: Task) -> None:
     prepared = prepare_table(table().drop(columns=drop), target, categorical=["color"], hidden=[3], dropout=0.3)
-    assert prepared.architecture == {"inputs": inputs, "outputs": outputs, "hidden": [3], "dropout": 0.3}
+    sizes = {"inputs": inputs, "outputs": outputs, "hidden": [3], "dropout": 0.3}
+    assert prepared.architecture == sizes | {"neuron": asdict(SoftLIF().neuron)}
     assert prepared.schema.task is task
     assert prepared.schema.output_names == (("y",) if task is Task.REGRESSION else ("down", "up"))
 
@@ -99,9 +103,9 @@ def test_a_table_without_a_column_is_refused(run: TableRun) -> None:
 
 def test_a_comparison_is_four_predictions(run: TableRun) -> None:
     new = table(15, seed=2)
-    budget = {"samples": 40, "steps": 200, "burn_in": 100}
-    comparison, network = compare_table(run, new, seed=10, dt=2e-3, tau=0.01, **budget)
-    assert network.dt == 2e-3
+    budget = {"samples": 40, "steps": 400, "burn_in": 200}
+    comparison, network = compare_table(run, new, seed=10, dt=5e-4, tau=0.01, **budget)
+    assert network.dt == 5e-4
     x = encode_features(new, run.schema)
     assert torch.equal(comparison.classical.samples, run.fitted.predict(x, seed=10, samples=40).samples)
     spiking = run.fitted.predict(x, network=network, seed=12, **budget)
@@ -128,3 +132,10 @@ def test_a_comparison_is_four_predictions(run: TableRun) -> None:
 def test_settings_of_a_comparison_are_checked_first(run: TableRun, settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         compare_table(run, table(0), **settings)  # no rows: a prediction would be refused as DataError
+
+
+def test_a_run_keeps_the_neuron_it_was_trained_with() -> None:
+    architecture = {"inputs": 2, "outputs": 1, "hidden": [3], "dropout": 0.1}
+    old = LIF(tau_rc=0.03, tau_ref=0.002, amplitude=0.063, gain=1.5, bias=1.0)
+    built = build(architecture | {"neuron": asdict(old)})
+    assert [m.neuron for m in built if isinstance(m, SoftLIF)] == [old]

@@ -6,6 +6,8 @@ import difflib
 import inspect
 import re
 import sys
+import warnings
+from argparse import ArgumentError
 from collections.abc import Sequence
 from typing import Literal, get_args, get_origin
 
@@ -55,22 +57,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = [_underscored(a) for a in (sys.argv[1:] if arguments is None else arguments)]
     try:
         chosen = parser().parse_args(given)
-        verb = chosen["verb"]
-        options = chosen[verb].as_dict()
-        options.pop("config", None)
+    except SystemExit as stop:  # --help, --version, --print_config
+        return int(stop.code or 0)
+    except (ArgumentError, KeyError) as error:
+        return _fail(_readable(str(error), given), 2)
+    verb = chosen["verb"]
+    options = chosen[verb].as_dict()
+    options.pop("config", None)
+    try:
         VERBS[verb](**options)
     except BAD_INPUT as error:
         return _fail(str(error), 2)
     except SpikebayesError as error:
         return _fail(str(error), 1)
     except KeyboardInterrupt:
-        return _fail("interrupted" + ("; fit --resume goes on from the last epoch" if "fit" in given else ""), 1)
-    except SystemExit as stop:  # --help, --version, --print_config
-        return int(stop.code or 0)
-    except Exception as error:
-        if type(error).__name__ not in ("ArgumentError", "NSKeyError"):
-            raise
-        return _fail(_readable(str(error), given), 2)
+        return _fail("interrupted" + ("; fit --resume goes on from the last epoch" if verb == "fit" else ""), 1)
     return 0
 
 
@@ -128,7 +129,8 @@ def _version() -> str:
 
 
 def entry() -> None:
-    """Console script."""
+    """Console script: warnings, like errors, are one line."""
+    warnings.showwarning = lambda message, *_: STDERR.print(f"spikebayes: warning: {message}")
     sys.exit(main())
 
 

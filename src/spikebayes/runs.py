@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikebayes.blocks import check_sampling, check_steps
 from spikebayes.data.schema import TableSchema
@@ -17,6 +17,7 @@ from spikebayes.data.tables import encode_features, encode_target, infer_schema,
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.nn import SoftLIF
 from spikebayes.philox import split_seed
 from spikebayes.predictive import Predictive, Task
 from spikebayes.synapses import Alpha
@@ -33,7 +34,7 @@ class TableRun:
     Args:
         fitted: the network, its scaling and residual noise.
         schema: what the table's columns mean.
-        architecture: arguments of ``zoo.mlp`` that rebuild the module.
+        architecture: sizes, drop probability and neuron that rebuild the module, see :func:`build`.
         config: settings of the training.
         versions: of the library and of what it stands on, when it was trained.
     """
@@ -92,7 +93,7 @@ class TableTask:
 
     Args:
         schema: what its columns mean.
-        architecture: arguments of ``zoo.mlp``.
+        architecture: sizes, drop probability and neuron of the module, see :func:`build`.
         x, y: encoded inputs and targets of all rows.
         train, held: row numbers to train on, and those that choose the weights and measure the residual noise.
         seed: of weights, split, batches and masks.
@@ -140,16 +141,28 @@ def prepare_table(
     x, y = encode_features(table, schema), encode_target(table, schema)
     train, held = split_rows(len(x), validation, seed)
     outputs = len(schema.output_names)
-    architecture = {"inputs": x.shape[1], "outputs": outputs, "hidden": list(hidden), "dropout": dropout}
+    architecture = {
+        "inputs": x.shape[1],
+        "outputs": outputs,
+        "hidden": list(hidden),
+        "dropout": dropout,
+        "neuron": asdict(SoftLIF().neuron),  # stored with the run: defaults may change, what was trained must not
+    }
     check_widths(x.shape[1], outputs, hidden)
     return TableTask(schema, architecture, x, y, train, held, seed)
+
+
+def build(architecture: dict[str, Any]) -> nn.Sequential:
+    """The untrained module that an architecture describes."""
+    sizes = {name: value for name, value in architecture.items() if name != "neuron"}
+    return mlp(**sizes, activation=lambda: SoftLIF(**architecture["neuron"]))
 
 
 def train_table(task: TableTask, **training: Any) -> TableRun:
     """Train on a prepared table; ``training`` as for ``training.fit``."""
     with torch.random.fork_rng():
         torch.manual_seed(task.seed)
-        model = mlp(**task.architecture)
+        model = build(task.architecture)
     fitted = fit(
         model,
         task.x[task.train],

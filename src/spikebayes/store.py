@@ -12,11 +12,10 @@ from spikebayes.data.schema import TableSchema
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.files import make_folder
 from spikebayes.predictive import Task
-from spikebayes.runs import TableRun
+from spikebayes.runs import TableRun, build
 from spikebayes.storage import read_json, read_tensors, write_json, write_tensors
 from spikebayes.training.fitted import Fitted
 from spikebayes.training.scaling import Scaling
-from spikebayes.zoo import mlp
 
 FORMAT = "spikebayes.run/1"
 DESCRIPTION, TENSORS = "run.json", "run.safetensors"
@@ -61,7 +60,7 @@ def load_run(folder: Path) -> TableRun:
     try:
         tensors = read_tensors(folder / TENSORS, stored["tensors_sha256"])
         schema = TableSchema.from_dict(stored["schema"])
-        model = mlp(**stored["architecture"])
+        model = build(stored["architecture"])
         model.load_state_dict(_under("model.", tensors))
         numbers = _numbers(_under("fitted.", tensors), schema, stored["architecture"])
         scaling = Scaling(**{name: numbers.get(name) for name in SCALING})  # pyright: ignore[reportArgumentType]

@@ -498,9 +498,9 @@ def test_the_modules_modes_are_left_alone(training: bool) -> None:
 @pytest.mark.parametrize("synapse", [None, Alpha(0.005), Lowpass(0.01)])
 def test_spikes_are_filtered_and_inputs_are_not(synapse: Alpha | Lowpass | None) -> None:
     model = nn.Sequential(dense(4, 6, 5), nn.Linear(5, 2))
-    network = convert(model, torch.zeros(1, 4), synapse=synapse, dt=2e-3)
+    network = convert(model, torch.zeros(1, 4), synapse=synapse, dt=5e-4)
     assert [c.synapse for c in network.connections] == [None, synapse, synapse]
-    assert network.dt == 2e-3
+    assert network.dt == 5e-4
 
 
 def test_the_hard_curve_becomes_the_same_neurons() -> None:
@@ -516,3 +516,10 @@ def test_the_example_gives_shapes_only() -> None:
     model, x = nn.Sequential(dense(4, 6), nn.Linear(6, 2)).double(), torch.randn(PAIRS, 4, dtype=torch.float64)
     one, other = convert(model, torch.full((1, 4), float("nan"))), convert(model, x)
     assert torch.equal(rates(one, [x], 0), rates(other, [x], 0))
+
+
+def test_a_step_longer_than_the_refractory_time_is_warned_of() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), SoftLIF(tau_ref=0.001), nn.Linear(3, 1))
+    with pytest.warns(UserWarning, match=r"dt = 0\.002 s is longer than the refractory time 0\.001 s of .*'layer1'"):
+        convert(model, torch.zeros(1, 2), dt=2e-3)
+    convert(model, torch.zeros(1, 2), dt=1e-3)

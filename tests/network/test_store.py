@@ -50,7 +50,7 @@ def towers() -> SpikingNetwork:
     torch.manual_seed(0)
     tower = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 6), act(), nn.Dropout(0.5))
     model = Net2(lambda m, x, y: m.head(torch.cat([m.tower(x), m.tower(y)], 1)), tower=tower, head=nn.Linear(12, 2))
-    return convert(model, [torch.zeros(1, 4), torch.zeros(1, 4)], synapse=Lowpass(0.01), dt=2e-3)
+    return convert(model, [torch.zeros(1, 4), torch.zeros(1, 4)], synapse=Lowpass(0.01), dt=5e-4)
 
 
 def stochastic_synapses() -> SpikingNetwork:

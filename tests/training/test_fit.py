@@ -59,7 +59,7 @@ def test_a_plane_is_learned() -> None:
 
 
 def test_rings_are_learned() -> None:
-    fitted = quick_fit(network(3, width=40), *rings(300), epochs=80, batch_size=60)
+    fitted = quick_fit(network(3, width=40), *rings(600), epochs=80, batch_size=60)
     x, y = rings(300, seed=1)
     made = fitted.predict(x, samples=50)
     assert (made.mean.argmax(-1) == y).float().mean() > 0.85

@@ -30,7 +30,7 @@ def observed(about: Predictive, sigma: float) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def fitted() -> Fitted:
-    return quick_fit(network(), *plane(), epochs=60)
+    return quick_fit(network(), *plane(), epochs=120)
 
 
 # -- residual noise ----------------------------------------------------------------------------------------

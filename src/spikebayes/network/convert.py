@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -19,6 +20,7 @@ from spikebayes.network.operators import Chain, Operator
 from spikebayes.network.refusals import Refused, hint
 from spikebayes.network.rules import IN_PLACE, ROWS, Rules
 from spikebayes.network.tracing import attribute, describe, kind, trace
+from spikebayes.neurons import LIF
 from spikebayes.nn import LIFRate, Permadrop
 from spikebayes.synapses import Alpha, Synapse
 
@@ -52,6 +54,10 @@ def convert(
     Returns:
         The network; inputs reach their targets unfiltered and are constant over a simulation.
 
+    Warns:
+        UserWarning: a population's refractory time is shorter than dt: it fires once per step at most, so rates near
+            1/dt are lost.
+
     Raises:
         ConversionError: the graph cannot be traced or holds something else; names the node and what to use instead.
         ConfigError: dt <= 0.
@@ -77,7 +83,21 @@ def convert(
     builder = _Builder(model, examples, synapse)
     for node in graph.nodes:
         builder.visit(node)
-    return builder.network(dt)
+    network = builder.network(dt)
+    _warn_of_coarse_steps(network)
+    return network
+
+
+def _warn_of_coarse_steps(network: SpikingNetwork) -> None:
+    for population in network.populations:
+        if isinstance(population.neuron, LIF) and population.neuron.tau_ref < network.dt:
+            warnings.warn(
+                f"dt = {network.dt:g} s is longer than the refractory time {population.neuron.tau_ref:g} s of "
+                f"population {population.name!r}, which fires once per step at most: rates near 1/dt are lost; "
+                "use a smaller dt",
+                stacklevel=3,
+            )
+            return
 
 
 @dataclass
