@@ -137,10 +137,11 @@ class Equivalence:
             said.append(f"Kolmogorov-Smirnov tests find {found} (p = {p:.2g}, {self.rejections} rows rejected)")
         if self.paired_rmse is not None:
             said.append(f"under the same masks samples are off by {np.median(self.paired_rmse):.2g} std (median)")
+        shown = "shown" if self.pooled_equivalence_pvalue < self.alpha else "not shown"
         said.append(f"the spread is {np.median(self.std_ratio):.3g} times the classical one (median)")
         said.append(
-            f"the mean is off by {self.pooled_mean_difference:.2g} std "
-            f"(p = {self.pooled_equivalence_pvalue:.2g} that it is {self.margin:g} or more)"
+            f"the mean is off by {self.pooled_mean_difference:.2g} std, {shown} to be within {self.margin:g} "
+            f"(p = {self.pooled_equivalence_pvalue:.2g})"
         )
         return "; ".join(said)
 
