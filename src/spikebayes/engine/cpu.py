@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,9 +19,12 @@ from spikebayes.neurons import LIF, Sign
 from spikebayes.noise import dropout_keep
 from spikebayes.philox import split_seed
 from spikebayes.synapses import impulse_response
+from spikebayes.threads import compiling, share_out
 
 BUDGET = 1 << 25  # numbers held at once
-BLOCKS_PER_THREAD = 8  # so that a core that finishes early takes over work
+BATCH = 16  # simulations that go through the network together
+STRETCH = 128  # steps that a population runs ahead of the next
+STATE_BYTES = 1 << 24  # most state of a batch
 
 
 class CpuEngine:
@@ -45,6 +47,8 @@ class CpuEngine:
     def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
         real = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
         layout, drive = lay_out(network, real)
+        with compiling():
+            _run(network, layout, drive, _nothing(network, dtype))
         return lambda work: _run(network, layout, drive, work)
 
     def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
@@ -54,7 +58,7 @@ class CpuEngine:
 
 
 def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> Result:
-    runs, neurons = len(work), int(layout.start[-1])
+    runs, neurons = len(work), sum(size(p.shape) for p in network.populations)
     real = drive.constant.dtype
     base, position = _base(network, drive, work)
     mean = np.empty((runs, size(network.readout.shape)))
@@ -66,22 +70,16 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
     spikes = probe(SPIKES, neurons, np.bool_)
     potentials = probe(POTENTIALS, neurons, real)
     trace = probe(TRACE, mean.shape[1], real)
-    kernels.simulate(
-        layout,
-        base,
-        position,
-        work.samples.numpy().astype(np.uint64),
-        work.rows.numpy().astype(np.uint64),
-        np.array(split_seed(work.seed), np.uint64),
-        work.steps,
-        _window(network, work.steps, work.burn_in),
-        min(runs, BLOCKS_PER_THREAD * numba.get_num_threads()),
-        mean,
-        counts,
-        spikes,
-        potentials,
-        trace,
-    )
+    samples, rows = (keys.numpy().astype(np.uint64) for keys in (work.samples, work.rows))
+    key = np.array(split_seed(work.seed), np.uint64)
+    window = _window(network, work.steps, work.burn_in)
+    stretch = -(-work.steps // -(-work.steps // STRETCH))  # of equal length
+
+    def simulate(begin: int, end: int) -> None:
+        arrays = (mean, counts, spikes, potentials, trace)
+        kernels.simulate(layout, base, position, samples, rows, key, work.steps, stretch, window, begin, end, *arrays)
+
+    share_out(simulate, runs, _batch(layout, runs))
 
     shape = (runs, *network.readout.shape)
     result = Result(
@@ -89,7 +87,7 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
         counts={p.name: torch.from_numpy(counts[:, i].copy()) for i, p in enumerate(network.populations)},
     )
     for i, p in enumerate(network.populations):
-        here = slice(int(layout.start[i]), int(layout.start[i + 1]))
+        here = slice(int(layout.first[i]), int(layout.first[i] + layout.size[i]))
         if SPIKES in work.probes:
             result.spikes[p.name] = torch.from_numpy(spikes[:, :, here])
         if POTENTIALS in work.probes and isinstance(p.neuron, LIF):
@@ -99,8 +97,22 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
     return result
 
 
+def _batch(layout: Layout, runs: int) -> int:
+    """Simulations in a batch: few enough for their state to stay near, and for every thread to get some."""
+    state = (3 * int(layout.start[-1]) + 3 * int(layout.line[layout.bank[-2]])) * layout.weight.itemsize
+    return max(1, min(BATCH, STATE_BYTES // max(1, state), -(-runs // torch.get_num_threads())))
+
+
+def _nothing(network: SpikingNetwork, dtype: torch.dtype) -> Work:
+    """Work without a simulation, which compiles the kernels."""
+    none = torch.zeros(0, dtype=torch.int64)
+    arguments = {i.argument: i.shape for i in network.inputs}
+    inputs = tuple(torch.zeros(1, *arguments[k], dtype=dtype) for k in sorted(arguments))
+    return Work(inputs, none, none, none, 0, 1, 0)
+
+
 def _base(network: SpikingNetwork, drive: Drive, work: Work) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Constant current ``[b, total + C]`` and which line each simulation reads.
+    """Constant current ``[b, N + C]`` and which line each simulation reads.
 
     Without noise on the inputs a row's line serves all its samples; with it every simulation has a line of its own.
     """
@@ -109,11 +121,15 @@ def _base(network: SpikingNetwork, drive: Drive, work: Work) -> tuple[NDArray[An
     lines = len(work) if noisy else len(work.inputs[0])
     base = np.repeat(drive.constant[None], lines, axis=0)
     values = [_input_values(network, k, work, noisy).astype(real) for k in range(len(network.inputs))]
-    for source, first, weight in drive.wires:
-        if isinstance(weight, tuple):
-            kernels.drive_sparse(base, values[source], first, *weight)
-        else:
-            kernels.drive_dense(base, values[source], first, weight)
+
+    def add(begin: int, end: int) -> None:
+        for source, first, weight in drive.wires:
+            if isinstance(weight, tuple):
+                kernels.drive_sparse(base, values[source], begin, end, first, *weight)
+            else:
+                kernels.drive_dense(base, values[source], begin, end, first, weight)
+
+    share_out(add, lines, max(1, min(64, -(-lines // torch.get_num_threads()))))
     position = np.arange(lines) if noisy else work.position.numpy()
     return base, position
 

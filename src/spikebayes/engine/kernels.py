@@ -1,11 +1,14 @@
-"""The compiled inner loops of the CPU engine.
+"""The compiled loops of the CPU engine.
 
-One simulation (a sample of a row) at a time, population by population with time inside: a population's whole spike
-train is known before the next one starts, so its weights stay in cache and only spikes are passed on, as lists.
-A linear read-out commutes with the average over time, so each spike adds its share of the window directly and the
-read-out is never stepped.
+A *batch* of simulations (samples of rows) goes through a stretch of time population by population: a population's
+spikes over the stretch are known, as lists, before the next one starts. A population is cut into groups of neurons
+whose incoming weights fit a core's cache, and a group runs through all simulations and steps of the batch before
+the next group's weights are read. A spike adds its weight row to the sums of a group's tiles, in registers.
 
-numba's cache on disk watches this file alone: whoever edits ``inner.py``, ``noise.py`` or ``philox.py`` must save
+A linear read-out commutes with the average over time: each spike adds its share of the averaging window to its
+neuron, and the read-out's weights are applied once, at the end.
+
+numba's cache on disk watches this file alone: whoever edits ``vector.py``, ``noise.py`` or ``philox.py`` must save
 this one too.
 """
 
@@ -16,30 +19,68 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from spikebayes.engine.inner import filter_step, lif_step, scatter
+from spikebayes.engine.vector import add_rows, add_run, filter_current, lif_step, threshold_step, trailing_zeros
 from spikebayes.noise import fill_row
 
-COMPACT_BELOW = 0.75  # share of kept neurons below which only they are simulated
 SILENT = -1e30  # current that no input can lift above threshold
+TINY = 1e-30  # current that no membrane notices
+SOURCES = 8  # rows of input weights that are read together
+COLUMNS = 1024  # of them, so that they stay in the nearest cache
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
-def drive_dense(out, x, first, weight):
-    """out[r, first + j] += sum_i x[r, i] weight[i, j], summed in the order of i whatever the number of rows."""
-    for r in numba.prange(x.shape[0]):
-        target = out[r, first : first + weight.shape[1]]
-        for i in range(x.shape[1]):
-            value = x[r, i]
-            if value != 0:
-                row = weight[i]
-                for j in range(row.shape[0]):
-                    target[j] += value * row[j]
+@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+def drive_dense(out, x, begin, end, first, weight):
+    """out[r, first + j] += sum_i x[r, i] weight[i, j] for r in [begin, end).
+
+    Summed by the same operations in the same order whatever the number of rows.
+    """
+    sources, width = weight.shape
+    whole = sources - sources % SOURCES
+    for left in range(0, width, COLUMNS):
+        right = min(width, left + COLUMNS)
+        for i in range(0, whole, SOURCES):
+            a, b, c, d = (
+                weight[i, left:right],
+                weight[i + 1, left:right],
+                weight[i + 2, left:right],
+                weight[i + 3, left:right],
+            )
+            e, f, g, h = (
+                weight[i + 4, left:right],
+                weight[i + 5, left:right],
+                weight[i + 6, left:right],
+                weight[i + 7, left:right],
+            )
+            for r in range(begin, end):
+                xa, xb, xc, xd, xe, xf, xg, xh = (
+                    x[r, i],
+                    x[r, i + 1],
+                    x[r, i + 2],
+                    x[r, i + 3],
+                    x[r, i + 4],
+                    x[r, i + 5],
+                    x[r, i + 6],
+                    x[r, i + 7],
+                )
+                if xa == 0 and xb == 0 and xc == 0 and xd == 0 and xe == 0 and xf == 0 and xg == 0 and xh == 0:
+                    continue
+                target = out[r, first + left : first + right]
+                for j in range(right - left):
+                    target[j] += (xa * a[j] + xb * b[j] + xc * c[j] + xd * d[j]) + (
+                        xe * e[j] + xf * f[j] + xg * g[j] + xh * h[j]
+                    )
+        for i in range(whole, sources):
+            a = weight[i, left:right]
+            for r in range(begin, end):
+                value, target = x[r, i], out[r, first + left : first + right]
+                for j in range(right - left):
+                    target[j] += value * a[j]
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
-def drive_sparse(out, x, first, pointer, column, weight):
+@numba.njit(cache=True, nogil=True)
+def drive_sparse(out, x, begin, end, first, pointer, column, weight):
     """The same with weights in CSR."""
-    for r in numba.prange(x.shape[0]):
+    for r in range(begin, end):
         for i in range(x.shape[1]):
             value = x[r, i]
             if value != 0:
@@ -47,40 +88,8 @@ def drive_sparse(out, x, first, pointer, column, weight):
                     out[r, first + column[k]] += value * weight[k]
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
+@numba.njit(cache=True, nogil=True, fastmath={"contract"})
 def simulate(
-    layout, base, position, samples, rows, key, steps, window, blocks, mean, counts, spikes, potentials, trace
-):
-    """R simulations, in blocks that the threads share out.
-
-    base ``[b, total + C]`` constant current; position ``[R]`` which line of it; window ``[banks into the read-out,
-    T]`` share of the average that a spike in step t has; mean ``[R, C]`` float64; counts ``[R, P]``; spikes and
-    potentials ``[R, T, total]`` and trace ``[R, T, C]``, or of length 0 where not asked for.
-    """
-    runs = samples.shape[0]
-    for block in numba.prange(blocks):
-        begin, end = runs * block // blocks, runs * (block + 1) // blocks
-        simulate_block(
-            layout,
-            base,
-            position,
-            samples,
-            rows,
-            key,
-            steps,
-            window,
-            begin,
-            end,
-            mean,
-            counts,
-            spikes,
-            potentials,
-            trace,
-        )
-
-
-@numba.njit(cache=True, nogil=True)
-def simulate_block(
     layout,
     base,
     position,
@@ -88,6 +97,7 @@ def simulate_block(
     rows,
     key,
     steps,
+    stretch,
     window,
     begin,
     end,
@@ -97,173 +107,313 @@ def simulate_block(
     potentials,
     trace,
 ):
-    """Simulations begin .. end - 1, one after another in the same scratch memory."""
-    populations = layout.start.shape[0] - 1
-    total = layout.start[populations]
-    widest, banks = 1, 1
-    for p in range(populations):
-        widest = max(widest, layout.start[p + 1] - layout.start[p])
-        banks = max(banks, layout.bank[p + 1] - layout.bank[p])
-    want_spikes, want_potentials, want_trace = (
-        spikes.shape[0] > 0,
-        potentials.shape[0] > 0,
-        trace.shape[0] > 0,
-    )
+    """Simulations begin .. end - 1, together, ``stretch`` steps at a time.
 
-    real = base.dtype
-    keep = np.empty(total, np.bool_)
-    spike = np.empty(1024, np.int64)
-    spike_start = np.zeros((populations, steps + 1), np.int64)
-    current, sums, constant = np.empty(widest, real), np.empty(widest, real), np.empty(widest, real)
-    x, y = np.empty((banks, widest), real), np.empty((banks, widest), real)
-    v, refractory = np.empty(widest, real), np.empty(widest, real)
-    resting, fired, kept = np.empty(widest, np.int64), np.empty(widest, np.int64), np.empty(widest, np.int64)
-    crossed8 = np.zeros((widest + 7) // 8, np.uint64)
-    crossed = crossed8.view(np.uint8)
+    base ``[b, N + C]`` constant current, neurons in the network's order; position ``[R]`` which line of it; window
+    ``[banks into the read-out, T]`` share of the average that a spike in step t has; mean ``[R, C]`` float64; counts
+    ``[R, P]``; spikes and potentials ``[R, T, N]`` and trace ``[R, T, C]``, or of length 0 where not asked for.
+    """
+    populations = layout.size.shape[0]
+    batch = end - begin
+    total, lines = layout.start[populations], layout.line[layout.bank[populations]]
+    want_spikes, want_potentials, want_trace = spikes.shape[0] > 0, potentials.shape[0] > 0, trace.shape[0] > 0
 
-    for r in range(begin, end):
-        draw_masks(keep, layout, samples[r], rows[r], key)
-        line = position[r]
-        used = 0
+    constant = np.empty(batch * total, base.dtype)
+    v, rest = np.zeros(batch * total, base.dtype), np.zeros(batch * total, base.dtype)
+    x, y = np.zeros(batch * lines, base.dtype), np.zeros(batch * lines, base.dtype)
+    scratch = np.zeros((2, layout.widest + layout.longest), base.dtype)
+    found = np.empty(0, np.int32)
+    found_start = np.empty((layout.most_groups, batch, stretch + 1), np.int64)
+    spike, earlier = np.empty(0, np.int32), np.empty(0, np.int32)
+    spike_start = np.zeros((populations, batch, stretch + 2), np.int64)  # entry t + 1 is step t, 0 the step before
+    weighted = np.zeros((batch, layout.weighted))
+    outputs = mean.shape[1]
+    read_banks = layout.bank[populations + 1] - layout.bank[populations]
+    traced = batch if want_trace else 0
+    read_x, read_y = np.zeros((traced, read_banks, outputs)), np.zeros((traced, read_banks, outputs))
+    watched = np.empty((stretch if want_potentials else 0, layout.widest), base.dtype)
+
+    for r in range(batch):
+        keep_and_base(
+            constant, r * total, layout, base[position[begin + r]], samples[begin + r], rows[begin + r], key
+        )
+
+    now = 0
+    for past in range(0, steps, stretch):
+        before, now = now, min(stretch, steps - past)
+        spike, earlier = earlier, spike
+        used = np.int64(0)
         for p in range(populations):
-            first, n = layout.start[p], layout.start[p + 1] - layout.start[p]
-            threshold, tau_rc, tau_ref, full, dt = layout.neuron[p]
-            bank_begin, bank_end = layout.bank[p], layout.bank[p + 1]
-
-            # Dropped neurons are left out of the state when they are many. When they are few it costs less to hold
-            # them below threshold than to gather every sum: SILENT is a current that no input can lift.
-            m = 0
-            for j in range(n):
-                if keep[first + j]:
-                    kept[m] = j
-                    m += 1
-            compact = m < COMPACT_BELOW * n
-            if not compact:
-                m = n
-            for j in range(m):
-                if compact:
-                    constant[j] = base[line, first + kept[j]]
-                else:
-                    kept[j] = j
-                    constant[j] = base[line, first + j] if keep[first + j] else SILENT
-                v[j] = 0
-                refractory[j] = 0
-            x[:, :m] = 0
-            y[:, :m] = 0
-            crossed8[:] = 0
-            rest = 0
-            for t in range(steps):
-                spike_start[p, t] = used
-                for j in range(m):
-                    current[j] = constant[j]
-                for bank in range(bank_begin, bank_end):
-                    order, b = layout.order[bank], bank - bank_begin
-                    if order > 0:
-                        for j in range(m):
-                            current[j] += y[b, j]
-                    scatter(sums, n, layout, bank, t, spike, spike_start)
-                    if compact:
-                        for j in range(m):
-                            sums[j] = sums[kept[j]]  # kept increases, so nothing is overwritten before it is read
-                    if order == 0:
-                        for j in range(m):
-                            current[j] += sums[j]
-                    else:
-                        ca, cb, cc, cd = layout.coefficient[bank]
-                        filter_step(x, y, b, m, sums, order, ca, cb, cc, cd)
-
-                if layout.is_lif[p]:
-                    count, rest = lif_step(
-                        m, v, current, refractory, resting, rest, tau_rc, tau_ref, full, dt, crossed, crossed8, fired
+            groups, found_used = layout.group[p + 1] - layout.group[p], np.int64(0)
+            for g in range(groups):
+                group = layout.group[p] + g
+                left, width = layout.group_at[group], layout.group_vectors[group] * layout.lanes
+                for r in range(batch):
+                    found = with_room(found, found_used, found_used + now * width)
+                    found_used = run_group(
+                        p,
+                        group,
+                        r,
+                        now,
+                        r * total + layout.start[p] + left,
+                        r * lines,
+                        layout,
+                        constant,
+                        v,
+                        rest,
+                        x,
+                        y,
+                        scratch[0],
+                        scratch[1],
+                        spike,
+                        spike_start,
+                        found,
+                        found_start[g, r],
+                        found_used,
+                        watched,
                     )
-                else:
-                    count = 0
-                    for j in range(m):
-                        if current[j] >= threshold:
-                            fired[count] = j
-                            count += 1
+                    if want_potentials and layout.is_lif[p]:
+                        for j in range(min(width, layout.size[p] - left)):
+                            unit = layout.first[p] + layout.unit[layout.start[p] + left + j]
+                            for t in range(now):
+                                potentials[begin + r, past + t, unit] = watched[t, j]
 
-                if used + count > spike.shape[0]:
-                    larger = np.empty(2 * (used + count), np.int64)
-                    larger[:used] = spike[:used]
-                    spike = larger
-                for k in range(count):
-                    spike[used + k] = kept[fired[k]]
-                used += count
+            # one list per simulation and step, from one per group; first the last step's of the stretch before
+            carried = 0
+            for r in range(batch):
+                carried += spike_start[p, r, before + 1] - spike_start[p, r, before]
+            spike = with_room(spike, used, used + carried + found_used)
+            for r in range(batch):
+                start, stop = spike_start[p, r, before], spike_start[p, r, before + 1]
+                spike_start[p, r, 0] = used
+                for k in range(start, stop):
+                    spike[used] = earlier[k]
+                    used += 1
+                first = used
+                for t in range(now):
+                    spike_start[p, r, t + 1] = used
+                    for g in range(groups):
+                        for k in range(found_start[g, r, t], found_start[g, r, t + 1]):
+                            spike[used] = found[k]
+                            used += 1
+                spike_start[p, r, now + 1] = used
+                counts[begin + r, p] += used - first
                 if want_spikes:
-                    for k in range(count):
-                        spikes[r, t, first + kept[fired[k]]] = True
-                if want_potentials and layout.is_lif[p]:
-                    for j in range(m):
-                        potentials[r, t, first + kept[j]] = v[j]
-            spike_start[p, steps] = used
-            counts[r, p] = used - spike_start[p, 0]
+                    for t in range(now):
+                        for k in range(spike_start[p, r, t + 1], spike_start[p, r, t + 2]):
+                            unit = layout.first[p] + layout.unit[layout.start[p] + spike[k]]
+                            spikes[begin + r, past + t, unit] = True
 
-        constants = base[position[r], total:]
-        read(mean[r], layout, constants, window, spike, spike_start, steps)
-        if want_trace:
-            follow(trace[r], layout, constants, spike, spike_start, steps)
+        for r in range(batch):
+            weigh(weighted[r], layout, window, past, now, spike, spike_start, r)
+            if want_trace:
+                constants = base[position[begin + r], base.shape[1] - outputs :]
+                part = trace[begin + r, past : past + now]
+                follow(part, read_x[r], read_y[r], layout, constants, spike, spike_start, r)
+
+    for r in range(batch):
+        read(mean[begin + r], layout, base[position[begin + r], base.shape[1] - outputs :], weighted[r])
 
 
-@numba.njit(inline="always")
-def draw_masks(keep, layout, sample, row, key):
-    """Which neurons of every population are kept in this simulation."""
-    for p in range(layout.start.shape[0] - 1):
-        first, n = layout.start[p], layout.start[p + 1] - layout.start[p]
+@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+def run_group(
+    p,
+    group,
+    r,
+    now,
+    at,
+    line,
+    layout,
+    constant,
+    v,
+    rest,
+    x,
+    y,
+    sums,
+    current,
+    spike,
+    spike_start,
+    found,
+    found_start,
+    used,
+    watched,
+):
+    """One group of neurons of one simulation over a stretch; its spikes go to ``found`` from ``used`` on.
+
+    ``sums`` is zero before and after. Returns how much of ``found`` is used then.
+    """
+    one, zero = v.dtype.type(1), v.dtype.type(0)
+    lanes, left, vectors = layout.lanes, layout.group_at[group], layout.group_vectors[group]
+    is_lif = layout.is_lif[p]
+    tiny = v.dtype.type(TINY if is_lif else 0)  # a threshold may lie as near to 0 as it likes
+    threshold, decay, full, after = layout.neuron[p]
+    first_bank, last_bank = layout.bank[p], layout.bank[p + 1]
+    first_tile, last_tile = layout.tile[group], layout.tile[group + 1]
+    driven = first_bank < last_bank
+    words = (vectors * lanes + 63) // 64
+    bits = np.zeros(words, np.uint64)
+    fired = np.empty(64 * words, np.int32)
+
+    # locals: taking an array out of the layout counts a reference to it
+    wires, order, line_at, coefficient = layout.wire, layout.order, layout.line, layout.coefficient
+    sources, dense, offsets, patch, size = layout.source, layout.dense, layout.offset, layout.patch, layout.size
+    tile_at, tile_vectors, weight = layout.tile_at, layout.tile_vectors, layout.weight
+    pointer, column, run, value = layout.pointer, layout.column, layout.run, layout.value
+
+    for t in range(now):
+        found_start[t] = used
+        for bank in range(first_bank, last_bank):
+            slot = t + 1 if order[bank] == 0 else t
+            for w in range(wires[bank], wires[bank + 1]):
+                source, offset = sources[w], offsets[w]
+                begin, end = spike_start[source, r, slot], spike_start[source, r, slot + 1]
+                if begin == end:
+                    continue
+                if dense[w]:
+                    for tile in range(first_tile, last_tile):
+                        here, n = tile_at[tile], tile_vectors[tile]
+                        add_rows(sums, here - left, n, weight, offset + size[source] * here, spike, begin, end)
+                else:
+                    n = patch[w]
+                    for k in range(begin, end):
+                        i = offset + spike[k]
+                        for e in range(pointer[i], pointer[i + 1]):
+                            if n == 0:
+                                sums[column[e]] += value[run[e]]
+                            else:
+                                add_run(sums, column[e], n, value, run[e])
+            state = line + line_at[bank] + left
+            if bank == first_bank:
+                filter_current(current, constant, at, x, y, state, sums, vectors, coefficient, bank, tiny)
+            else:
+                filter_current(current, current, 0, x, y, state, sums, vectors, coefficient, bank, tiny)
+
+        if is_lif:
+            if driven:
+                lif_step(v, rest, at, current, 0, bits, vectors, decay, full)
+            else:
+                lif_step(v, rest, at, constant, at, bits, vectors, decay, full)
+        elif driven:
+            threshold_step(current, 0, bits, vectors, threshold)
+        else:
+            threshold_step(constant, at, bits, vectors, threshold)
+
+        count = 0
+        for k in range(words):
+            word = bits[k]
+            while word != 0:
+                fired[count] = 64 * k + trailing_zeros(word)
+                word &= word - np.uint64(1)
+                count += 1
+        for k in range(count):
+            j = fired[k]
+            found[used + k] = left + j
+            if is_lif:
+                drawn = current[j] if driven else constant[at + j]
+                rest[at + j] = (one - (v[at + j] - one) / (drawn - one)) * after
+                v[at + j] = zero
+        used += count
+        if watched.shape[0] > 0:
+            for j in range(vectors * lanes):
+                watched[t, j] = v[at + j]
+    found_start[now] = used
+    return used
+
+
+@numba.njit(cache=True, nogil=True)
+def with_room(array, used, least):
+    """The array, or a larger one that begins with its ``used`` entries, so that it has room for ``least``."""
+    if array.shape[0] >= least:
+        return array
+    more = np.empty(max(2 * array.shape[0], least), array.dtype)
+    for i in range(used):
+        more[i] = array[i]
+    return more
+
+
+@numba.njit(cache=True, nogil=True)
+def keep_and_base(constant, at, layout, base, sample, row, key):
+    """Constant current of one simulation's neurons, SILENT where the mask drops one and in the padding."""
+    populations = layout.size.shape[0]
+    for j in range(layout.start[populations]):
+        constant[at + j] = SILENT
+    for p in range(populations):
+        here, first, n = at + layout.start[p], layout.first[p], layout.size[p]
         noise = layout.dropout[p]
         if noise[0] == 0:
-            keep[first : first + n] = True
+            for j in range(n):
+                constant[here + j] = base[first + layout.unit[layout.start[p] + j]]
             continue
         offset, repeat = np.int64(noise[4]), layout.repeat[p]
-        draws = (n + repeat - 1) // repeat
-        bits = np.empty(offset + draws, np.bool_)
-        fill_row(bits, sample, noise[3], row, key[0], key[1], np.int64(noise[1]), noise[2])
+        keep = np.empty(offset + (n + repeat - 1) // repeat, np.bool_)
+        fill_row(keep, sample, noise[3], row, key[0], key[1], np.int64(noise[1]), noise[2])
         for j in range(n):
-            keep[first + j] = bits[offset + j // repeat]
+            if keep[offset + layout.unit[layout.start[p] + j] // repeat]:
+                constant[here + j] = base[first + layout.unit[layout.start[p] + j]]
 
 
-@numba.njit(inline="always")
-def read(out, layout, constant, window, spike, spike_start, steps):
-    """The read-out's average: constant + sum over spikes of window share times weight row."""
-    outputs = out.shape[0]
-    target = layout.start.shape[0] - 1
-    for c in range(outputs):
-        out[c] = constant[c]
+@numba.njit(cache=True, nogil=True)
+def weigh(weighted, layout, window, past, now, spike, spike_start, r):
+    """Adds to every neuron that the read-out reads the window's share of each of its spikes of a stretch."""
+    target = layout.size.shape[0]
     for bank in range(layout.bank[target], layout.bank[target + 1]):
         share = window[bank - layout.bank[target]]
         for w in range(layout.wire[bank], layout.wire[bank + 1]):
-            source, offset = layout.source[w], layout.offset[w]
-            n = layout.start[source + 1] - layout.start[source]
-            weighted = np.zeros(n)
-            for t in range(steps):
-                for k in range(spike_start[source, t], spike_start[source, t + 1]):
-                    weighted[spike[k]] += share[t]
-            for i in range(n):
-                if weighted[i] != 0:
+            source, at = layout.source[w], layout.weighted_at[w]
+            for t in range(now):
+                part = share[past + t]
+                for k in range(spike_start[source, r, t + 1], spike_start[source, r, t + 2]):
+                    weighted[at + spike[k]] += part
+
+
+@numba.njit(cache=True, nogil=True)
+def read(out, layout, constant, weighted):
+    """The read-out's average: constant + sum over neurons of their share times their weight row."""
+    outputs = out.shape[0]
+    target = layout.size.shape[0]
+    for c in range(outputs):
+        out[c] = constant[c]
+    for w in range(layout.wire[layout.bank[target]], layout.wire[layout.bank[target + 1]]):
+        source, offset = layout.source[w], layout.offset[w]
+        for i in range(layout.size[source]):
+            share = weighted[layout.weighted_at[w] + i]
+            if share != 0:
+                if layout.dense[w]:
+                    for c in range(outputs):
+                        out[c] += share * layout.weight[offset + i * outputs + c]
+                else:
+                    for e in range(layout.pointer[offset + i], layout.pointer[offset + i + 1]):
+                        out[layout.column[e]] += share * layout.value[layout.run[e]]
+
+
+@numba.njit(cache=True, nogil=True)
+def follow(trace, x, y, layout, constant, spike, spike_start, r):
+    """The read-out step by step, for those who want to look at it. ``[now, C]``; x, y ``[banks, C]``."""
+    outputs = trace.shape[1]
+    target = layout.size.shape[0]
+    sums = np.empty(outputs)
+    for t in range(trace.shape[0]):
+        for c in range(outputs):
+            trace[t, c] = constant[c]
+        for bank in range(layout.bank[target], layout.bank[target + 1]):
+            b = bank - layout.bank[target]
+            ca, cb, cc, cd = layout.coefficient[bank]
+            for c in range(outputs):
+                sums[c] = 0
+            for w in range(layout.wire[bank], layout.wire[bank + 1]):
+                source, offset = layout.source[w], layout.offset[w]
+                for k in range(spike_start[source, r, t + 1], spike_start[source, r, t + 2]):
+                    i = spike[k]
                     if layout.dense[w]:
                         for c in range(outputs):
-                            out[c] += weighted[i] * layout.weight[offset + i * outputs + c]
+                            sums[c] += layout.weight[offset + i * outputs + c]
                     else:
                         for e in range(layout.pointer[offset + i], layout.pointer[offset + i + 1]):
-                            out[layout.column[e]] += weighted[i] * layout.value[e]
-
-
-@numba.njit(inline="always")
-def follow(trace, layout, constant, spike, spike_start, steps):
-    """The read-out step by step, for those who want to look at it."""
-    outputs = trace.shape[1]
-    target = layout.start.shape[0] - 1
-    sums = np.empty(outputs, trace.dtype)
-    for t in range(steps):
-        trace[t] = constant
-    for bank in range(layout.bank[target], layout.bank[target + 1]):
-        order = layout.order[bank]
-        x, y = np.zeros((1, outputs), trace.dtype), np.zeros((1, outputs), trace.dtype)
-        for t in range(steps):
-            scatter(sums, outputs, layout, bank, t, spike, spike_start)
-            if order == 0:
-                trace[t] += sums
-            else:
-                trace[t] += y[0]
-                ca, cb, cc, cd = layout.coefficient[bank]
-                filter_step(x, y, 0, outputs, sums, order, ca, cb, cc, cd)
+                            sums[layout.column[e]] += layout.value[layout.run[e]]
+            for c in range(outputs):
+                if layout.order[bank] == 0:
+                    trace[t, c] += sums[c]
+                    continue
+                trace[t, c] += y[b, c]
+                y[b, c] = ca * y[b, c] + cc * x[b, c] + cd * sums[c]
+                x[b, c] = ca * x[b, c] + cb * sums[c]

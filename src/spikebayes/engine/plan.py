@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,29 @@ Matrix = NDArray[np.float64] | sparse.csr_array
 DENSE_FROM = 0.25  # share of nonzeros above which a product is stored dense
 
 
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """A convolution as the runs of targets that each source unit reaches, targets numbered with channels last.
+
+    Entry e of source unit i, ``pointer[i] <= e < pointer[i + 1]``, adds ``value[run[e] :][:length]`` to the targets
+    ``column[e] :``. Units at one distance share their weights.
+
+    Args:
+        pointer: ``[N_source + 1]``. column, run: one for each entry. value: weights. length: targets in a run.
+        channels: of the target.
+    """
+
+    pointer: NDArray[np.int64]
+    column: NDArray[np.int64]
+    run: NDArray[np.int64]
+    value: NDArray[np.float64]
+    length: int
+    channels: int
+
+    def __mul__(self, scale: float) -> Patches:
+        return replace(self, value=self.value * scale)
+
+
 @dataclass(frozen=True)
 class Wire:
     """One connection as a matrix ``[N_source, N_target]``: input units' values, or spikes, times this.
@@ -44,22 +68,75 @@ class Wire:
 
     source: str
     target: str
-    matrix: Matrix
+    matrix: Matrix | Patches
     synapse: Synapse | None
 
 
 def wires(network: SpikingNetwork) -> list[Wire]:
     """Every connection of the network as a matrix; connections that share an operator share its matrix."""
-    shared: dict[tuple[int, Shape, float], Matrix] = {}
+    shared: dict[tuple[int, Shape, float, bool], Matrix | Patches] = {}
     scales = {node.name: output_scale(node, network.dt) for node in (*network.inputs, *network.populations)}
+    channels = _channels(network)
     made = []
     for c in network.connections:
         source, scale = network.shape(c.source), scales[c.source]
-        key = (id(c.operator), source, scale)
+        spikes = c.source not in {i.name for i in network.inputs}
+        patched = spikes and len(channels.get(c.target, ())) == 1
+        key = (id(c.operator), source, scale, patched)
         if key not in shared:
-            shared[key] = operator_matrix(c.operator, source) * scale
+            patches = conv_patches(c.operator, source) if patched else None
+            shared[key] = (operator_matrix(c.operator, source) if patches is None else patches) * scale
         made.append(Wire(c.source, c.target, shared[key], c.synapse))
     return made
+
+
+def _channels(network: SpikingNetwork) -> dict[str, set[int]]:
+    """For each population, how many channels the convolutions into it have; patches need them to agree."""
+    found: dict[str, set[int]] = {p.name: set() for p in network.populations}
+    for c in network.connections:
+        if c.target in found:
+            found[c.target] |= {part.weight.shape[0] for part in parts(c.operator) if isinstance(part, Conv)}
+    return found
+
+
+def conv_patches(operator: nn.Module, source: Shape) -> Patches | None:
+    """A convolution (and what scales its channels) as patches; None for anything else."""
+    conv, space, scale = None, source, 1.0
+    for part in parts(operator):
+        if isinstance(part, Conv) and conv is None:
+            conv, space = part, source
+        elif (
+            isinstance(part, Scale) and conv is not None and part.factor.numel() == len(torch.atleast_1d(part.factor))
+        ):
+            scale = scale * part.factor.double().numpy().ravel()
+        elif not isinstance(part, Reshape):
+            return None
+        source = target_shape(part, source)
+    if conv is None or np.size(scale) not in (1, conv.weight.shape[0]):
+        return None
+    weight = conv.weight.double().numpy()
+    out_channels, group_in = weight.shape[:2]
+    group_out = out_channels // conv.groups
+    weight = weight * np.reshape(scale, (-1,) + (1,) * (weight.ndim - 1))
+    # value[i, position, o within its group]
+    value = weight.reshape(conv.groups, group_out, group_in, -1).transpose(0, 2, 3, 1)
+    positions = value.shape[2]
+
+    units, columns, runs = [], [], []
+    channel = np.arange(space[0])
+    for k, (where_in, where_out) in enumerate(_meetings(conv, space)):
+        unit = channel[:, None] * size(space[1:]) + where_in
+        units.append(unit.ravel())
+        columns.append((where_out * out_channels + (channel // group_in * group_out)[:, None]).ravel())
+        runs.append(np.repeat((channel * positions + k) * group_out, len(where_in)))
+    unit, column, run = (np.concatenate(part) for part in (units, columns, runs))
+    order = np.argsort(unit, kind="stable")
+    pointer = np.concatenate([[0], np.cumsum(np.bincount(unit, minlength=size(space)))])
+    return Patches(pointer, column[order], run[order], value.ravel(), group_out, out_channels)
+
+
+def _per_channel(factor: torch.Tensor, shape: Shape) -> bool:
+    return factor.numel() == 1 or (factor.ndim == len(shape) and factor.numel() == factor.shape[0])
 
 
 def operator_matrix(operator: nn.Module, source: Shape) -> Matrix:
@@ -130,22 +207,17 @@ def _pool_matrix(operator: nn.Module, source: Shape, chunk: int = 512) -> sparse
     return sparse.csr_array(sparse.kron(sparse.eye_array(channels), sparse.vstack(rows), format="csr"))
 
 
-def _conv_matrix(operator: Conv, source: Shape) -> sparse.csr_array:
-    """One block of entries for every kernel position: out = in * stride - padding + position * dilation."""
-    weight = operator.weight.double().numpy()
-    out_channels, group_in, *kernel = weight.shape
+def _meetings(operator: Conv, source: Shape) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """For every kernel position, the places of the input and of the output that it joins.
+
+    in = out * stride - padding + position * dilation.
+    """
+    kernel = operator.weight.shape[2:]
     space, target = source[1:], target_shape(operator, source)[1:]
     if operator.padding == "same":
         padding = tuple(d * (k - 1) // 2 for d, k in zip(operator.dilation, kernel, strict=True))
     else:
         padding = (0,) * len(kernel) if isinstance(operator.padding, str) else operator.padding
-
-    # channels that meet: every output channel with the inputs of its group
-    group_out = out_channels // operator.groups
-    o = np.repeat(np.arange(out_channels), group_in)
-    i = (o // group_out) * group_in + np.tile(np.arange(group_in), out_channels)
-
-    entries: list[tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]] = []
     outputs = np.indices(target).reshape(len(target), -1)  # [dims, P]
     for position in np.ndindex(*kernel):
         at = [
@@ -153,8 +225,23 @@ def _conv_matrix(operator: Conv, source: Shape) -> sparse.csr_array:
             for axis, s, p, k, d in zip(outputs, operator.stride, padding, position, operator.dilation, strict=True)
         ]
         inside = np.logical_and.reduce([(a >= 0) & (a < n) for a, n in zip(at, space, strict=True)])
-        where_in = np.asarray(np.ravel_multi_index([a[inside] for a in at], space))
-        where_out = np.flatnonzero(inside)
+        yield np.asarray(np.ravel_multi_index([a[inside] for a in at], space)), np.flatnonzero(inside)
+
+
+def _conv_matrix(operator: Conv, source: Shape) -> sparse.csr_array:
+    """One block of entries for every kernel position."""
+    weight = operator.weight.double().numpy()
+    out_channels, group_in, *kernel = weight.shape
+    space, target = source[1:], target_shape(operator, source)[1:]
+
+    # channels that meet: every output channel with the inputs of its group
+    group_out = out_channels // operator.groups
+    o = np.repeat(np.arange(out_channels), group_in)
+    i = (o // group_out) * group_in + np.tile(np.arange(group_in), out_channels)
+
+    entries: list[tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]] = []
+    positions = zip(np.ndindex(*kernel), _meetings(operator, source), strict=True)
+    for position, (where_in, where_out) in positions:
         values = weight[(o, np.tile(np.arange(group_in), out_channels), *position)]
         row = i[:, None] * size(space) + where_in
         column = o[:, None] * size(target) + where_out
