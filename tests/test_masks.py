@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spikebayes import ConfigError, Dropout
-from spikebayes.masks import Masks, evaluating
+from spikebayes.masks import DropoutInputs, Masks, evaluating
 from spikebayes.nn import Permadrop
 from spikebayes.noise import dropout_keep
 
@@ -87,6 +87,43 @@ def test_outside_torchs_own_dropout_is_back() -> None:
 def test_the_batch_must_come_first() -> None:
     with Masks(9, SAMPLES, ROWS), pytest.raises(ConfigError, match="dropout call 0 sees 8 lines for 3 rows"):
         F.dropout(torch.ones(8, 3))
+
+
+def test_pairs_may_share_the_lines_of_the_module() -> None:
+    """Up to the first dropout that acts; one on another branch, too."""
+    x, lines = torch.rand(2, 4, 5) + 1, torch.tensor([1, 0, 1])
+    with Masks(9, SAMPLES, ROWS, lines):
+        first = F.dropout(F.dropout(x, 0.0), 0.3)
+        again, branch = F.dropout(first, 0.5), F.dropout2d(x, 0.4)
+    torch.testing.assert_close(first, expected(x[lines], 0.3, site=1))
+    torch.testing.assert_close(again, expected(first, 0.5, site=2))
+    torch.testing.assert_close(branch, expected(x[lines], 0.4, site=3, repeat=5))
+
+
+def test_lines_of_several_passes() -> None:
+    def forward(x: Tensor) -> Tensor:
+        return F.dropout(F.dropout(2 * x, 0.0).exp_(), 0.5) + F.dropout(x - 1, 0.1).mul_(3)
+
+    x, lines = torch.rand(6, 4), torch.tensor([5, 0, 3])
+    with DropoutInputs() as one:
+        forward(x[:2])
+    with DropoutInputs() as two:
+        forward(x[2:4])
+    with Masks(9, SAMPLES, ROWS, lines, [one.seen, two.seen]):
+        shared = forward(x[4:])
+    with Masks(9, SAMPLES, ROWS):
+        assert torch.equal(forward(x[lines]), shared)
+
+
+def test_what_a_pass_is_seen_to_hold() -> None:
+    with DropoutInputs() as calls:
+        x = torch.ones(3, 70).mul(2)
+        F.dropout(x, 0.0)
+        y = F.dropout(x[:, :5], 0.5)
+        torch.cat([y, y], 1)
+    assert calls.widths == [210, 30]
+    assert [list(seen.shape) for seen in calls.seen] == [[3, 70], [3, 5]]
+    assert torch.equal(y, x[:, :5])
 
 
 @pytest.mark.parametrize("fails", [False, True])

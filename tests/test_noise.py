@@ -19,6 +19,7 @@ from spikebayes.noise import (
     Dropout,
     bernoulli_bits,
     blank_out_keep,
+    drop,
     dropout_keep,
     keep_mask,
     keep_mask_torch,
@@ -159,6 +160,41 @@ def test_offset_and_repeat(p: float, offset: int, repeat: int, units: int, step:
     kept = dropout_keep(Dropout(p, hold=3, site=7, offset=offset, repeat=repeat), 3, samples, rows, units, step)
     whole = keep_mask(1 - p, 3, samples, rows, offset + units, site=7, draw=step // 3)
     assert torch.equal(kept, whole[:, offset + torch.arange(units) // repeat])
+
+
+@given(
+    st.sampled_from([0.5, 0.25, 0.1, 1e-12]),
+    st.integers(1, 9),
+    st.integers(1, 20),
+    st.sampled_from([torch.float32, torch.float64]),
+)
+def test_values_are_dropped_where_the_mask_says(p: float, repeat: int, draws: int, dtype: torch.dtype) -> None:
+    """By the kernel and, where a gradient is wanted, by torch's operations: bit for bit the same."""
+    samples, rows = pairs(5)
+    lines = torch.tensor([2, 0, 0, 1, 2])
+    noise = Dropout(p, site=7, repeat=repeat)
+    x = torch.randn(3, draws, repeat, dtype=dtype, generator=torch.Generator().manual_seed(draws)).transpose(0, 1)
+    x = x.contiguous().transpose(0, 1)  # not contiguous
+    keep = dropout_keep(noise, 3, samples, rows, draws * repeat).reshape(5, draws, repeat)
+    found = drop(x, noise, 3, samples, rows, lines)
+    torch.testing.assert_close(found, x[lines] * keep / (1 - p))
+    assert torch.equal(drop(x[lines], noise, 3, samples, rows), found)
+    assert torch.equal(drop(x.clone().requires_grad_(), noise, 3, samples, rows, lines), found)
+
+
+def test_a_dropped_value_is_zero_whatever_it_was() -> None:
+    samples, rows = pairs(4)
+    x = torch.full((4, 100), float("inf"))
+    values = drop(x, Dropout(0.5), 0, samples, rows)
+    assert torch.equal(values == 0, ~dropout_keep(Dropout(0.5), 0, samples, rows, 100))
+
+
+def test_dropping_in_half_precision() -> None:
+    samples, rows = pairs(4)
+    x = torch.ones(4, 100, dtype=torch.bfloat16)
+    assert torch.equal(
+        drop(x, Dropout(0.5), 0, samples, rows), drop(x.float(), Dropout(0.5), 0, samples, rows).bfloat16()
+    )
 
 
 def test_a_mask_is_held() -> None:

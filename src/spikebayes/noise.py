@@ -9,6 +9,7 @@ word, and is kept when their value lies below ``keep * 2^b``.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numba
@@ -161,6 +162,38 @@ def dropout_keep(dropout: Dropout, seed: int, samples: Tensor, rows: Tensor, uni
     return kept if dropout.repeat == 1 else kept.repeat_interleave(dropout.repeat, 1)[:, :units]
 
 
+def drop(
+    x: Tensor, dropout: Dropout, seed: int, samples: Tensor, rows: Tensor, lines: Tensor | None = None
+) -> Tensor:
+    """A held dropout applied: ``[R, *shape]``, x masked as :func:`dropout_keep` says and divided by 1 - p.
+
+    Args:
+        x: ``[R, *shape]``, or fewer lines, of which pair i reads ``lines[i]``.
+        dropout: what is drawn; its ``offset`` and ``hold`` are not looked at.
+        seed: key.
+        samples: ``[R]`` int64 sample indices.
+        rows: ``[R]`` int64 row indices.
+        lines: ``[R]`` int64; None where x has a line for each pair.
+    """
+    shape = (len(samples), *x.shape[1:])
+    units = math.prod(shape[1:])
+    scale = 1 / (1 - dropout.p)
+    plain = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    if not plain or (x.requires_grad and torch.is_grad_enabled()):
+        keys = samples.to(x.device), rows.to(x.device)
+        keep = dropout_keep(Dropout(dropout.p, site=dropout.site, repeat=dropout.repeat), seed, *keys, units)
+        return torch.where(keep.reshape(shape), (x if lines is None else x[lines.to(x.device)]) * scale, 0.0)
+    flat = x.detach().reshape(len(x), units).contiguous().numpy()
+    out = torch.empty(shape, dtype=x.dtype)
+    target = out.view(len(samples), units).numpy()
+    which = (torch.arange(len(samples)) if lines is None else lines).numpy()
+    bits, threshold = bernoulli_bits(1 - dropout.p)
+    key = split_seed(seed)
+    words = np.array([site_word(dropout.site), *key, threshold], np.uint64)
+    _drop(target, flat, which, samples.numpy(), rows.numpy(), words, bits, scale, dropout.repeat)
+    return out
+
+
 def blank_out_keep(noise: BlankOut, seed: int, samples: Tensor, rows: Tensor, synapses: int, step: int) -> Tensor:
     """``[R, N_target * N_source]`` bool: which synapses transmit at one step, target-major."""
     draw = 0 if noise.hold is None else step // noise.hold
@@ -170,6 +203,45 @@ def blank_out_keep(noise: BlankOut, seed: int, samples: Tensor, rows: Tensor, sy
 def _check_hold(hold: int | None) -> None:
     if hold is not None and hold < 1:
         raise ConfigError(f"hold must be a positive number of steps, or None for the whole simulation; got {hold}")
+
+
+@numba.njit(cache=True, nogil=True)
+def fill_row(out, sample, word, row, k0, k1, bits, threshold):  # pyright: ignore[reportMissingParameterType]
+    """One pair's bits, inside a kernel: out ``[N]`` bool, all words uint64.
+
+    The loops over blocks and over the units of a word are free of branches, so that LLVM takes several at a time.
+    """
+    units = out.shape[0]
+    per_word = 32 // bits
+    full = units // (4 * per_word)  # blocks read to their end
+    if bits == 32:
+        for b in range(full):
+            w0, w1, w2, w3 = philox_numba(sample, word, row, np.uint64(b), k0, k1)
+            out[4 * b] = w0 < threshold
+            out[4 * b + 1] = w1 < threshold
+            out[4 * b + 2] = w2 < threshold
+            out[4 * b + 3] = w3 < threshold
+    else:
+        low = np.uint32((1 << bits) - 1)
+        below = np.uint32(threshold)
+        words = np.empty((full, 4), np.uint32)
+        for b in range(full):
+            w0, w1, w2, w3 = philox_numba(sample, word, row, np.uint64(b), k0, k1)
+            words[b, 0], words[b, 1], words[b, 2], words[b, 3] = w0, w1, w2, w3
+        for w in range(4 * full):
+            value = words[w // 4, w % 4]
+            here = out[w * per_word : (w + 1) * per_word]
+            for i in range(per_word):
+                here[i] = ((value >> np.uint32(i * bits)) & low) < below
+
+    done = full * 4 * per_word
+    if done < units:
+        last = philox_numba(sample, word, row, np.uint64(full), k0, k1)
+        mask = np.uint64((1 << bits) - 1)
+        for n in range(done, units):
+            place = n - done
+            value = last[place // per_word] >> np.uint64(place % per_word * bits)
+            out[n] = (value & mask) < threshold
 
 
 @numba.njit(cache=True, nogil=True)
@@ -187,22 +259,19 @@ def _fill(
         fill_row(out[r], samples[r], word, rows[r], k0, k1, bits, threshold)
 
 
-@numba.njit(inline="always")
-def fill_row(out, sample, word, row, k0, k1, bits, threshold):  # pyright: ignore[reportMissingParameterType]
-    """One pair's bits, inside a kernel: out ``[N]`` bool, all words uint64."""
-    units = out.shape[0]
-    per_word = 32 // bits
-    low = np.uint64((1 << bits) - 1)
-    words = np.empty(4, np.uint64)
-    n = 0
-    block = np.uint64(0)
-    while n < units:
-        words[0], words[1], words[2], words[3] = philox_numba(sample, word, row, block, k0, k1)
-        for w in range(4):
-            value = words[w]
-            for _ in range(per_word):
-                if n < units:
-                    out[n] = (value & low) < threshold
-                    n += 1
-                value >>= np.uint64(bits)
-        block += np.uint64(1)
+@numba.njit(cache=True, nogil=True)
+def _drop(out, x, lines, samples, rows, words, bits, scale, repeat):  # pyright: ignore[reportMissingParameterType]
+    """``out[r, n] = scale x[lines[r], n]`` where kept, else 0; a bit serves ``repeat`` units in a row."""
+    units = out.shape[1]
+    word, k0, k1, threshold = words[0], words[1], words[2], words[3]
+    keep = np.empty(-(-units // repeat), np.bool_)
+    factor, zero = out.dtype.type(scale), out.dtype.type(0)
+    for r in range(out.shape[0]):
+        fill_row(keep, np.uint64(samples[r]), word, np.uint64(rows[r]), k0, k1, bits, threshold)
+        source, target = x[lines[r]], out[r]
+        if repeat == 1:
+            for n in range(units):
+                target[n] = source[n] * factor if keep[n] else zero
+        else:
+            for n in range(units):
+                target[n] = source[n] * factor if keep[n // repeat] else zero

@@ -108,13 +108,10 @@ def philox_numba(c0, c1, c2, c3, k0, k1):  # pyright: ignore[reportMissingParame
     """Philox4x32-10 on uint64 scalars that hold 32-bit words; returns four such. For use inside kernels."""
     low = np.uint64(0xFFFFFFFF)
     shift = np.uint64(32)
-    for _ in range(10):
-        p0 = c0 * np.uint64(0xD2511F53)
-        p1 = c2 * np.uint64(0xCD9E8D57)
-        c0 = (p1 >> shift) ^ c1 ^ k0
-        c1 = p1 & low
-        c2 = (p0 >> shift) ^ c3 ^ k1
-        c3 = p0 & low
+    for _ in range(10):  # what lies above 32 bits is cut off where it would count: before a product, and at the end
+        p0 = (c0 & low) * np.uint64(0xD2511F53)
+        p1 = (c2 & low) * np.uint64(0xCD9E8D57)
+        c0, c1, c2, c3 = (p1 >> shift) ^ c1 ^ k0, p1, (p0 >> shift) ^ c3 ^ k1, p0
         k0 = (k0 + np.uint64(0x9E3779B9)) & low
         k1 = (k1 + np.uint64(0xBB67AE85)) & low
-    return c0, c1, c2, c3
+    return c0 & low, c1 & low, c2 & low, c3 & low

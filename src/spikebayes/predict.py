@@ -8,22 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikebayes.blocks import Block, MaskScope, Values, as_inputs, blocks, check_sampling, row_indices
-from spikebayes.errors import ConfigError, DataError
-from spikebayes.masks import Masks, evaluating
+from spikebayes.blocks import MaskScope, Values, check_sampling, row_indices
+from spikebayes.classical import NOT_RANDOM, sample
+from spikebayes.errors import ConfigError
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.predictive import Draw, Predictive, Task
-from spikebayes.progress import track
 from spikebayes.simulate import simulate
-from spikebayes.threads import one_thread
-
-TILE = 256  # lines per forward pass, always: the last bits of a matrix product depend on its size
-TILES_PER_BLOCK = 64
-
-NOT_RANDOM = (
-    "nothing in the model is random, so every sample would be the same: "
-    "add spikebayes.nn.Permadrop (or nn.Dropout) with p > 0 after its activations"
-)
 
 
 def predict(
@@ -116,7 +106,7 @@ def predict(
             "spikes_per_prediction": {name: float(n.double().mean()) for name, n in run.counts.items()},
         }
     elif isinstance(model, nn.Module):
-        output = _classical(model, x, samples, seed, mask_scope, rows, batch_size, progress)
+        output = sample(model, x, samples, seed, mask_scope, rows, batch_size, progress)
         settings = {"kind": "classical"}
     else:
         raise ConfigError(f"predict takes a SpikingNetwork or an nn.Module; got {type(model).__name__}")
@@ -126,52 +116,3 @@ def predict(
     if task is Task.CLASSIFICATION:
         output = output.softmax(-1)
     return Predictive(output, Draw(seed, mask_scope, indices), task, noise_std, tuple(names), settings)
-
-
-@torch.no_grad()
-def _classical(
-    model: nn.Module,
-    x: Values,
-    samples: int,
-    seed: int,
-    mask_scope: MaskScope,
-    rows: Values | None,
-    batch_size: int | None,
-    progress: bool,
-) -> Tensor:
-    """``[S, B, C]`` float32 outputs of the module under the masks."""
-    dtype = next((p.dtype for p in model.parameters()), torch.float32)
-    inputs = as_inputs(x, dtype=dtype)
-    indices = row_indices(rows, len(inputs[0]))
-    output: Tensor | None = None
-    plan = list(blocks(indices, samples, TILE * TILES_PER_BLOCK, mask_scope, batch_size))
-    with evaluating(model), one_thread():
-        for block in track(plan, "predicting", progress):
-            lines = _forward(model, inputs, block, seed)
-            if output is None:
-                output = torch.empty(samples, len(indices), lines.shape[1])
-            here = output[block.samples, block.rows]
-            here.copy_(lines.reshape(here.shape))
-    assert output is not None
-    return output
-
-
-def _forward(model: nn.Module, inputs: tuple[Tensor, ...], block: Block, seed: int) -> Tensor:
-    """``[R, C]`` outputs of a block's pairs, in tiles of equal size, the last one filled up by repetition."""
-    count = len(block.position)
-    parts = []
-    for first in range(0, count, TILE):
-        lines = torch.arange(first, first + TILE).clamp(max=count - 1)
-        arguments = (part[block.rows][block.position[lines]] for part in inputs)
-        try:
-            with Masks(seed, block.sample_keys[lines], block.row_keys[lines]) as masks:
-                result = model(*arguments)
-        except (RuntimeError, TypeError) as error:
-            shapes = ", ".join(str(list(part.shape[1:])) for part in inputs)
-            raise DataError(f"the model does not take rows of shape {shapes}: {error}") from error
-        if not isinstance(result, Tensor) or result.shape[:1] != (TILE,):
-            raise DataError("the model must return one tensor with a line for every row of its input")
-        if not masks.random:
-            raise ConfigError(NOT_RANDOM)
-        parts.append(result[: min(TILE, count - first)].flatten(1))
-    return torch.cat(parts)

@@ -37,9 +37,8 @@ def share_out(work: Callable[[int, int], None], count: int, part: int) -> None:
             work(begin, end)
         return
     with ThreadPoolExecutor(threads) as pool:
-        running = [pool.submit(work, begin, end) for begin, end in bounds]
         try:
-            for future in running:
+            for future in [pool.submit(work, begin, end) for begin, end in bounds]:
                 future.result()
         except BaseException:
             pool.shutdown(cancel_futures=True)

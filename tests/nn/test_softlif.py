@@ -44,9 +44,12 @@ def extremes(gamma: float) -> Tensor:
 
 
 @pytest.mark.parametrize("gamma", GAMMAS)
-def test_float32_is_exact_from_far_below_to_far_above_threshold(gamma: float) -> None:
+@pytest.mark.parametrize("differentiable", [True, False])
+def test_float32_is_exact_from_far_below_to_far_above_threshold(gamma: float, differentiable: bool) -> None:
     soft, current = curve(gamma), extremes(gamma)
-    for j, y in zip(current.tolist(), soft(current).tolist(), strict=True):
+    with torch.set_grad_enabled(differentiable):
+        values = soft(current)
+    for j, y in zip(current.tolist(), values.tolist(), strict=True):
         expected = exact(j, float(soft.gamma))
         assert abs(mpmath.mpf(y) / expected - 1) < RELATIVE, j
 
@@ -55,8 +58,40 @@ def test_float32_is_exact_from_far_below_to_far_above_threshold(gamma: float) ->
 @example(-1e4, 2.0**-13)
 @example(1.0, 2.0**-13)
 def test_float32_is_exact_anywhere(current: float, gamma: float) -> None:
-    y = float(curve(gamma)(torch.tensor(current)))
-    assert abs(mpmath.mpf(y) / exact(current, gamma) - 1) < RELATIVE
+    for differentiable in (True, False):
+        with torch.set_grad_enabled(differentiable):
+            y = float(curve(gamma)(torch.tensor(current)))
+        assert abs(mpmath.mpf(y) / exact(current, gamma) - 1) < RELATIVE
+
+
+@torch.no_grad()
+def test_a_value_does_not_depend_on_the_values_beside_it() -> None:
+    """The kernel leaves softplus out where a chunk is far from threshold."""
+    soft, x = curve(0.02), torch.cat([extremes(0.02), torch.linspace(5, 50, 300)])
+    together = soft(x)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(soft(x[order]), together[order])
+    assert torch.equal(torch.stack([soft(value) for value in x]), together)
+
+
+@torch.no_grad()
+def test_without_a_gradient_shapes_stay_and_nan_and_infinity_come_out_as_with_one() -> None:
+    soft = SoftLIF(0.02)
+    x = torch.randn(3, 4, 50).transpose(0, 2)
+    x[0, 0, 0], x[1, 0, 0], x[2, 0, 0] = math.nan, math.inf, -math.inf
+    with torch.enable_grad():
+        expected = soft(x)
+    before = x.clone()
+    torch.testing.assert_close(soft(x), expected, rtol=1e-5, atol=0, equal_nan=True)
+    torch.testing.assert_close(soft(x.double()), expected.double(), rtol=1e-5, atol=0, equal_nan=True)
+    assert torch.equal(x.nan_to_num(7), before.nan_to_num(7))
+    assert soft(x[:0]).shape == (0, 4, 3)
+
+
+@torch.no_grad()
+def test_under_vmap() -> None:
+    soft, x = SoftLIF(0.02), torch.randn(5, 7)
+    torch.testing.assert_close(torch.func.vmap(soft)(x), soft(x))
 
 
 @given(st.floats(-30, 30), st.sampled_from(GAMMAS))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError
 from spikebayes.neurons import LIF
+from spikebayes.nn.kernel import soft_lif
 
 TAIL = -20.0  # below this many gammas softplus(z) = exp(z) to float32 precision
 
@@ -99,12 +101,30 @@ class SoftLIF(LIFRate):
         self.register_buffer("gamma", torch.tensor(float(gamma)))
 
     def forward(self, x: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            y = self._at_once(x)
+            if y is not None:
+                return y
         gamma = self.gamma.to(x.dtype)
         z = (self.neuron.current(x) - 1) / gamma
         tail = z < TAIL
         rho = gamma * F.softplus(torch.where(tail, TAIL, z))
         logarithm = torch.where(tail, -z - gamma.log(), torch.log1p(1 / rho))
         return self.neuron.amplitude / (self.neuron.tau_ref + self.neuron.tau_rc * logarithm)
+
+    def _at_once(self, x: Tensor) -> Tensor | None:
+        """The same values to rounding by the compiled kernel; None where it does not reach."""
+        if x.dtype != torch.float32 or x.device.type != "cpu" or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+            return None
+        try:
+            values = x.detach().contiguous().view(-1).numpy()
+        except RuntimeError:  # under vmap and the like there are no values to be had
+            return None
+        n, gamma = self.neuron, float(self.gamma)
+        settings = n.gain, n.bias - 1, gamma, math.log(gamma), n.amplitude, n.tau_ref, n.tau_rc
+        y = torch.empty(x.shape)
+        soft_lif(y.view(-1).numpy(), values, np.array(settings, np.float32))
+        return y
 
     def extra_repr(self) -> str:
         return f"gamma={float(self.gamma):g}, {super().extra_repr()}"
