@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from spikebayes import nn
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
-from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.network.convert import convert
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.store import load_network, save_network
@@ -52,9 +51,14 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from spikebayes.evaluate.equivalence import Equivalence, compare
     from spikebayes.training.fit import fit
 
-_LAZY = {"fit": "spikebayes.training.fit"}  # importing Lightning takes seconds that prediction need not spend
+_LAZY = {  # Lightning and SciPy's statistics take seconds to import, which prediction need not spend
+    "Equivalence": "spikebayes.evaluate.equivalence",
+    "compare": "spikebayes.evaluate.equivalence",
+    "fit": "spikebayes.training.fit",
+}
 
 
 def __getattr__(name: str) -> Any:

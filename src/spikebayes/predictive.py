@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -23,6 +22,9 @@ from spikebayes import mixture
 from spikebayes.draw import Draw
 from spikebayes.errors import ConfigError, DataError, StoreError
 from spikebayes.files import atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = "spikebayes.predictive.v1"
 
@@ -197,6 +199,8 @@ class Predictive:
         Columns are prefixed with the output's name when there are several outputs. A known ``noise_std`` adds
         ``observation_std``.
         """
+        import pandas as pd  # takes longer to import than many a prediction to make
+
         table: dict[str, Any] = {}
         if self.task is Task.CLASSIFICATION:
             best = self.mean.argmax(-1)

@@ -128,7 +128,9 @@ def test_wires_carry_the_output_scale_and_share_matrices() -> None:
     connections = (Connection("x", "a", shared), *(Connection(p.name, "readout", shared, alpha) for p in populations))
     network = SpikingNetwork((Input("x", (4,)),), populations, connections, Readout((4,)), dt=2e-3)
     drive, a, b, c = wires(network)
-    np.testing.assert_allclose(dense(drive.matrix), shared.weight.T)
-    np.testing.assert_allclose(dense(a.matrix), 5 * shared.weight.T)  # amplitude / dt
-    np.testing.assert_allclose(dense(c.matrix), 5 / 0.8 * shared.weight.T)
+    for wire in (drive, a, c):
+        np.testing.assert_array_equal(dense(wire.matrix), shared.weight.T)
+    assert drive.scale == 1
+    assert a.scale == pytest.approx(5)  # amplitude / dt
+    assert c.scale == pytest.approx(5 / 0.8)
     assert a.matrix is b.matrix

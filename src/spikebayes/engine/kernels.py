@@ -19,10 +19,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from spikebayes.engine.vector import add_rows, add_run, filter_current, lif_step, threshold_step, trailing_zeros
+from spikebayes.engine.vector import add_rows, add_run, filter_current, lif_step, ones, threshold_step, trailing_zeros
 from spikebayes.noise import fill_row
 
 SILENT = -1e30  # current that no input can lift above threshold
+FEW = 4
 TINY = 1e-30  # current that no membrane notices
 SOURCES = 8  # rows of input weights that are read together
 COLUMNS = 1024  # of them, so that they stay in the nearest cache
@@ -252,7 +253,7 @@ def run_group(
     driven = first_bank < last_bank
     words = (vectors * lanes + 63) // 64
     bits = np.zeros(words, np.uint64)
-    fired = np.empty(64 * words, np.int32)
+    fired = np.empty(64 * words + FEW, np.int32)
 
     # locals: taking an array out of the layout counts a reference to it
     wires, order, line_at, coefficient = layout.wire, layout.order, layout.line, layout.coefficient
@@ -301,10 +302,16 @@ def run_group(
         count = 0
         for k in range(words):
             word = bits[k]
+            next_count = count + ones(word)
+            for i in range(FEW):  # most words have no more, and a loop of fixed length is never mispredicted
+                fired[count + i] = 64 * k + trailing_zeros(word)
+                word &= word - np.uint64(1)
+            count += FEW
             while word != 0:
                 fired[count] = 64 * k + trailing_zeros(word)
                 word &= word - np.uint64(1)
                 count += 1
+            count = next_count
         for k in range(count):
             j = fired[k]
             found[used + k] = left + j

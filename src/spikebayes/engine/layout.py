@@ -159,14 +159,15 @@ def _drive(
     for w in made:
         if w.source not in inputs:
             continue
-        matrix: Any = w.matrix * gains.get(w.target, 1.0)
+        matrix: Any = w.matrix
+        scale = w.scale * gains.get(w.target, 1.0)
         if isinstance(matrix, np.ndarray):
-            packed: Any = np.ascontiguousarray(matrix, dtype)
+            packed: Any = scaled(matrix, scale, np.empty(matrix.shape, dtype))
         else:
             packed = (
                 matrix.indptr.astype(np.int64),
                 matrix.indices.astype(np.int64),
-                matrix.data.astype(dtype),
+                (matrix.data * scale).astype(dtype),
             )
         parts.append((inputs[w.source], first[w.target], packed))
     return Drive(constant.astype(dtype), parts)
@@ -203,7 +204,7 @@ class _Packer:
                     self.source.append(source)
                     self.dense.append(isinstance(w.matrix, np.ndarray))
                     self.patch.append(-(-w.matrix.length // self.lanes) if isinstance(w.matrix, Patches) else 0)
-                    self.offset.append(self._store(w.matrix, gain, source, grid))
+                    self.offset.append(self._store(w.matrix, gain * w.scale, source, grid))
                     self.weighted_at.append(self.weighted)
                     self.weighted += self.sizes[source] if grid is None else 0
             self.wire.append(len(self.source))
@@ -240,14 +241,14 @@ class _Packer:
         if not source.natural:
             matrix = matrix[source.unit]
         if target is None:
-            return np.asarray(matrix * gain, self.dtype).ravel()
+            return scaled(matrix, gain, np.empty(matrix.shape, self.dtype)).ravel()
         if not target.natural:
             matrix = matrix[:, target.unit]
         tiles = []
         for at, vectors in (tile for group in target.groups for tile in group):
             tile = np.zeros((len(matrix), vectors * self.lanes), self.dtype)
             part = matrix[:, at : at + tile.shape[1]]
-            np.multiply(part, gain, out=tile[:, : part.shape[1]], casting="same_kind")
+            scaled(part, gain, tile[:, : part.shape[1]])
             tiles.append(tile.ravel())
         return np.concatenate(tiles)
 
@@ -304,6 +305,11 @@ def _starts(counts: Iterable[int]) -> Array:
 
 def _joined(arrays: list[Array], dtype: Any) -> Array:
     return np.concatenate(arrays).astype(dtype, copy=False) if arrays else np.zeros(0, dtype)
+
+
+def scaled(matrix: Array, scale: float, out: Array) -> Array:
+    """out[:] = matrix * scale, in double precision without a copy in it."""
+    return np.multiply(matrix, scale, out=out, dtype=np.float64, casting="same_kind")
 
 
 def aligned(array: Array) -> Array:

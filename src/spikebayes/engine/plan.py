@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ from spikebayes.network.operators import (
 )
 from spikebayes.synapses import Synapse
 
-Matrix = NDArray[np.float64] | sparse.csr_array
+Matrix = NDArray[Any] | sparse.csr_array
 DENSE_FROM = 0.25  # share of nonzeros above which a product is stored dense
 
 
@@ -55,39 +55,48 @@ class Patches:
     length: int
     channels: int
 
-    def __mul__(self, scale: float) -> Patches:
-        return replace(self, value=self.value * scale)
-
 
 @dataclass(frozen=True)
 class Wire:
-    """One connection as a matrix ``[N_source, N_target]``: input units' values, or spikes, times this.
+    """One connection as a matrix: input units' values, or spikes, times ``scale * matrix``.
 
-    The source's output scale (spike area over dt, 1/(1 - p)) is multiplied in already.
+    Args:
+        matrix: ``[N_source, N_target]``. Connections that share an operator share it.
+        scale: of the source's output (spike area over dt, 1/(1 - p)).
     """
 
     source: str
     target: str
     matrix: Matrix | Patches
+    scale: float
     synapse: Synapse | None
 
 
 def wires(network: SpikingNetwork) -> list[Wire]:
-    """Every connection of the network as a matrix; connections that share an operator share its matrix."""
-    shared: dict[tuple[int, Shape, float, bool], Matrix | Patches] = {}
+    """Every connection of the network as a matrix, convolutions between populations as patches."""
+    shared: dict[tuple[int, Shape, bool], Matrix | Patches] = {}
     scales = {node.name: output_scale(node, network.dt) for node in (*network.inputs, *network.populations)}
     channels = _channels(network)
     made = []
     for c in network.connections:
-        source, scale = network.shape(c.source), scales[c.source]
+        source = network.shape(c.source)
         spikes = c.source not in {i.name for i in network.inputs}
         patched = spikes and len(channels.get(c.target, ())) == 1
-        key = (id(c.operator), source, scale, patched)
+        key = (id(c.operator), source, patched)
         if key not in shared:
             patches = conv_patches(c.operator, source) if patched else None
-            shared[key] = (operator_matrix(c.operator, source) if patches is None else patches) * scale
-        made.append(Wire(c.source, c.target, shared[key], c.synapse))
+            dense = _dense_weight(c.operator, source)
+            shared[key] = patches or (operator_matrix(c.operator, source) if dense is None else dense)
+        made.append(Wire(c.source, c.target, shared[key], scales[c.source], c.synapse))
     return made
+
+
+def _dense_weight(operator: nn.Module, source: Shape) -> NDArray[Any] | None:
+    """The weights of a dense operator themselves, ``[N_source, N_target]``, not copied; None for anything else."""
+    found = [part for part in parts(operator) if not isinstance(part, Reshape)]
+    if len(found) == 1 and isinstance(found[0], Dense) and found[0].weight.shape[1] == size(source):
+        return found[0].weight.detach().numpy().T
+    return None
 
 
 def _channels(network: SpikingNetwork) -> dict[str, set[int]]:

@@ -260,10 +260,20 @@ def threshold_step(typingctx, current, current_at, bits, vectors, threshold):
 
 @intrinsic
 def trailing_zeros(typingctx, word):
-    """Number of the lowest bit set in a uint64; undefined for 0."""
+    """Number of the lowest bit set in a uint64; 64 for 0."""
 
     def codegen(context, builder, signature, args):
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), codegen
+
+
+@intrinsic
+def ones(typingctx, word):
+    """How many bits of a uint64 are set."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ctpop(args[0])
 
     return types.int64(types.uint64), codegen
 
