@@ -1,10 +1,12 @@
 # make demo    install, then train, convert, simulate and compare on embedded data
 # make test    install, then run the tests
 # make check   the tests, ruff and pyright
+# make bench   install the other simulators into .venv-bench, then measure: results/bench.json, docs/performance.md
 PYTHON ?= python3
 BIN := .venv/bin
+BENCH := .venv-bench/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -21,6 +23,15 @@ BIN := .venv/bin
 	$(BIN)/pip install --quiet -c constraints.txt -e ".[check]"
 	@touch $@
 
+.venv-bench/bin/python:
+	$(PYTHON) -m venv .venv-bench
+
+.venv-bench/.bench: pyproject.toml constraints.txt | .venv-bench/bin/python
+	$(BENCH)/pip install --quiet -c constraints.txt -e ".[bench]"
+# only the simulators' data sets need these two; built for another torch than the one here, they break its import
+	$(BENCH)/pip uninstall --quiet --yes torchvision torchaudio
+	@touch $@
+
 demo: .venv/.core
 	$(BIN)/spikebayes demo --out demo
 
@@ -32,5 +43,8 @@ check: .venv/.check test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+bench: .venv-bench/.bench
+	$(BENCH)/spikebayes bench
+
 clean:
-	rm -rf .venv demo
+	rm -rf .venv .venv-bench demo

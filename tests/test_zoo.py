@@ -10,7 +10,7 @@ from torch import nn
 from spikebayes.errors import ConfigError
 from spikebayes.network.convert import convert
 from spikebayes.nn import LIFRate, Permadrop, SoftLIF
-from spikebayes.zoo import mlp
+from spikebayes.zoo import combo, mlp
 
 
 def test_layers_follow_the_widths() -> None:
@@ -58,3 +58,37 @@ def test_layers_without_units_are_refused(inputs: int, outputs: int, hidden: tup
 def test_drop_probabilities_out_of_range_are_refused(dropout: float) -> None:
     with pytest.raises(ConfigError, match="probability"):
         mlp(2, 1, (3,), dropout)
+
+
+def test_combo_has_the_papers_size() -> None:
+    model = combo()
+    assert sum(p.numel() for p in model.parameters()) == 13_772_001
+    assert [m.p for m in model.modules() if isinstance(m, Permadrop)] == [0.1] * 9
+
+
+def test_combo_applies_one_drug_tower_to_both_drugs() -> None:
+    torch.manual_seed(0)
+    model = combo(4, 3, 6, 0.0)
+    cell, drug1, drug2 = torch.randn(5, 4), torch.randn(5, 3), torch.randn(5, 3)
+    towers = [model.cell_tower(cell), model.drug_tower(drug1), model.drug_tower(drug2)]
+    by_hand = model.growth(model.joint(torch.cat(towers, 1)))
+    np.testing.assert_allclose(model(cell, drug1, drug2).detach(), by_hand.detach(), atol=1e-6)
+    assert not torch.allclose(model(cell, drug1, drug2), model(cell, drug2, drug1))
+
+
+def test_combo_converts_with_a_mask_for_each_pass_of_the_shared_tower() -> None:
+    network = convert(combo(4, 3, 6, 0.2), [torch.zeros(1, n) for n in (4, 3, 3)])
+    assert [i.argument for i in network.inputs] == [0, 1, 2]
+    assert [p.shape for p in network.populations] == [(6,)] * 12
+    assert [p.dropout.site for p in network.populations if p.dropout] == [*range(12)]
+    first, second = (
+        network.into(p.name)[0] for p in network.populations if "drug_tower" in p.name and p.name[-2:] in ("_1", "10")
+    )
+    assert first.operator is second.operator
+    assert len(network.into("joint_1")) == 3
+
+
+@pytest.mark.parametrize("widths", [(0, 3, 6), (4, 0, 6), (4, 3, 0)])
+def test_combo_without_units_is_refused(widths: tuple[int, int, int]) -> None:
+    with pytest.raises(ConfigError, match="at least 1 wide"):
+        combo(*widths)

@@ -25,6 +25,7 @@ VERBS = {
     "compare": verbs.compare,
     "info": verbs.info,
     "study": verbs.study,
+    "bench": verbs.bench,
 }
 BAD_INPUT = (DataError, ConfigError, ConversionError, StoreError)
 STDERR = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)

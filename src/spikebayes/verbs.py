@@ -16,6 +16,7 @@ from spikebayes.files import check_writable, make_folder
 from spikebayes.predictive import Task
 
 OUT = Console(highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 CHECKPOINTS, SETTINGS, SETTINGS_FORMAT = "checkpoints", "fit.json", "spikebayes.fit/1"
 
 
@@ -258,6 +259,59 @@ def study(
     check_writable(page)
     found = run_posterior(data or default_folder(), json_path, page, seed=seed)
     OUT.print(found["summary"])
+    OUT.print(f"written to {json_path} and {page}; {found['seconds']:.0f} s")
+
+
+def bench(
+    *,
+    workloads: str = "A,B,C,D",
+    only: str = "",
+    quick: bool = False,
+    repeats: int = 5,
+    threads: int = 2,
+    results: Path = Path("results"),
+    docs: Path = Path("docs"),
+    seed: int = 0,
+) -> None:
+    """Time this engine against other simulators and the machine's limit; write bench.json and performance.md.
+
+    Args:
+        workloads: which networks, of A, B, C and D, separated by commas.
+        only: what to measure besides the engine's speed: peers, memory, sweeps, starts, classical, separated by
+            commas, or engine for none of them; all by default.
+        quick: smaller sizes, to see that it works; the figures are not for publication.
+        repeats: rounds of each timing.
+        threads: of each competitor.
+        results: folder for bench.json.
+        docs: folder for performance.md.
+        seed: seed of weights and inputs.
+    """
+    from spikebayes.bench.command import PARTS, check, run_bench
+    from spikebayes.bench.peers import missing
+
+    parts = [part for part in _names(only) if part != "engine"] if only else list(PARTS)
+    check(_names(workloads), parts, repeats, threads, seed)
+    json_path, page = results / "bench.json", docs / "performance.md"
+    check_writable(json_path)
+    check_writable(page)
+    gone = missing() if "peers" in parts else {}
+    if gone:
+        OUT.print(
+            f"not compared: {', '.join(f'{name} ({why})' for name, why in gone.items())}; make bench installs them"
+        )
+    found = run_bench(
+        json_path,
+        page,
+        workloads=_names(workloads),
+        only=parts,
+        quick=quick,
+        repeats=repeats,
+        count=threads,
+        seed=seed,
+        say=ERR.print,
+    )
+    for line in found["summary"]:
+        OUT.print(line)
     OUT.print(f"written to {json_path} and {page}; {found['seconds']:.0f} s")
 
 

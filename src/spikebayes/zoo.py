@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.nn import Permadrop, SoftLIF
@@ -35,11 +36,64 @@ def mlp(
         ['Linear', 'SoftLIF', 'Permadrop', 'Linear']
     """
     check_widths(inputs, outputs, hidden)
+    return nn.Sequential(*_hidden([inputs, *hidden], dropout, activation), nn.Linear(hidden[-1], outputs))
+
+
+class Combo(nn.Module):
+    """What :func:`combo` makes: cell ``[B, F_cell]``, drug1 and drug2 ``[B, F_drug]`` to ``[B, 1]``."""
+
+    def __init__(self, cell: int, drug: int, width: int, dropout: float, activation: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.cell_tower = nn.Sequential(*_hidden([cell, width, width, width], dropout, activation))
+        self.drug_tower = nn.Sequential(*_hidden([drug, width, width, width], dropout, activation))
+        self.joint = nn.Sequential(*_hidden([3 * width, width, width, width], dropout, activation))
+        self.growth = nn.Linear(width, 1)
+
+    def forward(self, cell: Tensor, drug1: Tensor, drug2: Tensor) -> Tensor:
+        towers = [self.cell_tower(cell), self.drug_tower(drug1), self.drug_tower(drug2)]  # [B, width] each
+        return self.growth(self.joint(torch.cat(towers, 1)))
+
+
+def combo(
+    cell: int = 942,
+    drug: int = 3820,
+    width: int = 1000,
+    dropout: float = 0.1,
+    *,
+    activation: Callable[[], nn.Module] = SoftLIF,
+) -> Combo:
+    """The twin-tower network of CANDLE's Combo benchmark: tumour growth under a pair of drugs.
+
+    A tower of three hidden layers for the cell line and one, applied to either drug, for the drugs; three more over
+    the three results side by side; a linear read-out. Permanent dropout follows every hidden layer, and the two
+    passes of the drug tower draw masks of their own.
+
+    Args:
+        cell, drug: features of a cell line and of a drug.
+        width: of every hidden layer.
+        dropout: drop probability in [0, 1).
+        activation: makes one activation; SoftLIF with its defaults unless given.
+
+    Raises:
+        ConfigError: no features, or a width below 1.
+
+    Reference:
+        Wycoff 2019; CANDLE Pilot1 Combo.
+
+    Example:
+        >>> sum(p.numel() for p in combo().parameters())
+        13772001
+    """
+    check_widths(cell, 1, (width,))
+    check_widths(drug, 1, (width,))
+    return Combo(cell, drug, width, dropout, activation)
+
+
+def _hidden(widths: Sequence[int], dropout: float, activation: Callable[[], nn.Module]) -> list[nn.Module]:
     layers: list[nn.Module] = []
-    widths = [inputs, *hidden]
     for a, b in pairwise(widths):
         layers += [nn.Linear(a, b), activation(), Permadrop(dropout)]
-    return nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+    return layers
 
 
 def check_widths(inputs: int, outputs: int, hidden: Sequence[int]) -> None:

@@ -1,0 +1,1 @@
+"""Timings of simulators on equal networks."""

@@ -1,0 +1,56 @@
+"""What the bench runs in a fresh process: ``python -m spikebayes.bench.child WHAT ...`` prints one line of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spikebayes.bench.engine import NAME
+from spikebayes.bench.measure import peak_bytes, threads
+
+
+def memory(competitor: str, workload: Path, count: int, samples: int, steps: int) -> dict[str, Any]:
+    """Peak memory of one run, and of the same process before it: imports made, workload read.
+
+    Args:
+        competitor: this engine (by ``simulate``) or a peer.
+        workload: file of it.
+        count: threads.
+        samples, steps: of this engine's run.
+    """
+    given = torch.load(workload, weights_only=False)
+    with threads(count):
+        if competitor == NAME:
+            from spikebayes.simulate import simulate
+
+            before = peak_bytes()
+            simulate(given.network, given.inputs, samples=samples, steps=steps, burn_in=steps * 2 // 3)
+        else:
+            from spikebayes.bench.peers import available
+
+            peer = available()[competitor]
+            before = peak_bytes()
+            peer.prepare(given)()
+    return {"before": before, "peak": peak_bytes()}
+
+
+def main() -> None:
+    """Read the arguments, print what was asked for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["memory"])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--competitor", default=NAME)
+    parser.add_argument("--workload", type=Path)
+    parser.add_argument("--samples", type=int, default=1)
+    parser.add_argument("--steps", type=int, default=300)
+    given = parser.parse_args()
+    found = memory(given.competitor, given.workload, given.threads, given.samples, given.steps)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
