@@ -27,22 +27,30 @@ def one_thread() -> Iterator[None]:
 def share_out(work: Callable[[int, int], None], count: int, part: int) -> None:
     """Call ``work(begin, end)`` for parts of ``range(count)`` on as many threads as torch computes with.
 
-    For functions that release the interpreter's lock. The first error is raised, and parts not yet begun are dropped
-    (on Ctrl-C too).
+    For functions that release the interpreter's lock. This thread is one of them: a thread that is started beside a
+    busy one may wait for milliseconds until the system moves it to a free core. The first error is raised, and parts
+    not yet begun are dropped (on Ctrl-C too).
     """
-    threads = torch.get_num_threads()
-    bounds = [(begin, min(count, begin + part)) for begin in range(0, count, part)]
-    if threads == 1 or len(bounds) <= 1:
-        for begin, end in bounds or [(0, 0)]:
-            work(begin, end)
-        return
-    with ThreadPoolExecutor(threads) as pool:
+    parts = iter([(begin, min(count, begin + part)) for begin in range(0, count, part)] or [(0, 0)])
+    helpers = min(torch.get_num_threads(), -(-count // part)) - 1
+
+    def run() -> None:
         try:
-            for future in [pool.submit(work, begin, end) for begin, end in bounds]:
-                future.result()
+            for begin, end in parts:
+                work(begin, end)
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            for _ in parts:  # leave nothing for the others
+                pass
             raise
+
+    if helpers < 1:
+        run()
+        return
+    with ThreadPoolExecutor(helpers) as pool:
+        others = [pool.submit(run) for _ in range(helpers)]
+        run()
+        for other in others:
+            other.result()
 
 
 @contextmanager

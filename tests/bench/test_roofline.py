@@ -40,7 +40,9 @@ def test_every_variant_updates_alike(variant: int) -> None:
     x, y, g, v = np.full(n, 0.5), np.full(n, 0.5), np.ones(n), np.full(n, float(full))
     for _ in range(steps):
         before, y, x = y, a * y + c * x, a * x
-        into = current + (y if variant == loops.VECTOR else before)  # the engine's filter runs ahead of its neurons
+        into = current + (
+            y if variant in (loops.VECTOR, loops.TILE) else before
+        )  # the engine's filter runs ahead of its neurons
         g = g * decay
         v = np.maximum(v + (into - v) * np.clip(1 - g, 0, full), 0)
     assert found == 0

@@ -71,8 +71,15 @@ def _speed(found: Mapping[str, Any]) -> list[Bar]:
     for name, peer, wanted in RATIOS:
         got = _at(found, "workloads", name, "competitors", peer, "ratio")
         made.append(Bar(f"{name}: row-steps/s, times {peer}'s", wanted, got))
-    fraction = _at(found, "workloads", "A", "competitors", "spikebayes", "roofline", "fraction")
-    made.append(Bar("A: share of the roofline, %", 60, None if fraction is None else 100 * fraction, form="{:.0f}"))
+    fraction = _at(found, "workloads", "A", "competitors", "spikebayes", "roofline", "fraction_second")
+    made.append(
+        Bar(
+            "A: share of the roofline (weights in the second cache), %",
+            60,
+            None if fraction is None else 100 * fraction,
+            form="{:.0f}",
+        )
+    )
     points = (_at(found, "threads", "points") or []) if _at(found, "threads", "workload") == "A" else []
     two = next((point["speedup"] for point in points if point["threads"] == 2), None)
     made.append(Bar("A: two threads, times one thread's speed", 1.8, two, form="{:.2f}"))

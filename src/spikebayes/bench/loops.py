@@ -16,7 +16,7 @@ from spikebayes.engine import vector
 LANES = vector.VECTOR_BYTES // 4
 TILES = tuple(LANES * vectors for vectors in vector.ROW_VECTORS)  # widths that vector operations add in registers
 IN_REGISTERS = 0  # stands for them where others give the number of rows added in one pass over the sums
-FUSED, SPLIT, VECTOR = 0, 1, 2  # an update in one loop, the filter apart, or by the engine's vector operations
+FUSED, SPLIT, VECTOR, TILE = 0, 1, 2, 3  # an update in one loop, the filter apart, the engine's vector operations
 
 
 @numba.njit(cache=True, nogil=True)
@@ -156,6 +156,26 @@ def update_vector(state, crossed, n, steps, reset, coefficients):
     return found
 
 
+@numba.njit(nogil=True)
+def update_tile(state, crossed, n, steps, reset, coefficients):
+    """The same by the engine's operation for a whole tile, on which no spike comes in."""
+    base, x, y, _, g, v = state[0], state[1], state[2], state[3], state[4], state[5]
+    a, b, c, d, decay, full = coefficients
+    table, tiny = np.array([[a, b, c, d]], np.float32), np.float32(0)
+    weight, spike = np.zeros(1, np.float32), np.zeros(1, np.int32)
+    width = min(n, TILES[-1])
+    found = 0
+    for step in range(steps):
+        if step % reset == 0:
+            restart(state, crossed, full)
+        for at in range(0, n, width):
+            vector.lif_tile(
+                width // LANES, weight, 0, spike, 0, 0, base, v, g, at, x, y, at, crossed, table, 0, tiny, decay, full
+            )
+        found += crossed[step % (width // 8)]
+    return found
+
+
 @numba.njit(nogil=True, parallel=True)
 def update_on_threads(state, crossed, n, steps, reset, coefficients, variant):
     """One thread for each of ``state [threads, 6, stride]``; the number of crossings seen (there are none)."""
@@ -165,6 +185,8 @@ def update_on_threads(state, crossed, n, steps, reset, coefficients, variant):
             found += update_fused(state[thread], crossed[thread], n, steps, reset, coefficients)
         elif variant == SPLIT:
             found += update_split(state[thread], crossed[thread], n, steps, reset, coefficients)
+        elif variant == TILE:
+            found += update_tile(state[thread], crossed[thread], n, steps, reset, coefficients)
         else:
             found += update_vector(state[thread], crossed[thread], n, steps, reset, coefficients)
     return found

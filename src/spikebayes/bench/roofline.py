@@ -28,7 +28,12 @@ KIBIBYTES = (64, 256, 1024, 4096)  # of the weight matrix
 SECOND = 256  # KiB, the smallest matrix that lies in the second cache and not the first
 AT_ONCE = (1, 4, 8)  # rows added in one pass over the sums
 NEURONS = (128, 256, 512, 1024)
-VARIANTS = {loops.FUSED: "one loop", loops.SPLIT: "two loops", loops.VECTOR: "vector operations"}
+VARIANTS = {
+    loops.FUSED: "one loop",
+    loops.SPLIT: "two loops",
+    loops.VECTOR: "vector operations",
+    loops.TILE: "one vector operation",
+}
 RESET = 100  # steps after which the state starts again: without input it would decay to subnormal numbers
 LINE = 16  # floats in a cache line
 VISITS = 4096  # rows in the list of rows to add, or twice those of the matrix; it is gone through again and again

@@ -23,7 +23,9 @@ from spikebayes.threads import compiling, share_out
 
 BUDGET = 1 << 25  # numbers held at once
 BATCH = 16  # simulations that go through the network together
-STRETCH = 128  # steps that a population runs ahead of the next
+PARTS = 4  # of the work of each thread, since cores differ in speed
+STRETCH = 320  # steps that a population runs ahead of the next
+LINES = 60  # rows whose input currents are computed together
 STATE_BYTES = 1 << 24  # most state of a batch
 
 
@@ -98,9 +100,9 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
 
 
 def _batch(layout: Layout, runs: int) -> int:
-    """Simulations in a batch: few enough for their state to stay near, and for every thread to get some."""
+    """Simulations in a batch: few enough for their state to stay near, and for every thread to get several."""
     state = (3 * int(layout.start[-1]) + 3 * int(layout.line[layout.bank[-2]])) * layout.weight.itemsize
-    return max(1, min(BATCH, STATE_BYTES // max(1, state), -(-runs // torch.get_num_threads())))
+    return max(1, min(BATCH, STATE_BYTES // max(1, state), -(-runs // (PARTS * torch.get_num_threads()))))
 
 
 def _nothing(network: SpikingNetwork, dtype: torch.dtype) -> Work:
@@ -123,13 +125,13 @@ def _base(network: SpikingNetwork, drive: Drive, work: Work) -> tuple[NDArray[An
     values = [_input_values(network, k, work, noisy).astype(real) for k in range(len(network.inputs))]
 
     def add(begin: int, end: int) -> None:
-        for source, first, weight in drive.wires:
+        for source, first, width, weight in drive.wires:
             if isinstance(weight, tuple):
                 kernels.drive_sparse(base, values[source], begin, end, first, *weight)
             else:
-                kernels.drive_dense(base, values[source], begin, end, first, weight)
+                kernels.drive_dense(base, values[source], begin, end, first, width, weight)
 
-    share_out(add, lines, max(1, min(64, -(-lines // torch.get_num_threads()))))
+    share_out(add, lines, max(1, min(LINES, -(-lines // torch.get_num_threads()))))
     position = np.arange(lines) if noisy else work.position.numpy()
     return base, position
 

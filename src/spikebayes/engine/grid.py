@@ -79,7 +79,7 @@ def _tiles(n: int, lanes: int, most: int, widths: Sequence[int]) -> list[Tile]:
     """Tiles of at most ``most`` vectors, the last one just wide enough.
 
     Example:
-        >>> _tiles(300, 16, 16, ROW_VECTORS)
+        >>> _tiles(300, 16, 16, (1, 2, 3, 4, 6, 8, 12, 16))
         [(0, 16), (256, 3)]
     """
     widest = max(w for w in widths if w <= most)

@@ -19,63 +19,42 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from spikebayes.engine.vector import add_rows, add_run, filter_current, lif_step, ones, threshold_step, trailing_zeros
+from spikebayes.engine.vector import (
+    ROWS,
+    add_rows,
+    add_run,
+    filter_current,
+    lif_step,
+    lif_tile,
+    multiply_tile,
+    ones,
+    threshold_step,
+    trailing_zeros,
+)
 from spikebayes.noise import fill_row
 
 SILENT = -1e30  # current that no input can lift above threshold
-FEW = 4
+FEW = 4  # spikes of 64 neurons in a step
 TINY = 1e-30  # current that no membrane notices
-SOURCES = 8  # rows of input weights that are read together
-COLUMNS = 1024  # of them, so that they stay in the nearest cache
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract"})
-def drive_dense(out, x, begin, end, first, weight):
-    """out[r, first + j] += sum_i x[r, i] weight[i, j] for r in [begin, end).
+@numba.njit(cache=True, nogil=True)
+def drive_dense(out, x, begin, end, first, width, weight):
+    """out[r, first + j] += sum_i x[r, i] weight[i, j] for j < width and r in [begin, end).
 
-    Summed by the same operations in the same order whatever the number of rows.
+    Args:
+        x: ``[rows, N]``, contiguous.
+        weight: ``[tiles, N, columns]``, weights in tiles of columns, the last one filled up by zeros.
     """
-    sources, width = weight.shape
-    whole = sources - sources % SOURCES
-    for left in range(0, width, COLUMNS):
-        right = min(width, left + COLUMNS)
-        for i in range(0, whole, SOURCES):
-            a, b, c, d = (
-                weight[i, left:right],
-                weight[i + 1, left:right],
-                weight[i + 2, left:right],
-                weight[i + 3, left:right],
-            )
-            e, f, g, h = (
-                weight[i + 4, left:right],
-                weight[i + 5, left:right],
-                weight[i + 6, left:right],
-                weight[i + 7, left:right],
-            )
-            for r in range(begin, end):
-                xa, xb, xc, xd, xe, xf, xg, xh = (
-                    x[r, i],
-                    x[r, i + 1],
-                    x[r, i + 2],
-                    x[r, i + 3],
-                    x[r, i + 4],
-                    x[r, i + 5],
-                    x[r, i + 6],
-                    x[r, i + 7],
-                )
-                if xa == 0 and xb == 0 and xc == 0 and xd == 0 and xe == 0 and xf == 0 and xg == 0 and xh == 0:
-                    continue
-                target = out[r, first + left : first + right]
-                for j in range(right - left):
-                    target[j] += (xa * a[j] + xb * b[j] + xc * c[j] + xd * d[j]) + (
-                        xe * e[j] + xf * f[j] + xg * g[j] + xh * h[j]
-                    )
-        for i in range(whole, sources):
-            a = weight[i, left:right]
-            for r in range(begin, end):
-                value, target = x[r, i], out[r, first + left : first + right]
-                for j in range(right - left):
-                    target[j] += value * a[j]
+    tiles, sources, columns = weight.shape
+    part, flat, values = np.empty(ROWS * columns, out.dtype), weight.ravel(), x.ravel()
+    for tile in range(tiles):
+        left = tile * columns
+        for row in range(begin, end, ROWS):
+            multiply_tile(part, values, row, end, sources, flat, tile * sources * columns)
+            for k in range(min(ROWS, end - row)):
+                for j in range(min(columns, width - left)):
+                    out[row + k, first + left + j] += part[k * columns + j]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -150,7 +129,7 @@ def simulate(
                 group = layout.group[p] + g
                 left, width = layout.group_at[group], layout.group_vectors[group] * layout.lanes
                 for r in range(batch):
-                    found = with_room(found, found_used, found_used + now * width)
+                    found = with_room(found, found_used, found_used + now * width + FEW)
                     found_used = run_group(
                         p,
                         group,
@@ -253,7 +232,6 @@ def run_group(
     driven = first_bank < last_bank
     words = (vectors * lanes + 63) // 64
     bits = np.zeros(words, np.uint64)
-    fired = np.empty(64 * words + FEW, np.int32)
 
     # locals: taking an array out of the layout counts a reference to it
     wires, order, line_at, coefficient = layout.wire, layout.order, layout.line, layout.coefficient
@@ -261,9 +239,26 @@ def run_group(
     tile_at, tile_vectors, weight = layout.tile_at, layout.tile_vectors, layout.weight
     pointer, column, run, value = layout.pointer, layout.column, layout.run, layout.value
 
+    first_wire = wires[first_bank]
+    alone = (
+        is_lif and last_bank - first_bank == 1 and wires[last_bank] - first_wire == 1 and last_tile - first_tile == 1
+    )
+    alone = alone and dense[first_wire]
+    only, only_weight, state = 0, 0, 0
+    if alone:
+        only, state = sources[first_wire], line + line_at[first_bank] + left
+        only_weight = offsets[first_wire] + size[only] * left
+
     for t in range(now):
         found_start[t] = used
-        for bank in range(first_bank, last_bank):
+        if alone:
+            slot = t + 1 if order[first_bank] == 0 else t
+            begin, end = spike_start[only, r, slot], spike_start[only, r, slot + 1]
+            lif_tile(
+                vectors, weight, only_weight, spike, begin, end, constant, v, rest, at, x, y, state, bits,
+                coefficient, first_bank, tiny, decay, full,
+            )  # fmt: skip
+        for bank in range(last_bank if alone else first_bank, last_bank):
             slot = t + 1 if order[bank] == 0 else t
             for w in range(wires[bank], wires[bank + 1]):
                 source, offset = sources[w], offsets[w]
@@ -289,7 +284,9 @@ def run_group(
             else:
                 filter_current(current, current, 0, x, y, state, sums, vectors, coefficient, bank, tiny)
 
-        if is_lif:
+        if alone:
+            pass
+        elif is_lif:
             if driven:
                 lif_step(v, rest, at, current, 0, bits, vectors, decay, full)
             else:
@@ -299,27 +296,30 @@ def run_group(
         else:
             threshold_step(constant, at, bits, vectors, threshold)
 
-        count = 0
+        first = used
         for k in range(words):
-            word = bits[k]
-            next_count = count + ones(word)
+            word, place = bits[k], left + 64 * k
+            after_word = used + ones(word)
             for i in range(FEW):  # most words have no more, and a loop of fixed length is never mispredicted
-                fired[count + i] = 64 * k + trailing_zeros(word)
+                found[used + i] = place + trailing_zeros(word)
                 word &= word - np.uint64(1)
-            count += FEW
+            used += FEW
             while word != 0:
-                fired[count] = 64 * k + trailing_zeros(word)
+                found[used] = place + trailing_zeros(word)
                 word &= word - np.uint64(1)
-                count += 1
-            count = next_count
-        for k in range(count):
-            j = fired[k]
-            found[used + k] = left + j
-            if is_lif:
-                drawn = current[j] if driven else constant[at + j]
+                used += 1
+            used = after_word
+        if is_lif:
+            for k in range(first, used):
+                j = found[k] - left
+                if alone:
+                    drawn = constant[at + j] + y[state + j]
+                elif driven:
+                    drawn = current[j]
+                else:
+                    drawn = constant[at + j]
                 rest[at + j] = (one - (v[at + j] - one) / (drawn - one)) * after
                 v[at + j] = zero
-        used += count
         if watched.shape[0] > 0:
             for j in range(vectors * lanes):
                 watched[t, j] = v[at + j]

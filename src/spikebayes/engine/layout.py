@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spikebayes.engine.grid import Grid, cut
 from spikebayes.engine.plan import Matrix, Patches, Wire, wires
-from spikebayes.engine.vector import VECTOR_BYTES
+from spikebayes.engine.vector import DRIVE_VECTORS, VECTOR_BYTES
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.neurons import LIF, Threshold
@@ -72,7 +72,7 @@ class Drive(NamedTuple):
     """Input wires: constant current into every population and, unfiltered, into the read-out."""
 
     constant: Array  # [total + C] current without input
-    wires: list[tuple[int, int, Array | tuple[Array, Array, Array]]]  # (input, first target unit, dense or CSR)
+    wires: list[tuple[int, int, int, Array | tuple[Array, Array, Array]]]  # (input, first target, targets, weights)
 
 
 def lay_out(network: SpikingNetwork, dtype: np.dtype[Any]) -> tuple[Layout, Drive]:
@@ -155,21 +155,21 @@ def _drive(
         if node.name in gains:
             constant[here] += getattr(getattr(node, "neuron", None), "bias", 0.0)
     inputs = {node.name: i for i, node in enumerate(network.inputs)}
-    parts: list[tuple[int, int, Any]] = []
+    parts: list[tuple[int, int, int, Any]] = []
     for w in made:
         if w.source not in inputs:
             continue
         matrix: Any = w.matrix
         scale = w.scale * gains.get(w.target, 1.0)
         if isinstance(matrix, np.ndarray):
-            packed: Any = scaled(matrix, scale, np.empty(matrix.shape, dtype))
+            packed: Any = _columns(matrix, scale, dtype)
         else:
             packed = (
                 matrix.indptr.astype(np.int64),
                 matrix.indices.astype(np.int64),
                 (matrix.data * scale).astype(dtype),
             )
-        parts.append((inputs[w.source], first[w.target], packed))
+        parts.append((inputs[w.source], first[w.target], matrix.shape[1], packed))
     return Drive(constant.astype(dtype), parts)
 
 
@@ -305,6 +305,17 @@ def _starts(counts: Iterable[int]) -> Array:
 
 def _joined(arrays: list[Array], dtype: Any) -> Array:
     return np.concatenate(arrays).astype(dtype, copy=False) if arrays else np.zeros(0, dtype)
+
+
+def _columns(matrix: Array, scale: float, dtype: np.dtype[Any]) -> Array:
+    """Weights into tiles of columns, ``[tiles, N, columns]``, the last one filled up by zeros."""
+    sources, width = matrix.shape
+    columns = DRIVE_VECTORS * VECTOR_BYTES // dtype.itemsize
+    tiles = aligned(np.zeros(-(-width // columns) * sources * columns, dtype)).reshape(-1, sources, columns)
+    for tile, left in zip(tiles, range(0, width, columns), strict=True):
+        part = matrix[:, left : left + columns]
+        scaled(part, scale, tile[:, : part.shape[1]])
+    return tiles
 
 
 def scaled(matrix: Array, scale: float, out: Array) -> Array:

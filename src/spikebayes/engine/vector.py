@@ -16,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import extending, types
 
 VECTOR_BYTES = 64
-ROW_VECTORS = (1, 2, 3, 4, 6, 8, 12, 16)  # widths of a tile in vectors for which add_rows is compiled
+REGISTERS = 32 if binding.get_host_cpu_features().get("avx512f") else 8  # vectors that they hold; eight of AVX2's
+ROW_VECTORS = tuple(n for n in (1, 2, 3, 4, 6, 8, 12, 16) if n < REGISTERS)  # widths of a tile, each compiled apart
+ROWS, DRIVE_VECTORS = (6, 4) if REGISTERS == 32 else (3, 2)  # rows and vectors that multiply_tile computes at once
 intrinsic: Any = extending.intrinsic  # untyped: what it makes takes one argument less than what it is given
 FUSE = ("contract",)  # a product and a sum may be one instruction
 
@@ -102,45 +104,53 @@ def add_rows(typingctx, total, at, vectors, weight, offset, spike, begin, end):
         rows = e.data(signature.args[3], args[3], args[4])
         spikes = e.data(signature.args[5], args[5], _i64(0))
 
-        done = builder.append_basic_block("done")
-        cases = [builder.append_basic_block(f"vectors_{n}") for n in ROW_VECTORS]
-        choice = builder.switch(args[2], done)
-        for n, case in zip(ROW_VECTORS, cases, strict=True):
-            choice.add_case(_i64(n), case)
-            builder.position_at_end(case)
-            _add_rows(e, n, target, rows, spikes, args[6], args[7])
-            builder.branch(done)
-        builder.position_at_end(done)
+        def case(vectors: int) -> None:
+            places = [_i64(k * e.lanes) for k in range(vectors)]
+            sums = _row_sums(e, [e.load(target, j) for j in places], rows, spikes, args[6], args[7])
+            for j, total in zip(places, sums, strict=True):
+                e.store(total, target, j)
+
+        _by_width(builder, args[2], case)
         return context.get_dummy_value()
 
     i64 = types.int64
     return types.void(total, i64, i64, weight, i64, spike, i64, i64), codegen
 
 
-def _add_rows(e: _Emitter, vectors: int, target: Any, rows: Any, spikes: Any, first: Any, last: Any) -> None:
-    """The loop over spikes for one width."""
-    builder, entry = e.builder, e.builder.block
-    starts = [_i64(k * e.lanes) for k in range(vectors)]
-    initial = [e.load(target, s) for s in starts]
+def _by_width(builder: Any, vectors: Any, case: Callable[[int], None]) -> None:
+    """Code for each of ROW_VECTORS, and the choice among them."""
+    done = builder.append_basic_block("done")
+    blocks = [builder.append_basic_block(f"vectors_{n}") for n in ROW_VECTORS]
+    choice = builder.switch(vectors, done)
+    for n, block in zip(ROW_VECTORS, blocks, strict=True):
+        choice.add_case(_i64(n), block)
+        builder.position_at_end(block)
+        case(n)
+        builder.branch(done)
+    builder.position_at_end(done)
+
+
+def _row_sums(e: _Emitter, initial: list[Any], rows: Any, spikes: Any, first: Any, last: Any) -> list[Any]:
+    """Initial vectors plus the weight rows of the spikes: a loop that leaves them in registers."""
+    builder, entry, vectors = e.builder, e.builder.block, len(initial)
     head, inside, done = (builder.append_basic_block(name) for name in ("head", "inside", "done"))
     builder.branch(head)
     builder.position_at_end(head)
     k = builder.phi(first.type)
     k.add_incoming(first, entry)
-    sums = [builder.phi(e.vector) for _ in starts]
+    sums = [builder.phi(e.vector) for _ in initial]
     for phi, value in zip(sums, initial, strict=True):
         phi.add_incoming(value, entry)
     builder.cbranch(builder.icmp_signed("<", k, last), inside, done)
     builder.position_at_end(inside)
     source = builder.sext(builder.load(builder.gep(spikes, [k])), ir.IntType(64))
     row = builder.gep(rows, [builder.mul(source, _i64(vectors * e.lanes))])
-    for phi, s in zip(sums, starts, strict=True):
-        phi.add_incoming(builder.fadd(phi, e.load(row, s)), inside)
+    for i, phi in enumerate(sums):
+        phi.add_incoming(builder.fadd(phi, e.load(row, _i64(i * e.lanes))), inside)
     k.add_incoming(builder.add(k, _i64(1)), inside)
     builder.branch(head)
     builder.position_at_end(done)
-    for phi, s in zip(sums, starts, strict=True):
-        e.store(phi, target, s)
+    return sums
 
 
 @intrinsic
@@ -163,6 +173,46 @@ def add_run(typingctx, total, at, vectors, weight, offset):
     return types.void(total, i64, i64, weight, i64), codegen
 
 
+class _Filter:
+    """One step of a synapse's filter on a vector of targets."""
+
+    def __init__(self, e: _Emitter, x: Any, y: Any, table: Any, tiny: Any) -> None:
+        self.e, self.x, self.y, self.tiny = e, x, y, e.broadcast(tiny)
+        load = e.builder.load
+        self.a, self.b, self.c, self.d = (e.broadcast(load(e.builder.gep(table, [_i64(k)]))) for k in range(4))
+
+    def step(self, j: Any, total: Any) -> Any:
+        """The filter's output y."""
+        e = self.e
+        x, y = e.load(self.x, j), e.load(self.y, j)
+        y = e.add(e.mul(self.d, total), e.add(e.mul(self.a, y), e.mul(self.c, x)))
+        e.store(e.add(e.mul(self.a, x), e.add(e.mul(self.b, total), self.tiny)), self.x, j)
+        e.store(y, self.y, j)
+        return y
+
+
+class _Membrane:
+    """One step of a vector of LIF neurons."""
+
+    def __init__(self, e: _Emitter, v: Any, rest: Any, bits: Any, decay: Any, full: Any) -> None:
+        self.e, self.v, self.rest, self.decay, self.full = e, v, rest, e.broadcast(decay), e.broadcast(full)
+        self.zero, self.one = e.constant(0.0), e.constant(1.0)
+        self.floor = e.mul(e.constant(0.5), self.decay)
+        self.mask = ir.IntType(e.lanes)
+        self.bits = e.builder.bitcast(bits, self.mask.as_pointer())
+
+    def step(self, i: Any, j: Any, current: Any) -> None:
+        e = self.e
+        left = e.largest(e.mul(e.load(self.rest, j), self.decay), self.floor)
+        e.store(left, self.rest, j)
+        fraction = e.least(e.largest(e.sub(self.one, left), self.zero), self.full)
+        v = e.load(self.v, j)
+        v = e.largest(e.add(v, e.mul(e.sub(current, v), fraction)), self.zero)
+        e.store(v, self.v, j)
+        crossed = e.builder.bitcast(e.builder.fcmp_ordered(">", v, self.one), self.mask)
+        e.builder.store(crossed, e.builder.gep(self.bits, [i]), align=1)
+
+
 @intrinsic
 def filter_current(typingctx, current, base, base_at, x, y, at, total, vectors, coefficient, bank, tiny):
     """One step of a synapse's filter and the current that it delivers; the sums it took in are set to 0.
@@ -178,15 +228,11 @@ def filter_current(typingctx, current, base, base_at, x, y, at, total, vectors, 
         xs, ys = (e.data(signature.args[k], args[k], args[5]) for k in (3, 4))
         sums = e.data(signature.args[6], args[6], _i64(0))
         table = e.data(signature.args[8], args[8], builder.mul(args[9], _i64(4)))
-        a, b, c, d = (e.broadcast(builder.load(builder.gep(table, [_i64(k)]))) for k in range(4))
-        tiny, nothing = e.broadcast(args[10]), e.constant(0.0)
+        synapse, nothing = _Filter(e, xs, ys, table, args[10]), e.constant(0.0)
 
         def body(i):
             j = builder.mul(i, _i64(e.lanes))
-            x, y, s = e.load(xs, j), e.load(ys, j), e.load(sums, j)
-            y = e.add(e.mul(d, s), e.add(e.mul(a, y), e.mul(c, x)))
-            e.store(e.add(e.mul(a, x), e.add(e.mul(b, s), tiny)), xs, j)
-            e.store(y, ys, j)
+            y = synapse.step(j, e.load(sums, j))
             e.store(nothing, sums, j)
             e.store(e.add(e.load(constant, j), y), out, j)
 
@@ -212,28 +258,101 @@ def lif_step(typingctx, v, rest, at, current, current_at, bits, vectors, decay, 
         e = _Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
         vs, rests = (e.data(signature.args[k], args[k], args[2]) for k in (0, 1))
         currents = e.data(signature.args[3], args[3], args[4])
-        mask = ir.IntType(e.lanes)
-        masks = builder.bitcast(e.data(signature.args[5], args[5], _i64(0)), mask.as_pointer())
-        decay, full = e.broadcast(args[7]), e.broadcast(args[8])
-        zero, one, half = e.constant(0.0), e.constant(1.0), e.constant(0.5)
-        floor = e.mul(half, decay)
+        membrane = _Membrane(e, vs, rests, e.data(signature.args[5], args[5], _i64(0)), args[7], args[8])
 
         def body(i):
             j = builder.mul(i, _i64(e.lanes))
-            left = e.largest(e.mul(e.load(rests, j), decay), floor)
-            e.store(left, rests, j)
-            fraction = e.least(e.largest(e.sub(one, left), zero), full)
-            v = e.load(vs, j)
-            v = e.largest(e.add(v, e.mul(e.sub(e.load(currents, j), v), fraction)), zero)
-            e.store(v, vs, j)
-            crossed = builder.fcmp_ordered(">", v, one)
-            builder.store(builder.bitcast(crossed, mask), builder.gep(masks, [i]), align=1)
+            membrane.step(i, j, e.load(currents, j))
 
         e.loop(args[6], body)
         return context.get_dummy_value()
 
     i64 = types.int64
     return types.void(v, rest, i64, current, i64, bits, i64, v.dtype, v.dtype), codegen
+
+
+@intrinsic
+def lif_tile(
+    typingctx, vectors, weight, offset, spike, begin, end, base, v, rest, at, x, y, line, bits, coefficient, bank,
+    tiny, decay, full,
+):  # fmt: skip
+    """``add_rows``, ``filter_current`` and ``lif_step`` in one for a tile that one dense wire reaches.
+
+    What they would store and load again (sums, current) never leaves the registers.
+    """
+
+    def codegen(context, builder, signature, args):
+        e = _Emitter(context, builder, context.get_data_type(signature.args[1].dtype))
+        rows = e.data(signature.args[1], args[1], args[2])
+        spikes = e.data(signature.args[3], args[3], _i64(0))
+        constant, vs, rests = (e.data(signature.args[k], args[k], args[9]) for k in (6, 7, 8))
+        xs, ys = (e.data(signature.args[k], args[k], args[12]) for k in (10, 11))
+        bits_data = e.data(signature.args[13], args[13], _i64(0))
+        table = e.data(signature.args[14], args[14], builder.mul(args[15], _i64(4)))
+
+        def case(vectors: int) -> None:
+            sums = _row_sums(e, [e.constant(0.0)] * vectors, rows, spikes, args[4], args[5])
+            synapse = _Filter(e, xs, ys, table, args[16])
+            membrane = _Membrane(e, vs, rests, bits_data, args[17], args[18])
+            for i, total in enumerate(sums):
+                j = _i64(i * e.lanes)
+                membrane.step(_i64(i), j, e.add(e.load(constant, j), synapse.step(j, total)))
+
+        _by_width(builder, args[0], case)
+        return context.get_dummy_value()
+
+    i64, real = types.int64, v.dtype
+    arguments = (
+        i64, weight, i64, spike, i64, i64, base, v, rest, i64, x, y, i64, bits, coefficient, i64, real, real, real,
+    )  # fmt: skip
+    return types.void(*arguments), codegen
+
+
+@intrinsic
+def multiply_tile(typingctx, out, x, row, rows, sources, weight, offset):
+    """out[k, :n] = sum_i x[min(row + k, rows - 1), i] weight[offset + i n :][:n] for k in 0 .. ROWS - 1.
+
+    n = DRIVE_VECTORS * lanes, i in [0, sources). The sums stay in registers; they are the same whatever ``rows``.
+    """
+
+    def codegen(context, builder, signature, args):
+        e = _Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
+        out = e.data(signature.args[0], args[0], _i64(0))
+        xs = e.data(signature.args[1], args[1], _i64(0))
+        weights = e.data(signature.args[5], args[5], args[6])
+        sources, last = args[4], builder.sub(args[3], _i64(1))
+        lines = []
+        for k in range(ROWS):
+            line = builder.add(args[2], _i64(k))
+            line = builder.select(builder.icmp_signed("<", line, last), line, last)
+            lines.append(builder.gep(xs, [builder.mul(line, sources)]))
+
+        entry = builder.block
+        head, inside, done = (builder.append_basic_block(name) for name in ("head", "inside", "done"))
+        builder.branch(head)
+        builder.position_at_end(head)
+        i = builder.phi(sources.type)
+        i.add_incoming(_i64(0), entry)
+        sums = [[builder.phi(e.vector) for _ in range(DRIVE_VECTORS)] for _ in lines]
+        builder.cbranch(builder.icmp_signed("<", i, sources), inside, done)
+        builder.position_at_end(inside)
+        line_of_weights = builder.gep(weights, [builder.mul(i, _i64(DRIVE_VECTORS * e.lanes))])
+        vectors = [e.load(line_of_weights, _i64(c * e.lanes)) for c in range(DRIVE_VECTORS)]
+        for line, phis in zip(lines, sums, strict=True):
+            value = e.broadcast(builder.load(builder.gep(line, [i])))
+            for phi, vector in zip(phis, vectors, strict=True):
+                phi.add_incoming(e.constant(0.0), entry)
+                phi.add_incoming(e.add(phi, e.mul(value, vector)), inside)
+        i.add_incoming(builder.add(i, _i64(1)), inside)
+        builder.branch(head)
+        builder.position_at_end(done)
+        for k, phis in enumerate(sums):
+            for c, phi in enumerate(phis):
+                e.store(phi, out, _i64((k * DRIVE_VECTORS + c) * e.lanes))
+        return context.get_dummy_value()
+
+    i64 = types.int64
+    return types.void(out, x, i64, i64, i64, weight, i64), codegen
 
 
 @intrinsic
