@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules import Net
-from spikebayes import ConfigError, DataError, predict
+from spikebayes import ConfigError, DataError, classical, predict
 from spikebayes.masks import Masks, evaluating
 from spikebayes.nn import Permadrop, SoftLIF
 
@@ -201,16 +201,22 @@ class Watched(nn.Module):
 MANY = torch.randn(400, 6, generator=torch.Generator().manual_seed(0))
 
 
-def test_passes_run_side_by_side() -> None:
+def test_passes_run_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     meeting, met = threading.Barrier(2, timeout=30), set[str]()
+    begun, stateless = threading.Event(), classical._stateless
+
+    def last_before_the_tiles(*arguments: Any) -> bool:
+        begun.set()
+        return stateless(*arguments)
 
     def act(m: nn.Module, x: Tensor) -> Tensor:
         name = threading.current_thread().name
-        if threading.current_thread() is not threading.main_thread() and name not in met:
-            meeting.wait()  # for the other worker
+        if begun.is_set() and name not in met:
+            meeting.wait()  # for the other thread
             met.add(name)
         return x
 
+    monkeypatch.setattr(classical, "_stateless", last_before_the_tiles)
     predict(Watched(act), MANY, samples=50)
     assert len(met) == 2
 

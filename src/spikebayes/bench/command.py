@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,7 @@ def _memories(
 
 def _about(peer: Peer) -> dict[str, str]:
     """What a page says of a peer: its version, and what its module says it does and leaves out."""
-    module = import_module(f"spikebayes.bench.peers.{peer.name}")
+    module: Any = inspect.getmodule(type(peer))
     return {
         "package": peer.package,
         "version": version(peer.package),
