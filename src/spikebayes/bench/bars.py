@@ -8,6 +8,8 @@ from typing import Any
 
 MEGABYTE = 1e6
 RATIOS = (  # workload, peer, at least so many times its row-steps per second
+    ("A", "spikingjelly_each_step", 25.0),
+    ("A", "torch_loop_each_step", 30.0),
     ("A", "spikingjelly", 25.0),
     ("A", "torch_loop", 30.0),
     ("A", "nengo", 400.0),

@@ -96,6 +96,7 @@ def run_bench(
             for name in workloads:
                 given = workload(name, rows=rows, seed=seed)
                 chosen = {n: p for n, p in peers.items() if n in QUICK_PEERS or name in "AB" or not quick}
+                chosen = {n: p for n, p in chosen.items() if name == "A" or not n.endswith("_each_step")}
                 raced[name] = race(given, chosen, limit, repeats=repeats, seconds=seconds, say=say)
     found: dict[str, Any] = {
         **origin,

@@ -174,7 +174,7 @@ def simulate(
                     spike_start[p, r, t + 1] = used
                     for g in range(groups):
                         for k in range(found_start[g, r, t], found_start[g, r, t + 1]):
-                            spike[used] = found[k]
+                            spike[np.uint64(used)] = found[np.uint64(k)]
                             used += 1
                 spike_start[p, r, now + 1] = used
                 counts[begin + r, p] += used - first
@@ -301,7 +301,7 @@ def run_group(
             word, place = bits[k], left + 64 * k
             after_word = used + ones(word)
             for i in range(FEW):  # most words have no more, and a loop of fixed length is never mispredicted
-                found[used + i] = place + trailing_zeros(word)
+                found[np.uint64(used + i)] = place + trailing_zeros(word)
                 word &= word - np.uint64(1)
             used += FEW
             while word != 0:
@@ -311,15 +311,16 @@ def run_group(
             used = after_word
         if is_lif:
             for k in range(first, used):
-                j = found[k] - left
+                j = found[np.uint64(k)] - left
+                i = np.uint64(at + j)  # an index that cannot be negative is not checked for it
                 if alone:
-                    drawn = constant[at + j] + y[state + j]
+                    drawn = constant[i] + y[np.uint64(state + j)]
                 elif driven:
                     drawn = current[j]
                 else:
-                    drawn = constant[at + j]
-                rest[at + j] = (one - (v[at + j] - one) / (drawn - one)) * after
-                v[at + j] = zero
+                    drawn = constant[i]
+                rest[i] = (one - (v[i] - one) / (drawn - one)) * after
+                v[i] = zero
         if watched.shape[0] > 0:
             for j in range(vectors * lanes):
                 watched[t, j] = v[at + j]

@@ -11,7 +11,9 @@ __all__ = ["PEERS", "Outcome", "Peer", "available", "match_rates", "missing"]
 
 PEERS = {
     "torch_loop": "torch",
+    "torch_loop_each_step": "torch",
     "spikingjelly": "spikingjelly",
+    "spikingjelly_each_step": "spikingjelly",
     "snntorch": "snntorch",
     "norse": "norse",
     "sinabs": "sinabs",

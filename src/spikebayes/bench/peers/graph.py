@@ -52,6 +52,7 @@ class Graph:
         workload: LIF populations; masks held for the whole simulation.
         shifts: current added to a population.
         scale: by what a simulator's neurons want their current multiplied, from their parameters.
+        each_step: present constant inputs anew in every step, as most tutorials do, instead of once in a run.
 
     Raises:
         ConfigError: other neurons, or noise that changes during a simulation.
@@ -62,10 +63,11 @@ class Graph:
         workload: Workload,
         shifts: Mapping[str, float] | None = None,
         scale: Callable[[LIF], float] = lambda neuron: 1.0,
+        each_step: bool = False,
     ) -> None:
         network = workload.network
         check(network)
-        self.workload, self.network = workload, network
+        self.workload, self.network, self.each_step = workload, network, each_step
         self.steps, self.window = workload.steps, workload.steps - workload.burn_in
         self.neurons = {p.name: lif(p) for p in network.populations}
         self.scales = {name: scale(neuron) for name, neuron in self.neurons.items()}
@@ -81,12 +83,17 @@ class Graph:
         most = max(1, NUMBERS // (self.steps * widest)) if trains else rows
         yield from (slice(first, min(rows, first + most)) for first in range(0, rows, most))
 
-    def static(self, rows: slice) -> dict[str, Tensor]:
-        """By population and for the read-out: the current that constants, inputs and shifts make, ``[B, *shape]``."""
+    def static(self, rows: slice, times: int = 1) -> dict[str, Tensor]:
+        """By population and for the read-out: the current that constants, inputs and shifts make, ``[B, *shape]``.
+
+        With ``times`` those that inputs reach get it that often, ``[times * B, *shape]``, by as many products.
+        """
         network, count = self.network, rows.stop - rows.start
         found = {}
         for node in (*network.populations, network.readout):
-            total = torch.zeros(count, *node.shape)
+            driven = times > 1 and any(c.source not in self.neurons for c in network.into(node.name))
+            repeats = times if driven else 1
+            total = torch.zeros(count * repeats, *node.shape)
             if node.constant is not None:
                 total += node.constant
             for c in network.into(node.name):
@@ -94,7 +101,8 @@ class Graph:
                     continue
                 source = next(i for i in network.inputs if i.name == c.source)
                 given = self.workload.inputs[source.argument][rows] * output_scale(source, network.dt)
-                total += c.operator(given * self.keep[source.name][rows])
+                given = given * self.keep[source.name][rows]
+                total += c.operator(given.expand(repeats, *given.shape).flatten(0, 1))
             if neuron := self.neurons.get(node.name):
                 current = neuron.gain * total + neuron.bias + self.shifts.get(node.name, 0.0)
                 total = current * self.scales[node.name]
@@ -180,17 +188,19 @@ def in_sequence(graph: Graph, fire: Mapping[str, Fire], time: int = 0) -> Callab
     def run() -> Outcome:
         outputs, emitted = [], dict.fromkeys(graph.neurons, 0.0)
         for rows in graph.blocks(trains=True):
-            static = graph.static(rows)
+            static = graph.static(rows, graph.steps if graph.each_step and time == 0 else 1)
             trains: dict[str, Tensor] = {}
             read: dict[str, Tensor] = {}
             for name in graph.neurons:
-                current = static.pop(name).unsqueeze(time)
+                current = static.pop(name)
+                presented = len(current) > rows.stop - rows.start
+                current = current.unflatten(0, (graph.steps, -1)) if presented else current.unsqueeze(time)
                 if links := graph.into[name]:
                     total = _delivered(links[0], trains, rows, time)
                     for link in links[1:]:
                         total += _delivered(link, trains, rows, time)
                     current = total.add_(current)
-                else:
+                elif not presented:
                     current = current.expand(*_lead(graph, current, time), *current.shape[2:])
                 train = fire[name](current)
                 emitted[name] += float((train.sum(time) * graph.keep[name][rows]).sum())

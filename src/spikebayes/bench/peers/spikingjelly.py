@@ -21,9 +21,10 @@ from spikebayes.neurons import LIF
 class SpikingJelly:
     name = "spikingjelly"
     package = "spikingjelly"
+    each_step = False
 
     def prepare(self, workload: Workload, shifts: Mapping[str, float] | None = None) -> Callable[[], Outcome]:
-        graph = Graph(workload, shifts)
+        graph = Graph(workload, shifts, each_step=self.each_step)
         return in_sequence(graph, {name: _fire(lif, workload.network.dt) for name, lif in graph.neurons.items()})
 
 

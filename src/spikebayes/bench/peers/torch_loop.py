@@ -21,9 +21,10 @@ from spikebayes.bench.workloads import Workload
 class TorchLoop:
     name = "torch_loop"
     package = "torch"
+    each_step = False
 
     def prepare(self, workload: Workload, shifts: Mapping[str, float] | None = None) -> Callable[[], Outcome]:
-        graph = Graph(workload, shifts)
+        graph = Graph(workload, shifts, each_step=self.each_step)
         return lambda: _run(graph)
 
 
@@ -39,6 +40,8 @@ def _run(graph: Graph) -> Outcome:
         links = {name: [(k.source, k.operator, k.factor[rows]) for k in graph.into[name]] for name in graph.into}
         read = {source: torch.zeros_like(static[source]) for source in graph.read}
         for step in range(graph.steps):
+            if graph.each_step:
+                static = graph.static(rows)
             for name, layer in layers.items():
                 current = static[name]
                 for source, operator, factor in links[name]:
