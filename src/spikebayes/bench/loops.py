@@ -15,6 +15,7 @@ from spikebayes.engine import vector
 
 LANES = vector.VECTOR_BYTES // 4
 TILES = tuple(LANES * vectors for vectors in vector.ROW_VECTORS)  # widths that vector operations add in registers
+WIDE = max(width for width in TILES if width & (width - 1) == 0)  # of those that divide every population here
 IN_REGISTERS = 0  # stands for them where others give the number of rows added in one pass over the sums
 FUSED, SPLIT, VECTOR, TILE = 0, 1, 2, 3  # an update in one loop, the filter apart, the engine's vector operations
 
@@ -163,7 +164,7 @@ def update_tile(state, crossed, n, steps, reset, coefficients):
     a, b, c, d, decay, full = coefficients
     table, tiny = np.array([[a, b, c, d]], np.float32), np.float32(0)
     weight, spike = np.zeros(1, np.float32), np.zeros(1, np.int32)
-    width = min(n, TILES[-1])
+    width = min(n, WIDE)
     found = 0
     for step in range(steps):
         if step % reset == 0:
