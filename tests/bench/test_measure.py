@@ -99,10 +99,10 @@ def test_a_fresh_process_has_memory_of_its_own() -> None:
     held[::4096] = b"x" * len(held[::4096])
     here = peak_bytes()
     code = "import json; from spikebayes.bench import measure; a = measure.peak_bytes(); b = bytearray(50_000_000); "
-    code += "b[::4096] = b'x' * len(b[::4096]); print(json.dumps([a, measure.peak_bytes()]))"
-    (before, after), _ = fresh("-c", code)  # type: ignore[misc]
+    code += "b[::4096] = b'x' * len(b[::4096]); print(json.dumps({'before': a, 'after': measure.peak_bytes()}))"
+    peak, _ = fresh("-c", code)
     assert here > 300_000_000
-    assert 45_000_000 < after - before < 60_000_000
+    assert 45_000_000 < peak["after"] - peak["before"] < 60_000_000
 
 
 def test_a_fresh_process_gives_its_last_line_and_its_errors() -> None:

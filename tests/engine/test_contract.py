@@ -175,6 +175,7 @@ class TestEngine:
 
 NOT_COMPILED = {
     "sign neurons": single(Sign()),
+    "refractory times beyond 50": single(LIF(tau_rc=0.001, tau_ref=0.1)),
     "noise on synapses": single(Threshold(), blank_out=BlankOut(0.5)),
     "redrawn during a simulation": single(Threshold(), drop=Dropout(0.5, hold=2)),
     "filtered inputs": SpikingNetwork(
@@ -195,6 +196,15 @@ def test_what_the_cpu_engine_refuses_runs_on_the_reference(reason: str) -> None:
     with pytest.raises(ConfigError, match=f"the cpu engine cannot run this network: .*{reason}.* use engine='auto'"):
         simulate(network, x, engine="cpu")
     assert simulate(network, x, steps=2).engine == "reference"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_long_refractory_times(dtype: torch.dtype) -> None:
+    """One spike in 50 membrane time constants, on both engines in the same steps."""
+    network, x = single(LIF(tau_rc=0.001, tau_ref=0.05)), torch.full((1, 1), 3.0)
+    runs = [simulate(network, x, steps=300, probe=["spikes"], engine=e, dtype=dtype) for e in ("cpu", "reference")]
+    assert torch.equal(runs[0].spikes["units"], runs[1].spikes["units"])
+    assert int(runs[0].counts["units"]) == 6
 
 
 def test_auto_takes_the_cpu_engine_where_it_can() -> None:

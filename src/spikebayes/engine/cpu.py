@@ -21,6 +21,7 @@ from spikebayes.philox import split_seed
 from spikebayes.synapses import impulse_response
 from spikebayes.threads import compiling, share_out
 
+LONGEST = 50  # refractory time in membrane time constants: its exponential must be a float32
 BUDGET = 1 << 25  # numbers held at once
 BATCH = 16  # simulations that go through the network together
 PARTS = 4  # of the work of each thread, since cores differ in speed
@@ -37,6 +38,10 @@ class CpuEngine:
     def refusal(self, network: SpikingNetwork) -> str | None:
         if any(isinstance(p.neuron, Sign) for p in network.populations):
             return "sign neurons are not yet compiled"
+        if any(
+            isinstance(p.neuron, LIF) and p.neuron.tau_ref > LONGEST * p.neuron.tau_rc for p in network.populations
+        ):
+            return f"refractory times beyond {LONGEST} membrane time constants are not compiled"
         if any(c.blank_out for c in network.connections):
             return "noise on synapses is not yet compiled"
         if any(n.dropout and n.dropout.hold for n in (*network.inputs, *network.populations)):
