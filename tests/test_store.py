@@ -17,6 +17,7 @@ from spikebayes.errors import ConfigError, StoreError
 from spikebayes.runs import TableRun, prepare_table, train_table
 from spikebayes.storage import read_json, write_json, write_tensors
 from spikebayes.store import DESCRIPTION, FORMAT, TENSORS, load_run, save_run
+from spikebayes.versions import versions
 
 QUICK: dict[str, Any] = {"epochs": 3, "patience": 2}
 
@@ -61,7 +62,7 @@ def test_what_a_run_is_survives(run: TableRun, tmp_path: Path) -> None:
     assert loaded.schema == run.schema
     assert loaded.architecture == run.architecture
     assert loaded.versions == run.versions
-    assert loaded.versions["torch"] == torch.__version__
+    assert loaded.versions["torch"] == versions()["torch"]
     assert loaded.fitted.history == run.fitted.history
     assert not loaded.fitted.model.training
     save_run(loaded, tmp_path / "again")
