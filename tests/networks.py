@@ -39,9 +39,14 @@ def neurons() -> st.SearchStrategy[LIF | Threshold]:
 
 @st.composite
 def feed_forward(
-    draw: st.DrawFn, neuron: st.SearchStrategy[LIF] | st.SearchStrategy[LIF | Threshold], rows: int = 2
+    draw: st.DrawFn,
+    neuron: st.SearchStrategy[LIF] | st.SearchStrategy[LIF | Threshold],
+    rows: int = 2,
+    redraws: bool = False,
 ) -> tuple[SpikingNetwork, Tensor]:
     """A dense network of 1 to 3 populations in float64, with skip connections, and ``[rows, F]`` to run it on.
+
+    With ``redraws`` some masks are redrawn during the simulation.
 
     Weights come from a drawn seed rather than from hypothesis: round numbers would put potentials exactly on the
     threshold, where the order of a sum decides.
@@ -53,7 +58,10 @@ def feed_forward(
 
     def dropout(site: int) -> Dropout | None:
         p = draw(drop)
-        return None if p is None else Dropout(p, site=site)
+        if p is None or not redraws:
+            return None if p is None else Dropout(p, site=site)
+        hold, start = draw(st.none() | st.integers(1, 30)), draw(st.integers(0, 20))
+        return Dropout(p, hold=hold, site=site, start=start, successive=draw(st.booleans()))
 
     inputs = (Input("x", (features,), dropout(0)),)
     populations = tuple(

@@ -32,9 +32,12 @@ class Dropout:
         site: stable index of the place; equal sites share their masks.
         offset: the population's first unit within the site (a site may span several concatenated populations).
         repeat: consecutive units that share one draw (a whole feature map: Dropout2d).
+        start: steps for which the first mask is held besides; no other is drawn before ``start + hold``.
+        successive: a redraw takes the mask of the next sample instead of one of its own, so that a single run of
+            sample s goes through the masks of samples s, s + 1, ...
 
     Raises:
-        ConfigError: p outside [0, 1), or hold, offset or repeat out of range.
+        ConfigError: p outside [0, 1), or hold, offset, repeat or start out of range.
     """
 
     p: float
@@ -42,6 +45,8 @@ class Dropout:
     site: int = 0
     offset: int = 0
     repeat: int = 1
+    start: int = 0
+    successive: bool = False
 
     def __post_init__(self) -> None:
         check_probability(self.p)
@@ -49,6 +54,17 @@ class Dropout:
         site_word(self.site)
         if self.offset < 0 or self.repeat < 1:
             raise ConfigError(f"offset must be >= 0 and repeat >= 1; got {self.offset} and {self.repeat}")
+        if self.start < 0:
+            raise ConfigError(f"start must be a number of steps >= 0; got {self.start}")
+
+    def redraws(self, step: int) -> int:
+        """How many times the mask was redrawn up to and including one step of the simulation.
+
+        Example:
+            >>> [Dropout(0.5, hold=3, start=2).redraws(step) for step in range(9)]
+            [0, 0, 0, 0, 0, 1, 1, 1, 2]
+        """
+        return 0 if self.hold is None else max(0, step - self.start) // self.hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +171,8 @@ def keep_mask_torch(
 
 def dropout_keep(dropout: Dropout, seed: int, samples: Tensor, rows: Tensor, units: int, step: int = 0) -> Tensor:
     """``[R, N]`` bool: which of a population's N units are kept, at one step of the simulation."""
-    draw = 0 if dropout.hold is None else step // dropout.hold
+    redraws = dropout.redraws(step)
+    samples, draw = (samples + redraws, 0) if dropout.successive else (samples, redraws)
     draws = -(-units // dropout.repeat)
     whole = keep_mask(1 - dropout.p, seed, samples, rows, dropout.offset + draws, site=dropout.site, draw=draw)
     kept = whole[:, dropout.offset :]

@@ -177,7 +177,6 @@ NOT_COMPILED = {
     "sign neurons": single(Sign()),
     "refractory times beyond 50": single(LIF(tau_rc=0.001, tau_ref=0.1)),
     "noise on synapses": single(Threshold(), blank_out=BlankOut(0.5)),
-    "redrawn during a simulation": single(Threshold(), drop=Dropout(0.5, hold=2)),
     "filtered inputs": SpikingNetwork(
         (Input("x", (1,)),),
         (Population("units", (1,), LIF()),),

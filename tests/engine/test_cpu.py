@@ -54,7 +54,7 @@ def test_random_networks() -> None:
     tally = {"networks": 0, "firing to the last layer": 0, "spikes": 0}
 
     @given(
-        feed_forward(neurons(), rows=3),
+        feed_forward(neurons(), rows=3, redraws=True),
         st.integers(1, 100),
         st.floats(0, 1),
         st.sampled_from(["row", "pass"]),

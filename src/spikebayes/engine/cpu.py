@@ -31,7 +31,7 @@ STATE_BYTES = 1 << 24  # most state of a batch
 
 
 class CpuEngine:
-    """LIF and threshold populations with masks held for the whole simulation."""
+    """LIF and threshold populations with masks on their outputs, held or redrawn."""
 
     name = "cpu"
 
@@ -44,8 +44,6 @@ class CpuEngine:
             return f"refractory times beyond {LONGEST} membrane time constants are not compiled"
         if any(c.blank_out for c in network.connections):
             return "noise on synapses is not yet compiled"
-        if any(n.dropout and n.dropout.hold for n in (*network.inputs, *network.populations)):
-            return "masks redrawn during a simulation are not yet compiled"
         inputs = {i.name for i in network.inputs}
         if any(c.source in inputs and c.synapse for c in network.connections):
             return "filtered inputs are not yet compiled"
@@ -59,7 +57,7 @@ class CpuEngine:
         return lambda work: _run(network, layout, drive, work)
 
     def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
-        units = sum(size(node.shape) for node in network.nodes())
+        units = sum(size(node.shape) for node in network.nodes()) * (len(_changes(network, steps)) - 1)
         probed = steps * (network.neurons if probes & {SPIKES, POTENTIALS} else size(network.readout.shape))
         return max(1, min(1 << 15, BUDGET // (units + (probed if probes else 0))))
 
@@ -67,8 +65,9 @@ class CpuEngine:
 def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> Result:
     runs, neurons = len(work), sum(size(p.shape) for p in network.populations)
     real = drive.constant.dtype
-    base, position = _base(network, drive, work)
-    mean = np.empty((runs, size(network.readout.shape)))
+    change = _changes(network, work.steps)
+    base, position = _base(network, drive, work, change)
+    mean = _input_mean(base, position, change, work.burn_in, size(network.readout.shape))
     counts = np.zeros((runs, len(network.populations)), np.int64)
 
     def probe(name: str, units: int, dtype: Any) -> NDArray[Any]:
@@ -84,7 +83,7 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
 
     def simulate(begin: int, end: int) -> None:
         arrays = (mean, counts, spikes, potentials, trace)
-        kernels.simulate(layout, base, position, samples, rows, key, work.steps, stretch, window, begin, end, *arrays)
+        kernels.simulate(layout, base, position, change, samples, rows, key, stretch, window, begin, end, *arrays)
 
     share_out(simulate, runs, _batch(layout, runs))
 
@@ -118,16 +117,28 @@ def _nothing(network: SpikingNetwork, dtype: torch.dtype) -> Work:
     return Work(inputs, none, none, none, 0, 1, 0)
 
 
-def _base(network: SpikingNetwork, drive: Drive, work: Work) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Constant current ``[b, N + C]`` and which line each simulation reads.
+def _changes(network: SpikingNetwork, steps: int) -> NDArray[np.int64]:
+    """The steps ``[E + 1]`` at which a mask on an input is redrawn, the first step and the end among them."""
+    changes = {0, steps}
+    for noise in (i.dropout for i in network.inputs):
+        if noise and noise.p > 0 and noise.hold:
+            changes.update(range(noise.start + noise.hold, steps, noise.hold))
+    return np.array(sorted(changes), np.int64)
 
-    Without noise on the inputs a row's line serves all its samples; with it every simulation has a line of its own.
+
+def _base(
+    network: SpikingNetwork, drive: Drive, work: Work, change: NDArray[np.int64]
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Current from the inputs ``[b, N + C]`` and which line each simulation reads in each epoch ``[R, E]``.
+
+    Without noise on the inputs a row's line serves all its samples; with it every simulation has lines of its own.
     """
     real = drive.constant.dtype
     noisy = any(i.dropout and i.dropout.p > 0 for i in network.inputs)
-    lines = len(work) if noisy else len(work.inputs[0])
+    epochs = len(change) - 1
+    lines = len(work) * epochs if noisy else len(work.inputs[0])
     base = np.repeat(drive.constant[None], lines, axis=0)
-    values = [_input_values(network, k, work, noisy).astype(real) for k in range(len(network.inputs))]
+    values = [_input_values(network, k, work, noisy, change).astype(real) for k in range(len(network.inputs))]
 
     def add(begin: int, end: int) -> None:
         for source, first, width, weight in drive.wires:
@@ -137,19 +148,35 @@ def _base(network: SpikingNetwork, drive: Drive, work: Work) -> tuple[NDArray[An
                 kernels.drive_dense(base, values[source], begin, end, first, width, weight)
 
     share_out(add, lines, max(1, min(LINES, -(-lines // torch.get_num_threads()))))
-    position = np.arange(lines) if noisy else work.position.numpy()
-    return base, position
+    position = np.arange(lines).reshape(epochs, -1).T if noisy else work.position.numpy()[:, None]
+    return base, np.ascontiguousarray(position)
 
 
-def _input_values(network: SpikingNetwork, index: int, work: Work, noisy: bool) -> NDArray[Any]:
-    """One input's values, masked where it has noise; the mask's 1/(1 - p) is part of the weights."""
+def _input_values(
+    network: SpikingNetwork, index: int, work: Work, noisy: bool, change: NDArray[np.int64]
+) -> NDArray[Any]:
+    """One input's values, masked where it has noise; the mask's 1/(1 - p) is part of the weights.
+
+    ``[b, F]``, or with noise on any input ``[E * R, F]``, epoch by epoch.
+    """
     node = network.inputs[index]
     values: Tensor = work.inputs[node.argument].flatten(1)
-    if noisy:
-        values = values[work.position]
-    if node.dropout and node.dropout.p > 0:
-        values = values * dropout_keep(node.dropout, work.seed, work.samples, work.rows, size(node.shape))
-    return values.numpy()
+    if not noisy:
+        return values.numpy()
+    values, noise = values[work.position], node.dropout
+    if noise is None or noise.p == 0:
+        return values.repeat(len(change) - 1, 1).numpy()
+    keys = work.seed, work.samples, work.rows, size(node.shape)
+    return torch.cat([values * dropout_keep(noise, *keys, step=step) for step in change[:-1].tolist()]).numpy()
+
+
+def _input_mean(
+    base: NDArray[Any], position: NDArray[np.int64], change: NDArray[np.int64], burn_in: int, outputs: int
+) -> NDArray[np.float64]:
+    """What inputs and constants alone give the read-out, averaged over steps burn_in .. T - 1: ``[R, C]``."""
+    counted = np.diff(change.clip(min=burn_in))  # [E] steps
+    direct = base[:, base.shape[1] - outputs :].astype(np.float64)  # [b, C]
+    return np.einsum("rec,e->rc", direct[position], counted / max(1, change[-1] - burn_in))
 
 
 def _window(network: SpikingNetwork, steps: int, burn_in: int) -> NDArray[np.float64]:

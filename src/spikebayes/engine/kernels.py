@@ -32,6 +32,7 @@ from spikebayes.engine.vector import (
     trailing_zeros,
 )
 from spikebayes.noise import fill_row
+from spikebayes.philox import SITES
 
 SILENT = -1e30  # current that no input can lift above threshold
 FEW = 4  # spikes of 64 neurons in a step
@@ -73,10 +74,10 @@ def simulate(
     layout,
     base,
     position,
+    change,
     samples,
     rows,
     key,
-    steps,
     stretch,
     window,
     begin,
@@ -87,11 +88,13 @@ def simulate(
     potentials,
     trace,
 ):
-    """Simulations begin .. end - 1, together, ``stretch`` steps at a time.
+    """Simulations begin .. end - 1, together, at most ``stretch`` steps at a time.
 
-    base ``[b, N + C]`` constant current, neurons in the network's order; position ``[R]`` which line of it; window
-    ``[banks into the read-out, T]`` share of the average that a spike in step t has; mean ``[R, C]`` float64; counts
-    ``[R, P]``; spikes and potentials ``[R, T, N]`` and trace ``[R, T, C]``, or of length 0 where not asked for.
+    base ``[b, N + C]`` current from the inputs, neurons in the network's order; it is constant over the steps
+    change[e] .. change[e + 1] - 1 of epoch e, in which simulation r reads line position[r, e] of it; window
+    ``[banks into the read-out, T]`` share of the average that a spike in step t has; mean ``[R, C]`` float64, to
+    which the average is added; counts ``[R, P]``; spikes and potentials ``[R, T, N]`` and trace ``[R, T, C]``, or of
+    length 0 where not asked for.
     """
     populations = layout.size.shape[0]
     batch = end - begin
@@ -111,19 +114,20 @@ def simulate(
     read_banks = layout.bank[populations + 1] - layout.bank[populations]
     traced = batch if want_trace else 0
     read_x, read_y = np.zeros((traced, read_banks, outputs)), np.zeros((traced, read_banks, outputs))
+    kept = np.empty(layout.size.max() if populations else 0, np.bool_)
     watched = np.empty((stretch if want_potentials else 0, layout.widest), base.dtype)
 
-    for r in range(batch):
-        keep_and_base(
-            constant, r * total, layout, base[position[begin + r]], samples[begin + r], rows[begin + r], key
-        )
-
-    now = 0
-    for past in range(0, steps, stretch):
-        before, now = now, min(stretch, steps - past)
+    now, past, epoch = 0, 0, 0
+    while epoch + 1 < change.shape[0]:
+        if past == change[epoch]:
+            for r in range(batch):
+                line = base[position[begin + r, epoch]]
+                keep_and_base(constant, r * total, layout, line, samples[begin + r], rows[begin + r], key)
+        before, now = now, min(stretch, change[epoch + 1] - past)
         spike, earlier = earlier, spike
         used = np.int64(0)
         for p in range(populations):
+            hold = layout.hold[p, 0]
             groups, found_used = layout.group[p + 1] - layout.group[p], np.int64(0)
             for g in range(groups):
                 group = layout.group[p] + g
@@ -172,6 +176,16 @@ def simulate(
                 first = used
                 for t in range(now):
                     spike_start[p, r, t + 1] = used
+                    if hold > 0:  # a neuron that the mask drops now goes on, but nobody hears it
+                        since = past + t - layout.hold[p, 1]
+                        if t == 0 or (since > 0 and since % hold == 0):
+                            draw_kept(kept, layout, p, samples[begin + r], rows[begin + r], key, past + t)
+                        for g in range(groups):
+                            for k in range(found_start[g, r, t], found_start[g, r, t + 1]):
+                                if kept[found[k]]:
+                                    spike[used] = found[k]
+                                    used += 1
+                        continue
                     for g in range(groups):
                         for k in range(found_start[g, r, t], found_start[g, r, t + 1]):
                             spike[np.uint64(used)] = found[np.uint64(k)]
@@ -187,12 +201,16 @@ def simulate(
         for r in range(batch):
             weigh(weighted[r], layout, window, past, now, spike, spike_start, r)
             if want_trace:
-                constants = base[position[begin + r], base.shape[1] - outputs :]
+                constants = base[position[begin + r, epoch], base.shape[1] - outputs :]
                 part = trace[begin + r, past : past + now]
                 follow(part, read_x[r], read_y[r], layout, constants, spike, spike_start, r)
 
+        past += now
+        if past == change[epoch + 1]:
+            epoch += 1
+
     for r in range(batch):
-        read(mean[begin + r], layout, base[position[begin + r], base.shape[1] - outputs :], weighted[r])
+        read(mean[begin + r], layout, weighted[r])
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract"})
@@ -341,14 +359,14 @@ def with_room(array, used, least):
 
 @numba.njit(cache=True, nogil=True)
 def keep_and_base(constant, at, layout, base, sample, row, key):
-    """Constant current of one simulation's neurons, SILENT where the mask drops one and in the padding."""
+    """Constant current of one simulation's neurons, SILENT where a held mask drops one and in the padding."""
     populations = layout.size.shape[0]
     for j in range(layout.start[populations]):
         constant[at + j] = SILENT
     for p in range(populations):
         here, first, n = at + layout.start[p], layout.first[p], layout.size[p]
         noise = layout.dropout[p]
-        if noise[0] == 0:
+        if noise[0] == 0 or layout.hold[p, 0] > 0:
             for j in range(n):
                 constant[here + j] = base[first + layout.unit[layout.start[p] + j]]
             continue
@@ -358,6 +376,24 @@ def keep_and_base(constant, at, layout, base, sample, row, key):
         for j in range(n):
             if keep[offset + layout.unit[layout.start[p] + j] // repeat]:
                 constant[here + j] = base[first + layout.unit[layout.start[p] + j]]
+
+
+@numba.njit(cache=True, nogil=True)
+def draw_kept(kept, layout, p, sample, row, key, step):
+    """Which neurons of a population the mask keeps in a step, in the engine's order, where masks are redrawn."""
+    noise, offset, repeat = layout.dropout[p], np.int64(layout.dropout[p, 4]), layout.repeat[p]
+    hold, start, successive = layout.hold[p]
+    redraws = np.uint64(max(0, step - start) // hold)
+    word = noise[3]
+    if successive != 0:
+        sample = sample + redraws
+    else:
+        word = word + redraws * np.uint64(SITES)
+    n, at = layout.size[p], layout.start[p]
+    keep = np.empty(offset + (n + repeat - 1) // repeat, np.bool_)
+    fill_row(keep, sample, word, row, key[0], key[1], np.int64(noise[1]), noise[2])
+    for j in range(n):
+        kept[j] = keep[offset + layout.unit[at + j] // repeat]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -375,12 +411,10 @@ def weigh(weighted, layout, window, past, now, spike, spike_start, r):
 
 
 @numba.njit(cache=True, nogil=True)
-def read(out, layout, constant, weighted):
-    """The read-out's average: constant + sum over neurons of their share times their weight row."""
+def read(out, layout, weighted):
+    """Adds the spikes' part of the read-out's average: the sum over neurons of their share times their weight row."""
     outputs = out.shape[0]
     target = layout.size.shape[0]
-    for c in range(outputs):
-        out[c] = constant[c]
     for w in range(layout.wire[layout.bank[target]], layout.wire[layout.bank[target + 1]]):
         source, offset = layout.source[w], layout.offset[w]
         for i in range(layout.size[source]):

@@ -15,7 +15,7 @@ from spikebayes.engine.vector import DRIVE_VECTORS, VECTOR_BYTES
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.neurons import LIF, Threshold
-from spikebayes.noise import bernoulli_bits
+from spikebayes.noise import Dropout, bernoulli_bits
 from spikebayes.synapses import Lowpass
 
 Array = NDArray[Any]
@@ -50,6 +50,7 @@ class Layout(NamedTuple):
     is_lif: Array  # [P] else threshold
     neuron: Array  # [P, 4] threshold, exp(-dt/tau_rc), 1 - exp(-dt/tau_rc), exp(tau_ref/tau_rc)
     dropout: Array  # [P, 5] uint64: on, bits, threshold, site word, offset
+    hold: Array  # [P, 3] steps between redraws of the mask (0: none), first steps besides, whether samples succeed
     repeat: Array  # [P] units per dropout draw
     bank: Array  # [P + 2] first bank of each target
     line: Array  # [banks + 1] where a bank's filter states start
@@ -76,7 +77,7 @@ class Drive(NamedTuple):
 
 
 def lay_out(network: SpikingNetwork, dtype: np.dtype[Any]) -> tuple[Layout, Drive]:
-    """Pack a network of LIF and threshold populations with held masks."""
+    """Pack a network of LIF and threshold populations."""
     made = wires(network)
     populations = network.populations
     index = {p.name: i for i, p in enumerate(populations)}
@@ -118,6 +119,7 @@ def lay_out(network: SpikingNetwork, dtype: np.dtype[Any]) -> tuple[Layout, Driv
         is_lif=np.array([isinstance(p.neuron, LIF) for p in populations]),
         neuron=np.array([_neuron(p.neuron, network.dt) for p in populations], dtype).reshape(-1, 4),
         dropout=np.array([_dropout(p.dropout) for p in populations], np.uint64).reshape(-1, 5),
+        hold=np.array([_hold(p.dropout) for p in populations], np.int64).reshape(-1, 3),
         repeat=np.array([p.dropout.repeat if p.dropout else 1 for p in populations], np.int64),
         **packer.arrays(),
     )
@@ -132,11 +134,17 @@ def _neuron(neuron: Any, dt: float) -> list[float]:
     return [1.0, math.exp(-decay), -math.expm1(-decay), math.exp(neuron.tau_ref / neuron.tau_rc)]
 
 
-def _dropout(noise: Any) -> list[int]:
+def _dropout(noise: Dropout | None) -> list[int]:
     if noise is None or noise.p == 0:
         return [0, 1, 1, 0, 0]
     bits, threshold = bernoulli_bits(1 - noise.p)
     return [1, bits, threshold, noise.site, noise.offset]
+
+
+def _hold(noise: Dropout | None) -> list[int]:
+    if noise is None or noise.p == 0 or noise.hold is None:
+        return [0, 0, 0]
+    return [noise.hold, noise.start, noise.successive]
 
 
 def _drive(

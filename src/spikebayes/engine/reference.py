@@ -144,7 +144,7 @@ def _keep(node: Input | Population, work: Work, step: int, held: Tensor | None) 
     noise = node.dropout
     if noise is None or noise.p == 0:
         return None
-    if step == 0 or (noise.hold is not None and step % noise.hold == 0):
+    if step == 0 or noise.redraws(step) > noise.redraws(step - 1):
         bits = dropout_keep(noise, work.seed, work.samples, work.rows, size(node.shape), step)
         return bits.reshape(len(work), *node.shape)
     return held
