@@ -12,6 +12,7 @@ from spikebayes.neurons import LIF, Sign, Threshold
 from spikebayes.noise import BlankOut, Dropout
 from spikebayes.predict import predict
 from spikebayes.predictive import Draw, Predictive, Task
+from spikebayes.redraw import Redraw, estimate_carry_over
 from spikebayes.simulate import Run, simulate
 from spikebayes.synapses import Alpha, Lowpass
 
@@ -33,6 +34,7 @@ __all__ = [
     "Population",
     "Predictive",
     "Readout",
+    "Redraw",
     "Run",
     "Sign",
     "SpikebayesError",
@@ -42,6 +44,7 @@ __all__ = [
     "Threshold",
     "compare",
     "convert",
+    "estimate_carry_over",
     "fit",
     "load_network",
     "nn",

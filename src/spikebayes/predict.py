@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -10,9 +11,11 @@ from torch import Tensor, nn
 
 from spikebayes.blocks import MaskScope, Values, check_sampling, row_indices
 from spikebayes.classical import NOT_RANDOM, sample
+from spikebayes.engine.contract import TRACE
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.predictive import Draw, Predictive, Task
+from spikebayes.redraw import Redraw
 from spikebayes.simulate import simulate
 
 
@@ -24,6 +27,7 @@ def predict(
     seed: int = 0,
     steps: int = 300,
     burn_in: int = 200,
+    redraw: Redraw | None = None,
     mask_scope: MaskScope = "row",
     rows: Values | None = None,
     engine: str = "auto",
@@ -46,6 +50,8 @@ def predict(
         samples: S >= 2.
         seed: key of the masks, in [0, 2^64). Two predictions to be compared by a KS test need different seeds.
         steps: T, time steps per sample. burn_in: steps left out of the average at the start.
+        redraw: all samples of a row out of one run whose masks are redrawn (then steps and burn_in are unused), see
+            :class:`Redraw`; None simulates every sample apart.
         mask_scope: ``"row"``: each row its own masks, as the papers simulate; ``"pass"``: one mask per sample for
             all rows, so that each sample is a draw of a whole function.
         rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default.
@@ -81,29 +87,26 @@ def predict(
     if isinstance(model, SpikingNetwork):
         if not model.is_random:
             raise ConfigError(NOT_RANDOM)
-        run = simulate(
-            model,
-            x,
-            samples=samples,
-            seed=seed,
-            steps=steps,
-            burn_in=burn_in,
-            mask_scope=mask_scope,
-            rows=rows,
-            engine=engine,
-            batch_size=batch_size,
-            dtype=dtype,
-            progress=progress,
-        )
-        output = run.mean.float()
+        common: dict[str, Any] = {"seed": seed, "mask_scope": mask_scope, "rows": rows, "engine": engine}
+        common |= {"batch_size": batch_size, "dtype": dtype, "progress": progress}
+        timing: dict[str, Any] = {"steps": steps, "burn_in": burn_in}
+        if redraw is None:
+            run = simulate(model, x, samples=samples, **timing, **common)
+            output = run.mean.float()
+        else:
+            timing = {"steps": redraw.steps(samples), "redraw": asdict(redraw)}
+            run = simulate(redraw.apply(model), x, steps=timing["steps"], probe=[TRACE], **common)
+            assert run.trace is not None
+            output = redraw.average(run.trace[0]).float()
         settings: dict[str, Any] = {
             "kind": "spiking",
             "engine": run.engine,
             "dtype": str(dtype).removeprefix("torch."),
-            "steps": steps,
-            "burn_in": burn_in,
+            **timing,
             "dt": model.dt,
-            "spikes_per_prediction": {name: float(n.double().mean()) for name, n in run.counts.items()},
+            "spikes_per_prediction": {
+                name: float(n.double().sum() / output.shape[:2].numel()) for name, n in run.counts.items()
+            },
         }
     elif isinstance(model, nn.Module):
         output = sample(model, x, samples, seed, mask_scope, rows, batch_size, progress)

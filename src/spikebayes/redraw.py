@@ -1,0 +1,114 @@
+"""Masks redrawn during one simulation: all samples of a row out of a single run (Wycoff 2019, section 4).
+
+The start of a simulation, when every filter still rises from 0, is then paid for once instead of once a sample.
+After a redraw the network remembers the last mask for a while, in its filters and membranes; what is read then is a
+mixture of two samples, and averaging mixtures narrows the distribution. ``gap`` leaves such steps out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikebayes.blocks import is_whole
+from spikebayes.errors import ConfigError
+from spikebayes.network.network import Input, Population, SpikingNetwork
+
+
+@dataclass(frozen=True)
+class Redraw:
+    """How samples follow one another in a run: sample s is the mean read-out over the last hold - gap of its steps.
+
+    Args:
+        hold: steps for which each mask is held.
+        gap: steps left out after each redraw.
+        lead: steps before the first sample's ``hold``, under its mask, for the start to die away.
+        carry_over: share in [0, 1/2) of a sample that stems from the mask before; it is taken out again,
+            ``(y_s - carry_over y_{s-1}) / (1 - carry_over)``. See :func:`estimate_carry_over`.
+
+    Raises:
+        ConfigError: a number of steps that is not whole or out of range, a carry_over outside [0, 1/2).
+
+    Example:
+        >>> Redraw(hold=40, gap=20, lead=60).steps(samples=100)
+        4060
+    """
+
+    hold: int
+    gap: int = 0
+    lead: int = 0
+    carry_over: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not is_whole(self.hold) or self.hold < 1:
+            raise ConfigError(f"hold must be a whole number of steps, at least 1; got {self.hold!r}")
+        if not is_whole(self.gap) or not 0 <= self.gap < self.hold:
+            raise ConfigError(f"gap must be a whole number in [0, hold); got {self.gap!r} with hold={self.hold}")
+        if not is_whole(self.lead) or self.lead < 0:
+            raise ConfigError(f"lead must be a whole number of steps, 0 or more; got {self.lead!r}")
+        if not 0 <= self.carry_over < 0.5:
+            raise ConfigError(f"carry_over must lie in [0, 1/2); got {self.carry_over}")
+
+    def steps(self, samples: int) -> int:
+        """Steps of a run that gives this many samples."""
+        return self.lead + samples * self.hold
+
+    def apply(self, network: SpikingNetwork) -> SpikingNetwork:
+        """The network with its masks redrawn so: a run of sample s goes through the masks of s, s + 1, ...
+
+        Raises:
+            ConfigError: noise on synapses, which is drawn anew in every step already.
+        """
+        if any(c.blank_out for c in network.connections):
+            raise ConfigError("noise on synapses is drawn anew by itself: redraw is for networks with dropout alone")
+        inputs = tuple(self._redrawn(i) for i in network.inputs)
+        populations = tuple(self._redrawn(p) for p in network.populations)
+        return replace(network, inputs=inputs, populations=populations)
+
+    def average(self, trace: Tensor) -> Tensor:
+        """Samples ``[S, B, C]`` out of the read-outs ``[B, T, C]`` of a run."""
+        windows = trace[:, self.lead :].unflatten(1, (-1, self.hold))  # [B, S, hold, C]
+        read = windows[:, :, self.gap :].mean(2, dtype=torch.float64).transpose(0, 1)  # [S, B, C]
+        if not self.carry_over:
+            return read.to(trace.dtype)
+        before = torch.cat([read[:1], read[:-1]])
+        return ((read - self.carry_over * before) / (1 - self.carry_over)).to(trace.dtype)
+
+    def _redrawn(self, node: Any) -> Input | Population:
+        if node.dropout is None:
+            return node
+        return replace(node, dropout=replace(node.dropout, hold=self.hold, start=self.lead, successive=True))
+
+
+def estimate_carry_over(samples: Tensor) -> float:
+    """The share of a sample that stems from the mask before, by the correlation of neighbours.
+
+    With y_s = (1 - a) f_s + a f_{s-1} and independent f, neighbours correlate by a (1 - a) / (a^2 + (1 - a)^2).
+
+    Args:
+        samples: ``[S, B, C]`` in the order in which they were drawn, S >= 3.
+
+    Returns:
+        a in [0, 1/2); 0 where neighbours are not positively correlated.
+
+    Raises:
+        ConfigError: fewer than 3 samples.
+
+    Example:
+        >>> f = torch.randn(2000, 5, 1, generator=torch.Generator().manual_seed(0))
+        >>> round(estimate_carry_over(0.9 * f[1:] + 0.1 * f[:-1]), 1)
+        0.1
+    """
+    if len(samples) < 3:
+        raise ConfigError(f"a correlation of neighbours needs at least 3 samples; got {len(samples)}")
+    centred = samples.double() - samples.double().mean(0)
+    variance = centred.pow(2).mean(0)
+    correlation = float(((centred[1:] * centred[:-1]).mean(0) / variance)[variance > 0].mean())
+    if not correlation > 0:
+        return 0.0
+    # the smaller root of (2 r + 1) a^2 - (2 r + 1) a + r = 0
+    share = correlation / (2 * correlation + 1)
+    return min(0.5 * (1 - max(0.0, 1 - 4 * share) ** 0.5), 0.49)
