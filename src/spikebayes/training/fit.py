@@ -42,6 +42,7 @@ def fit(
     *,
     validation: tuple[Tensor, Tensor],
     task: Task = Task.REGRESSION,
+    scaling: Scaling | None = None,
     epochs: int = 200,
     batch_size: int = 64,
     learning_rate: float = 3e-3,
@@ -68,6 +69,7 @@ def fit(
         y: ``[B, C]`` targets in data units, or ``[B]`` int64 classes.
         validation: the same two for the rows that choose the weights and measure the residual noise.
         task: regression or classification.
+        scaling: of inputs and targets; None learns it on the training rows.
         epochs, batch_size, learning_rate, weight_decay: of the optimisation; learning_rate is the cycle's highest.
         gamma: first and last width of SoftLIF's threshold.
         annealing: share of the epochs over which gamma falls, in (0, 1).
@@ -107,7 +109,8 @@ def fit(
         raise DataError("validation rows must have the shapes of the training rows")
     if resume and (checkpoints is None or not (checkpoints / LAST).exists()):
         raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}")
-    scaling = Scaling.learn(x, y if task is Task.REGRESSION else None)
+    if scaling is None:
+        scaling = Scaling.learn(x, y if task is Task.REGRESSION else None)
     loaders = (
         _loader(scaling.inputs(x), scaling.targets(y), batch_size, shuffle=True),
         _loader(scaling.inputs(x_val), scaling.targets(y_val), VALIDATION_BATCH, shuffle=False),

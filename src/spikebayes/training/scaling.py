@@ -36,6 +36,11 @@ class Scaling:
         y_mean, y_std = (None, None) if y is None else _moments(y)
         return cls(x_mean, x_std, y_mean, y_std)
 
+    @classmethod
+    def identity(cls, shape: tuple[int, ...]) -> Scaling:
+        """For inputs of one row's ``shape`` and targets that are in the network's units already."""
+        return cls(torch.zeros(shape), torch.ones(shape))
+
     def inputs(self, x: Tensor) -> Tensor:
         """Inputs ``[B, *shape]`` in the units the network takes."""
         return (x - self.x_mean) / self.x_std
