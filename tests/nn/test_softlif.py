@@ -206,3 +206,19 @@ def test_what_it_is_can_be_read_off() -> None:
     settings = "tau_rc=0.02, tau_ref=0.001, amplitude=0.002, gain=30.0, bias=4.0"
     assert repr(SoftLIF(0.05)) == f"SoftLIF(gamma=0.05, {settings})"
     assert repr(LIFRate()) == f"LIFRate({settings})"
+
+
+def test_the_second_derivative_and_transformations_are_those_of_the_formula() -> None:
+    soft = SoftLIF(0.02)
+    x = torch.linspace(-0.2, 1.0, 13)
+
+    def summed(v: Tensor) -> Tensor:
+        return soft.formula(v).sum()
+
+    expected = torch.autograd.functional.hessian(summed, x)
+    actual = torch.autograd.functional.hessian(lambda v: soft(v).sum(), x)
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-6)
+    slope = torch.autograd.functional.jacobian(summed, x)
+    torch.testing.assert_close(torch.func.jvp(soft, (x,), (torch.ones(13),))[1], slope, rtol=1e-5, atol=0)
+    rows = torch.func.vmap(torch.func.grad(lambda v: soft(v).sum()))(x[None].repeat(2, 1))
+    torch.testing.assert_close(rows, slope[None].repeat(2, 1), rtol=1e-5, atol=0)

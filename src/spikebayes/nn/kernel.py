@@ -1,4 +1,4 @@
-"""The SoftLIF rate curve without a gradient: one pass over memory, float32, a vector register at a time.
+"""The SoftLIF rate curve and its slope: one pass over memory, float32, a vector register at a time.
 
 torch takes a dozen passes, and neither softplus nor where is vectorised. ``_exp`` and ``_log1p`` are those of the
 Cephes library (polynomials on a reduced range, good to the last places of float32), written without branches so that
@@ -23,19 +23,41 @@ HUGE = np.float32(1e38)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
-def soft_lif(out: NDArray[np.float32], x: NDArray[np.float32], settings: NDArray[np.float32]) -> None:
+def soft_lif(
+    out: NDArray[np.float32], slope: NDArray[np.float32], x: NDArray[np.float32], settings: NDArray[np.float32]
+) -> None:
     """y = amplitude / (tau_ref + tau_rc log(1 + 1/rho)), rho = gamma softplus((gain x + over)/gamma).
 
     Args:
         out, x: ``[N]``.
+        slope: ``[N]`` dy/dx, or of length 0 where it is not asked for.
         settings: gain, over = bias - 1, gamma, log gamma, amplitude, tau_ref, tau_rc.
     """
     z, soft = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.float32)
     whole = len(x) // CHUNK * CHUNK
     for start in range(0, whole, CHUNK):
-        _chunk(out[start : start + CHUNK], x[start : start + CHUNK], z, soft, CHUNK, settings)
+        end = start + CHUNK
+        _chunk(out[start:end], x[start:end], z, soft, CHUNK, settings)
+        if len(slope) > 0:
+            _slopes(slope[start:end], out[start:end], z, soft, CHUNK, settings)
     if whole < len(x):
         _chunk(out[whole:], x[whole:], z, soft, len(x) - whole, settings)
+        if len(slope) > 0:
+            _slopes(slope[whole:], out[whole:], z, soft, len(x) - whole, settings)
+
+
+@numba.njit(inline="always")
+def _slopes(slope, y, z, soft, count, settings):  # pyright: ignore[reportMissingParameterType]
+    """dy/dx = gain tau_rc y^2/amplitude sigmoid(z)/(rho (1 + rho)), in the tail with 1/gamma for the last factor."""
+    gamma, scale = settings[2], settings[0] * settings[6] / settings[4]
+    for n in range(count):
+        rho = gamma * soft[n]
+        less = soft[n] - z[n] if z[n] < FAR else ZERO  # softplus(z) - z = log(1 + exp(-z)), 0 where z may be infinite
+        sigmoid = _exp(-min(max(less, ZERO), FAR + FAR))
+        factor = sigmoid / (rho * (ONE + rho))
+        if z[n] <= -FAR:
+            factor = ONE / gamma
+        slope[n] = scale * y[n] * y[n] * factor
 
 
 @numba.njit(inline="always")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -101,10 +103,15 @@ class SoftLIF(LIFRate):
         self.register_buffer("gamma", torch.tensor(float(gamma)))
 
     def forward(self, x: Tensor) -> Tensor:
-        if not torch.is_grad_enabled():
-            y = self._at_once(x)
-            if y is not None:
-                return y
+        values = self._values(x)
+        if values is None:
+            return self.formula(x)
+        if x.requires_grad and torch.is_grad_enabled():
+            return _Compiled.apply(x, values, self)  # pyright: ignore[reportReturnType]
+        return self.compiled(values, x.shape)[0]
+
+    def formula(self, x: Tensor) -> Tensor:
+        """The curve by torch operations: any dtype, any device, any transformation."""
         gamma = self.gamma.to(x.dtype)
         z = (self.neuron.current(x) - 1) / gamma
         tail = z < TAIL
@@ -112,19 +119,46 @@ class SoftLIF(LIFRate):
         logarithm = torch.where(tail, -z - gamma.log(), torch.log1p(1 / rho))
         return self.neuron.amplitude / (self.neuron.tau_ref + self.neuron.tau_rc * logarithm)
 
-    def _at_once(self, x: Tensor) -> Tensor | None:
-        """The same values to rounding by the compiled kernel; None where it does not reach."""
+    def compiled(self, x: NDArray[np.float32], shape: torch.Size, slope: bool = False) -> tuple[Tensor, Tensor]:
+        """The same to rounding by the compiled kernel, from the values ``[N]``; the slope too, or an empty tensor."""
+        n, gamma = self.neuron, float(self.gamma)
+        settings = n.gain, n.bias - 1, gamma, math.log(gamma), n.amplitude, n.tau_ref, n.tau_rc
+        y, dy = torch.empty(shape), torch.empty(shape if slope else 0)
+        soft_lif(y.view(-1).numpy(), dy.view(-1).numpy(), x, np.array(settings, np.float32))
+        return y, dy
+
+    def _values(self, x: Tensor) -> NDArray[np.float32] | None:
+        """What the kernel reads, ``[N]``; None where it does not reach."""
         if x.dtype != torch.float32 or x.device.type != "cpu" or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
             return None
         try:
-            values = x.detach().contiguous().view(-1).numpy()
+            return x.detach().contiguous().view(-1).numpy()
         except RuntimeError:  # under vmap and the like there are no values to be had
             return None
-        n, gamma = self.neuron, float(self.gamma)
-        settings = n.gain, n.bias - 1, gamma, math.log(gamma), n.amplitude, n.tau_ref, n.tau_rc
-        y = torch.empty(x.shape)
-        soft_lif(y.view(-1).numpy(), values, np.array(settings, np.float32))
-        return y
 
     def extra_repr(self) -> str:
         return f"gamma={float(self.gamma):g}, {super().extra_repr()}"
+
+
+class _Compiled(torch.autograd.Function):
+    """The compiled curve with its slope for the way back; higher derivatives go by the formula."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, values: NDArray[np.float32], unit: SoftLIF) -> Tensor:
+        y, slope = unit.compiled(values, x.shape, slope=True)
+        ctx.save_for_backward(x, slope)
+        ctx.save_for_forward(slope)
+        ctx.unit = unit
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, slope = ctx.saved_tensors
+        if torch.is_grad_enabled():  # the gradient is to be differentiated again
+            y = ctx.unit.formula(x)
+            return torch.autograd.grad(y, x, gradient, create_graph=True)[0], None, None
+        return gradient * slope, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return tangent * ctx.saved_tensors[0]
