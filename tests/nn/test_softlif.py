@@ -10,6 +10,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from spikebayes.errors import ConfigError
 from spikebayes.nn import LIFRate, SoftLIF
@@ -208,6 +209,7 @@ def test_what_it_is_can_be_read_off() -> None:
     assert repr(LIFRate()) == f"LIFRate({settings})"
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")  # torch's own, in its forward mode
 def test_the_second_derivative_and_transformations_are_those_of_the_formula() -> None:
     soft = SoftLIF(0.02)
     x = torch.linspace(-0.2, 1.0, 13)
@@ -219,6 +221,8 @@ def test_the_second_derivative_and_transformations_are_those_of_the_formula() ->
     actual = torch.autograd.functional.hessian(lambda v: soft(v).sum(), x)
     torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-6)
     slope = torch.autograd.functional.jacobian(summed, x)
-    torch.testing.assert_close(torch.func.jvp(soft, (x,), (torch.ones(13),))[1], slope, rtol=1e-5, atol=0)
+    with forward_ad.dual_level():
+        tangent = forward_ad.unpack_dual(soft(forward_ad.make_dual(x, torch.ones(13)))).tangent
+        torch.testing.assert_close(tangent, slope, rtol=1e-5, atol=0)
     rows = torch.func.vmap(torch.func.grad(lambda v: soft(v).sum()))(x[None].repeat(2, 1))
     torch.testing.assert_close(rows, slope[None].repeat(2, 1), rtol=1e-5, atol=0)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError
@@ -131,6 +132,8 @@ class SoftLIF(LIFRate):
         """What the kernel reads, ``[N]``; None where it does not reach."""
         if x.dtype != torch.float32 or x.device.type != "cpu" or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
             return None
+        if forward_ad.unpack_dual(x).tangent is not None:
+            return None
         try:
             return x.detach().contiguous().view(-1).numpy()
         except RuntimeError:  # under vmap and the like there are no values to be had
@@ -147,7 +150,6 @@ class _Compiled(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, values: NDArray[np.float32], unit: SoftLIF) -> Tensor:
         y, slope = unit.compiled(values, x.shape, slope=True)
         ctx.save_for_backward(x, slope)
-        ctx.save_for_forward(slope)
         ctx.unit = unit
         return y
 
@@ -158,7 +160,3 @@ class _Compiled(torch.autograd.Function):
             y = ctx.unit.formula(x)
             return torch.autograd.grad(y, x, gradient, create_graph=True)[0], None, None
         return gradient * slope, None, None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return tangent * ctx.saved_tensors[0]
