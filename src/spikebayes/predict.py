@@ -17,6 +17,7 @@ from spikebayes.network.network import SpikingNetwork
 from spikebayes.predictive import Draw, Predictive, Task
 from spikebayes.redraw import Redraw
 from spikebayes.simulate import simulate
+from spikebayes.windows import Flat, Window, check_window
 
 
 def predict(
@@ -27,6 +28,7 @@ def predict(
     seed: int = 0,
     steps: int = 300,
     burn_in: int = 200,
+    window: Window = Flat(),  # noqa: B008
     redraw: Redraw | None = None,
     mask_scope: MaskScope = "row",
     rows: Values | None = None,
@@ -50,7 +52,8 @@ def predict(
         samples: S >= 2.
         seed: key of the masks, in [0, 2^64). Two predictions to be compared by a KS test need different seeds.
         steps: T, time steps per sample. burn_in: steps left out of the average at the start.
-        redraw: all samples of a row out of one run whose masks are redrawn (then steps and burn_in are unused), see
+        window: weights of the others in the average, :class:`Flat` or :class:`Hann`.
+        redraw: all samples of a row out of one run whose masks are redrawn (then steps and burn_in are not used), see
             :class:`Redraw`; None simulates every sample apart.
         mask_scope: ``"row"``: each row its own masks, as the papers simulate; ``"pass"``: one mask per sample for
             all rows, so that each sample is a draw of a whole function.
@@ -89,20 +92,22 @@ def predict(
             raise ConfigError(NOT_RANDOM)
         common: dict[str, Any] = {"seed": seed, "mask_scope": mask_scope, "rows": rows, "engine": engine}
         common |= {"batch_size": batch_size, "dtype": dtype, "progress": progress}
+        check_window(window)
         timing: dict[str, Any] = {"steps": steps, "burn_in": burn_in}
         if redraw is None:
-            run = simulate(model, x, samples=samples, **timing, **common)
+            run = simulate(model, x, samples=samples, window=window, **timing, **common)
             output = run.mean.float()
         else:
             timing = {"steps": redraw.steps(samples), "redraw": asdict(redraw)}
             run = simulate(redraw.apply(model), x, steps=timing["steps"], probe=[TRACE], **common)
             assert run.trace is not None
-            output = redraw.average(run.trace[0]).float()
+            output = redraw.average(run.trace[0], window).float()
         settings: dict[str, Any] = {
             "kind": "spiking",
             "engine": run.engine,
             "dtype": str(dtype).removeprefix("torch."),
             **timing,
+            "window": type(window).__name__,
             "dt": model.dt,
             "spikes_per_prediction": {
                 name: float(n.double().sum() / output.shape[:2].numel()) for name, n in run.counts.items()

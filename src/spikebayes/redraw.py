@@ -16,11 +16,12 @@ from torch import Tensor
 from spikebayes.blocks import is_whole
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Input, Population, SpikingNetwork
+from spikebayes.windows import Flat, Window
 
 
 @dataclass(frozen=True)
 class Redraw:
-    """How samples follow one another in a run: sample s is the mean read-out over the last hold - gap of its steps.
+    """How samples follow one another in a run: sample s is the average read-out over the last hold - gap of its steps.
 
     Args:
         hold: steps for which each mask is held.
@@ -68,10 +69,10 @@ class Redraw:
         populations = tuple(self._redrawn(p) for p in network.populations)
         return replace(network, inputs=inputs, populations=populations)
 
-    def average(self, trace: Tensor) -> Tensor:
+    def average(self, trace: Tensor, window: Window = Flat()) -> Tensor:  # noqa: B008
         """Samples ``[S, B, C]`` out of the read-outs ``[B, T, C]`` of a run."""
-        windows = trace[:, self.lead :].unflatten(1, (-1, self.hold))  # [B, S, hold, C]
-        read = windows[:, :, self.gap :].mean(2, dtype=torch.float64).transpose(0, 1)  # [S, B, C]
+        periods = trace[:, self.lead :].unflatten(1, (-1, self.hold))[:, :, self.gap :].double()  # [B, S, averaged, C]
+        read = torch.einsum("bstc,t->sbc", periods, window.weights(self.hold - self.gap))
         if not self.carry_over:
             return read.to(trace.dtype)
         before = torch.cat([read[:1], read[:-1]])

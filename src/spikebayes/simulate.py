@@ -15,6 +15,7 @@ from spikebayes.errors import ConfigError
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Shape
 from spikebayes.progress import track
+from spikebayes.windows import Flat, Window, check_window
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Run:
     """S simulations of B rows.
 
     Args:
-        mean: ``[S, B, C]``, read-out averaged over steps burn_in .. T - 1.
+        mean: ``[S, B, C]``, read-out averaged over steps burn_in .. T - 1 by the window's weights.
         counts: spikes over all T steps by population, ``[S, B]`` int64.
         spikes: ``[S, B, T, N]`` bool by population, when probed.
         potentials: ``[S, B, T, N]`` by LIF population, when probed.
@@ -46,6 +47,7 @@ def simulate(
     seed: int = 0,
     steps: int = 300,
     burn_in: int = 0,
+    window: Window = Flat(),  # noqa: B008
     probe: Sequence[str] = (),
     mask_scope: MaskScope = "row",
     rows: Values | None = None,
@@ -63,6 +65,7 @@ def simulate(
         seed: key of the masks, in [0, 2^64).
         steps: T, time steps of ``network.dt`` seconds.
         burn_in: steps left out of the average.
+        window: weights of the others in it, :class:`Flat` or :class:`Hann`.
         probe: of ``"spikes"``, ``"potentials"``, ``"trace"``; their size grows with S B T N.
         mask_scope: ``"row"``: each row its own masks; ``"pass"``: one mask per sample for all rows.
         rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default.
@@ -88,6 +91,7 @@ def simulate(
     """
     check_sampling(samples, 1, seed, mask_scope, batch_size)
     check_steps(steps, burn_in)
+    check_window(window)
     unknown = set(probe) - set(PROBES)
     if unknown:
         raise ConfigError(f"there is no probe {sorted(unknown)[0]!r}; there are {', '.join(PROBES)}")
@@ -104,7 +108,7 @@ def simulate(
     for block in track(plan, "simulating", progress):
         rows_here = tuple(part[block.rows] for part in inputs)
         result = work(
-            Work(rows_here, block.position, block.row_keys, block.sample_keys, seed, steps, burn_in, probes)
+            Work(rows_here, block.position, block.row_keys, block.sample_keys, seed, steps, burn_in, probes, window)
         )
         _store(run, result, (block.samples, block.rows))
     return run

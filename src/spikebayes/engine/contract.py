@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.windows import Flat, Window
 
 SPIKES, POTENTIALS, TRACE = "spikes", "potentials", "trace"
 PROBES = (SPIKES, POTENTIALS, TRACE)
@@ -31,6 +32,7 @@ class Work:
         steps: T, steps to simulate.
         burn_in: steps left out of the average.
         probes: what to record besides, of ``PROBES``.
+        window: weights of the averaged steps.
     """
 
     inputs: tuple[Tensor, ...]
@@ -41,6 +43,11 @@ class Work:
     steps: int
     burn_in: int
     probes: frozenset[str] = frozenset()
+    window: Window = Flat()
+
+    def weights(self) -> Tensor:
+        """``[T]`` float64, the share of each step in the average."""
+        return torch.cat([torch.zeros(self.burn_in), self.window.weights(self.steps - self.burn_in)])
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -51,7 +58,7 @@ class Result:
     """What R simulations gave.
 
     Args:
-        mean: ``[R, *readout shape]``, read-out averaged over steps burn_in .. T - 1.
+        mean: ``[R, *readout shape]``, read-out averaged over steps burn_in .. T - 1 by the window's weights.
         counts: spikes per population over all T steps, ``[R]`` int64 each.
         spikes: ``[R, T, N]`` bool each, when probed; a dropped neuron emits none.
         potentials: ``[R, T, N]`` each, LIF membrane potential at the end of the step; 0 for a neuron dropped

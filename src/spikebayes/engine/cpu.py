@@ -28,6 +28,7 @@ PARTS = 4  # of the work of each thread, since cores differ in speed
 STRETCH = 320  # steps that a population runs ahead of the next
 LINES = 60  # rows whose input currents are computed together
 STATE_BYTES = 1 << 24  # most state of a batch
+NEGLIGIBLE = 1e-20  # of an impulse response's peak
 
 
 class CpuEngine:
@@ -67,7 +68,8 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
     real = drive.constant.dtype
     change = _changes(network, work.steps)
     base, position = _base(network, drive, work, change)
-    mean = _input_mean(base, position, change, work.burn_in, size(network.readout.shape))
+    weights = work.weights().numpy()
+    mean = _input_mean(base, position, change, weights, size(network.readout.shape))
     counts = np.zeros((runs, len(network.populations)), np.int64)
 
     def probe(name: str, units: int, dtype: Any) -> NDArray[Any]:
@@ -78,7 +80,7 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
     trace = probe(TRACE, mean.shape[1], real)
     samples, rows = (keys.numpy().astype(np.uint64) for keys in (work.samples, work.rows))
     key = np.array(split_seed(work.seed), np.uint64)
-    window = _window(network, work.steps, work.burn_in)
+    window = _window(network, weights)
     stretch = -(-work.steps // -(-work.steps // STRETCH))  # of equal length
 
     def simulate(begin: int, end: int) -> None:
@@ -171,25 +173,26 @@ def _input_values(
 
 
 def _input_mean(
-    base: NDArray[Any], position: NDArray[np.int64], change: NDArray[np.int64], burn_in: int, outputs: int
+    base: NDArray[Any], position: NDArray[np.int64], change: NDArray[np.int64], weights: NDArray[Any], outputs: int
 ) -> NDArray[np.float64]:
-    """What inputs and constants alone give the read-out, averaged over steps burn_in .. T - 1: ``[R, C]``."""
-    counted = np.diff(change.clip(min=burn_in))  # [E] steps
+    """What inputs and constants alone give the read-out, averaged over time: ``[R, C]``."""
+    shares = np.add.reduceat(weights, change[:-1])  # [E]
     direct = base[:, base.shape[1] - outputs :].astype(np.float64)  # [b, C]
-    return np.einsum("rec,e->rc", direct[position], counted / max(1, change[-1] - burn_in))
+    return np.einsum("rec,e->rc", direct[position], shares)
 
 
-def _window(network: SpikingNetwork, steps: int, burn_in: int) -> NDArray[np.float64]:
+def _window(network: SpikingNetwork, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """For each filter bank into the read-out, the share of the average that a spike in each step has: ``[banks, T]``.
 
-    A spike in step s is read with weight h[t - s] in step t, h the impulse response, so its share is
-    sum of h[t - s] over t in [burn_in, T), divided by T - burn_in.
+    A spike in step s is read as h[t - s] in step t, h the impulse response, and step t has the weight w[t] ``[T]`` in
+    the average, so the spike's share is the sum of w[t] h[t - s] over t >= s.
     """
+    steps = len(weights)
     populations = {p.name for p in network.populations}
     filters = dict.fromkeys(c.synapse for c in network.into(network.readout.name) if c.source in populations)
     window = np.zeros((max(1, len(filters)), steps))
     for line, synapse in zip(window, filters, strict=False):
-        reached = np.concatenate([[0.0], np.cumsum(impulse_response(synapse, network.dt, steps))])
-        s = np.arange(steps)
-        line[:] = (reached[steps - s] - reached[np.maximum(burn_in - s, 0)]) / (steps - burn_in)
+        response = impulse_response(synapse, network.dt, steps)
+        heard = np.flatnonzero(response > NEGLIGIBLE * response.max())[-1] + 1 if response.any() else 1
+        line[:] = np.convolve(weights[::-1], response[:heard])[:steps][::-1]
     return window

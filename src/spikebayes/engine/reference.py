@@ -95,6 +95,7 @@ class _Simulator:
         filters = {id(k): (blank[k.connection.target],) * k.connection.synapse.order for k in self.filtered}  # pyright: ignore[reportOptionalMemberAccess]
         arguments = [x.to(self.dtype)[work.position] for x in work.inputs]
         keep: dict[str, Tensor | None] = {}
+        weights = work.weights().tolist()
 
         for step in range(work.steps):
             values: dict[str, Tensor] = {}  # each node's output in this step, [R, *shape]
@@ -109,16 +110,13 @@ class _Simulator:
                 _record(result, node, spiked, neurons[node.name], keep[node.name], step)
 
             readout = self._drive(net.readout, values, filters, work, step, blank)
-            if step >= work.burn_in:
-                result.mean += readout[:kept]
+            result.mean += weights[step] * readout[:kept]
             if result.trace is not None:
                 result.trace[:, step] = readout[:kept]
 
             for link in self.filtered:
                 delivered = link.deliver(values[link.connection.source], work, step)
                 filters[id(link)] = link.connection.synapse.step(filters[id(link)], delivered, net.dt)  # pyright: ignore[reportOptionalMemberAccess]
-
-        result.mean /= work.steps - work.burn_in
 
     def _drive(
         self,
