@@ -15,6 +15,7 @@ from spikebayes.predictive import Draw, Predictive, Task
 from spikebayes.redraw import Redraw, estimate_carry_over
 from spikebayes.simulate import Run, simulate
 from spikebayes.synapses import Alpha, Lowpass
+from spikebayes.windows import Flat, Hann
 
 __version__ = "0.1.0"
 
@@ -26,9 +27,13 @@ __all__ = [
     "Connection",
     "ConversionError",
     "DataError",
+    "Device",
     "Draw",
     "Dropout",
+    "Energy",
     "Equivalence",
+    "Flat",
+    "Hann",
     "Input",
     "Lowpass",
     "Population",
@@ -44,6 +49,7 @@ __all__ = [
     "Threshold",
     "compare",
     "convert",
+    "energy",
     "estimate_carry_over",
     "fit",
     "load_network",
@@ -54,12 +60,17 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from spikebayes.evaluate.devices import Device
+    from spikebayes.evaluate.energy import Energy, energy
     from spikebayes.evaluate.equivalence import Equivalence, compare
     from spikebayes.training.fit import fit
 
 _LAZY = {  # Lightning and SciPy's statistics take seconds to import, which prediction need not spend
+    "Device": "spikebayes.evaluate.devices",
+    "Energy": "spikebayes.evaluate.energy",
     "Equivalence": "spikebayes.evaluate.equivalence",
     "compare": "spikebayes.evaluate.equivalence",
+    "energy": "spikebayes.evaluate.energy",
     "fit": "spikebayes.training.fit",
 }
 

@@ -23,6 +23,7 @@ VERBS = {
     "fit": verbs.fit,
     "predict": verbs.predict,
     "compare": verbs.compare,
+    "energy": verbs.energy,
     "info": verbs.info,
     "study": verbs.study,
     "bench": verbs.bench,

@@ -6,7 +6,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 
@@ -14,6 +14,11 @@ from spikebayes.data.tables import check_table_path, read_table, write_table
 from spikebayes.errors import ConfigError
 from spikebayes.files import check_writable, make_folder
 from spikebayes.predictive import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from spikebayes.runs import TableRun
 
 OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -222,6 +227,70 @@ def info(run: Path) -> None:
     OUT.print(str(loaded.network()))
 
 
+def energy(
+    run: Path,
+    *,
+    data: Path | None = None,
+    rows: int = 100,
+    json: Path | None = None,
+    samples: int = 100,
+    steps: int = 300,
+    burn_in: int = 200,
+    dt: float = 1e-3,
+    tau: float = 0.02,
+    seed: int = 0,
+    mask_scope: Literal["row", "pass"] = "row",
+    engine: Literal["auto", "cpu", "reference"] = "auto",
+) -> None:
+    """Count what a prediction has to do, spiking and classical, and say what it costs in joules on several devices.
+
+    Args:
+        run: folder that fit wrote.
+        data: table of rows to predict; by default the rows of the training table that fit held out.
+        rows: most rows to predict, the first ones.
+        json: file to write; by default energy.json in the run's folder.
+        samples: Monte Carlo samples per row.
+        steps: time steps per sample.
+        burn_in: steps left out of the average at the start; they cost as much as the others.
+        dt: time step in seconds.
+        tau: time constant of the Alpha synapses in seconds.
+        seed: seed of the masks.
+        mask_scope: row gives every row masks of its own, pass one mask per sample for all rows.
+        engine: auto takes the fastest.
+    """
+    from spikebayes.data.tables import encode_features
+    from spikebayes.evaluate.energy import energy as count_energy
+    from spikebayes.evaluate.statement import statement
+    from spikebayes.storage import write_json
+    from spikebayes.store import load_run
+    from spikebayes.versions import versions
+
+    if rows < 1:
+        raise ConfigError(f"rows must be a whole number, at least 1; got {rows}")
+    loaded = load_run(run)
+    out = run / "energy.json" if json is None else json
+    check_writable(out)
+    table, origin = (read_table(data), str(data)) if data else _held_out(loaded)
+    some = table.iloc[:rows]
+    found = count_energy(
+        loaded.network(dt=dt, tau=tau),
+        loaded.fitted.scaling.inputs(encode_features(some, loaded.schema)),
+        samples=samples,
+        steps=steps,
+        burn_in=burn_in,
+        seed=seed,
+        mask_scope=mask_scope,
+        engine=engine,
+        model=loaded.fitted.model,
+        progress=True,
+    )
+    origin = f"{'all' if len(some) == len(table) else f'the first {len(some)} of'} {len(table)} rows of {origin}"
+    write_json(out, {"rows": origin} | found.to_dict() | {"versions": versions()}, "spikebayes.energy/1")
+    OUT.print(f"{run}, on {origin}")
+    OUT.print(statement(found), markup=False)
+    OUT.print(f"written to {out}")
+
+
 def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
     """Train, convert, simulate and compare on scikit-learn's diabetes data.
 
@@ -327,6 +396,23 @@ def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
         raise ConfigError(f"{out} already holds a run; give another --out, or --overwrite to replace it")
     if (out / CHECKPOINTS).exists() and not overwrite:
         raise ConfigError(f"{out} holds an interrupted training; --resume goes on with it, --overwrite starts afresh")
+
+
+def _held_out(run: TableRun) -> tuple[pd.DataFrame, str]:
+    """The rows of a run's training table that it was not trained on, and what to call them."""
+    from spikebayes.data.tables import split_rows
+
+    config, trained = run.config, run.fitted.history.get("training_rows")
+    if "data" not in config:
+        raise ConfigError("the run does not say which table it was trained on; give --data")
+    path = Path(config["data"])
+    if not path.is_file():
+        raise ConfigError(f"the table that the run was trained on, {path}, is not there; give --data")
+    table = read_table(path)
+    train, held = split_rows(len(table), config["validation"], config["seed"])
+    if len(train) != trained:
+        raise ConfigError(f"{path} is no longer the table that the run was trained on; give --data")
+    return table.iloc[held.numpy()].reset_index(drop=True), f"{path} that were held out of the training"
 
 
 def _names(text: str) -> list[str]:
