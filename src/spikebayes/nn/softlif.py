@@ -104,6 +104,8 @@ class SoftLIF(LIFRate):
         self.register_buffer("gamma", torch.tensor(float(gamma)))
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dtype in (torch.bfloat16, torch.float16):  # the threshold is too steep for eight bits
+            x = x.float()
         values = self._values(x)
         if values is None:
             return self.formula(x)

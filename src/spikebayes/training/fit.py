@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -33,6 +33,7 @@ from spikebayes.training.session import check_checkpoint, checkpoint_folder, int
 
 VALIDATION_SAMPLES, VALIDATION_BATCH = 8, 4096
 LAST = "last.ckpt"
+PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}  # ours to Lightning's
 
 
 def fit(
@@ -43,6 +44,7 @@ def fit(
     validation: tuple[Tensor, Tensor],
     task: Task = Task.REGRESSION,
     scaling: Scaling | None = None,
+    precision: Literal["float32", "bfloat16"] = "float32",
     epochs: int = 200,
     batch_size: int = 64,
     learning_rate: float = 3e-3,
@@ -70,6 +72,7 @@ def fit(
         validation: the same two for the rows that choose the weights and measure the residual noise.
         task: regression or classification.
         scaling: of inputs and targets; None learns it on the training rows.
+        precision: of matrix products while training; weights, and SoftLIF's curve, are float32 in either case.
         epochs, batch_size, learning_rate, weight_decay: of the optimisation; learning_rate is the cycle's highest.
         gamma: first and last width of SoftLIF's threshold.
         annealing: share of the epochs over which gamma falls, in (0, 1).
@@ -103,6 +106,8 @@ def fit(
         annealing=annealing,
         seed=seed,
     )
+    if precision not in PRECISION:
+        raise ConfigError(f"precision must be one of {', '.join(PRECISION)}; got {precision!r}")
     x, y = check_rows(x, y, task, "training")
     x_val, y_val = check_rows(*validation, task, "validation")
     if x_val.shape[1:] != x.shape[1:] or y_val.shape[1:] != y.shape[1:]:
@@ -123,7 +128,7 @@ def fit(
         torch.manual_seed(seed)
         learner = _Learner(model, task, learning_rate, weight_decay)
         with checkpoint_folder(checkpoints) as folder, quiet():
-            done, loss = _train(learner, loaders, folder, annealed, epochs, patience, resume, progress)
+            done, loss = _train(learner, loaders, folder, annealed, epochs, patience, resume, progress, precision)
     model.cpu().eval()
     history = {
         "epochs": done,
@@ -148,6 +153,7 @@ def _train(
     patience: int,
     resume: bool,
     progress: bool,
+    precision: str,
 ) -> tuple[int, float]:
     """Leave the best weights in the learner; the number of epochs and the validation loss."""
     last = folder / LAST
@@ -169,7 +175,8 @@ def _train(
         ModelCheckpoint(folder, Path(LAST).stem, enable_version_counter=False),
         *([RichProgressBar()] if progress else []),
     ]
-    trainer = Trainer(max_epochs=epochs, enable_progress_bar=progress, **trainer_settings(callbacks))
+    settings = trainer_settings(callbacks) | {"precision": PRECISION[precision]}
+    trainer = Trainer(max_epochs=epochs, enable_progress_bar=progress, **settings)
     with interruptible():
         trainer.fit(learner, *loaders, ckpt_path=last if resume else None, weights_only=True)
     loss = float("nan") if best.best_model_score is None else float(best.best_model_score)
