@@ -21,7 +21,7 @@ from spikebayes.windows import Flat, Window
 
 @dataclass(frozen=True)
 class Redraw:
-    """How samples follow one another in a run: sample s is the average read-out over the last hold - gap of its steps.
+    """How samples follow one another in a run: sample s is the average over the last hold - gap of its steps.
 
     Args:
         hold: steps for which each mask is held.
@@ -71,7 +71,9 @@ class Redraw:
 
     def average(self, trace: Tensor, window: Window = Flat()) -> Tensor:  # noqa: B008
         """Samples ``[S, B, C]`` out of the read-outs ``[B, T, C]`` of a run."""
-        periods = trace[:, self.lead :].unflatten(1, (-1, self.hold))[:, :, self.gap :].double()  # [B, S, averaged, C]
+        periods = (
+            trace[:, self.lead :].unflatten(1, (-1, self.hold))[:, :, self.gap :].double()
+        )  # [B, S, averaged, C]
         read = torch.einsum("bstc,t->sbc", periods, window.weights(self.hold - self.gap))
         if not self.carry_over:
             return read.to(trace.dtype)

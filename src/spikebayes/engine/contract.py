@@ -43,7 +43,7 @@ class Work:
     steps: int
     burn_in: int
     probes: frozenset[str] = frozenset()
-    window: Window = Flat()
+    window: Window = field(default_factory=Flat)
 
     def weights(self) -> Tensor:
         """``[T]`` float64, the share of each step in the average."""

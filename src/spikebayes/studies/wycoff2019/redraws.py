@@ -1,0 +1,108 @@
+"""Dropout during the simulation: how often masks may be redrawn in one run, and what keeps the distribution."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from spikebayes.predictive import Predictive
+from spikebayes.redraw import Redraw, estimate_carry_over
+from spikebayes.simulate import simulate
+from spikebayes.studies.wycoff2019.methods import Bench, Method
+from spikebayes.studies.wycoff2019.protocols import STD_RATIO
+from spikebayes.studies.wycoff2019.search import MARGIN, error
+from spikebayes.synapses import Alpha
+from spikebayes.windows import Flat, Hann, Window
+
+HOLDS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 25, 30, 40)
+GAPS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+LEAD = 60
+SYNAPSES = (Alpha(0.002), Alpha(0.001), Alpha(0.0005))
+
+
+def redraws(bench: Bench, rows: int, samples: int, apart: int) -> dict[str, Any]:
+    """Errors over hold for several synapses: naive, with a gap, and with what is carried over taken out again.
+
+    Args:
+        bench: judged on its search rows.
+        rows, samples: of each line.
+        apart: steps of a sample that is simulated by itself.
+    """
+    lines = []
+    for synapse in SYNAPSES:
+        method = Method(f"Alpha {1000 * synapse.tau:g} ms", synapse, None)
+        lines += [_line(bench, method, hold, rows, samples) for hold in HOLDS]
+    kept = [line for line in lines if line["kept"]]
+    best = min(kept, key=lambda line: line["hold"]) if kept else None
+    return {"rows": rows, "samples": samples, "lead": LEAD, "apart": apart, "lines": lines, "best": best}
+
+
+def chosen(found: dict[str, Any]) -> Method | None:
+    """The method that keeps the distribution with the shortest hold."""
+    best = found["best"]
+    if best is None:
+        return None
+    window: Window = Hann() if best["best"]["window"] == "Hann" else Flat()
+    redraw = Redraw(best["hold"], best["best"]["gap"], LEAD, best["best"]["carry_over"])
+    synapse = next(s for s in SYNAPSES if s.tau == best["tau"])
+    return Method(f"{best['name']}, redrawn every {best['hold']} steps", synapse, None, window=window, redraw=redraw)
+
+
+def neighbours(bench: Bench, method: Method, rows: int, samples: int) -> dict[str, float]:
+    """How a sample depends on the one before it: correlation of the spiking samples beyond the classical ones'."""
+    which = bench.rows(rows)
+    classical, spiking = bench.classical(which, samples), bench.spiking(method, which, samples)
+
+    def correlation(made: Predictive) -> float:
+        y = made.samples[..., 0].double()
+        y = y - y.mean(0)
+        return float(((y[1:] * y[:-1]).mean(0) / y.var(0)).mean())
+
+    return {"classical": correlation(classical), "spiking": correlation(spiking)}
+
+
+def _line(bench: Bench, method: Method, hold: int, rows: int, samples: int) -> dict[str, Any]:
+    which = bench.search_rows(rows)
+    truth = bench.classical(which, samples).samples[..., 0].double()
+    redraw = Redraw(hold, lead=LEAD)
+    network = redraw.apply(method.network(bench.net, bench.inputs(which[:1])))
+    started = time.perf_counter()
+    run = simulate(
+        network, bench.inputs(which), seed=bench.seed, steps=redraw.steps(samples), rows=which, probe=["trace"]
+    )
+    seconds = time.perf_counter() - started
+    assert run.trace is not None
+    gaps = sorted({min(hold - 1, round(share * hold)) for share in GAPS})
+    tried = [
+        line for gap in gaps for window in (Flat(), Hann()) for line in _read(truth, run.trace[0], hold, gap, window)
+    ]
+    best = min(tried, key=lambda line: line["paired_rmse"])
+    plain = min((line for line in tried if not line["carry_over"]), key=lambda line: line["paired_rmse"])
+    low, high = STD_RATIO
+    return {
+        "name": method.name,
+        "tau": getattr(method.synapse, "tau", None),
+        "hold": hold,
+        "naive": tried[0],
+        "with_gap": plain,
+        "best": best,
+        "kept": best["paired_rmse"] <= MARGIN and low <= best["std_ratio"] <= high,
+        "seconds": seconds,
+    }
+
+
+def _read(truth: Tensor, trace: Tensor, hold: int, gap: int, window: Window) -> Sequence[dict[str, Any]]:
+    """One run read with and without its carry-over taken out."""
+    redraw = Redraw(hold, gap, LEAD)
+    read = redraw.average(trace.double(), window)
+    share = round(estimate_carry_over(read), 4)
+    lines = []
+    for carry_over in dict.fromkeys((0.0, min(share, 0.45))):
+        samples = replace(redraw, carry_over=carry_over).average(trace.double(), window)[..., 0]
+        found = {"gap": gap, "window": type(window).__name__, "carry_over": carry_over}
+        lines.append(found | error(truth, samples))
+    return lines

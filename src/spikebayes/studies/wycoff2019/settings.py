@@ -1,0 +1,80 @@
+"""What the study runs, and how much of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Learning:
+    """The network and its training.
+
+    Args:
+        width: of every hidden layer. dropout: drop probability after each.
+        epochs, batch_size, learning_rate: of the training.
+        validation_rows: rows that choose the weights; the accuracy is measured on all held-out rows.
+        accuracy_rows: held-out rows of each part whose predictions are scored. accuracy_samples: S of each.
+        boosting: iterations of the boosted trees.
+    """
+
+    width: int = 1000
+    dropout: float = 0.1
+    epochs: int = 15
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    validation_rows: int = 2000
+    accuracy_rows: int = 5000
+    accuracy_samples: int = 20
+    boosting: int = 300
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes and budgets.
+
+    Args:
+        learning: of the network.
+        trace_steps: of figure 3.
+        few_rows, few_samples: the protocol of figure 2.
+        many_rows, forward_steps: the paper's other protocol.
+        large_rows, large_samples: the test that its footnote doubts.
+        probe_rows, probe_samples: of every line of the tables over steps, synapses and rates.
+        redraw_rows, redraw_samples: of every line of the table over redraws.
+        longest: steps of the simulations that the parts of the error are read from.
+        energy_rows, energy_samples: of the runs whose events are counted.
+    """
+
+    learning: Learning = field(default_factory=Learning)
+    trace_steps: int = 300
+    few_rows: int = 20
+    few_samples: int = 100
+    many_rows: int = 100
+    forward_steps: int = 20
+    large_rows: int = 200
+    large_samples: int = 1000
+    probe_rows: int = 24
+    probe_samples: int = 16
+    redraw_rows: int = 24
+    redraw_samples: int = 100
+    longest: int = 1000
+    energy_rows: int = 5
+    energy_samples: int = 10
+
+
+PUBLISHED = Settings()
+QUICK = Settings(
+    learning=Learning(width=60, epochs=3, batch_size=1024, accuracy_rows=500, accuracy_samples=4, boosting=20),
+    few_rows=10,
+    few_samples=20,
+    many_rows=10,
+    forward_steps=10,
+    large_rows=10,
+    large_samples=40,
+    probe_rows=6,
+    probe_samples=6,
+    redraw_rows=6,
+    redraw_samples=20,
+    longest=400,
+    energy_rows=2,
+    energy_samples=3,
+)
