@@ -98,10 +98,11 @@ def predict(
             run = simulate(model, x, samples=samples, window=window, **timing, **common)
             output = run.mean.float()
         else:
-            timing = {"steps": redraw.steps(samples), "redraw": asdict(redraw)}
+            timing = {"steps": redraw.steps(samples, model), "redraw": asdict(redraw)}
             run = simulate(redraw.apply(model), x, steps=timing["steps"], probe=[TRACE], **common)
             assert run.trace is not None
-            output = redraw.average(run.trace[0], window).float()
+            delay = redraw.delays(model)[model.readout.name]
+            output = redraw.average(run.trace[0, :, delay:], window).float()
         settings: dict[str, Any] = {
             "kind": "spiking",
             "engine": run.engine,

@@ -2,7 +2,9 @@
 
 The start of a simulation, when every filter still rises from 0, is then paid for once instead of once a sample.
 After a redraw the network remembers the last mask for a while, in its filters and membranes; what is read then is a
-mixture of two samples, and averaging mixtures narrows the distribution. ``gap`` leaves such steps out.
+mixture of two samples, and averaging mixtures narrows the distribution. ``gap`` leaves such steps out; ``stagger``
+redraws deeper layers later, by as much as a change needs to reach them, so that the read-out hears all masks change
+at about the same time, and a hold need not be as long as the way through the network.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ class Redraw:
         hold: steps for which each mask is held.
         gap: steps left out after each redraw.
         lead: steps before the first sample's ``hold``, under its mask, for the start to die away.
+        stagger: steps by which redraws lag from one filter to the next on the longest way from the inputs.
         carry_over: share in [0, 1/2) of a sample that stems from the mask before; it is taken out again,
             ``(y_s - carry_over y_{s-1}) / (1 - carry_over)``. See :func:`estimate_carry_over`.
 
@@ -41,6 +44,7 @@ class Redraw:
     hold: int
     gap: int = 0
     lead: int = 0
+    stagger: int = 0
     carry_over: float = 0.0
 
     def __post_init__(self) -> None:
@@ -48,14 +52,24 @@ class Redraw:
             raise ConfigError(f"hold must be a whole number of steps, at least 1; got {self.hold!r}")
         if not is_whole(self.gap) or not 0 <= self.gap < self.hold:
             raise ConfigError(f"gap must be a whole number in [0, hold); got {self.gap!r} with hold={self.hold}")
-        if not is_whole(self.lead) or self.lead < 0:
-            raise ConfigError(f"lead must be a whole number of steps, 0 or more; got {self.lead!r}")
+        for name, value in (("lead", self.lead), ("stagger", self.stagger)):
+            if not is_whole(value) or value < 0:
+                raise ConfigError(f"{name} must be a whole number of steps, 0 or more; got {value!r}")
         if not 0 <= self.carry_over < 0.5:
             raise ConfigError(f"carry_over must lie in [0, 1/2); got {self.carry_over}")
 
-    def steps(self, samples: int) -> int:
-        """Steps of a run that gives this many samples."""
-        return self.lead + samples * self.hold
+    def steps(self, samples: int, network: SpikingNetwork | None = None) -> int:
+        """Steps of a run that gives this many samples; a network is needed where redraws are staggered."""
+        delay = 0 if network is None else self.delays(network)[network.readout.name]
+        return self.lead + delay + samples * self.hold
+
+    def delays(self, network: SpikingNetwork) -> dict[str, int]:
+        """Steps by which each node's redraws lag behind the inputs', the read-out's windows among them."""
+        filters = {i.name: 0 for i in network.inputs}
+        for node in (*network.populations, network.readout):
+            ways = (filters[c.source] + (c.synapse is not None) for c in network.into(node.name))
+            filters[node.name] = max(ways, default=0)
+        return {name: self.stagger * count for name, count in filters.items()}
 
     def apply(self, network: SpikingNetwork) -> SpikingNetwork:
         """The network with its masks redrawn so: a run of sample s goes through the masks of s, s + 1, ...
@@ -65,25 +79,25 @@ class Redraw:
         """
         if any(c.blank_out for c in network.connections):
             raise ConfigError("noise on synapses is drawn anew by itself: redraw is for networks with dropout alone")
-        inputs = tuple(self._redrawn(i) for i in network.inputs)
-        populations = tuple(self._redrawn(p) for p in network.populations)
+        delays = self.delays(network)
+        inputs = tuple(self._redrawn(i, delays[i.name]) for i in network.inputs)
+        populations = tuple(self._redrawn(p, delays[p.name]) for p in network.populations)
         return replace(network, inputs=inputs, populations=populations)
 
     def average(self, trace: Tensor, window: Window = Flat()) -> Tensor:  # noqa: B008
-        """Samples ``[S, B, C]`` out of the read-outs ``[B, T, C]`` of a run."""
-        periods = (
-            trace[:, self.lead :].unflatten(1, (-1, self.hold))[:, :, self.gap :].double()
-        )  # [B, S, averaged, C]
+        """Samples ``[S, B, C]`` out of the read-outs ``[B, T, C]`` of a run, less the first :meth:`delays` steps."""
+        periods = trace[:, self.lead :].unflatten(1, (-1, self.hold))[:, :, self.gap :].double()  # [B, S, read, C]
         read = torch.einsum("bstc,t->sbc", periods, window.weights(self.hold - self.gap))
         if not self.carry_over:
             return read.to(trace.dtype)
         before = torch.cat([read[:1], read[:-1]])
         return ((read - self.carry_over * before) / (1 - self.carry_over)).to(trace.dtype)
 
-    def _redrawn(self, node: Any) -> Input | Population:
+    def _redrawn(self, node: Any, delay: int) -> Input | Population:
         if node.dropout is None:
             return node
-        return replace(node, dropout=replace(node.dropout, hold=self.hold, start=self.lead, successive=True))
+        dropout = replace(node.dropout, hold=self.hold, start=self.lead + delay, successive=True)
+        return replace(node, dropout=dropout)
 
 
 def estimate_carry_over(samples: Tensor) -> float:

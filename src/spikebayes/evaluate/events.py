@@ -110,7 +110,7 @@ def count(
     """
     check_sampling(samples, 1, seed, mask_scope, batch_size)
     if redraw is not None:
-        network, steps, burn_in, samples = redraw.apply(network), redraw.steps(samples), 0, 1
+        network, steps, burn_in, samples = redraw.apply(network), redraw.steps(samples, network), 0, 1
     check_steps(steps, burn_in)
     chosen = select(engine, network)
     inputs = as_inputs(x, argument_shapes(network))

@@ -126,7 +126,7 @@ def _judge(bench: Bench, noisy: Any, stages: Stages, s: Settings) -> dict[str, d
             "neighbours", lambda: neighbours(bench, redrawn, s.redraw_rows, s.redraw_samples)
         )
         found["large_redrawn"] = stages.run(
-            "large test, redrawn", lambda: protocol(bench, redrawn, s.large_rows, s.large_samples)
+            "100 rows x 100 samples, redrawn", lambda: protocol(bench, redrawn, s.many_rows, s.few_samples)
         )
     found["large_fewest"] = stages.run(
         "large test, fewest", lambda: protocol(bench, fast, s.large_rows, s.large_samples, keep_worst=True)

@@ -59,18 +59,22 @@ def _steps(found: dict[str, Any]) -> str:
 
 
 def _redraws(found: dict[str, Any]) -> str:
-    name = found["lines"][0]["name"]
-    lines = [line for line in found["lines"] if line["name"] == name]
-    hold = [line["hold"] for line in lines]
+    names = list(dict.fromkeys(line["name"] for line in found["lines"]))
+    plain, staggered = (
+        names[0],
+        next((n for n in names if "staggered" in n and n.startswith("Alpha 1 ms")), names[-1]),
+    )
     kinds = (
-        ("naive", "all steps averaged", SPIKING),
-        ("with_gap", "gap after a redraw, best window", CLASSICAL),
-        ("best", "and carry-over taken out", CONTROL),
+        (plain, "naive", f"{plain}: all steps averaged", SPIKING),
+        (plain, "with_gap", f"{plain}: gap after a redraw", CLASSICAL),
+        (staggered, "best", f"{staggered}, carry-over taken out", CONTROL),
     )
 
     def paint(figure: Figure) -> None:
         error, ratio = figure.subplots(1, 2)
-        for key, label, colour in kinds:
+        for name, key, label, colour in kinds:
+            lines = [line for line in found["lines"] if line["name"] == name]
+            hold = [line["hold"] for line in lines]
             error.plot(
                 hold, [line[key]["paired_rmse"] for line in lines], color=colour, marker="o", ms=3, label=label
             )
@@ -83,9 +87,9 @@ def _redraws(found: dict[str, Any]) -> str:
         ratio.set_ylabel("std / classical std")
         for axes in (error, ratio):
             axes.set_xlabel("steps between redraws")
-        figure.legend(loc="outside upper left", ncols=3)
+        figure.legend(loc="outside upper left", ncols=2, fontsize=8.5)
 
-    return draw("redraws", f"Error and spread over the number of steps between redraws, {name}", paint, WIDE)
+    return draw("redraws", "Error and spread over the number of steps between redraws", paint, WIDE)
 
 
 def _logarithmic(axes: Axes) -> None:

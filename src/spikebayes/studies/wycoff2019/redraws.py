@@ -18,14 +18,20 @@ from spikebayes.studies.wycoff2019.search import MARGIN, error
 from spikebayes.synapses import Alpha
 from spikebayes.windows import Flat, Hann, Window
 
-HOLDS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 25, 30, 40)
+HOLDS = (1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 25, 30, 40)
 GAPS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 LEAD = 60
-SYNAPSES = (Alpha(0.002), Alpha(0.001), Alpha(0.0005))
+VARIANTS = (
+    (0.002, 0),
+    (0.001, 0),
+    (0.002, 4),
+    (0.001, 2),
+    (0.00075, 2),
+)  # Alpha's time constant (s), stagger (steps)
 
 
 def redraws(bench: Bench, rows: int, samples: int, apart: int) -> dict[str, Any]:
-    """Errors over hold for several synapses: naive, with a gap, and with what is carried over taken out again.
+    """Errors over hold for several synapses and staggers: naive, with a gap, with what is carried over taken out.
 
     Args:
         bench: judged on its search rows.
@@ -33,9 +39,10 @@ def redraws(bench: Bench, rows: int, samples: int, apart: int) -> dict[str, Any]
         apart: steps of a sample that is simulated by itself.
     """
     lines = []
-    for synapse in SYNAPSES:
-        method = Method(f"Alpha {1000 * synapse.tau:g} ms", synapse, None)
-        lines += [_line(bench, method, hold, rows, samples) for hold in HOLDS]
+    for tau, stagger in VARIANTS:
+        said = f", staggered by {stagger}" if stagger else ""
+        method = Method(f"Alpha {1000 * tau:g} ms{said}", Alpha(tau), None)
+        lines += [_line(bench, method, Redraw(hold, 0, LEAD, stagger), rows, samples) for hold in HOLDS]
     kept = [line for line in lines if line["kept"]]
     best = min(kept, key=lambda line: line["hold"]) if kept else None
     return {"rows": rows, "samples": samples, "lead": LEAD, "apart": apart, "lines": lines, "best": best}
@@ -47,9 +54,9 @@ def chosen(found: dict[str, Any]) -> Method | None:
     if best is None:
         return None
     window: Window = Hann() if best["best"]["window"] == "Hann" else Flat()
-    redraw = Redraw(best["hold"], best["best"]["gap"], LEAD, best["best"]["carry_over"])
-    synapse = next(s for s in SYNAPSES if s.tau == best["tau"])
-    return Method(f"{best['name']}, redrawn every {best['hold']} steps", synapse, None, window=window, redraw=redraw)
+    redraw = Redraw(best["hold"], best["best"]["gap"], LEAD, best["stagger"], best["best"]["carry_over"])
+    name = f"{best['name']}, redrawn every {best['hold']} steps"
+    return Method(name, Alpha(best["tau"]), None, window=window, redraw=redraw)
 
 
 def neighbours(bench: Bench, method: Method, rows: int, samples: int) -> dict[str, float]:
@@ -65,44 +72,46 @@ def neighbours(bench: Bench, method: Method, rows: int, samples: int) -> dict[st
     return {"classical": correlation(classical), "spiking": correlation(spiking)}
 
 
-def _line(bench: Bench, method: Method, hold: int, rows: int, samples: int) -> dict[str, Any]:
+def _line(bench: Bench, method: Method, redraw: Redraw, rows: int, samples: int) -> dict[str, Any]:
     which = bench.search_rows(rows)
     truth = bench.classical(which, samples).samples[..., 0].double()
-    redraw = Redraw(hold, lead=LEAD)
-    network = redraw.apply(method.network(bench.net, bench.inputs(which[:1])))
+    plain = method.network(bench.net, bench.inputs(which[:1]))
+    network, steps = redraw.apply(plain), redraw.steps(samples, plain)
     started = time.perf_counter()
-    run = simulate(
-        network, bench.inputs(which), seed=bench.seed, steps=redraw.steps(samples), rows=which, probe=["trace"]
-    )
+    run = simulate(network, bench.inputs(which), seed=bench.seed, steps=steps, rows=which, probe=["trace"])
     seconds = time.perf_counter() - started
     assert run.trace is not None
-    gaps = sorted({min(hold - 1, round(share * hold)) for share in GAPS})
+    trace = run.trace[0, :, redraw.delays(plain)[plain.readout.name] :].double()
+    gaps = sorted({min(redraw.hold - 1, round(share * redraw.hold)) for share in GAPS})
     tried = [
-        line for gap in gaps for window in (Flat(), Hann()) for line in _read(truth, run.trace[0], hold, gap, window)
+        line
+        for gap in gaps
+        for window in (Flat(), Hann())
+        for line in _read(truth, trace, replace(redraw, gap=gap), window)
     ]
     best = min(tried, key=lambda line: line["paired_rmse"])
-    plain = min((line for line in tried if not line["carry_over"]), key=lambda line: line["paired_rmse"])
+    with_gap = min((line for line in tried if not line["carry_over"]), key=lambda line: line["paired_rmse"])
     low, high = STD_RATIO
     return {
         "name": method.name,
         "tau": getattr(method.synapse, "tau", None),
-        "hold": hold,
+        "stagger": redraw.stagger,
+        "hold": redraw.hold,
         "naive": tried[0],
-        "with_gap": plain,
+        "with_gap": with_gap,
         "best": best,
         "kept": best["paired_rmse"] <= MARGIN and low <= best["std_ratio"] <= high,
         "seconds": seconds,
     }
 
 
-def _read(truth: Tensor, trace: Tensor, hold: int, gap: int, window: Window) -> Sequence[dict[str, Any]]:
+def _read(truth: Tensor, trace: Tensor, redraw: Redraw, window: Window) -> Sequence[dict[str, Any]]:
     """One run read with and without its carry-over taken out."""
-    redraw = Redraw(hold, gap, LEAD)
-    read = redraw.average(trace.double(), window)
+    read = redraw.average(trace, window)
     share = round(estimate_carry_over(read), 4)
     lines = []
     for carry_over in dict.fromkeys((0.0, min(share, 0.45))):
-        samples = replace(redraw, carry_over=carry_over).average(trace.double(), window)[..., 0]
-        found = {"gap": gap, "window": type(window).__name__, "carry_over": carry_over}
+        samples = replace(redraw, carry_over=carry_over).average(trace, window)[..., 0]
+        found = {"gap": redraw.gap, "window": type(window).__name__, "carry_over": carry_over}
         lines.append(found | error(truth, samples))
     return lines

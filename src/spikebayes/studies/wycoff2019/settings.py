@@ -55,7 +55,7 @@ class Settings:
     probe_rows: int = 24
     probe_samples: int = 16
     redraw_rows: int = 24
-    redraw_samples: int = 100
+    redraw_samples: int = 60
     longest: int = 1000
     energy_rows: int = 5
     energy_samples: int = 10
