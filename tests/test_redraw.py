@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from spikebayes import (
+    Alpha,
     BlankOut,
     ConfigError,
     Connection,
@@ -118,6 +119,47 @@ def test_redrawing_every_few_steps_narrows_the_distribution() -> None:
     assert (naive.std < 0.7 * apart.std).all()
 
 
+def deep_network() -> SpikingNetwork:
+    torch.manual_seed(4)
+    layers: list[nn.Module] = []
+    for width in (4, 150, 150, 150):
+        layers += [nn.Linear(width, 150), SoftLIF(1e-3), Permadrop(0.25)]
+    return convert(nn.Sequential(*layers, nn.Linear(150, 1)).eval(), X, synapse=Alpha(0.001))
+
+
+def test_delays_count_the_filters_on_the_longest_way() -> None:
+    assert Redraw(10, stagger=3).delays(deep_network()) == {
+        "input_1": 0, "layer1": 0, "layer4": 3, "layer7": 6, "layer10": 9, "readout": 12,
+    }  # fmt: skip
+    assert set(Redraw(10, stagger=3).delays(memoryless()).values()) == {0}
+    assert Redraw(10, lead=5, stagger=3).steps(20, deep_network()) == 5 + 12 + 200
+
+
+def test_each_layer_is_redrawn_at_its_own_time() -> None:
+    network, redraw = deep_network(), Redraw(hold=30, lead=10, stagger=4)
+    run = simulate(redraw.apply(network), X, seed=4, steps=redraw.steps(3, network), probe=["spikes"])
+    rows = torch.arange(len(X))
+    for population in network.populations:
+        assert population.dropout is not None
+        first = redraw.lead + redraw.delays(network)[population.name]
+        spikes = run.spikes[population.name][0]  # [B, T, N]
+        for s in range(3):
+            keep = dropout_keep(population.dropout, 4, torch.full_like(rows, s), rows, 150)
+            fired = spikes[:, first + s * 30 if s else 0 : first + (s + 1) * 30].any(1)
+            assert not (fired & ~keep).any()
+            assert (fired & keep).any()
+
+
+def test_staggered_redraws_keep_more_of_the_posterior() -> None:
+    network = deep_network()
+    apart = predict(network, X, samples=60, steps=300, burn_in=100)
+    errors = []
+    for stagger in (0, 2):
+        made = predict(network, X, samples=60, redraw=Redraw(hold=14, gap=6, lead=60, stagger=stagger))
+        errors.append(float(((made.samples - apart.samples).pow(2).mean(0).sqrt() / apart.std).median()))
+    assert errors[1] < 0.7 * errors[0]
+
+
 def test_windows_by_hand() -> None:
     trace = torch.arange(11, dtype=torch.float64).reshape(1, 11, 1)
     read = Redraw(hold=4, gap=2, lead=3).average(trace)
@@ -150,6 +192,7 @@ def test_spikes_per_prediction_are_those_of_one_sample() -> None:
         ({"hold": 5, "gap": 5}, r"gap must be a whole number in \[0, hold\); got 5 with hold=5"),
         ({"hold": 5, "gap": -1}, "gap must be a whole number"),
         ({"hold": 5, "lead": -1}, "lead must be a whole number of steps, 0 or more; got -1"),
+        ({"hold": 5, "stagger": 1.5}, "stagger must be a whole number of steps, 0 or more; got 1.5"),
         ({"hold": 5, "carry_over": 0.5}, r"carry_over must lie in \[0, 1/2\); got 0.5"),
     ],
 )

@@ -66,6 +66,18 @@ def test_rings_are_learned() -> None:
     assert made.log_likelihood(y).mean() > -0.5  # log(1/3) = -1.1 without learning
 
 
+def test_half_the_bytes_learn_the_plane_too() -> None:
+    fitted = quick_fit(network(width=40), *plane(240), epochs=80, batch_size=48, precision="bfloat16")
+    x, y = plane(200, seed=1)
+    assert next(fitted.model.parameters()).dtype == torch.float32
+    assert 1 - (fitted.predict(x, samples=50).mean - y).pow(2).mean() / y.var() > 0.9
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(ConfigError, match="precision must be one of float32, bfloat16; got 'float16'"):
+        quick_fit(network(), *plane(), precision="float16")
+
+
 def test_the_reported_loss_is_the_kept_weights() -> None:
     x, y = plane()
     fitted = quick_fit(network(), x, y, epochs=30)

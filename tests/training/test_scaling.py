@@ -61,3 +61,10 @@ def test_every_pixel_has_its_own_scale() -> None:
     assert scaling.x_mean.shape == (2, 3)
     np.testing.assert_allclose(scaling.x_std, x.numpy().std(0), rtol=1e-5)
     np.testing.assert_allclose(scaling.inputs(x).mean(0), 0, atol=1e-6)
+
+
+def test_identity_leaves_everything_as_it_is() -> None:
+    scaling, x, y = Scaling.identity((2, 3)), torch.randn(5, 2, 3), torch.randn(5, 1)
+    assert torch.equal(scaling.inputs(x), x)
+    assert torch.equal(scaling.targets(y), y)
+    assert torch.equal(scaling.outputs(y), y)
