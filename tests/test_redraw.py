@@ -176,6 +176,12 @@ def test_a_known_carry_over_is_found_and_taken_out(share: float) -> None:
     assert estimate_carry_over(f - 0.3 * f.roll(1, 0)) == 0.0  # neighbours that repel one another share nothing
 
 
+def test_few_samples_do_not_hide_the_carry_over() -> None:
+    """Samples are centred on their own mean, which makes neighbours look more different than they are."""
+    f = torch.from_numpy(np.random.default_rng(2).normal(size=(21, 5000, 1)))
+    assert estimate_carry_over(0.9 * f[1:] + 0.1 * f[:-1]) == pytest.approx(0.1, abs=0.02)
+
+
 def test_spikes_per_prediction_are_those_of_one_sample() -> None:
     network = softlif_network()
     apart = predict(network, X, samples=20, steps=100, burn_in=50)

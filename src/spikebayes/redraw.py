@@ -124,6 +124,7 @@ def estimate_carry_over(samples: Tensor) -> float:
     centred = samples.double() - samples.double().mean(0)
     variance = centred.pow(2).mean(0)
     correlation = float(((centred[1:] * centred[:-1]).mean(0) / variance)[variance > 0].mean())
+    correlation += 1 / len(samples)  # what centring on the samples' own mean takes away
     if not correlation > 0:
         return 0.0
     # the smaller root of (2 r + 1) a^2 - (2 r + 1) a + r = 0

@@ -201,7 +201,14 @@ def test_samples_out_of_one_run() -> None:
     made = energy(network(), torch.randn(2, 3), samples=3, redraw=redraw)
     assert made.spiking.simulations == 2
     assert made.classical.passes == 3
-    assert made.settings["redraw"] == {"hold": 10, "gap": 5, "lead": 20, "carry_over": 0.0}
+    assert made.settings["redraw"] == {"hold": 10, "gap": 5, "lead": 20, "stagger": 0, "carry_over": 0.0}
+
+
+@pytest.mark.parametrize("stagger", [0, 3])
+def test_the_classical_passes_are_the_same_however_samples_are_simulated(stagger: int) -> None:
+    x = torch.randn(2, 3)
+    apart = energy(network(), x, samples=4, seed=2).classical
+    assert energy(network(), x, samples=4, seed=2, redraw=Redraw(10, 5, 20, stagger)).classical == apart
 
 
 def test_it_is_json_and_text() -> None:

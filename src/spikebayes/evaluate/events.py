@@ -109,13 +109,17 @@ def count(
         True
     """
     check_sampling(samples, 1, seed, mask_scope, batch_size)
+    passes, together = samples, 1  # of a row; samples of a row in one simulation
+    classical = ClassicalTally(network, steps)
     if redraw is not None:
-        network, steps, burn_in, samples = redraw.apply(network), redraw.steps(samples, network), 0, 1
+        classical = ClassicalTally(network, 1)
+        network, steps, burn_in = redraw.apply(network), redraw.steps(samples, network), 0
+        samples, together = 1, samples
     check_steps(steps, burn_in)
     chosen = select(engine, network)
     inputs = as_inputs(x, argument_shapes(network))
     indices = row_indices(rows, len(inputs[0]))
-    spiking, classical = SpikingTally(network, steps), ClassicalTally(network, steps)
+    spiking = SpikingTally(network, steps)
     probes = frozenset([SPIKES]) if spiking.by_neuron else frozenset()
     run = chosen.prepare(network, torch.float32)
     plan = list(blocks(indices, samples, chosen.block(network, steps, probes), mask_scope, batch_size))
@@ -127,11 +131,15 @@ def count(
         spikes = {name: probed.sum(1) for name, probed in result.spikes.items()} or result.counts
         for first in range(0, len(work), lines):
             some = slice(first, first + lines)
-            pairs = seed, work.samples[some], work.rows[some]
-            spiking.add(*pairs, {name: here[some] for name, here in spikes.items()})
-            classical.add(*pairs)
-    masks = samples * (len(indices) if mask_scope == "row" else 1)
-    return spiking.counts(samples, len(indices), masks), classical.counts(samples, len(indices), masks)
+            keys, rows_of = work.samples[some], work.rows[some]
+            spiking.add(seed, keys, rows_of, {name: here[some] for name, here in spikes.items()})
+            for sample in range(together):
+                classical.add(seed, keys + sample, rows_of)
+    masks = len(indices) if mask_scope == "row" else 1
+    return (
+        spiking.counts(samples, len(indices), samples * masks),
+        classical.counts(passes, len(indices), passes * masks),
+    )
 
 
 class SpikingTally:
