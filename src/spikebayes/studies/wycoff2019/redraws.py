@@ -21,13 +21,7 @@ from spikebayes.windows import Flat, Hann, Window
 HOLDS = (1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 25, 30, 40)
 GAPS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 LEAD = 60
-VARIANTS = (
-    (0.002, 0),
-    (0.001, 0),
-    (0.002, 4),
-    (0.001, 2),
-    (0.00075, 2),
-)  # Alpha's time constant (s), stagger (steps)
+VARIANTS = ((0.002, 0), (0.001, 0), (0.002, 4), (0.0015, 3), (0.001, 2))  # Alpha (s), stagger (steps)
 
 
 def redraws(bench: Bench, rows: int, samples: int, apart: int) -> dict[str, Any]:
