@@ -71,7 +71,7 @@ def run_wycoff2019(
 
     net = learning.trained(task, settings.learning, seed, learned.folder)
     noisy = learning.trained(task, settings.learning, seed, learned.folder, learning.WITH_NOISE)
-    found |= _judge(Bench(task, net, seed), noisy, judged, settings)
+    found |= _judge(Bench(task, net, seed, progress), noisy, judged, settings)
 
     stages = {"data": loading, **learned.seconds(), **judged.seconds()}
     commits = list(dict.fromkeys([*learned.commits(), *judged.commits()]))

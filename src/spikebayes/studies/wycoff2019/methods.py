@@ -110,11 +110,13 @@ class Bench:
         task: the data.
         net: trained.
         seed: of the first of three mask seeds: reference, control, and the spiking network's own.
+        progress: show progress bars.
     """
 
     task: Task
     net: nn.Module
     seed: int
+    progress: bool = False
 
     def rows(self, count: int) -> Tensor:
         """The first test rows: what is told of a method is told of these."""
@@ -130,15 +132,15 @@ class Bench:
 
     def classical(self, rows: Tensor, samples: int, shift: int = 0, net: nn.Module | None = None) -> Predictive:
         """Samples of the torch network, in scaled units."""
-        return predict(net or self.net, self.inputs(rows), samples=samples, seed=self.seed + shift, rows=rows)
+        return predict(net or self.net, self.inputs(rows), **self._settings(rows, samples, shift))
 
-    def spiking(
-        self, method: Method, rows: Tensor, samples: int, shift: int = 0, *, progress: bool = False
-    ) -> Predictive:
+    def spiking(self, method: Method, rows: Tensor, samples: int, shift: int = 0) -> Predictive:
         """Samples of the spiking network; without a shift under the masks of the classical ones."""
         network = method.network(self.net, self.inputs(rows[:1]))
-        settings = {"samples": samples, "seed": self.seed + shift, "rows": rows, "progress": progress}
-        return predict(network, self.inputs(rows), **settings, **method.sampling())
+        return predict(network, self.inputs(rows), **self._settings(rows, samples, shift), **method.sampling())
+
+    def _settings(self, rows: Tensor, samples: int, shift: int) -> dict[str, Any]:
+        return {"samples": samples, "seed": self.seed + shift, "rows": rows, "progress": self.progress}
 
     def r2(self, rows: Tensor, made: Predictive) -> float:
         """Of the averaged prediction."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spikebayes.studies.results import markdown_table
+from spikebayes.studies.wycoff2019.learning import DT
 from spikebayes.studies.wycoff2019.protocols import EQUIVALENT, PAIRED_RMSE, R2_GAP, STD_RATIO, UNIFORMITY
 
 COUNTED = ("synaptic_events", "neuron_updates", "dense_synaptic_operations", "input_macs", "mask_bits")
@@ -179,7 +180,7 @@ def _steps(found: dict[str, Any]) -> list[str]:
     return [
         "## Fewer steps",
         f"Chosen on {s['rows']} validation rows x {s['samples']} samples: the fewest steps, burn-in included, from "
-        f"which on the error is at most {s['margin']:g} and the spread kept. Best: {s['best']}.",
+        f"which on the error is at most {s['margin']:g} and the spread kept. {_best_said(s, found['settings'])}",
         "![Error over steps](wycoff2019/steps.svg)",
         markdown_table(["method", "steps", "of them left out", "spikes/neuron/step", "smallest error"], rows),
     ]
@@ -286,6 +287,17 @@ def _steps_said(method: dict[str, Any]) -> str:
 def _verdict(kept: dict[str, bool]) -> str:
     broken = [name.replace("_", " ") for name, good in kept.items() if not good]
     return "yes" if not broken else "no: " + ", ".join(broken)
+
+
+def _best_said(found: dict[str, Any], settings: dict[str, Any]) -> str:
+    best = next((c for c in found["candidates"] if c["name"] == found["best"]), None)
+    if best is None:
+        return "No method of the network as trained keeps it."
+    return (
+        f"What this network should be run with: {best['name']}, {best['steps']} steps of {1000 * DT:g} ms, the first "
+        f"{best['burn_in']} left out. Its layers of {settings['learning']['width']} neurons average over neurons what "
+        "narrow ones must average over time; the library's defaults (Alpha 20 ms, 300 steps) are for those."
+    )
 
 
 def _smallest(candidate: dict[str, Any]) -> str:

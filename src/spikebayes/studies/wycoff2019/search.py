@@ -119,9 +119,8 @@ def fewest(bench: Bench, candidate: Candidate, rows: int, samples: int) -> dict[
 def trace_of(bench: Bench, method: Method, rows: Tensor, samples: int, steps: int) -> tuple[Tensor, float]:
     """Read-outs ``[S, B, T]`` float64 under the masks of the classical samples; spikes per kept neuron and step."""
     network = method.network(bench.net, bench.inputs(rows[:1]))
-    run = simulate(
-        network, bench.inputs(rows), samples=samples, seed=bench.seed, steps=steps, rows=rows, probe=["trace"]
-    )
+    settings = {"samples": samples, "seed": bench.seed, "rows": rows, "progress": bench.progress}
+    run = simulate(network, bench.inputs(rows), steps=steps, probe=["trace"], **settings)
     assert run.trace is not None
     fired = float(sum(count.sum() for count in run.counts.values()))
     kept = sum(p.shape[0] * (1 - (p.dropout.p if p.dropout else 0)) for p in network.populations)
