@@ -249,6 +249,7 @@ def test_the_predictive_tells_how_it_was_made() -> None:
         "dtype": "float64",
         "steps": 20,
         "burn_in": 5,
+        "window": "Flat",
         "dt": 5e-4,
         "spikes_per_prediction": {name: float(count.double().mean()) for name, count in run.counts.items()},
         "samples": 4,
