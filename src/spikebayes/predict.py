@@ -28,7 +28,7 @@ def predict(
     seed: int = 0,
     steps: int = 300,
     burn_in: int = 200,
-    window: Window = Flat(),  # noqa: B008
+    window: Window = Flat(),
     redraw: Redraw | None = None,
     mask_scope: MaskScope = "row",
     rows: Values | None = None,

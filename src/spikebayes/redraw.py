@@ -84,7 +84,7 @@ class Redraw:
         populations = tuple(self._redrawn(p, delays[p.name]) for p in network.populations)
         return replace(network, inputs=inputs, populations=populations)
 
-    def average(self, trace: Tensor, window: Window = Flat()) -> Tensor:  # noqa: B008
+    def average(self, trace: Tensor, window: Window = Flat()) -> Tensor:
         """Samples ``[S, B, C]`` out of the read-outs ``[B, T, C]`` of a run, less the first :meth:`delays` steps."""
         periods = trace[:, self.lead :].unflatten(1, (-1, self.hold))[:, :, self.gap :].double()  # [B, S, read, C]
         read = torch.einsum("bstc,t->sbc", periods, window.weights(self.hold - self.gap))

@@ -47,7 +47,7 @@ def simulate(
     seed: int = 0,
     steps: int = 300,
     burn_in: int = 0,
-    window: Window = Flat(),  # noqa: B008
+    window: Window = Flat(),
     probe: Sequence[str] = (),
     mask_scope: MaskScope = "row",
     rows: Values | None = None,

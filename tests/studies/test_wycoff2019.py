@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes import LIF, Alpha, convert, predict, simulate, zoo
-from spikebayes.data.combo import ComboData
+from spikebayes.data.combo import ComboData, PairSplit
 from spikebayes.errors import DataError
 from spikebayes.nn import LIFRate, SoftLIF
 from spikebayes.studies.wycoff2019 import redraws as redrawing
@@ -77,7 +77,8 @@ def test_the_run_is_written_with_page_and_figures(study: tuple[Path, dict[str, A
     folder, found, said = study
     assert json.loads((folder / "r.json").read_text()) == found
     page = (folder / "docs" / "wycoff2019.md").read_text()
-    for name in ("figure2-raw", "figure2-randomised", "figure2-control", "figure3", "figure4", "steps", "redraws"):
+    names = [f"figure2-{k}-{n}-raw" for k in ("few", "many") for n in ("paper", "fewest")]
+    for name in (*names, "figure3", "figure3-fewest", "figure4", "figure4-large", "steps", "redraws"):
         assert f"wycoff2019/{name}.svg" in page
         assert "</svg>" in (folder / "docs" / "wycoff2019" / f"{name}.svg").read_text()
     assert f"{found['data']['rows']:,} rows" in page
@@ -85,6 +86,8 @@ def test_the_run_is_written_with_page_and_figures(study: tuple[Path, dict[str, A
     assert f"{found['few_paper']['paired_rmse']:.3f}" in page
     assert f"{found['training']['parameters']:,} parameters" in page
     assert "training" in said
+    (learned,) = (folder / "work" / "learning").iterdir()
+    assert len(PairSplit.load(learned / "split.json", 190_300).test) == found["data"]["test"]
     assert sum(found["stages"].values()) == pytest.approx(found["seconds"])
     for source in ("Davies", "Hoeppner", "Degnan"):
         assert source in page

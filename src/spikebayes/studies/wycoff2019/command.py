@@ -67,6 +67,7 @@ def run_wycoff2019(
     key = {"source": source, "rows": len(pairs), "seed": seed, "learning": asdict(settings.learning)}
     learned = Stages(work / "learning", key, origin["commit"], say)
     judged = Stages(work / "judging", key | {"settings": asdict(settings)}, origin["commit"], say)
+    task.split.save(learned.folder / "split.json")
     found = {"data": task.describe(), **_learn(task, learned, settings, seed, progress=progress)}
 
     net = learning.trained(task, settings.learning, seed, learned.folder)

@@ -21,16 +21,19 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 def figures(found: dict[str, Any]) -> dict[str, str]:
     """SVG text by file name."""
     name = found["data"]["target"]
-    trace, few = found["trace"], found["few_paper"]
-    judged, control, worst = few["spiking"], few["control"], few["worst"]
-    histograms = ks_histograms(
-        judged["ks_pvalues"], judged["ks_pvalues_randomised"], control["ks_pvalues_randomised"]
-    )
-    statistic = f"KS distance {worst['statistic']:.2f}"
+    made = {"figure3": found["trace"], "figure3-fewest": found["trace_fewest"]}
+    drawn = {key: output_trace(t["trace"], t["classical"], t["burn_in"], DT, name) for key, t in made.items()}
+    for run in ("few_paper", "many_paper", "few_fewest", "many_fewest"):
+        judged, control = found[run]["spiking"], found[run]["control"]
+        pvalues = judged["ks_pvalues"], judged["ks_pvalues_randomised"], control["ks_pvalues_randomised"]
+        for part, text in zip(("raw", "randomised", "control"), ks_histograms(*pvalues), strict=True):
+            drawn[f"figure2-{run.replace('_', '-')}-{part}"] = text
+    for key, run in (("figure4", "few_paper"), ("figure4-large", "large_fewest")):
+        worst = found[run]["worst"]
+        statistic = f"KS distance {worst['statistic']:.2f}"
+        drawn[key] = worst_row(worst["classical"], worst["spiking"], worst["row"], statistic, name)
     return {
-        "figure3": output_trace(trace["trace"], trace["classical"], trace["burn_in"], DT, name),
-        **{f"figure2-{part}": text for part, text in zip(("raw", "randomised", "control"), histograms, strict=True)},
-        "figure4": worst_row(worst["classical"], worst["spiking"], worst["row"], statistic, name),
+        **drawn,
         "steps": _steps(found["search"]),
         "redraws": _redraws(found["redraws"]),
     }

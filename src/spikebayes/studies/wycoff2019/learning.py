@@ -23,6 +23,7 @@ from spikebayes.nn import SoftLIF
 from spikebayes.predict import predict
 from spikebayes.studies.wycoff2019.settings import Learning
 from spikebayes.training.fit import LAST, fit
+from spikebayes.training.fitted import Fitted
 from spikebayes.training.scaling import Scaling
 from spikebayes.zoo import Combo, ComboRows, combo
 
@@ -92,24 +93,10 @@ def network(task: Task, settings: Learning, seed: int) -> Combo:
 def train(task: Task, settings: Learning, seed: int, folder: Path, *, progress: bool) -> dict[str, Any]:
     """Train, going on from a checkpoint in ``folder`` if there is one, and leave the weights there."""
     net = network(task, settings, seed)
-    rows, target = task.tables.index.float(), task.tables.target
-    held = task.split.validation[: settings.validation_rows]
     checkpoints = folder / "training"
-    fitted = fit(
-        ComboRows(net, task.tables.cells, task.tables.drugs),
-        rows[task.split.train],
-        target[task.split.train],
-        validation=(rows[held], target[held]),
-        scaling=Scaling.identity((3,)),
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate,
-        weight_decay=0.0,
-        precision="bfloat16",
-        seed=seed,
-        checkpoints=checkpoints,
-        resume=(checkpoints / LAST).exists(),
-        progress=progress,
+    resume = (checkpoints / LAST).exists()
+    fitted = _fit(
+        task, net, settings, seed, epochs=settings.epochs, checkpoints=checkpoints, resume=resume, progress=progress
     )
     with atomic(folder / WEIGHTS) as partial:
         save_file(net.state_dict(), partial)
@@ -124,28 +111,32 @@ def train_with_noise(
     units = [module for module in net.modules() if isinstance(module, SoftLIF)]
     hooks = [unit.register_forward_hook(_spike_noise) for unit in units]
     gamma = float(units[0].gamma)
-    rows, target = task.tables.index.float(), task.tables.target
-    held = task.split.validation[: settings.validation_rows]
-    fitted = fit(
-        ComboRows(net, task.tables.cells, task.tables.drugs),
-        rows[task.split.train],
-        target[task.split.train],
-        validation=(rows[held], target[held]),
-        scaling=Scaling.identity((3,)),
-        epochs=2,
-        batch_size=settings.batch_size,
-        learning_rate=settings.learning_rate / 5,
-        weight_decay=0.0,
-        precision="bfloat16",
-        gamma=(gamma, gamma),
-        seed=seed,
-        progress=progress,
-    )
+    slow = replace(settings, learning_rate=settings.learning_rate / 5)
+    fitted = _fit(task, net, slow, seed, epochs=2, gamma=(gamma, gamma), progress=progress)
     for hook in hooks:
         hook.remove()
     with atomic(folder / WITH_NOISE) as partial:
         save_file(net.state_dict(), partial)
     return fitted.history
+
+
+def _fit(task: Task, net: Combo, settings: Learning, seed: int, **options: Any) -> Fitted:
+    """The training rows learned, in place."""
+    rows, target = task.tables.index.float(), task.tables.target
+    train, held = task.split.train, task.split.validation[: settings.validation_rows]
+    return fit(
+        ComboRows(net, task.tables.cells, task.tables.drugs),
+        rows[train],
+        target[train],
+        validation=(rows[held], target[held]),
+        scaling=Scaling.identity((3,)),
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        weight_decay=0.0,
+        precision="bfloat16",
+        seed=seed,
+        **options,
+    )
 
 
 def trained(task: Task, settings: Learning, seed: int, folder: Path, name: str = WEIGHTS) -> Combo:

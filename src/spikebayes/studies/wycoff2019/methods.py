@@ -1,4 +1,4 @@
-"""Ways to run the trained network as a spiking one, and what two predictions on the same rows have in common."""
+"""Ways to run the trained network as a spiking one, and the rows that it is judged on."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.metrics import r2_score
 from torch import Tensor, nn
 
-from spikebayes.evaluate.equivalence import compare
 from spikebayes.network.convert import convert
 from spikebayes.network.network import Connection, SpikingNetwork
 from spikebayes.neurons import LIF
@@ -146,17 +144,6 @@ class Bench:
         """Of the averaged prediction."""
         truth = self.task.data.target[rows, 0].numpy()
         return float(r2_score(truth, self.task.scaling.outputs(made.mean[:, 0]).numpy()))
-
-
-def paired(reference: Predictive, candidate: Predictive) -> dict[str, float]:
-    """Medians over rows of the error under the same masks and of the ratio of spreads; the mean offset."""
-    verdict = compare(reference, candidate)
-    assert verdict.paired_rmse is not None
-    return {
-        "paired_rmse": float(np.median(verdict.paired_rmse)),
-        "std_ratio": float(np.median(verdict.std_ratio)),
-        "mean_difference": float(np.median(np.abs(verdict.mean_difference))),
-    }
 
 
 def row_steps(method: Method, rows: int, samples: int) -> int:

@@ -69,15 +69,21 @@ def _protocols(found: dict[str, Any]) -> list[str]:
     lines = [(n, k) for n in TITLES for k in ("few", "many") if f"{k}_{n}" in found]
     return [
         "## The paper's checks",
-        "![Output trace](wycoff2019/figure3.svg)",
-        "Figure 3: the read-out of the first test row over time. Figure 2, KS p-values over rows: as the paper takes "
-        "them, randomised (uniform for equal distributions), and for two classical predictions.",
-        "![KS p-values](wycoff2019/figure2-raw.svg) ![randomised](wycoff2019/figure2-randomised.svg) "
-        "![control](wycoff2019/figure2-control.svg)",
+        "Figure 3: the read-out of the first test row over time, with the paper's steps and with the fewest.",
+        "![Output trace](wycoff2019/figure3.svg) ![with the fewest steps](wycoff2019/figure3-fewest.svg)",
+        "Figure 2, KS p-values over rows: as the paper takes them, randomised (uniform for equal distributions), and "
+        "for two classical predictions.",
+        *(_histograms(found, k, n) for n in ("paper", "fewest") for k in ("few", "many")),
         _protocol_table([(TITLES[n], found[f"{k}_{n}"]) for n, k in lines]),
-        "Figure 4: the row with the largest KS distance.",
-        "![Worst row](wycoff2019/figure4.svg)",
+        "Figure 4: the row with the largest KS distance, with the paper's steps and in the larger test.",
+        "![Worst row](wycoff2019/figure4.svg) ![of the larger test](wycoff2019/figure4-large.svg)",
     ]
+
+
+def _histograms(found: dict[str, Any], kind: str, name: str) -> str:
+    run = found[f"{kind}_{name}"]
+    pictures = (f"![{p}](wycoff2019/figure2-{kind}-{name}-{p}.svg)" for p in ("raw", "randomised", "control"))
+    return f"{TITLES[name].capitalize()}, {run['rows']} rows x {run['samples']} samples:\n\n" + " ".join(pictures)
 
 
 def _large(found: dict[str, Any]) -> list[str]:
