@@ -4,12 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from spikebayes import nn
+from spikebayes.blank_out import BlankOut
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
 from spikebayes.network.convert import convert
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.store import load_network, save_network
 from spikebayes.neurons import LIF, Sign, Threshold
-from spikebayes.noise import BlankOut, Dropout
+from spikebayes.noise import Dropout
 from spikebayes.predict import predict
 from spikebayes.predictive import Draw, Predictive, Task
 from spikebayes.redraw import Redraw, estimate_carry_over

@@ -1,4 +1,4 @@
-"""Counter-based dropout masks inside an ordinary torch module."""
+"""Counter-based dropout masks and draws inside an ordinary torch module."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from spikebayes.errors import ConfigError
 from spikebayes.noise import Dropout, drop
+from spikebayes.randomly import Draws, RandomFunction, certainly, randomly
 
 PER_UNIT = {F.dropout, torch.dropout}
 PER_CHANNEL = {F.dropout1d, F.dropout2d}
@@ -28,8 +29,9 @@ UNSUPPORTED = {
 class Masks(TorchFunctionMode):
     """While active, every dropout call acts, with the masks of ``noise.py``, whatever the module's mode.
 
-    The n-th dropout call of a forward pass is site n, the number that ``convert`` gives it too, so that the
-    spiking network and the module draw the same masks.
+    So do the random layers of ``randomly.py``. The n-th call of either kind in a forward pass is site n, the number
+    that ``convert`` gives it too, so that the spiking network and the module draw the
+    same masks.
 
     Args:
         seed: key.
@@ -62,13 +64,29 @@ class Masks(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        if func is randomly:
+            return self._draw(*args)
         call = dropout_call(func, args, kwargs or {})
         return func(*args, **(kwargs or {})) if call is None else self._drop(*call)
+
+    def _draw(self, function: RandomFunction, x: Tensor, *arguments: Any) -> Tensor:
+        site, self.sites = self.sites, self.sites + 1
+        x, lines = self._lines(x, site)
+        self.random = True
+        draws = Draws(self.seed, self.samples, self.rows, site)
+        return function(draws, x if lines is None else x[lines], *arguments)
 
     def _drop(self, x: Tensor, p: float, per_channel: bool) -> Tensor:
         site, self.sites = self.sites, self.sites + 1
         if p == 0:
             return x
+        x, lines = self._lines(x, site)
+        self.random = True
+        noise = Dropout(p, site=site, repeat=x[0, 0].numel() if per_channel else 1)
+        return drop(x, noise, self.seed, self.samples, self.rows, lines)
+
+    def _lines(self, x: Tensor, site: int) -> tuple[Tensor, Tensor | None]:
+        """What a call sees, and which of its lines each pair reads; None where every pair has one."""
         lines = None
         if x.shape[0] != len(self.samples):
             if self.lines is None:
@@ -79,9 +97,7 @@ class Masks(TorchFunctionMode):
             lines = self.lines
             if self.before:
                 x = torch.cat([*(seen[site] for seen in self.before), x])
-        self.random = True
-        noise = Dropout(p, site=site, repeat=x[0, 0].numel() if per_channel else 1)
-        return drop(x, noise, self.seed, self.samples, self.rows, lines)
+        return x, lines
 
 
 class DropoutInputs(TorchFunctionMode):
@@ -105,7 +121,10 @@ class DropoutInputs(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         call = dropout_call(func, args, kwargs or {})
-        if call is None:
+        if func is randomly:
+            self.seen.append(args[1].clone())
+            result, self.random = certainly(*args), True
+        elif call is None:
             result = func(*args, **(kwargs or {}))
         else:
             result = call[0]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.philox import site_word
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,57 @@ class Sign:
         return spiked, spiked.to(x.dtype) * 2 - 1, state
 
 
-Neuron = LIF | Threshold | Sign
+class Curve(StrEnum):
+    """The probability with which a stochastic unit is on, as a function of its input x."""
+
+    ERF = "erf"  # (1 + erf(x)) / 2
+    SIGMOID = "sigmoid"  # 1 / (1 + exp(-x))
+    LINEAR = "linear"  # x, cut off at 0 and 1
+
+
+@dataclass(frozen=True)
+class Bernoulli:
+    """Memoryless unit that is on with a probability, drawn anew in every step. A spike is an on.
+
+    With ``Curve.ERF`` it is what a sign unit behind many synapses that blank out comes to (Neftci 2017, eq. 3), or
+    one whose input carries Gaussian noise; with ``Curve.SIGMOID`` the binary stochastic unit.
+
+    Args:
+        curve: probability of being on.
+        off: output when it is not on, -1 or 0; when on the output is 1.
+        site: stable index of the place in the network, which keys the draws.
+
+    In step t of a run of sample s the draw is that of sample s + t: a step is a sample.
+
+    Raises:
+        ConfigError: another value for off, or a site out of range.
+    """
+
+    curve: Curve
+    off: int = -1
+    site: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "curve", Curve(self.curve))
+        if self.off not in (-1, 0):
+            raise ConfigError(f"a unit's output when it is off must be -1 or 0; got {self.off}")
+        site_word(self.site)
+
+    def initial(self, like: Tensor) -> tuple[Tensor, ...]:
+        """No state."""
+        return ()
+
+    def output(self, spiked: Tensor, dtype: torch.dtype) -> Tensor:
+        """``off`` or 1."""
+        return spiked.to(dtype) * (1 - self.off) + self.off
+
+
+Neuron = LIF | Threshold | Sign | Bernoulli
+
+
+def is_memoryless(neuron: Neuron) -> bool:
+    """Whether a step depends on nothing but the step's input (and draws)."""
+    return not isinstance(neuron, LIF)
 
 
 def check_lif(tau_rc: float, tau_ref: float, amplitude: float, gain: float, bias: float) -> None:

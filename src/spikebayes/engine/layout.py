@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from spikebayes.engine.grid import Grid, cut
 from spikebayes.engine.plan import Matrix, Patches, Wire, wires
-from spikebayes.engine.vector import DRIVE_VECTORS, VECTOR_BYTES
+from spikebayes.engine.vector import DRIVE_VECTORS
+from spikebayes.lanes import VECTOR_BYTES
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.neurons import LIF, Threshold

@@ -14,11 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikebayes.blank_out import BlankOut, Gaussian, Synapses, blank_out_keep, gaussian_sums
+from spikebayes.chance import fired
 from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Result, Work
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.operators import Dense, size
-from spikebayes.neurons import LIF
-from spikebayes.noise import BlankOut, blank_out_keep, dropout_keep
+from spikebayes.network.operators import size, synapses
+from spikebayes.neurons import LIF, Bernoulli
+from spikebayes.noise import dropout_keep
 from spikebayes.threads import one_thread
 
 BUDGET = 1 << 26  # numbers held at once
@@ -105,7 +107,11 @@ class _Simulator:
                     values[node.name] = _masked(arguments[node.argument], node, keep[node.name])
                     continue
                 drive = self._drive(node, values, filters, work, step, blank)
-                spiked, output, neurons[node.name] = node.neuron.step(drive, neurons[node.name], net.dt)
+                if isinstance(node.neuron, Bernoulli):
+                    spiked = fired(drive, node.neuron, work.seed, work.samples + step, work.rows)
+                    output = node.neuron.output(spiked, self.dtype)
+                else:
+                    spiked, output, neurons[node.name] = node.neuron.step(drive, neurons[node.name], net.dt)
                 values[node.name] = _masked(output, node, keep[node.name])
                 _record(result, node, spiked, neurons[node.name], keep[node.name], step)
 
@@ -154,13 +160,22 @@ def _masked(values: Tensor, node: Input | Population, keep: Tensor | None) -> Te
     return torch.where(keep, values / (1 - node.dropout.p), 0.0)
 
 
-def _blanked(noise: BlankOut, operator: Dense, values: Tensor, work: Work, step: int) -> Tensor:
-    """u_i = sum_j (xi_ij + a_i) w_ij z_j with fresh xi (Neftci 2017, eq. 1)."""
-    out, fan_in = operator.weight.shape
-    bits = blank_out_keep(noise, work.seed, work.samples, work.rows, out * fan_in, step)
-    kept = operator.weight * bits.reshape(-1, out, fan_in)  # [R, out, in]
+def _blanked(noise: BlankOut, operator: Any, values: Tensor, work: Work, step: int) -> Tensor:
+    """u_i = sum_j (xi_ij + a_i) w_ij z_j with fresh xi (Neftci 2017, eq. 2)."""
+    found = synapses(operator)
+    assert found is not None
+    before, layer = found
+    seen, weight = layer.unfold(before(values)), layer.matrix()  # [R, L, K], [O, K]
+    mean = seen @ weight.T  # [R, L, O]
     scale = torch.as_tensor(noise.scale, dtype=values.dtype)
-    return torch.einsum("roi,ri->ro", kept, values) + scale * operator(values)
+    if isinstance(noise.sampling, Gaussian):
+        drawn = gaussian_sums(noise, seen, weight, work.seed, work.samples, work.rows, step)
+    else:
+        bits = Synapses(seen.shape[1], seen.shape[2], len(weight))
+        keep = blank_out_keep(noise, work.seed, work.samples, work.rows, bits, step)  # [R, L, K, O]
+        drawn = torch.einsum("rlko,ok,rlk->rlo", keep.to(values.dtype), weight, seen)
+    target = operator(values[:1]).shape[1:]
+    return layer.fold(drawn + scale * mean, target)
 
 
 def _synapses(connection: Connection, network: SpikingNetwork) -> int:

@@ -19,75 +19,12 @@ from typing import Any
 from llvmlite import binding, ir
 from numba import extending, types
 
-VECTOR_BYTES = 64
+from spikebayes.lanes import Emitter, index
+
 REGISTERS = 32 if binding.get_host_cpu_features().get("avx512f") else 8  # vectors that they hold; eight of AVX2's
 ROW_VECTORS = tuple(n for n in (1, 2, 3, 4, 6, 8, 12, 16) if n < REGISTERS)  # widths of a tile, each compiled apart
 ROWS, DRIVE_VECTORS = (6, 4) if REGISTERS == 32 else (3, 2)  # rows and vectors that multiply_tile computes at once
 intrinsic: Any = extending.intrinsic  # untyped: what it makes takes one argument less than what it is given
-FUSE = ("contract",)  # a product and a sum may be one instruction
-
-
-class _Emitter:
-    """Builds vector code: pointers into numba arrays, loads, stores, arithmetic with products and sums fused."""
-
-    def __init__(self, context: Any, builder: Any, element: Any) -> None:
-        self.context, self.builder, self.element = context, builder, element
-        self.lanes = VECTOR_BYTES // (4 if isinstance(element, ir.FloatType) else 8)
-        self.vector = ir.VectorType(element, self.lanes)
-
-    def data(self, array_type: Any, array: Any, at: Any) -> Any:
-        pointer = self.context.make_array(array_type)(self.context, self.builder, array).data
-        return self.builder.gep(pointer, [at])
-
-    def at(self, pointer: Any, index: Any) -> Any:
-        return self.builder.bitcast(self.builder.gep(pointer, [index]), self.vector.as_pointer())
-
-    def load(self, pointer: Any, index: Any) -> Any:
-        return self.builder.load(self.at(pointer, index), align=4)
-
-    def store(self, value: Any, pointer: Any, index: Any) -> None:
-        self.builder.store(value, self.at(pointer, index), align=4)
-
-    def constant(self, value: float) -> Any:
-        return ir.Constant(self.vector, [ir.Constant(self.element, value)] * self.lanes)
-
-    def broadcast(self, value: Any) -> Any:
-        one = self.builder.insert_element(
-            ir.Constant(self.vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
-        )
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), lanes)
-
-    def add(self, a: Any, b: Any) -> Any:
-        return self.builder.fadd(a, b, flags=FUSE)
-
-    def sub(self, a: Any, b: Any) -> Any:
-        return self.builder.fsub(a, b, flags=FUSE)
-
-    def mul(self, a: Any, b: Any) -> Any:
-        return self.builder.fmul(a, b, flags=FUSE)
-
-    def largest(self, a: Any, b: Any) -> Any:
-        return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
-
-    def least(self, a: Any, b: Any) -> Any:
-        return self.builder.select(self.builder.fcmp_ordered("<", a, b), a, b)
-
-    def loop(self, count: Any, body: Callable[[Any], None]) -> None:
-        """``for i in range(count): body(i)``"""
-        builder, zero = self.builder, ir.Constant(count.type, 0)
-        entry = builder.block
-        head, inside, done = (builder.append_basic_block(name) for name in ("head", "inside", "done"))
-        builder.branch(head)
-        builder.position_at_end(head)
-        i = builder.phi(count.type)
-        i.add_incoming(zero, entry)
-        builder.cbranch(builder.icmp_signed("<", i, count), inside, done)
-        builder.position_at_end(inside)
-        body(i)
-        i.add_incoming(builder.add(i, ir.Constant(count.type, 1)), builder.block)
-        builder.branch(head)
-        builder.position_at_end(done)
 
 
 @intrinsic
@@ -99,13 +36,13 @@ def add_rows(typingctx, total, at, vectors, weight, offset, spike, begin, end):
     """
 
     def codegen(context, builder, signature, args):
-        e = _Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
+        e = Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
         target = e.data(signature.args[0], args[0], args[1])
         rows = e.data(signature.args[3], args[3], args[4])
-        spikes = e.data(signature.args[5], args[5], _i64(0))
+        spikes = e.data(signature.args[5], args[5], index(0))
 
         def case(vectors: int) -> None:
-            places = [_i64(k * e.lanes) for k in range(vectors)]
+            places = [index(k * e.lanes) for k in range(vectors)]
             sums = _row_sums(e, [e.load(target, j) for j in places], rows, spikes, args[6], args[7])
             for j, total in zip(places, sums, strict=True):
                 e.store(total, target, j)
@@ -123,14 +60,14 @@ def _by_width(builder: Any, vectors: Any, case: Callable[[int], None]) -> None:
     blocks = [builder.append_basic_block(f"vectors_{n}") for n in ROW_VECTORS]
     choice = builder.switch(vectors, done)
     for n, block in zip(ROW_VECTORS, blocks, strict=True):
-        choice.add_case(_i64(n), block)
+        choice.add_case(index(n), block)
         builder.position_at_end(block)
         case(n)
         builder.branch(done)
     builder.position_at_end(done)
 
 
-def _row_sums(e: _Emitter, initial: list[Any], rows: Any, spikes: Any, first: Any, last: Any) -> list[Any]:
+def _row_sums(e: Emitter, initial: list[Any], rows: Any, spikes: Any, first: Any, last: Any) -> list[Any]:
     """Initial vectors plus the weight rows of the spikes: a loop that leaves them in registers."""
     builder, entry, vectors = e.builder, e.builder.block, len(initial)
     head, inside, done = (builder.append_basic_block(name) for name in ("head", "inside", "done"))
@@ -144,10 +81,10 @@ def _row_sums(e: _Emitter, initial: list[Any], rows: Any, spikes: Any, first: An
     builder.cbranch(builder.icmp_signed("<", k, last), inside, done)
     builder.position_at_end(inside)
     source = builder.sext(builder.load(builder.gep(spikes, [k])), ir.IntType(64))
-    row = builder.gep(rows, [builder.mul(source, _i64(vectors * e.lanes))])
+    row = builder.gep(rows, [builder.mul(source, index(vectors * e.lanes))])
     for i, phi in enumerate(sums):
-        phi.add_incoming(builder.fadd(phi, e.load(row, _i64(i * e.lanes))), inside)
-    k.add_incoming(builder.add(k, _i64(1)), inside)
+        phi.add_incoming(builder.fadd(phi, e.load(row, index(i * e.lanes))), inside)
+    k.add_incoming(builder.add(k, index(1)), inside)
     builder.branch(head)
     builder.position_at_end(done)
     return sums
@@ -158,12 +95,12 @@ def add_run(typingctx, total, at, vectors, weight, offset):
     """total[at :][:n] += weight[offset :][:n], n = vectors * lanes."""
 
     def codegen(context, builder, signature, args):
-        e = _Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
+        e = Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
         target = e.data(signature.args[0], args[0], args[1])
         run = e.data(signature.args[3], args[3], args[4])
 
         def body(i):
-            j = builder.mul(i, _i64(e.lanes))
+            j = builder.mul(i, index(e.lanes))
             e.store(builder.fadd(e.load(target, j), e.load(run, j)), target, j)
 
         e.loop(args[2], body)
@@ -176,10 +113,10 @@ def add_run(typingctx, total, at, vectors, weight, offset):
 class _Filter:
     """One step of a synapse's filter on a vector of targets."""
 
-    def __init__(self, e: _Emitter, x: Any, y: Any, table: Any, tiny: Any) -> None:
+    def __init__(self, e: Emitter, x: Any, y: Any, table: Any, tiny: Any) -> None:
         self.e, self.x, self.y, self.tiny = e, x, y, e.broadcast(tiny)
         load = e.builder.load
-        self.a, self.b, self.c, self.d = (e.broadcast(load(e.builder.gep(table, [_i64(k)]))) for k in range(4))
+        self.a, self.b, self.c, self.d = (e.broadcast(load(e.builder.gep(table, [index(k)]))) for k in range(4))
 
     def step(self, j: Any, total: Any) -> Any:
         """The filter's output y."""
@@ -194,7 +131,7 @@ class _Filter:
 class _Membrane:
     """One step of a vector of LIF neurons."""
 
-    def __init__(self, e: _Emitter, v: Any, rest: Any, bits: Any, decay: Any, full: Any) -> None:
+    def __init__(self, e: Emitter, v: Any, rest: Any, bits: Any, decay: Any, full: Any) -> None:
         self.e, self.v, self.rest, self.decay, self.full = e, v, rest, e.broadcast(decay), e.broadcast(full)
         self.zero, self.one = e.constant(0.0), e.constant(1.0)
         self.floor = e.mul(e.constant(0.5), self.decay)
@@ -222,16 +159,16 @@ def filter_current(typingctx, current, base, base_at, x, y, at, total, vectors, 
     """
 
     def codegen(context, builder, signature, args):
-        e = _Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
-        out = e.data(signature.args[0], args[0], _i64(0))
+        e = Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
+        out = e.data(signature.args[0], args[0], index(0))
         constant = e.data(signature.args[1], args[1], args[2])
         xs, ys = (e.data(signature.args[k], args[k], args[5]) for k in (3, 4))
-        sums = e.data(signature.args[6], args[6], _i64(0))
-        table = e.data(signature.args[8], args[8], builder.mul(args[9], _i64(4)))
+        sums = e.data(signature.args[6], args[6], index(0))
+        table = e.data(signature.args[8], args[8], builder.mul(args[9], index(4)))
         synapse, nothing = _Filter(e, xs, ys, table, args[10]), e.constant(0.0)
 
         def body(i):
-            j = builder.mul(i, _i64(e.lanes))
+            j = builder.mul(i, index(e.lanes))
             y = synapse.step(j, e.load(sums, j))
             e.store(nothing, sums, j)
             e.store(e.add(e.load(constant, j), y), out, j)
@@ -255,13 +192,13 @@ def lif_step(typingctx, v, rest, at, current, current_at, bits, vectors, decay, 
     """
 
     def codegen(context, builder, signature, args):
-        e = _Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
+        e = Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
         vs, rests = (e.data(signature.args[k], args[k], args[2]) for k in (0, 1))
         currents = e.data(signature.args[3], args[3], args[4])
-        membrane = _Membrane(e, vs, rests, e.data(signature.args[5], args[5], _i64(0)), args[7], args[8])
+        membrane = _Membrane(e, vs, rests, e.data(signature.args[5], args[5], index(0)), args[7], args[8])
 
         def body(i):
-            j = builder.mul(i, _i64(e.lanes))
+            j = builder.mul(i, index(e.lanes))
             membrane.step(i, j, e.load(currents, j))
 
         e.loop(args[6], body)
@@ -282,21 +219,21 @@ def lif_tile(
     """
 
     def codegen(context, builder, signature, args):
-        e = _Emitter(context, builder, context.get_data_type(signature.args[1].dtype))
+        e = Emitter(context, builder, context.get_data_type(signature.args[1].dtype))
         rows = e.data(signature.args[1], args[1], args[2])
-        spikes = e.data(signature.args[3], args[3], _i64(0))
+        spikes = e.data(signature.args[3], args[3], index(0))
         constant, vs, rests = (e.data(signature.args[k], args[k], args[9]) for k in (6, 7, 8))
         xs, ys = (e.data(signature.args[k], args[k], args[12]) for k in (10, 11))
-        bits_data = e.data(signature.args[13], args[13], _i64(0))
-        table = e.data(signature.args[14], args[14], builder.mul(args[15], _i64(4)))
+        bits_data = e.data(signature.args[13], args[13], index(0))
+        table = e.data(signature.args[14], args[14], builder.mul(args[15], index(4)))
 
         def case(vectors: int) -> None:
             sums = _row_sums(e, [e.constant(0.0)] * vectors, rows, spikes, args[4], args[5])
             synapse = _Filter(e, xs, ys, table, args[16])
             membrane = _Membrane(e, vs, rests, bits_data, args[17], args[18])
             for i, total in enumerate(sums):
-                j = _i64(i * e.lanes)
-                membrane.step(_i64(i), j, e.add(e.load(constant, j), synapse.step(j, total)))
+                j = index(i * e.lanes)
+                membrane.step(index(i), j, e.add(e.load(constant, j), synapse.step(j, total)))
 
         _by_width(builder, args[0], case)
         return context.get_dummy_value()
@@ -316,14 +253,14 @@ def multiply_tile(typingctx, out, x, row, rows, sources, weight, offset):
     """
 
     def codegen(context, builder, signature, args):
-        e = _Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
-        out = e.data(signature.args[0], args[0], _i64(0))
-        xs = e.data(signature.args[1], args[1], _i64(0))
+        e = Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
+        out = e.data(signature.args[0], args[0], index(0))
+        xs = e.data(signature.args[1], args[1], index(0))
         weights = e.data(signature.args[5], args[5], args[6])
-        sources, last = args[4], builder.sub(args[3], _i64(1))
+        sources, last = args[4], builder.sub(args[3], index(1))
         lines = []
         for k in range(ROWS):
-            line = builder.add(args[2], _i64(k))
+            line = builder.add(args[2], index(k))
             line = builder.select(builder.icmp_signed("<", line, last), line, last)
             lines.append(builder.gep(xs, [builder.mul(line, sources)]))
 
@@ -332,23 +269,23 @@ def multiply_tile(typingctx, out, x, row, rows, sources, weight, offset):
         builder.branch(head)
         builder.position_at_end(head)
         i = builder.phi(sources.type)
-        i.add_incoming(_i64(0), entry)
+        i.add_incoming(index(0), entry)
         sums = [[builder.phi(e.vector) for _ in range(DRIVE_VECTORS)] for _ in lines]
         builder.cbranch(builder.icmp_signed("<", i, sources), inside, done)
         builder.position_at_end(inside)
-        line_of_weights = builder.gep(weights, [builder.mul(i, _i64(DRIVE_VECTORS * e.lanes))])
-        vectors = [e.load(line_of_weights, _i64(c * e.lanes)) for c in range(DRIVE_VECTORS)]
+        line_of_weights = builder.gep(weights, [builder.mul(i, index(DRIVE_VECTORS * e.lanes))])
+        vectors = [e.load(line_of_weights, index(c * e.lanes)) for c in range(DRIVE_VECTORS)]
         for line, phis in zip(lines, sums, strict=True):
             value = e.broadcast(builder.load(builder.gep(line, [i])))
             for phi, vector in zip(phis, vectors, strict=True):
                 phi.add_incoming(e.constant(0.0), entry)
                 phi.add_incoming(e.add(phi, e.mul(value, vector)), inside)
-        i.add_incoming(builder.add(i, _i64(1)), inside)
+        i.add_incoming(builder.add(i, index(1)), inside)
         builder.branch(head)
         builder.position_at_end(done)
         for k, phis in enumerate(sums):
             for c, phi in enumerate(phis):
-                e.store(phi, out, _i64((k * DRIVE_VECTORS + c) * e.lanes))
+                e.store(phi, out, index((k * DRIVE_VECTORS + c) * e.lanes))
         return context.get_dummy_value()
 
     i64 = types.int64
@@ -360,14 +297,14 @@ def threshold_step(typingctx, current, current_at, bits, vectors, threshold):
     """Bit j of ``bits`` says whether current j is at least the threshold."""
 
     def codegen(context, builder, signature, args):
-        e = _Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
+        e = Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
         currents = e.data(signature.args[0], args[0], args[1])
         mask = ir.IntType(e.lanes)
-        masks = builder.bitcast(e.data(signature.args[2], args[2], _i64(0)), mask.as_pointer())
+        masks = builder.bitcast(e.data(signature.args[2], args[2], index(0)), mask.as_pointer())
         least = e.broadcast(args[4])
 
         def body(i):
-            current = e.load(currents, builder.mul(i, _i64(e.lanes)))
+            current = e.load(currents, builder.mul(i, index(e.lanes)))
             crossed = builder.fcmp_ordered(">=", current, least)
             builder.store(builder.bitcast(crossed, mask), builder.gep(masks, [i]), align=1)
 
@@ -395,7 +332,3 @@ def ones(typingctx, word):
         return builder.ctpop(args[0])
 
     return types.int64(types.uint64), codegen
-
-
-def _i64(value: int) -> Any:
-    return ir.Constant(ir.IntType(64), value)

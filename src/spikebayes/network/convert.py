@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import warnings
 from collections.abc import Sequence
@@ -13,15 +14,17 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
+from spikebayes.blank_out import BlankOut, Exact, Law, Sampling, on_grid
 from spikebayes.errors import ConversionError
-from spikebayes.network.affine import Affine, Source
+from spikebayes.network.affine import Affine, Source, Term
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.operators import Chain, Operator
+from spikebayes.network.operators import Chain, Conv, Dense, Operator, Permute, Reshape, Scale, Slice, parts
 from spikebayes.network.refusals import Refused, hint
 from spikebayes.network.rules import IN_PLACE, ROWS, Rules
 from spikebayes.network.tracing import attribute, describe, kind, trace
-from spikebayes.neurons import LIF
-from spikebayes.nn import LIFRate, Permadrop
+from spikebayes.neurons import LIF, Bernoulli, Curve, Neuron, Sign
+from spikebayes.nn import BlankOutConv2d, BlankOutLinear, LIFRate, Permadrop
+from spikebayes.nn.unit import Unit
 from spikebayes.synapses import Alpha, Synapse
 
 DROPOUT_FUNCTIONS = {F.dropout: 1, F.dropout1d: 2, F.dropout2d: 2}
@@ -35,8 +38,14 @@ def convert(
     *,
     dt: float = 1e-3,
     synapse: Synapse | None = Alpha(0.02),  # noqa: B008 (frozen)
+    sampling: Sampling = Exact(),
 ) -> SpikingNetwork:
-    """A spiking network with the module's weights, a LIF population in place of each rate activation.
+    """A spiking network with the module's weights, a population in place of each activation.
+
+    Rate activations (``SoftLIF``, ``LIFRate``) become LIF neurons; layers of synapses that blank out
+    (``BlankOutLinear``, ``BlankOutConv2d``) sign units; encoders and ``SigmoidSign`` stochastic or threshold units.
+    If all are without memory, a step is a sample, and weights are put on a grid (``blank_out.on_grid``) on which
+    sums are exact, so that every engine gives the same samples.
 
     Understood are Linear, Conv1d/2d, BatchNorm1d/2d (with its running statistics), AvgPool, AdaptiveAvgPool,
     flatten, reshape, permute, slices, cat, add, subtract, products with constants, mean over space, Identity, and
@@ -46,10 +55,13 @@ def convert(
     module draw the same masks.
 
     Args:
-        model: feed-forward module whose activations are ``SoftLIF`` or ``LIFRate``.
+        model: feed-forward module with such activations.
         example_input: a batch ``[B, *shape]``, or one for each argument; only the shapes are read.
         dt: time step of the simulation, s.
-        synapse: filter on every connection that carries spikes, the read-out's included; None for no filter.
+        synapse: filter on every connection that carries spikes of LIF neurons, the read-out's included; None for no
+            filter.
+        sampling: how synapses that blank out are drawn, whatever the module's layers do while training:
+            :class:`Exact`, :class:`Gaussian` or :class:`Law`, which draws the sign units behind them instead.
 
     Returns:
         The network; inputs reach their targets unfiltered and are constant over a simulation.
@@ -80,7 +92,7 @@ def convert(
             "the example input must be a tensor [B, *shape], or a list of them, one for each argument"
         )
     graph = trace(model, len(examples))
-    builder = _Builder(model, examples, synapse)
+    builder = _Builder(model, examples, synapse, sampling)
     for node in graph.nodes:
         builder.visit(node)
     network = builder.network(dt)
@@ -107,10 +119,12 @@ class _Builder:
     model: nn.Module
     examples: list[Tensor]
     synapse: Synapse | None
+    sampling: Sampling
     rules: Rules = field(default_factory=Rules)
     values: dict[fx.Node, Any] = field(default_factory=dict)
     inputs: list[Input] = field(default_factory=list)
     activated: list[tuple[Population, Affine]] = field(default_factory=list)
+    blanked: dict[str, BlankOut] = field(default_factory=dict)  # of a population's one connection
     output: Affine | None = None
     sites: int = 0
 
@@ -166,7 +180,11 @@ class _Builder:
         if node.op == "call_module":
             module = self.model.get_submodule(str(node.target))
             if isinstance(module, LIFRate):
-                return self._activation(node, module, arguments[0])
+                return self._activation(node, module.neuron, arguments[0])
+            if isinstance(module, Unit):
+                return self._unit(node, module, arguments[0])
+            if isinstance(module, BlankOutLinear | BlankOutConv2d):
+                return self._blank_out(node, module, arguments[0])
             if type(module) in DROPOUT_MODULES:
                 return self._dropout(arguments[0], float(module.p), DROPOUT_MODULES[type(module)])  # pyright: ignore
             rule = next((self.rules.modules[t] for t in type(module).__mro__ if t in self.rules.modules), None)
@@ -186,12 +204,51 @@ class _Builder:
             return self.rules.functions[node.target](*arguments, **keywords)
         raise Refused(f"not linear, or unknown; {hint(kind(self.model, node))}")
 
-    def _activation(self, node: fx.Node, module: LIFRate, value: Affine) -> Affine:
+    def _activation(self, node: fx.Node, neuron: Neuron, value: Affine) -> Affine:
         constant = value.constant[0] if value.constant.any() else None
         name = self._name(node)
-        population = Population(name, value.shape, module.neuron, constant=constant)
+        population = Population(name, value.shape, neuron, constant=constant)
         self.activated.append((population, value))
         return Affine.of(Source(name, value.shape), value.constant.dtype)
+
+    def _unit(self, node: fx.Node, module: Unit, value: Affine) -> Affine:
+        neuron, factor, shift = module.neuron(self._site() if module.is_random else 0)
+        if factor != 1:
+            value = value.then(Scale(torch.tensor(factor, dtype=value.constant.dtype)))
+        return self._activation(node, neuron, value.plus(shift) if shift else value)
+
+    def _blank_out(self, node: fx.Node, module: BlankOutLinear | BlankOutConv2d, value: Affine) -> Affine:
+        site = self._site()
+        if len(value.terms) != 1 or value.constant.any():
+            raise Refused("its synapses need one population or input as their source, and no bias on it")
+        weight, scale = on_grid(module.weight.detach()), module.scale.detach()
+        made = (
+            Dense(weight)
+            if isinstance(module, BlankOutLinear)
+            else Conv(weight, module.stride, module.padding, (1, 1))
+        )
+        if isinstance(self.sampling, Law):
+            if not self._signed(value.terms[0]):
+                raise Refused("the erf law holds for inputs of +-1 alone, without dropout; use Exact() or Gaussian()")
+            factor = module.law_factor(value.shape).detach()
+            value = value.then(made)
+            value = value.then(Scale((torch.zeros_like(value.constant) + factor)[0]))
+            return self._activation(node, Bernoulli(Curve.ERF, site=site), value)
+        activated = self._activation(node, Sign(), value.then(made))
+        noise = BlankOut(module.keep, scale, 1, site, self.sampling, successive=True)
+        self.blanked[activated.terms[0].source.node] = noise
+        return activated
+
+    def _signed(self, term: Term) -> bool:
+        """Whether a term's values are +-1."""
+        if term.source.dropout or not all(isinstance(o, Reshape | Permute | Slice) for o in term.operators):
+            return False
+        neurons = [p.neuron for p, _ in self.activated if p.name == term.source.node]
+        return any(isinstance(n, Sign) or (isinstance(n, Bernoulli) and n.off == -1) for n in neurons)
+
+    def _site(self) -> int:
+        self.sites += 1
+        return self.sites - 1
 
     def _name(self, node: fx.Node) -> str:
         """The graph's name for it, made to read well and to be unique in the network."""
@@ -202,7 +259,7 @@ class _Builder:
         return name
 
     def _dropout(self, value: Affine, p: float, shared_axes: int) -> Affine:
-        site, self.sites = self.sites, self.sites + 1
+        site = self._site()
         if p == 0:
             return value
         if not 0 <= p < 1:
@@ -240,7 +297,7 @@ class _Builder:
         if not any(p.name in sources for p, _ in self.activated):
             raise ConversionError(
                 "nothing that the output depends on spikes: "
-                "the model needs at least one activation (spikebayes.nn.SoftLIF or LIFRate)"
+                "the model needs at least one activation (spikebayes.nn.SoftLIF or LIFRate, or sign units)"
             )
 
         inputs = []
@@ -248,25 +305,49 @@ class _Builder:
             masked = [replace(i, name=names[s], dropout=s.dropout) for s in sources[i.name]]
             inputs += masked or [i]  # an argument that the model ignores stays an argument
         populations, connections = [], []
-        spiking = {p.name for p, _ in self.activated}
+        spiking = {p.name: p.neuron for p, _ in self.activated}
         for population, value in self.activated:
             for source in sources.get(population.name, ()):
                 populations.append(replace(population, name=names[source], dropout=source.dropout))
-                connections += self._connections(names[source], value, names, spiking)
+                noise = self.blanked.get(population.name)
+                connections += self._connections(names[source], value, names, spiking, noise)
         connections += self._connections(READOUT, self.output, names, spiking)
         constant = self.output.constant[0] if self.output.constant.any() else None
         readout = Readout(self.output.shape, constant, READOUT)
-        return SpikingNetwork(tuple(inputs), tuple(populations), tuple(connections), readout, dt)
+        made = SpikingNetwork(tuple(inputs), tuple(populations), tuple(connections), readout, dt)
+        return _with_exact_sums(made) if made.is_memoryless else made
 
     def _connections(
-        self, target: str, value: Affine, names: dict[Source, str], spiking: set[str]
+        self,
+        target: str,
+        value: Affine,
+        names: dict[Source, str],
+        spiking: dict[str, Neuron],
+        noise: BlankOut | None = None,
     ) -> list[Connection]:
         made = []
         for term in value.terms:
             operator: Operator = term.operators[0] if len(term.operators) == 1 else Chain(term.operators)
-            synapse = self.synapse if term.source.node in spiking else None
-            made.append(Connection(names[term.source], target, operator, synapse))
+            synapse = self.synapse if isinstance(spiking.get(term.source.node), LIF) else None
+            made.append(Connection(names[term.source], target, operator, synapse, noise))
         return made
+
+
+def _with_exact_sums(network: SpikingNetwork) -> SpikingNetwork:
+    """The weights of connections from populations on a grid (:func:`on_grid`); what was shared stays shared."""
+    gridded: dict[int, Operator] = {}
+    populations = {p.name for p in network.populations}
+    made = []
+    for c in network.connections:
+        *before, last = parts(c.operator) or (c.operator,)
+        if c.source in populations and isinstance(last, Dense | Conv):
+            if id(last) not in gridded:
+                gridded[id(last)] = copy.deepcopy(last)
+                gridded[id(last)].weight = on_grid(last.weight)
+            both = (*before, gridded[id(last)])
+            c = replace(c, operator=Chain(both) if before else both[0])  # pyright: ignore[reportArgumentType]
+        made.append(c)
+    return replace(network, connections=tuple(made))
 
 
 def _holds_affine(arguments: Any) -> bool:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from spikebayes.blank_out import BlankOut
 from spikebayes.errors import ConfigError
-from spikebayes.network.operators import Dense, Shape, size, target_shape
-from spikebayes.neurons import LIF, Neuron
-from spikebayes.noise import BlankOut, Dropout
+from spikebayes.network.operators import Dense, Shape, size, synapses, target_shape
+from spikebayes.neurons import LIF, Bernoulli, Neuron, is_memoryless
+from spikebayes.noise import Dropout
 from spikebayes.synapses import Synapse
 
 
@@ -64,7 +65,7 @@ class Connection:
         source, target: names. Several connections into one target add up.
         operator: linear module without bias, see ``operators.py``; one object may serve several connections.
         synapse: filter; None delivers in the same step, a filter delivers in the next.
-        blank_out: noise on the synapses; only on a dense operator.
+        blank_out: noise on the synapses; the operator, or the last one of a chain, must be dense or a convolution.
     """
 
     source: str
@@ -142,8 +143,16 @@ class SpikingNetwork:
     @property
     def is_random(self) -> bool:
         """Whether anything in it is drawn: only then is there a predictive distribution."""
+        units = any(isinstance(p.neuron, Bernoulli) for p in self.populations)
         dropped = any(n.dropout and n.dropout.p > 0 for n in (*self.inputs, *self.populations))
-        return dropped or any(c.blank_out and c.blank_out.keep < 1 for c in self.connections)
+        return units or dropped or any(c.blank_out and c.blank_out.keep < 1 for c in self.connections)
+
+    @property
+    def is_memoryless(self) -> bool:
+        """Whether a step depends on nothing before it: units without a state, and no filters."""
+        return all(is_memoryless(p.neuron) for p in self.populations) and all(
+            c.synapse is None for c in self.connections
+        )
 
     def __repr__(self) -> str:
         lines = [f"SpikingNetwork(dt={self.dt:g} s, {self.neurons} neurons)"]
@@ -162,19 +171,27 @@ class SpikingNetwork:
                 raise ConfigError(f"connection {source} -> {target}: there is no {name!r} in the network")
         if order[source] >= order[target] or order[target] < len(self.inputs):
             raise ConfigError(f"connection {source} -> {target} does not point forward")
-        if connection.blank_out and not (isinstance(connection.operator, Dense) and len(self.shape(source)) == 1):
-            raise ConfigError(f"connection {source} -> {target}: blank-out needs a Dense operator on a flat source")
-        scale = connection.blank_out.scale if connection.blank_out else 0.0
-        if isinstance(scale, Tensor) and scale.ndim and tuple(scale.shape) != self.shape(target):
-            raise ConfigError(
-                f"connection {source} -> {target}: the blank-out's scale has shape {list(scale.shape)}; "
-                f"expected one number, or {list(self.shape(target))}"
-            )
         reached = target_shape(connection.operator, self.shape(source))
         if reached != self.shape(target):
             raise ConfigError(
                 f"connection {source} -> {target} delivers rows of shape {list(reached)}, "
                 f"but {target} has shape {list(self.shape(target))}"
+            )
+        if connection.blank_out:
+            self._check_blank_out(connection, connection.blank_out)
+
+    def _check_blank_out(self, connection: Connection, noise: BlankOut) -> None:
+        where, target = f"connection {connection.source} -> {connection.target}", self.shape(connection.target)
+        found = synapses(connection.operator)
+        if found is None:
+            raise ConfigError(
+                f"{where}: blank-out needs a Dense or Conv operator (without groups), or a chain's last"
+            )
+        units = target[-1] if isinstance(found[1], Dense) else target[0]
+        if isinstance(noise.scale, Tensor) and noise.scale.ndim and tuple(noise.scale.shape) != (units,):
+            raise ConfigError(
+                f"{where}: the blank-out's scale has shape {list(noise.scale.shape)}; "
+                f"expected one number, or {[units]}"
             )
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spikebayes.blank_out import patches
 from spikebayes.errors import ConfigError
 
 Shape = tuple[int, ...]
@@ -38,6 +39,18 @@ class Dense(Operator):
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight)
 
+    def matrix(self) -> Tensor:
+        """``[O, K]``, a unit's weights."""
+        return self.weight
+
+    def unfold(self, x: Tensor) -> Tensor:
+        """What each place's synapses see: ``[R, *lead, in]`` to ``[R, L, K]``."""
+        return x.flatten(1, -2) if x.ndim > 2 else x[:, None]
+
+    def fold(self, u: Tensor, target: Shape) -> Tensor:
+        """``[R, L, O]`` to ``[R, *target]``."""
+        return u.reshape(len(u), *target)
+
 
 class Conv(Operator):
     """Convolution over 1 or 2 spatial axes. weight: ``[out, in / groups, *kernel]``; x: ``[R, in, *space]``."""
@@ -53,6 +66,25 @@ class Conv(Operator):
     def forward(self, x: Tensor) -> Tensor:
         conv: Any = F.conv1d if self.weight.ndim == 3 else F.conv2d
         return conv(x, self.weight, None, self.stride, self.padding, self.dilation, self.groups)
+
+    def matrix(self) -> Tensor:
+        """``[O, K]``, the weights of a channel's unit."""
+        return self.weight.flatten(1)
+
+    def unfold(self, x: Tensor) -> Tensor:
+        """What each place's synapses see: ``[R, in, *space]`` to ``[R, L, K]``; for groups = 1."""
+        kernel = tuple(self.weight.shape[2:])
+        padding = self.padding
+        if isinstance(padding, str):
+            reach = [d * (k - 1) for d, k in zip(self.dilation, kernel, strict=True)]
+            if padding == "same":  # torch puts the odd one behind
+                x = F.pad(x, [side for r in reversed(reach) for side in (r // 2, r - r // 2)])
+            padding = (0,) * len(kernel)
+        return patches(x, kernel, self.stride, padding, self.dilation)
+
+    def fold(self, u: Tensor, target: Shape) -> Tensor:
+        """``[R, L, O]`` to ``[R, *target]``."""
+        return u.transpose(1, 2).reshape(len(u), *target)
 
     def config(self) -> dict[str, Any]:
         return {
@@ -202,6 +234,14 @@ def parts(operator: nn.Module) -> tuple[nn.Module, ...]:
     if isinstance(operator, Chain):
         return tuple(operator.operators)
     return (operator,)
+
+
+def synapses(operator: nn.Module) -> tuple[Chain, Dense | Conv] | None:
+    """An operator as what comes before its synapses, and these; None where the last part has none of its own."""
+    *before, last = parts(operator) or (operator,)
+    if not isinstance(last, Dense | Conv) or (isinstance(last, Conv) and last.groups != 1):
+        return None
+    return Chain(tuple(before)), last  # pyright: ignore[reportArgumentType]
 
 
 def target_shape(operator: nn.Module, source: Shape) -> Shape:

@@ -14,12 +14,13 @@ from typing import Any
 
 from torch import Tensor
 
+from spikebayes.blank_out import BlankOut, Exact, Gaussian
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.files import make_folder
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import KINDS, Chain, Operator
-from spikebayes.neurons import LIF, Sign, Threshold
-from spikebayes.noise import BlankOut, Dropout
+from spikebayes.neurons import LIF, Bernoulli, Sign, Threshold
+from spikebayes.noise import Dropout
 from spikebayes.storage import read_json, read_tensors, write_json, write_tensors
 from spikebayes.synapses import Alpha, Lowpass
 
@@ -27,7 +28,7 @@ FORMAT = "spikebayes.network/1"
 DESCRIPTION, TENSORS = "network.json", "network.safetensors"
 
 _PARTS = (SpikingNetwork, Input, Population, Connection, Readout)
-_PARTS += (LIF, Threshold, Sign, Dropout, BlankOut, Lowpass, Alpha)
+_PARTS += (LIF, Threshold, Sign, Bernoulli, Dropout, BlankOut, Exact, Gaussian, Lowpass, Alpha)
 _VOCABULARY: dict[str, Any] = {kind.__name__: kind for kind in _PARTS} | KINDS
 
 

@@ -1,4 +1,4 @@
-"""A module's torch.fx graph, with rate activations and Permadrop as its leaves."""
+"""A module's torch.fx graph, with activations, units and the layers of this library as its leaves."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 from torch import fx, nn
 
 from spikebayes.errors import ConversionError
-from spikebayes.nn import LIFRate, Permadrop
+from spikebayes.nn import BlankOutConv2d, BlankOutLinear, LIFRate, Permadrop
+from spikebayes.nn.unit import Unit
+
+LEAVES = (LIFRate, Permadrop, BlankOutLinear, BlankOutConv2d, Unit, nn.Identity)
 
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, LIFRate | Permadrop) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, LEAVES) or super().is_leaf_module(m, module_qualified_name)
 
 
 def trace(model: nn.Module, arguments: int) -> fx.Graph:

@@ -10,11 +10,11 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from spikebayes.evaluate.scores import interval_name, intervals
 from spikebayes.files import atomic
 from spikebayes.predictive import Task
 from spikebayes.report import figures, tables
 from spikebayes.report.contents import ReportData
-from spikebayes.report.scores import interval_name, intervals
 
 
 @dataclass(frozen=True)

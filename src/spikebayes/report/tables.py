@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from spikebayes.evaluate.scores import scores
 from spikebayes.evaluate.verdict import STD_RATIO, UNIFORMITY_LEVEL, Equivalence
 from spikebayes.network.network import Connection
 from spikebayes.network.operators import size
 from spikebayes.neurons import LIF, Neuron, Threshold
 from spikebayes.report.contents import ReportData
-from spikebayes.report.scores import scores
 
 ABSENT = "–"
 PACKAGES = ("spikebayes", "torch", "numpy", "scipy", "numba")

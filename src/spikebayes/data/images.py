@@ -1,0 +1,165 @@
+"""MNIST and Fashion-MNIST, from the four idx files that their publishers give out.
+
+A set is a folder of ``train-images-idx3-ubyte.gz``, ``train-labels-idx1-ubyte.gz`` and the same two of ``t10k``. A
+file is a magic number (0x00000803 for images, 0x00000801 for labels), the sizes, and the bytes; the numbers have four
+bytes, the highest first. Missing files are downloaded from the publisher and kept only if their checksum is the known
+one; files that are there are read as they are, so that a subset of the rows in the same format does too.
+
+References: LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document Recognition, Proc. IEEE
+86:2278, 1998; Xiao, Rasul and Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikebayes.data.columns import near, one_line
+from spikebayes.data.fetching import fetch_missing
+from spikebayes.errors import ConfigError, DataError
+
+PUBLISHERS = {
+    "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist",
+    "fashion-mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+}
+
+# SHA-256 of the files; the MD5 that its publisher gives for Fashion-MNIST
+CHECKSUMS = {
+    "mnist": {
+        "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    },
+    "fashion-mnist": {
+        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+    },
+}
+
+CLASSES = {
+    "mnist": tuple("0123456789"),
+    "fashion-mnist": (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    ),
+}
+
+PUBLISHED_ROWS = (60000, 10000)  # for training and for testing, in either set
+IMAGES, LABELS = 0x00000803, 0x00000801  # magic numbers: unsigned bytes along 3 axes and along 1
+SIDE = 28
+AGAIN = "delete it to have it downloaded anew"
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Grey images of ten classes, in the files' order.
+
+    Args:
+        name: the set.
+        x_train: ``[N, 1, 28, 28]`` float32 in [0, 1], from black to white.
+        y_train: ``[N]`` int64, index of the class.
+        x_test: ``[M, 1, 28, 28]`` float32.
+        y_test: ``[M]`` int64.
+        classes: the ten names.
+    """
+
+    name: str
+    x_train: Tensor
+    y_train: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    classes: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has as many rows as were published, 60000 and 10000."""
+        return (len(self.y_train), len(self.y_test)) == PUBLISHED_ROWS
+
+
+def load_images(folder: Path, name: str, base_url: str | None = None) -> ImageSet:
+    """Load a set; files that the folder lacks are downloaded first.
+
+    Args:
+        folder: holds ``mnist/`` and ``fashion-mnist/``; see :func:`~spikebayes.data.fetching.default_folder`.
+        name: ``"mnist"`` or ``"fashion-mnist"``.
+        base_url: where to download from; the set's publisher by default.
+
+    Returns:
+        Whatever rows the files hold; :attr:`ImageSet.complete` tells whether that is all of them.
+
+    Raises:
+        ConfigError: an unknown set, or a folder that cannot be written.
+        DataError: a download that failed or has another checksum; a file that is torn or holds something else.
+
+    Example:
+        >>> from spikebayes.data.fetching import default_folder
+        >>> digits = load_images(default_folder(), "mnist")  # doctest: +SKIP
+        >>> digits.x_train.shape, digits.complete  # doctest: +SKIP
+        (torch.Size([60000, 1, 28, 28]), True)
+    """
+    if name not in PUBLISHERS:
+        raise ConfigError(f"no set {name!r}{near(name, PUBLISHERS)}; the sets are {', '.join(PUBLISHERS)}")
+    home = folder / name
+    fetch_missing(home, CHECKSUMS[name], (base_url or PUBLISHERS[name]).rstrip("/"))
+    return ImageSet(name, *_part(home, "train"), *_part(home, "t10k"), CLASSES[name])
+
+
+def _part(home: Path, part: str) -> tuple[Tensor, Tensor]:
+    """Images ``[N, 1, 28, 28]`` float32 in [0, 1] and labels ``[N]`` int64."""
+    images, labels = home / f"{part}-images-idx3-ubyte.gz", home / f"{part}-labels-idx1-ubyte.gz"
+    pixels, classes = _read_idx(images, IMAGES), _read_idx(labels, LABELS)
+    if pixels.shape[1:] != (SIDE, SIDE):
+        shape = " x ".join(map(str, pixels.shape[1:]))
+        raise DataError(f"{images}: expected images of {SIDE} x {SIDE}; got {shape}; {AGAIN}")
+    if len(pixels) != len(classes):
+        raise DataError(
+            f"{images} has {len(pixels)} images, but {labels.name} has {len(classes)} labels; "
+            "delete both to have them downloaded anew"
+        )
+    if not len(classes):
+        raise DataError(f"{images}: it holds no images; {AGAIN}")
+    if classes.max() > 9:
+        row = int((classes > 9).argmax())
+        raise DataError(f"{labels}: labels must lie in 0 .. 9; got {classes[row]} (row {row + 1}); {AGAIN}")
+    x = torch.from_numpy(pixels.astype(np.float32)).div_(255)
+    return x[:, None], torch.from_numpy(classes.astype(np.int64))
+
+
+def _read_idx(path: Path, magic: int) -> np.ndarray:
+    """``[sizes]`` uint8, read-only; the magic number's last byte is the number of axes."""
+    try:
+        with gzip.open(path) as file:
+            content = file.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: torn, or not gzip ({one_line(error, 200)}); {AGAIN}") from error
+    axes = magic & 0xFF
+    start = 4 + 4 * axes
+    if len(content) < start:
+        raise DataError(f"{path}: it ends within the idx header, after {len(content)} of {start} bytes; {AGAIN}")
+    found, *sizes = struct.unpack_from(f">{1 + axes}I", content)
+    if found != magic:
+        kind = "images" if magic == IMAGES else "labels"
+        raise DataError(f"{path}: expected idx {kind}, magic number 0x{magic:08x}; got 0x{found:08x}; {AGAIN}")
+    if len(content) - start != math.prod(sizes):
+        shape = " x ".join(map(str, sizes))
+        raise DataError(f"{path}: {len(content) - start} bytes follow the header, which says {shape}; {AGAIN}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(sizes)

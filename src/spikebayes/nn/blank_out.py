@@ -1,0 +1,300 @@
+"""Layers of unreliable synapses and sign units (S2M), and the binary stochastic unit they are compared with."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spikebayes.blank_out import (
+    BlankOut,
+    Exact,
+    Gaussian,
+    Law,
+    Sampling,
+    blank_out_scale,
+    check_keep,
+    gaussian_sums,
+    patches,
+)
+from spikebayes.blank_out_kernel import blanked_sums, lay_out_weights
+from spikebayes.errors import ConfigError
+from spikebayes.neurons import Bernoulli, Curve, Neuron
+from spikebayes.nn.unit import Unit
+from spikebayes.philox import site_word
+from spikebayes.randomly import Draws, randomly
+
+
+class _BlankOut(nn.Module, ABC):
+    """What the dense and the convolutional layer share: w ``[O, ...]``, beta ``[O]``, p."""
+
+    weight: nn.Parameter
+    beta: nn.Parameter
+
+    def __init__(self, shape: tuple[int, ...], keep: float, beta: float, sampling: Sampling) -> None:
+        super().__init__()
+        check_keep(keep)
+        if keep == 1:
+            raise ConfigError("synapses that always transmit obey no erf law; keep must be below 1")
+        if min(shape) < 1:
+            raise ConfigError(f"a layer needs at least one unit and one synapse for each; got weights {list(shape)}")
+        if not math.isfinite(beta):
+            raise ConfigError(f"beta must be finite; got {beta}")
+        if not isinstance(sampling, Exact | Gaussian | Law):
+            raise ConfigError(f"sampling must be Exact(), Gaussian() or Law(); got {sampling!r}")
+        self.keep, self.sampling = keep, sampling
+        self.weight = nn.Parameter(torch.randn(shape) / math.sqrt(math.prod(shape[1:])))
+        self.beta = nn.Parameter(torch.full(shape[:1], float(beta)))
+
+    @property
+    def scale(self) -> Tensor:
+        """a_i ``[O]``: beta_i = (a_i + p) / sqrt(2 p (1 - p))."""
+        return blank_out_scale(self.beta, self.keep)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return randomly(_signs, z, self)
+
+    def law(self, z: Tensor) -> Tensor:
+        """v_i . z, of which (1 + erf) / 2 is the probability of +1 (eq. 3); ``[R, *]`` shaped like the output.
+
+        |w_i| is the root of sum_j (w_ij z_j)^2, which for z of +-1 is the norm of the weights.
+        """
+        norm = self._norm(z.detach()).clamp(min=torch.finfo(z.dtype).tiny)
+        return self._linear(z, self.weight) * (self._per_unit(self.beta) / norm)
+
+    def law_factor(self, shape: tuple[int, ...]) -> Tensor:
+        """beta_i / |w_i|, by which w_i . z becomes v_i . z for rows of +-1 of a shape; broadcastable."""
+        norm = self._full_norm(torch.ones(1, *shape, dtype=self.weight.dtype, device=self.weight.device))
+        return self._per_unit(self.beta) / norm.clamp(min=torch.finfo(norm.dtype).tiny)
+
+    def _norm(self, z: Tensor) -> Tensor:
+        """|w_i|, broadcastable against the output."""
+        if not bool((z.abs() == 1).all()):
+            return self._linear(z.square(), self.weight.square()).sqrt()
+        return self._full_norm(z)
+
+    def drawn(self, z: Tensor, draws: Draws) -> Tensor:
+        """``[R, *]`` bool: which units are +1."""
+        if draws.certain or isinstance(self.sampling, Law):
+            return draws.fire(self.law(z), Curve.ERF)
+        seen = self._seen(z).contiguous()  # [R, L, K]
+        weight = self.weight.detach().flatten(1)
+        if isinstance(self.sampling, Gaussian):
+            noise = BlankOut(self.keep, site=draws.site)
+            part = gaussian_sums(noise, seen, weight, draws.seed, draws.samples, draws.rows)
+        else:
+            if z.device.type != "cpu":
+                raise ConfigError("exact sampling of blank-out synapses runs on the CPU; use Law() or Gaussian()")
+            part = torch.empty(*seen.shape[:2], len(weight), dtype=seen.dtype)
+            keys = (keys.numpy().astype(np.uint64) for keys in (draws.samples, draws.rows))
+            weights = lay_out_weights(weight.to(seen.dtype), seen.shape[1])
+            word = site_word(draws.site)
+            blanked_sums(seen.numpy(), weights, self.keep, draws.seed, *keys, word, part.numpy())
+        return self._folded(part + self.scale * (seen @ weight.T), z) >= 0
+
+    @abstractmethod
+    def _linear(self, z: Tensor, weight: Tensor) -> Tensor:
+        """sum_j weight_ij z_j, shaped like the output."""
+
+    @abstractmethod
+    def _full_norm(self, z: Tensor) -> Tensor:
+        """|w_i| for inputs of +-1, broadcastable against the output."""
+
+    @abstractmethod
+    def _per_unit(self, values: Tensor) -> Tensor:
+        """``[O]`` shaped to broadcast against the output."""
+
+    @abstractmethod
+    def _seen(self, z: Tensor) -> Tensor:
+        """``[R, L, K]``, what each place's synapses see."""
+
+    @abstractmethod
+    def _folded(self, u: Tensor, z: Tensor) -> Tensor:
+        """``[R, L, O]`` shaped like the output."""
+
+
+class BlankOutLinear(_BlankOut):
+    """Sign units behind synapses that blank out: z_i = sign(sum_j (xi_ij + a_i) w_ij z_j), xi_ij ~ Bernoulli(p).
+
+    Of many synapses and inputs of +-1 follows P(z_i = 1) = (1 + erf(beta_i w_i . z / |w_i|)) / 2 with
+    beta_i = (a_i + p) / sqrt(2 p (1 - p)): the weights are normalised by their own noise. Training differentiates
+    this law, the sampled sign going forward (straight through); beta and w are both learned, and their gradients are
+    those of weight normalisation.
+
+    Random in training and in evaluation. On its own it draws from torch's generator, under ``spikebayes.predict``
+    from the counter-based one.
+
+    Args:
+        inputs, outputs: K and O.
+        keep: p in (0, 1), probability that a synapse transmits.
+        beta: first value of beta_i.
+        sampling: :class:`Law` (fast, for training), :class:`Gaussian`, or :class:`Exact`, a draw for every synapse.
+
+    Shapes:
+        z ``[R, K]`` (of +-1; 0 where dropped) to ``[R, O]`` of +-1.
+
+    Raises:
+        ConfigError: a size or setting out of range.
+
+    Reference:
+        Neftci 2017, eqs. 1 to 3 and section II.B.
+
+    Example:
+        >>> layer = BlankOutLinear(20, 3)
+        >>> layer(torch.ones(5, 20)).abs().unique().tolist()
+        [1.0]
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, keep: float = 0.5, *, beta: float = 1.0, sampling: Sampling = Law()
+    ) -> None:
+        super().__init__((outputs, inputs), keep, beta, sampling)
+
+    def _linear(self, z: Tensor, weight: Tensor) -> Tensor:
+        return F.linear(z, weight)
+
+    def _full_norm(self, z: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(self.weight, dim=1)
+
+    def _per_unit(self, values: Tensor) -> Tensor:
+        return values
+
+    def _seen(self, z: Tensor) -> Tensor:
+        return z[:, None]
+
+    def _folded(self, u: Tensor, z: Tensor) -> Tensor:
+        return u[:, 0]
+
+    def extra_repr(self) -> str:
+        out, fan_in = self.weight.shape
+        return f"{fan_in}, {out}, keep={self.keep}, sampling={self.sampling}"
+
+
+class BlankOutConv2d(_BlankOut):
+    """Sign units whose synapses share weights over space but blank out each on its own; otherwise BlankOutLinear.
+
+    At the borders a unit has fewer synapses, and |w_i| in the law is that of those it has.
+
+    Args:
+        channels, outputs: of input and output.
+        kernel: height and width of a patch, or one number for both.
+        stride, padding: likewise.
+        keep, beta, sampling: as in :class:`BlankOutLinear`; beta for each output channel.
+
+    Shapes:
+        z ``[R, channels, H, W]`` to ``[R, outputs, H', W']`` of +-1.
+
+    Raises:
+        ConfigError: a size or setting out of range.
+
+    Reference:
+        Neftci 2017, eqs. 1 to 3.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        kernel: int | tuple[int, int],
+        *,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        keep: float = 0.5,
+        beta: float = 1.0,
+        sampling: Sampling = Law(),
+    ) -> None:
+        self_kernel, self_stride, self_padding = (_pair(value) for value in (kernel, stride, padding))
+        super().__init__((outputs, channels, *self_kernel), keep, beta, sampling)
+        self.kernel, self.stride, self.padding = self_kernel, self_stride, self_padding
+        if min(self.stride) < 1 or min(self.padding) < 0:
+            raise ConfigError(f"stride must be positive and padding 0 or more; got {self.stride} and {self.padding}")
+
+    def _linear(self, z: Tensor, weight: Tensor) -> Tensor:
+        return F.conv2d(z, weight, None, self.stride, self.padding)
+
+    def _full_norm(self, z: Tensor) -> Tensor:
+        return self._linear(torch.ones_like(z[:1]), self.weight.square()).sqrt()
+
+    def _per_unit(self, values: Tensor) -> Tensor:
+        return values[:, None, None]
+
+    def _seen(self, z: Tensor) -> Tensor:
+        return patches(z, self.kernel, self.stride, self.padding, (1, 1))
+
+    def _folded(self, u: Tensor, z: Tensor) -> Tensor:
+        sizes = zip(z.shape[2:], self.kernel, self.stride, self.padding, strict=True)
+        return u.transpose(1, 2).unflatten(2, [(n + 2 * p - k) // s + 1 for n, k, s, p in sizes])
+
+    def extra_repr(self) -> str:
+        out, channels = self.weight.shape[:2]
+        sizes = f"kernel={self.kernel}, stride={self.stride}, padding={self.padding}"
+        return f"{channels}, {out}, {sizes}, keep={self.keep}, sampling={self.sampling}"
+
+
+class SigmoidSign(Unit):
+    """Binary stochastic units: +1 with probability 1 / (1 + exp(-x)), else -1; the gradient is twice the curve's.
+
+    The baseline of the S2M's paper: its input is a plain linear layer, so nothing normalises the weights.
+
+    Reference:
+        Neftci 2017, section III.A.
+
+    Example:
+        >>> SigmoidSign()(torch.tensor([[50.0, -50.0]])).tolist()
+        [[1.0, -1.0]]
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return randomly(_sigmoid_signs, x)
+
+    @property
+    def is_random(self) -> bool:
+        return True
+
+    def neuron(self, site: int) -> tuple[Neuron, float, float]:
+        return Bernoulli(Curve.SIGMOID, site=site), 1.0, 0.0
+
+
+def _signs(draws: Draws, z: Tensor, layer: _BlankOut) -> Tensor:
+    if not torch.is_grad_enabled():
+        return _plus_minus(layer.drawn(z, draws), z)
+    v = layer.law(z)
+    on = draws.fire(v, Curve.ERF) if isinstance(layer.sampling, Law) else layer.drawn(z.detach(), draws)
+    return _StraightThrough.apply(v, on, Curve.ERF)
+
+
+def _sigmoid_signs(draws: Draws, x: Tensor) -> Tensor:
+    return _StraightThrough.apply(x, draws.fire(x, Curve.SIGMOID), Curve.SIGMOID)
+
+
+class _StraightThrough(torch.autograd.Function):
+    """Forward the sampled sign, backward the gradient of its mean 2 P(x) - 1."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, on: Tensor, curve: Curve) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.curve = curve
+        return _plus_minus(on, x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        if ctx.curve is Curve.ERF:
+            slope = (-x * x).exp() * (2 / math.sqrt(math.pi))
+        else:
+            p = x.sigmoid()
+            slope = 2 * p * (1 - p)
+        return gradients[0] * slope, None, None
+
+
+def _plus_minus(on: Tensor, like: Tensor) -> Tensor:
+    return on.to(like.dtype) * 2 - 1
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
