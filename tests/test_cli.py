@@ -327,4 +327,4 @@ def test_a_study_refuses_folders_that_are_not_there(fails: Callable[..., str], t
 @pytest.mark.parametrize("option", [["--quick"], ["--work", "w"], ["--source", "benchmark"]])
 def test_what_another_study_takes_is_refused(fails: Callable[..., str], tmp_path: Path, option: list[str]) -> None:
     places = ["--results", tmp_path, "--docs", tmp_path]
-    fails("study", "posterior", *places, *option, says="--work, --source and --quick are for the study wycoff2019")
+    fails("study", "posterior", *places, *option, says="for the stud")

@@ -11,8 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spikebayes import ConfigError, Dropout
+from spikebayes.chance import fired
+from spikebayes.data.encoders import NoisySign
 from spikebayes.masks import DropoutInputs, Masks, evaluating
-from spikebayes.nn import Permadrop
+from spikebayes.neurons import Bernoulli, Curve
+from spikebayes.nn import BlankOutLinear, Permadrop, SigmoidSign
 from spikebayes.noise import dropout_keep
 
 SAMPLES, ROWS = torch.tensor([3, 0, 7]), torch.tensor([1, 5, 2])
@@ -62,6 +65,45 @@ def test_calls_are_numbered_in_order_those_without_effect_too() -> None:
         second, third = F.dropout(x, 0.5), F.dropout(x, 0.5)
     assert torch.equal(second, expected(x, 0.5, site=1))
     assert torch.equal(third, expected(x, 0.5, site=2))
+
+
+def signs(x: Tensor, site: int) -> Tensor:
+    return fired(x, Bernoulli(Curve.SIGMOID, site=site), 9, SAMPLES, ROWS).to(x.dtype) * 2 - 1
+
+
+def test_random_layers_are_numbered_among_the_dropout_calls() -> None:
+    x = torch.zeros(3, 60)
+    with Masks(9, SAMPLES, ROWS) as masks:
+        one = SigmoidSign()(x)
+        dropped = F.dropout(one, 0.5)
+        F.dropout(x, 0.0)
+        NoisySign(0.0)(x)  # draws nothing, so is no site
+        other = SigmoidSign()(x)
+    assert torch.equal(one, signs(x, 0))
+    torch.testing.assert_close(dropped, expected(one, 0.5, site=1))
+    assert torch.equal(other, signs(x, 3))
+    assert masks.sites == 4
+
+
+def test_a_random_layer_alone_makes_a_pass_random() -> None:
+    for layer in (SigmoidSign(), NoisySign(0.5), BlankOutLinear(60, 2)):
+        with Masks(9, SAMPLES, ROWS) as masks, torch.no_grad():
+            layer(torch.ones(3, 60))
+        assert masks.random
+        with DropoutInputs() as calls, torch.no_grad():
+            layer(torch.ones(3, 60))
+        assert calls.random
+
+
+def test_pairs_share_the_lines_before_a_random_layer() -> None:
+    x, lines = torch.rand(2, 60) - 0.5, torch.tensor([1, 0, 1])
+    with Masks(9, SAMPLES, ROWS, lines):
+        first = SigmoidSign()(F.dropout(x, 0.0))
+        branch = SigmoidSign()(x)
+        dropped = F.dropout(first, 0.5)
+    assert torch.equal(first, signs(x[lines], 1))
+    assert torch.equal(branch, signs(x[lines], 2))
+    torch.testing.assert_close(dropped, expected(first, 0.5, site=3))
 
 
 def test_the_gradient_is_the_masks() -> None:
@@ -124,6 +166,15 @@ def test_what_a_pass_is_seen_to_hold() -> None:
     assert calls.widths == [210, 30]
     assert [list(seen.shape) for seen in calls.seen] == [[3, 70], [3, 5]]
     assert torch.equal(y, x[:, :5])
+
+
+def test_where_nothing_is_drawn_units_do_what_is_likelier() -> None:
+    x = torch.tensor([[-2.0, -0.1, 0.0, 3.0]])
+    with DropoutInputs() as calls:
+        y = SigmoidSign()(x)
+        NoisySign(0.5)(y)
+    assert y.tolist() == [[-1.0, -1.0, 1.0, 1.0]]
+    assert torch.equal(torch.stack(calls.seen), torch.stack([x, y]))
 
 
 @pytest.mark.parametrize("fails", [False, True])

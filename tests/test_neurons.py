@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikebayes.errors import ConfigError
-from spikebayes.neurons import LIF, Sign, Threshold
+from spikebayes.neurons import LIF, Bernoulli, Curve, Sign, Threshold, is_memoryless
 
 time_constants = st.floats(1e-3, 0.1)
 refractory_times = st.floats(0, 0.02)
@@ -147,3 +147,40 @@ def test_parameters_out_of_range_are_refused(setting: dict[str, float], message:
 def test_a_threshold_that_is_not_finite_is_refused(threshold: float) -> None:
     with pytest.raises(ConfigError, match="a threshold must be finite"):
         Threshold(threshold)
+
+
+@pytest.mark.parametrize(("off", "outputs"), [(-1, [-1.0, 1.0]), (0, [0.0, 1.0])])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_unit_that_fires_by_chance_has_two_outputs(off: int, outputs: list[float], dtype: torch.dtype) -> None:
+    unit = Bernoulli(Curve.ERF, off=off)
+    output = unit.output(torch.tensor([False, True]), dtype)
+    assert (output.tolist(), output.dtype) == (outputs, dtype)
+    assert unit.initial(output) == ()
+
+
+def test_a_curve_may_be_named() -> None:
+    assert Bernoulli("sigmoid").curve is Curve.SIGMOID  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match="curve must be one of erf, sigmoid, linear; got 'tanh'"):
+        Bernoulli("tanh")  # pyright: ignore[reportArgumentType]
+
+
+def test_only_lif_neurons_remember() -> None:
+    assert [is_memoryless(neuron) for neuron in (LIF(), Threshold(), Sign(), Bernoulli(Curve.ERF))] == [
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"off": 1}, "output when it is off must be -1 or 0; got 1"),
+        ({"site": 4096}, "site 4096 was asked for"),
+        ({"site": -1}, "site -1 was asked for"),
+    ],
+)
+def test_settings_of_a_chance_unit_out_of_range_are_refused(setting: dict[str, int], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Bernoulli(Curve.ERF, **setting)

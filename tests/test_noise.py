@@ -15,10 +15,9 @@ from torch import Tensor
 
 from spikebayes.errors import ConfigError
 from spikebayes.noise import (
-    BlankOut,
     Dropout,
     bernoulli_bits,
-    blank_out_keep,
+    draw_words,
     drop,
     dropout_keep,
     keep_mask,
@@ -70,6 +69,15 @@ def test_a_unit_reads_its_own_bits_of_the_stream(bits: int, keep: float) -> None
         stream |= sum(int(word) << (32 * w) for w, word in enumerate(out)) << (128 * block)
     expected = [(stream >> (n * bits)) % 2**bits < keep * 2**bits for n in range(units)]
     assert mask(keep, units, seed=seed, sample=sample, row=row, site=site, draw=draw).tolist() == expected
+
+
+@pytest.mark.parametrize("units", [1, 4, 6])
+def test_a_unit_has_its_word_of_the_stream(units: int) -> None:
+    samples, rows = pairs(3)
+    words = draw_words(2**40 + 9, samples, rows, units, site=5, draw=6)
+    for r, (sample, row) in enumerate(zip(samples.tolist(), rows.tolist(), strict=True)):
+        blocks = [philox_numpy(np.array([sample, 6 * 4096 + 5, row, b], np.uint32), (9, 2**8)) for b in range(2)]
+        assert words[r].tolist() == np.concatenate(blocks)[:units].tolist()
 
 
 @given(st.sampled_from(list(WIDTHS.values())), st.integers(1, 400), st.integers(1, 400))
@@ -209,28 +217,12 @@ def test_a_mask_is_held() -> None:
     assert torch.equal(every_four[0], for_ever[0])
 
 
-def test_blank_outs_are_drawn_anew_at_every_step_unless_held() -> None:
-    samples, rows = pairs(2)
-    fresh, held = BlankOut(0.5, site=3), BlankOut(0.5, hold=None, site=3)
-    one, two = (blank_out_keep(fresh, 0, samples, rows, 6 * 5, t) for t in (0, 1))
-    assert not torch.equal(one, two)
-    assert torch.equal(two, keep_mask(0.5, 0, samples, rows, 30, site=3, draw=1))
-    assert torch.equal(blank_out_keep(held, 0, samples, rows, 30, 99), one)
-
-
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, float("nan")])
 def test_a_drop_probability_out_of_range_is_refused(p: float) -> None:
     with pytest.raises(ConfigError, match=r"a drop probability must lie in \[0, 1\); got"):
         Dropout(p)
 
 
-@pytest.mark.parametrize("keep", [-0.1, 0.0, 1.5, float("nan")])
-def test_a_keep_probability_out_of_range_is_refused(keep: float) -> None:
-    with pytest.raises(ConfigError, match=r"BlankOut's keep must lie in \(0, 1\]; got"):
-        BlankOut(keep)
-
-
-@pytest.mark.parametrize("noise", [Dropout, BlankOut])
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -239,18 +231,12 @@ def test_a_keep_probability_out_of_range_is_refused(keep: float) -> None:
         ({"site": -1}, "site -1 was asked for"),
     ],
 )
-def test_noise_settings_out_of_range_are_refused(noise: type, setting: dict[str, int], message: str) -> None:
+def test_noise_settings_out_of_range_are_refused(setting: dict[str, int], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        noise(0.5, **setting)
+        Dropout(0.5, **setting)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("setting", [{"offset": -1}, {"repeat": 0}])
 def test_offset_and_repeat_out_of_range_are_refused(setting: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="offset must be >= 0 and repeat >= 1"):
         Dropout(0.5, **setting)  # pyright: ignore[reportArgumentType]
-
-
-@pytest.mark.parametrize("scale", [float("nan"), float("inf"), torch.tensor([1.0, float("nan")])])
-def test_a_blank_out_scale_that_is_not_finite_is_refused(scale: float | Tensor) -> None:
-    with pytest.raises(ConfigError, match="scale must be finite"):
-        BlankOut(0.5, scale)

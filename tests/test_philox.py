@@ -1,13 +1,14 @@
-"""Philox4x32-10 against the published vectors, and its three versions against one another."""
+"""Philox4x32-10 against the published vectors, and its versions against one another."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import numba
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from spikebayes.errors import ConfigError
@@ -20,6 +21,7 @@ from spikebayes.philox import (
     site_word,
     split_seed,
 )
+from spikebayes.philox_lanes import TOGETHER, fill_words
 
 Words = tuple[int, ...]
 
@@ -71,6 +73,23 @@ def test_counters_in_an_array_are_taken_one_by_one() -> None:
     assert np.array_equal(together, torched.numpy())
     for i, j in np.ndindex(3, 5):
         assert tuple(together[i, j]) == by_numba(tuple(counters[i, j]), (7, 11))
+
+
+@numba.njit
+def eight_at_a_time(words, count, counter, key):  # pyright: ignore[reportMissingParameterType]
+    fill_words(words, count, counter[0], counter[1], counter[2], counter[3], key[0], key[1])
+
+
+@given(st.tuples(word, word, word, word), st.tuples(word, word), st.integers(0, 40))
+@example((1, 2, 3, 2**32 - 3), (7, 11), 6)  # the last word of the counter overflows
+def test_blocks_taken_eight_at_a_time_are_the_blocks_one_by_one(counter: Words, key: Words, count: int) -> None:
+    room = -(-count // TOGETHER) * TOGETHER * 4
+    words = np.full(room + 4, 17, np.uint32)
+    eight_at_a_time(words, count, np.array(counter, np.uint64), np.array(key, np.uint64))
+    counters = np.tile(np.array(counter, np.uint32), (count, 1))
+    counters[:, 3] += np.arange(count, dtype=np.uint32)
+    assert np.array_equal(words[: 4 * count].reshape(count, 4), philox_numpy(counters, (key[0], key[1])))
+    assert words[room:].tolist() == [17] * 4  # and nothing behind them
 
 
 @given(st.integers(0, 2**64 - 1))

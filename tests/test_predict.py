@@ -21,12 +21,15 @@ from spikebayes import (
     Predictive,
     SpikingNetwork,
     Task,
+    compare,
     convert,
     predict,
     simulate,
 )
+from spikebayes.blank_out import Exact, Gaussian, Law, Sampling
 from spikebayes.network.operators import Dense
-from spikebayes.nn import LIFRate, Permadrop, SoftLIF
+from spikebayes.nn import BlankOutLinear, LIFRate, Permadrop, SoftLIF
+from spikebayes.zoo import s2m, s2m_conv, sigmoid_network
 
 ROUTES = ("classical", "cpu", "reference")
 
@@ -188,6 +191,140 @@ def test_the_spiking_samples_are_the_classical_ones_up_to_spike_noise() -> None:
 
     assert distance(2) < 0.2
     assert distance(3) > 1  # independent masks: sqrt(2)
+
+
+# -- units and synapses that draw ----------------------------------------------------------------------------
+
+
+def deep(sampling: Sampling) -> tuple[nn.Module, Tensor]:
+    """Of a preprocessing that all samples of a row share, signs, and dropout among them."""
+    torch.manual_seed(0)
+    first = [nn.Linear(13, 40), nn.Tanh()]
+    layers = [*s2m(40, 30, (50, 40), sampling=sampling), Permadrop(0.25)]
+    return nn.Sequential(*first, *layers, nn.Linear(30, 2)), torch.randn(15, 13)
+
+
+def maps(sampling: Sampling) -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(0)
+    return s2m_conv(3, sampling=sampling), torch.rand(3, 1, 28, 28) * 2 - 1
+
+
+def stochastic(sampling: Sampling) -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(0)
+    return nn.Sequential(*s2m(13, 30, (50, 40), keep=0.75, sampling=sampling), nn.Flatten()), torch.randn(15, 13)
+
+
+SAMPLINGS = [Exact(), Gaussian(), Law()]
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
+@pytest.mark.parametrize("make", [stochastic, maps])
+def test_the_module_and_the_network_make_the_same_draws(make: Any, sampling: Sampling) -> None:
+    """But for units within rounding of their threshold, at which few rows differ."""
+    model, x = make(sampling)
+    network = convert(model, x, sampling=sampling)
+    classical, spiking = (predict(m, x, samples=30, seed=6).samples for m in (model, network))
+    near = ((classical - spiking).abs() <= 1e-4 * classical.std()).all(2)
+    assert near.double().mean() > 0.97
+    others = predict(network, x, samples=30, seed=7).samples
+    assert ((classical - others).abs() <= 1e-4 * classical.std()).all(2).double().mean() < 0.1
+
+
+def test_sigmoid_units_make_the_same_draws() -> None:
+    torch.manual_seed(0)
+    model, x = sigmoid_network(13, 2, (50, 40)), torch.randn(15, 13)
+    classical, spiking = (predict(m, x, samples=30).samples for m in (model, convert(model, x)))
+    assert ((classical - spiking).abs() <= 1e-4).all(2).double().mean() > 0.97
+
+
+@pytest.mark.parametrize("scope", ["row", "pass"])
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
+@pytest.mark.parametrize("make", [deep, maps])
+def test_a_module_that_draws_gives_the_same_samples_in_any_batches(make: Any, sampling: Sampling, scope: Any) -> None:
+    model, x = make(sampling)
+    samples = predict(model, x, samples=40, mask_scope=scope).samples
+    assert samples.std(0).min() > 0
+    for batch_size in (1, 7):
+        assert torch.equal(predict(model, x, samples=40, mask_scope=scope, batch_size=batch_size).samples, samples)
+    order = torch.randperm(len(x))
+    assert torch.equal(predict(model, x[order], rows=order, samples=40, mask_scope=scope).samples, samples[:, order])
+    assert torch.equal(predict(model, x, samples=41, mask_scope=scope).samples[:40], samples)
+
+
+def test_the_generator_of_torch_is_left_alone() -> None:
+    model, x = deep(Law())
+    state = torch.get_rng_state()
+    predict(model, x, samples=3)
+    assert torch.equal(torch.get_rng_state(), state)
+    with torch.no_grad():
+        model(x)
+    assert not torch.equal(torch.get_rng_state(), state)  # on its own it draws from there
+
+
+def test_the_law_is_the_distribution_of_the_draws() -> None:
+    """At fan-in 300 the central limit's error is below what 300 samples tell, seeds fixed."""
+    torch.manual_seed(0)
+    model, x = s2m(300, 2, (300,), noise=0.2), torch.rand(12, 300).mul(2).sub(1)
+    law, exact = (
+        predict(convert(model, x, sampling=s), x, samples=300, seed=seed) for s, seed in ((Law(), 1), (Exact(), 2))
+    )
+    assert compare(law, exact).accepted
+    narrower = predict(convert(nn.Sequential(model, nn.Linear(2, 2)), x), x, samples=300, seed=3)
+    assert not compare(law, narrower).accepted
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (1, 0)),
+        ({"steps": 5}, (5, 0)),
+        ({"steps": 5, "burn_in": 2}, (5, 2)),
+        ({"steps": 300}, (300, 0)),
+    ],
+)
+def test_a_step_of_a_network_without_memory_is_a_sample(given: dict[str, int], expected: tuple[int, int]) -> None:
+    model, x = stochastic(Law())
+    network = convert(model, x)
+    found = predict(network, x, samples=3, **given)
+    assert (found.settings["steps"], found.settings["burn_in"]) == expected
+    named = {"steps": expected[0], "burn_in": expected[1]}
+    assert torch.equal(found.samples, predict(network, x, samples=3, **named).samples)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (300, 200)),
+        ({"steps": 250}, (250, 200)),
+        ({"steps": 60, "burn_in": 0}, (60, 0)),
+        ({"burn_in": 9}, (300, 9)),
+    ],
+)
+def test_a_sample_of_a_network_with_memory_takes_300_steps(given: dict[str, int], expected: tuple[int, int]) -> None:
+    model, x = dense()
+    found = predict(convert(model, x), x[:1], samples=2, **given)
+    assert (found.settings["steps"], found.settings["burn_in"]) == expected
+
+
+def test_a_short_run_of_a_network_with_memory_needs_its_burn_in() -> None:
+    model, x = dense()
+    with pytest.raises(ConfigError, match=r"burn_in must be .* \[0, steps\); got 200 with steps=50"):
+        predict(convert(model, x), x, samples=2, steps=50)
+
+
+def test_a_layer_behind_a_first_one_without_draws() -> None:
+    """Its lines are shared between the samples of a row until it draws."""
+    torch.manual_seed(0)
+    seen: list[int] = []
+
+    class Counting(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(len(x))
+            return super().forward(x)
+
+    model, x = nn.Sequential(Counting(13, 20), BlankOutLinear(20, 5), nn.Linear(5, 1)), torch.randn(4, 13)
+    predict(model, x, samples=512)
+    assert sum(seen) < 0.2 * 512 * 4
 
 
 # -- the module is left as it was ----------------------------------------------------------------------------

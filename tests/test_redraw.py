@@ -27,10 +27,12 @@ from spikebayes import (
     predict,
     simulate,
 )
+from spikebayes.blank_out import Exact, Gaussian, Law, Sampling
 from spikebayes.engine import cpu
 from spikebayes.network.operators import Dense
 from spikebayes.nn import Permadrop, SoftLIF
 from spikebayes.noise import dropout_keep
+from spikebayes.zoo import s2m
 
 X = torch.randn(6, 4, generator=torch.Generator().manual_seed(2))
 
@@ -219,6 +221,16 @@ def test_synapse_noise_is_refused() -> None:
     )
     with pytest.raises(ConfigError, match="drawn anew by itself"):
         predict(network, torch.ones(1, 1), redraw=Redraw(hold=5))
+
+
+@pytest.mark.parametrize("sampling", [Exact(), Gaussian(), Law()], ids=str)
+def test_what_draws_by_itself_is_refused(sampling: Sampling) -> None:
+    """A step of such a network is a sample already."""
+    x = torch.ones(1, 4)
+    network = convert(s2m(4, 2, (3,)), x, sampling=sampling)
+    what = "a stochastic unit" if sampling == Law() else "noise on synapses"
+    with pytest.raises(ConfigError, match=f"{what} is drawn anew by itself.*dropout alone; leave it out"):
+        predict(network, x, redraw=Redraw(hold=5))
 
 
 def test_two_samples_have_no_neighbours_to_correlate() -> None:

@@ -4,12 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from spikebayes import nn
-from spikebayes.blank_out import BlankOut
+from spikebayes.blank_out import BlankOut, Exact, Gaussian, Law
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
 from spikebayes.network.convert import convert
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.store import load_network, save_network
-from spikebayes.neurons import LIF, Sign, Threshold
+from spikebayes.neurons import LIF, Bernoulli, Curve, Sign, Threshold
 from spikebayes.noise import Dropout
 from spikebayes.predict import predict
 from spikebayes.predictive import Draw, Predictive, Task
@@ -23,19 +23,24 @@ __version__ = "0.1.0"
 __all__ = [
     "LIF",
     "Alpha",
+    "Bernoulli",
     "BlankOut",
     "ConfigError",
     "Connection",
     "ConversionError",
+    "Curve",
     "DataError",
     "Device",
     "Draw",
     "Dropout",
     "Energy",
     "Equivalence",
+    "Exact",
     "Flat",
+    "Gaussian",
     "Hann",
     "Input",
+    "Law",
     "Lowpass",
     "Population",
     "Predictive",

@@ -151,7 +151,7 @@ def gaussian_sums(
     samples, draw = noise.key(samples, step)
     units = seen.shape[1] * len(weight)
     words = draw_words(seed, samples, rows, units, site=noise.site, draw=draw)
-    normal = torch.special.ndtri((words + 0.5) / (1 << 32)).to(seen.dtype)  # words are below 2^32: exact in float64
+    normal = torch.special.ndtri((words.double() + 0.5) / (1 << 32)).to(seen.dtype)  # never 0 or 1 in float64
     p = noise.keep
     spread = ((seen * seen) @ (weight * weight).T * (p * (1 - p))).sqrt()
     return p * (seen @ weight.T) + spread * normal.reshape(spread.shape)
@@ -168,12 +168,14 @@ def on_grid(weight: Tensor) -> Tensor:
         >>> on_grid(torch.tensor([[0.1, -0.3]]))
         tensor([[ 0.1000, -0.3000]])
     """
+    fan_in = math.prod(weight.shape[1:])
+    if fan_in > EXACT_SUMS - 2:
+        raise ConfigError(f"a unit may have {EXACT_SUMS - 2} synapses; got {fan_in}")
     flat = weight.flatten(1).double()
     total = flat.abs().sum(1).clamp(min=torch.finfo(torch.float32).tiny)
-    room = EXACT_SUMS - 1 - flat.shape[1]
-    if room < 1:
-        raise ConfigError(f"a unit may have {EXACT_SUMS - 2} synapses; got {flat.shape[1]}")
-    step = torch.exp2(torch.floor(torch.log2(room / total)))[:, None]
+    step = torch.exp2(torch.floor(torch.log2((EXACT_SUMS - 1) / total)))[:, None]
+    over = torch.round(flat * step).abs().sum(1, keepdim=True) >= EXACT_SUMS  # by rounding up
+    step = torch.where(over, step / 2, step)
     return (torch.round(flat * step) / step).to(weight.dtype).reshape(weight.shape)
 
 

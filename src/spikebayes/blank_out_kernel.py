@@ -108,7 +108,9 @@ def _sums(values, out, weight, first, vectors, samples, rows, key, sizes):
                 continue
             r, place = line[k] // places, np.uint64(line[k] % places)
             start = place * np.uint64(blocks)
-            if bits == 1:
+            if key[3] >> np.uint64(bits):  # every draw lies below it
+                masks[k, :span] = 0xFFFFFFFF
+            elif bits == 1:
                 fill_words(masks[k], blocks, samples[r], key[0], rows[r], start, key[1], key[2])
                 for w in range(span):  # a bit of 0 lies below the threshold
                     masks[k, w] = ~masks[k, w]

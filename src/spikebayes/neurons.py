@@ -150,7 +150,7 @@ class Bernoulli:
     In step t of a run of sample s the draw is that of sample s + t: a step is a sample.
 
     Raises:
-        ConfigError: another value for off, or a site out of range.
+        ConfigError: another value for curve or off, or a site out of range.
     """
 
     curve: Curve
@@ -158,6 +158,8 @@ class Bernoulli:
     site: int = 0
 
     def __post_init__(self) -> None:
+        if self.curve not in tuple(Curve):
+            raise ConfigError(f"a unit's curve must be one of {', '.join(Curve)}; got {self.curve!r}")
         object.__setattr__(self, "curve", Curve(self.curve))
         if self.off not in (-1, 0):
             raise ConfigError(f"a unit's output when it is off must be -1 or 0; got {self.off}")

@@ -147,7 +147,7 @@ def draw_words(seed: int, samples: Tensor, rows: Tensor, units: int, *, site: in
     Example:
         >>> one = torch.zeros(1, dtype=torch.int64)
         >>> draw_words(0, one, one, 2, site=0).tolist()
-        [[1713891541, 3781282200]]
+        [[1713891541, 3781805453]]
     """
     blocks = torch.arange(-(-units // 4), device=samples.device)
     shape = (len(samples), len(blocks))

@@ -54,7 +54,7 @@ def predict(
         samples: S >= 2.
         seed: key of the masks, in [0, 2^64). Two predictions to be compared by a KS test need different seeds.
         steps: T, time steps per sample; 300, or 1 for a network without memory, of which every step is a sample.
-        burn_in: steps left out of the average at the start; 200 of the 300, none of another number.
+        burn_in: steps left out of the average at the start; 200, or none for a network without memory.
         window: weights of the others in the average, :class:`Flat` or :class:`Hann`.
         redraw: all samples of a row out of one run whose masks are redrawn (then steps and burn_in are not used), see
             :class:`Redraw`; None simulates every sample apart.
@@ -96,7 +96,7 @@ def predict(
         common: dict[str, Any] = {"seed": seed, "mask_scope": mask_scope, "rows": rows, "engine": engine}
         common |= {"batch_size": batch_size, "dtype": dtype, "progress": progress}
         check_window(window)
-        timing: dict[str, Any] = _timing(model, steps, burn_in)
+        timing: dict[str, Any] = timing_of(model, steps, burn_in)
         if redraw is None:
             run = simulate(model, x, samples=samples, window=window, **timing, **common)
             output = run.mean.float()
@@ -130,10 +130,10 @@ def predict(
     return Predictive(output, Draw(seed, mask_scope, indices), task, noise_std, tuple(names), settings)
 
 
-def _timing(network: SpikingNetwork, steps: int | None, burn_in: int | None) -> dict[str, int]:
-    """Steps per sample and how many of them are left out, where not given."""
-    if steps is None:
-        steps = 1 if network.is_memoryless else STEPS
-    if burn_in is None:
-        burn_in = BURN_IN if steps == STEPS else 0
-    return {"steps": steps, "burn_in": burn_in}
+def timing_of(network: SpikingNetwork, steps: int | None, burn_in: int | None) -> dict[str, int]:
+    """Steps per sample and how many of them are left out: what is given, else what the network needs."""
+    usual = (1, 0) if network.is_memoryless else (STEPS, BURN_IN)
+    return {
+        "steps": usual[0] if steps is None else steps,
+        "burn_in": usual[1] if burn_in is None else burn_in,
+    }

@@ -18,7 +18,10 @@ from torch import Tensor
 from spikebayes.blocks import is_whole
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Input, Population, SpikingNetwork
+from spikebayes.neurons import Bernoulli
 from spikebayes.windows import Flat, Window
+
+BY_ITSELF = "is drawn anew by itself: redraw is for networks with dropout alone; leave it out"
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,12 @@ class Redraw:
         """The network with its masks redrawn so: a run of sample s goes through the masks of s, s + 1, ...
 
         Raises:
-            ConfigError: noise on synapses, which is drawn anew in every step already.
+            ConfigError: noise on synapses or stochastic units, which are drawn anew in every step already.
         """
         if any(c.blank_out for c in network.connections):
-            raise ConfigError("noise on synapses is drawn anew by itself: redraw is for networks with dropout alone")
+            raise ConfigError(f"noise on synapses {BY_ITSELF}")
+        if any(isinstance(p.neuron, Bernoulli) for p in network.populations):
+            raise ConfigError(f"a stochastic unit {BY_ITSELF}")
         delays = self.delays(network)
         inputs = tuple(self._redrawn(i, delays[i.name]) for i in network.inputs)
         populations = tuple(self._redrawn(p, delays[p.name]) for p in network.populations)

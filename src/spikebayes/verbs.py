@@ -304,7 +304,7 @@ def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
 
 
 def study(
-    name: Literal["posterior", "wycoff2019"],
+    name: Literal["posterior", "wycoff2019", "neftci2017"],
     *,
     data: Path | None = None,
     results: Path = Path("results"),
@@ -318,13 +318,14 @@ def study(
 
     Args:
         name: posterior compares spiking and classical predictions on seven UCI sets; wycoff2019 is the paper's Combo
-            network on NCI-ALMANAC, an hour, which goes on where it was stopped.
+            network on NCI-ALMANAC, an hour; neftci2017 networks of unreliable synapses on MNIST, two hours. The
+            latter two go on where they were stopped.
         data: folder of the data sets; by default $SPIKEBAYES_DATA or the user's cache folder.
         results: folder for the JSON file.
         docs: folder for the page.
-        work: folder for what wycoff2019 keeps on the way; by default studies in the user's cache folder.
+        work: folder for what these two keep on the way; by default studies in the user's cache folder.
         source: of wycoff2019's data: NCI-ALMANAC's scores, or the original benchmark's files.
-        quick: a small wycoff2019, to see that it works; the figures are not for publication.
+        quick: a small wycoff2019 or neftci2017, to see that it works; the figures are not for publication.
         seed: seed of everything.
     """
     from spikebayes.data.uci import default_folder
@@ -333,18 +334,26 @@ def study(
     check_writable(json_path)
     check_writable(page)
     folder = data or default_folder()
-    if name == "wycoff2019":
+    if source != "almanac" and name != "wycoff2019":
+        raise ConfigError("--source is for the study wycoff2019")
+    kept = work or default_folder() / "studies" / name
+    if name == "neftci2017":
+        from spikebayes.studies.neftci2017 import settings as sizes
+        from spikebayes.studies.neftci2017.command import run_neftci2017
+
+        settings = sizes.QUICK if quick else sizes.PUBLISHED
+        found = run_neftci2017(folder, json_path, docs, kept, settings=settings, seed=seed, say=OUT.print)
+    elif name == "wycoff2019":
         from spikebayes.studies.wycoff2019.command import run_wycoff2019
         from spikebayes.studies.wycoff2019.settings import PUBLISHED, QUICK
 
-        kept = work or default_folder() / "studies" / name
         settings = QUICK if quick else PUBLISHED
         found = run_wycoff2019(
             folder, json_path, docs, kept, source=source, settings=settings, seed=seed, say=OUT.print
         )
     else:
-        if work or quick or source != "almanac":
-            raise ConfigError("--work, --source and --quick are for the study wycoff2019")
+        if work or quick:
+            raise ConfigError("--work and --quick are for the studies wycoff2019 and neftci2017")
         from spikebayes.studies.posterior import run_posterior
 
         found = run_posterior(folder, json_path, page, seed=seed)
@@ -356,6 +365,7 @@ def bench(
     *,
     workloads: str = "A,B,C,D",
     only: str = "",
+    update: bool = False,
     quick: bool = False,
     repeats: int = 5,
     threads: int = 2,
@@ -367,8 +377,10 @@ def bench(
 
     Args:
         workloads: which networks, of A, B, C and D, separated by commas.
-        only: what to measure besides the engine's speed: peers, memory, sweeps, starts, classical, separated by
-            commas, or engine for none of them; all by default.
+        only: what to measure besides the engine's speed: peers, memory, sweeps, starts, classical, synapses,
+            separated by commas, or engine for none of them; all by default.
+        update: measure nothing but the parts that only names, of sweeps, starts, classical and synapses, and put
+            them into the bench.json that is there.
         quick: smaller sizes, to see that it works; the figures are not for publication.
         repeats: rounds of each timing.
         threads: of each competitor.
@@ -376,11 +388,11 @@ def bench(
         docs: folder for performance.md.
         seed: seed of weights and inputs.
     """
-    from spikebayes.bench.command import PARTS, check, run_bench
+    from spikebayes.bench.command import PARTS, check, run_bench, update_bench
     from spikebayes.bench.peers import missing
 
     parts = [part for part in _names(only) if part != "engine"] if only else list(PARTS)
-    check(_names(workloads), parts, repeats, threads, seed)
+    check(_names(workloads), parts, repeats, threads, seed, update=update)
     json_path, page = results / "bench.json", docs / "performance.md"
     check_writable(json_path)
     check_writable(page)
@@ -389,7 +401,8 @@ def bench(
         OUT.print(
             f"not compared: {', '.join(f'{name} ({why})' for name, why in gone.items())}; make bench installs them"
         )
-    found = run_bench(
+    started = time.perf_counter()
+    found = (update_bench if update else run_bench)(
         json_path,
         page,
         workloads=_names(workloads),
@@ -402,7 +415,7 @@ def bench(
     )
     for line in found["summary"]:
         OUT.print(line)
-    OUT.print(f"written to {json_path} and {page}; {found['seconds']:.0f} s")
+    OUT.print(f"written to {json_path} and {page}; {time.perf_counter() - started:.0f} s")
 
 
 def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:

@@ -16,6 +16,7 @@ from spikebayes.bench.measure import fresh
 from spikebayes.bench.peers import Outcome
 from spikebayes.bench.roofline import roofline
 from spikebayes.bench.starts import FIRST_CALL
+from spikebayes.bench.synapses_bound import measure_bound
 from spikebayes.bench.workloads import Workload, workload
 from spikebayes.cli import main
 from spikebayes.engine.contract import Engine
@@ -23,6 +24,7 @@ from spikebayes.engine.reference import ReferenceEngine
 from spikebayes.errors import ConfigError
 
 SMALL_ROOFLINE = {"widths": (64,), "kibibytes": (64, 256), "neurons": (128,), "repeats": 1, "amount": 20_000}
+SMALL_BOUND = {"words": (64,), "sources": (9,), "vectors": (2,), "sizes": ((4, 5, 6),), "repeats": 1, "amount": 2000}
 
 
 def small(name: str, *, rows: int = 4, width: int | None = None, **options: Any) -> Workload:
@@ -100,7 +102,42 @@ def test_a_run_writes_its_results_and_its_page(tiny: None, tmp_path: Path) -> No
 def test_parts_that_are_not_asked_for_are_not_measured(tiny: None, tmp_path: Path) -> None:
     made = command.run_bench(tmp_path / "b.json", tmp_path / "p.md", workloads=["A"], only=[], repeats=1, count=1)
     assert list(made["workloads"]["A"]["competitors"]) == ["spikebayes"]
-    assert not {"memory", "growth", "sweeps", "starts", "classical"} & set(made)
+    assert not {"memory", "growth", "sweeps", "starts", "classical", "synapses"} & set(made)
+
+
+def test_an_update_changes_its_parts_alone(tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, page = tmp_path / "bench.json", tmp_path / "performance.md"
+    whole = command.run_bench(results, page, workloads=["A"], only=["sweeps"], repeats=1, count=1)
+    asked: dict[str, Any] = {}
+
+    def synapses(rows: int, samples: int, **options: Any) -> dict[str, Any]:
+        asked.update(options, rows=rows, samples=samples)
+        return measured(6, 2, widths=(8, 6, 6, 3), repeats=1, bound=functools.partial(measure_bound, **SMALL_BOUND))
+
+    measured = command.synapses
+    monkeypatch.setattr(command, "synapses", synapses)
+    monkeypatch.setattr(command, "synapses_memory", lambda *given: {"before": 1, "peak": 2**29, "seconds": 1.0})
+    monkeypatch.setattr(command, "roofline", lambda *_: pytest.fail("it measured more than it was asked"))
+    made = command.update_bench(results, page, only=["synapses"], quick=True, repeats=5, count=1, seed=4)
+    assert json.loads(results.read_text()) == made
+    assert page.read_text() == command.render(made)
+    assert (asked["rows"], asked["samples"], asked["repeats"], asked["seed"]) == (200, 20, 3, 4)
+    changed = {key for key in made if made[key] != whole.get(key)}
+    assert changed == {"synapses", "updates", "bars", "summary"}
+    update = made["updates"]["synapses"]
+    assert update["command"] == "spikebayes bench --only synapses --update"
+    assert update["settings"] == {"quick": True, "repeats": 3, "threads": 1}
+    assert {"commit", "machine", "seconds", "seed", "versions"} <= set(update)
+    assert {"what": "sampling synapses: exact, peak memory, GiB", "wanted": 1, "got": 0.5, "met": True} in made[
+        "bars"
+    ]
+    assert "sampling synapses: exact, peak memory, GiB: 0.50 (at most 1), met" in made["summary"]
+
+
+def test_an_update_needs_results_to_update(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no results of a whole run to update in"):
+        command.update_bench(tmp_path / "bench.json", tmp_path / "p.md", only=["synapses"], count=1)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_peer_that_cannot_is_listed_with_its_reason() -> None:
@@ -137,6 +174,9 @@ def test_the_first_call_is_timed_from_the_start_of_a_process() -> None:
         (["--workloads", "A,X"], "there is no workload 'X' in the bench; there are A, B, C, D"),
         (["--workloads", ","], "give at least one workload"),
         (["--only", "peer"], "there is no part 'peer' in the bench; there are peers, memory"),
+        (["--update"], "an update measures one or several of sweeps, starts, classical, synapses and nothing else"),
+        (["--only", "engine", "--update"], "an update measures one or several"),
+        (["--only", "synapses,memory", "--update"], "an update measures one or several"),
         (["--repeats", "0"], "repeats must be at least 1"),
         (["--threads", "100000"], "threads must be from 1 to"),
         (["--seed", "-1"], "a seed must be an integer in [0, 2^64)"),
@@ -147,7 +187,8 @@ def test_the_first_call_is_timed_from_the_start_of_a_process() -> None:
 def test_bad_settings_are_refused_before_any_work(
     given: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "run_bench", lambda *_, **__: pytest.fail("it ran"))
+    for name in ("run_bench", "update_bench"):
+        monkeypatch.setattr(command, name, lambda *_, **__: pytest.fail("it ran"))
     monkeypatch.chdir(tmp_path)
     for folder in ("results", "docs"):
         (tmp_path / folder).mkdir()
@@ -173,3 +214,20 @@ def test_the_verb_says_what_it_found(
     assert asked["page"] == tmp_path / "performance.md"
     assert (asked["workloads"], asked["only"], asked["quick"], asked["count"]) == (["B", "C"], [], True, 1)
     assert "A: fast, met" in capsys.readouterr().out
+
+
+def test_the_verb_updates_when_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def update(results: Path, page: Path, **options: Any) -> dict[str, Any]:
+        asked.update(options)
+        return {"summary": ["synapses: fast, met"]}
+
+    monkeypatch.setattr(command, "run_bench", lambda *_, **__: pytest.fail("it ran whole"))
+    monkeypatch.setattr(command, "update_bench", update)
+    given = ["--only", "synapses", "--update", "--threads", "1", "--results", str(tmp_path), "--docs", str(tmp_path)]
+    assert main(["bench", *given]) == 0
+    assert asked["only"] == ["synapses"]
+    assert "synapses: fast, met" in capsys.readouterr().out

@@ -1,28 +1,27 @@
-"""Encoders: the stated law, drawn anew on every call, and seen by torch function modes."""
+"""Encoders: the stated law, drawn anew on every call, counter-based under masks, and the neuron they stand for."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from torch import Tensor, fx, nn
-from torch.overrides import TorchFunctionMode
+from torch import Tensor, nn
 
+from spikebayes.chance import fired
 from spikebayes.data.encoders import (
     BernoulliSpikes,
     DirectCurrent,
     NoisySign,
     ThresholdSpikes,
-    bernoulli_spikes,
-    noisy_sign,
 )
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.masks import DropoutInputs, Masks
+from spikebayes.neurons import Bernoulli, Sign, Threshold
 
 DRAWS = 20_000
 ENCODERS = (NoisySign(0.5, 0.1), BernoulliSpikes(), ThresholdSpikes(0.3), DirectCurrent())
@@ -83,49 +82,44 @@ def test_encoders_keep_shape_and_dtype_and_have_nothing_to_train(encoder: nn.Mod
     assert encoder.state_dict() == {}
 
 
-class Instead(TorchFunctionMode):
-    """Notes the encoders' calls and answers zeros to them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[tuple[Any, ...]] = []
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        if func not in (noisy_sign, bernoulli_spikes):
-            return func(*args, **(kwargs or {}))
-        self.calls.append((func, *args[1:]))
-        return torch.zeros_like(args[0])
+SAMPLES, ROWS = torch.tensor([3, 0, 7]), torch.tensor([1, 5, 2])
 
 
-def test_a_function_mode_sees_random_encoders_and_may_take_their_place() -> None:
-    x = torch.ones(2, 3)
-    with Instead() as mode:
-        drawn = NoisySign(0.5, 0.25)(x), BernoulliSpikes()(x)
-    assert mode.calls == [(noisy_sign, 0.5, 0.25), (bernoulli_spikes,)]
-    assert all(torch.equal(z, torch.zeros(2, 3)) for z in drawn)
-
-
-def test_a_mode_that_passes_calls_on_changes_nothing() -> None:
-    class Pass(TorchFunctionMode):
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            return func(*args, **(kwargs or {}))
-
-    for encoder in ENCODERS:
-        torch.manual_seed(1)
-        outside = encoder(torch.full((50,), 0.4))
-        torch.manual_seed(1)
-        with Pass():
-            assert torch.equal(encoder(torch.full((50,), 0.4)), outside)
+@pytest.mark.parametrize("encoder", [NoisySign(0.5), NoisySign(0.3, -0.25), BernoulliSpikes()])
+def test_a_random_encoder_is_the_neuron_it_says(encoder: NoisySign | BernoulliSpikes) -> None:
+    x = torch.linspace(0, 1, 300).reshape(3, 4, 25)
+    neuron, factor, shift = encoder.neuron(0)
+    assert isinstance(neuron, Bernoulli)
+    with Masks(9, SAMPLES, ROWS) as masks:
+        z = encoder(x)
+    on = fired(factor * x + shift, neuron, 9, SAMPLES, ROWS)
+    assert torch.equal(z, neuron.output(on, x.dtype))
+    assert encoder.is_random
+    assert masks.random
+    other, *_ = encoder.neuron(3)
+    assert isinstance(other, Bernoulli)
+    assert (other.curve, other.off, other.site) == (neuron.curve, neuron.off, 3)
 
 
 @pytest.mark.parametrize(
-    ("encoder", "call"), [(ENCODERS[0], (noisy_sign, 0.5, 0.1)), (ENCODERS[1], (bernoulli_spikes,))]
+    ("encoder", "kind"), [(NoisySign(0.0, 0.25), Sign), (NoisySign(0.0), Sign), (ThresholdSpikes(0.25), Threshold)]
 )
-def test_a_traced_graph_holds_the_draw_as_one_call(encoder: nn.Module, call: tuple[Any, ...]) -> None:
-    (node,) = (n for n in fx.symbolic_trace(encoder).graph.nodes if n.op == "call_function")
-    assert (node.target, *node.args[1:]) == call
+def test_a_certain_encoder_is_the_neuron_it_says(encoder: NoisySign | ThresholdSpikes, kind: type) -> None:
+    x = torch.tensor([-1.0, 0.0, 0.25, 0.25 + 2**-25, 0.25 - 2**-26, 0.5])
+    neuron, factor, shift = encoder.neuron(0)
+    assert isinstance(neuron, kind)
+    assert isinstance(neuron, Sign | Threshold)
+    with Masks(9, SAMPLES, ROWS) as masks:
+        z = encoder(x)
+    assert torch.equal(z, neuron.step(factor * x + shift, (), 1.0)[1])
+    assert (masks.sites, masks.random, encoder.is_random) == (0, False, False)
+
+
+def test_where_nothing_is_drawn_an_encoder_does_what_is_likelier() -> None:
+    x = torch.tensor([[0.0, 0.24, 0.26, 0.49, 0.51, 1.0]])
+    with DropoutInputs():
+        assert NoisySign(0.5, 0.25)(x).tolist() == [[-1, -1, 1, 1, 1, 1]]
+        assert BernoulliSpikes()(x).tolist() == [[0, 0, 0, 0, 1, 1]]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +148,8 @@ def test_settings_out_of_range_are_refused(make: Callable[[], nn.Module], messag
 def test_probabilities_outside_the_unit_interval_are_refused(values: list[float], got: str) -> None:
     with pytest.raises(DataError, match=rf"Bernoulli spikes need values in \[0, 1\]; {got}"):
         BernoulliSpikes()(torch.tensor(values))
+    with Masks(9, SAMPLES, ROWS), pytest.raises(DataError, match=got):
+        BernoulliSpikes()(torch.tensor([values] * 3))
 
 
 def test_settings_are_shown() -> None:

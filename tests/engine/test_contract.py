@@ -32,7 +32,7 @@ from spikebayes import (
 from spikebayes.engine.contract import PROBES, Engine, Result, Work
 from spikebayes.engine.select import ENGINES, select
 from spikebayes.network.operators import Dense
-from spikebayes.neurons import Neuron
+from spikebayes.neurons import Bernoulli, Curve, Neuron
 from spikebayes.nn import LIFRate
 from spikebayes.noise import dropout_keep
 from spikebayes.synapses import Synapse
@@ -174,9 +174,10 @@ class TestEngine:
 # -- selection -----------------------------------------------------------------------------------------------
 
 NOT_COMPILED = {
-    "sign neurons": single(Sign()),
+    "sign and stochastic units beside": single(Sign(), synapse=Lowpass(0.01)),
+    "stochastic units beside": single(Bernoulli(Curve.ERF), synapse=Lowpass(0.01)),
     "refractory times beyond 50": single(LIF(tau_rc=0.001, tau_ref=0.1)),
-    "noise on synapses": single(Threshold(), blank_out=BlankOut(0.5)),
+    "noise on synapses beside": single(LIF(), blank_out=BlankOut(0.5)),
     "filtered inputs": SpikingNetwork(
         (Input("x", (1,)),),
         (Population("units", (1,), LIF()),),

@@ -1,4 +1,4 @@
-"""What only the reference engine runs (noise on synapses, redrawn masks), and the time semantics by single spikes."""
+"""The reference engine by itself: noise on synapses, redrawn masks, and the time semantics by single spikes."""
 
 from __future__ import annotations
 

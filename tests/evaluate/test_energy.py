@@ -15,6 +15,7 @@ from torch import nn
 import spikebayes as sb
 from modules import dense
 from spikebayes import ConfigError, Redraw, convert
+from spikebayes.blank_out import Gaussian
 from spikebayes.evaluate.devices import (
     ARITHMETIC,
     ARM,
@@ -34,6 +35,7 @@ from spikebayes.evaluate.meter import Meter
 from spikebayes.evaluate.passes import ClassicalCounts
 from spikebayes.evaluate.statement import statement
 from spikebayes.nn import Permadrop
+from spikebayes.zoo import s2m
 
 SPIKING = SpikingCounts(
     simulations=20,
@@ -271,3 +273,25 @@ def test_a_network_in_which_nothing_is_random() -> None:
     plain = convert(nn.Sequential(dense(3, 4), nn.Linear(4, 1)), torch.zeros(1, 3))
     with pytest.raises(ConfigError, match="nothing in the model is random"):
         energy(plain, torch.randn(2, 3))
+
+
+def test_of_a_network_whose_steps_are_samples() -> None:
+    torch.manual_seed(0)
+    made, x = convert(s2m(4, 2, (5,)), torch.zeros(1, 4)), torch.randn(3, 4)
+    result = energy(made, x, samples=6, seed=1)
+    assert (result.settings["steps"], result.settings["burn_in"]) == (1, 0)
+    assert (result.spiking, result.classical) == count(made, x, samples=6, seed=1)
+    assert result.spiking_joules(CHIP) == pytest.approx(
+        2 * result.spiking.synaptic_events + 3 * 18 * 9 + 5 * 3 * 4 + 0.5 * 18 * (4 + 4 * 5)
+    )
+
+
+def test_the_default_steps_of_a_network_with_memory() -> None:
+    result = energy(network(), torch.randn(2, 3), samples=2)
+    assert (result.settings["steps"], result.settings["burn_in"], result.spiking.steps) == (300, 200, 300)
+
+
+def test_gaussian_sums_have_no_price() -> None:
+    made = convert(s2m(4, 2, (5,)), torch.zeros(1, 4), sampling=Gaussian())
+    with pytest.raises(ConfigError, match="Bernoulli draws to count"):
+        energy(made, torch.randn(3, 4), samples=2)

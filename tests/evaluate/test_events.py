@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,11 +29,15 @@ from spikebayes import (
     convert,
     simulate,
 )
+from spikebayes.blank_out import Gaussian, Law
+from spikebayes.data.encoders import NoisySign
 from spikebayes.evaluate import events
+from spikebayes.evaluate.draws import drawn_nodes
 from spikebayes.evaluate.events import SpikingCounts, count
 from spikebayes.network.operators import Dense, size
-from spikebayes.nn import Permadrop
+from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, SigmoidSign
 from spikebayes.noise import dropout_keep
+from spikebayes.zoo import s2m
 
 
 def naive(network: SpikingNetwork, x: Any, samples: int, steps: int, seed: int, scope: Any) -> dict[str, int]:
@@ -286,7 +291,93 @@ def test_blanked_synapses_are_reached_and_drawn() -> None:
     assert spiking.mask_bits == 6 * (10 * 12 + 3 * 8)
     assert spiking.synaptic_events == 2 * sum(spiking.spikes.values()) > 0
     assert spiking.input_macs == 6 * 10 * 12  # a new current in every step
-    assert classical.mask_bits == 6 * 20
+    assert classical.mask_bits == spiking.mask_bits
+    assert classical.passes == 3 * 10  # each with synapses of its own
+
+
+# -- units and synapses that draw ----------------------------------------------------------------------------
+
+
+def test_a_synaptic_sampling_machine_by_hand() -> None:
+    """4 noisy signs, 5 and 6 units behind synapses that blank out, 2 outputs; every step is a sample."""
+    network, x = convert(s2m(4, 2, (5, 6)), torch.zeros(1, 4)), torch.randn(3, 4)
+    assert drawn_nodes(network) == {p.name for p in network.populations}
+    spiking, classical = count(network, x, samples=7, seed=1)
+    assert (spiking.steps, spiking.simulations, spiking.dense_neuron_updates) == (1, 21, 21 * 15)
+    spikes = simulate(network, x, samples=7, seed=1, steps=1).counts
+    targets = dict(zip(spikes, (5, 6, 2), strict=True))
+    assert spiking.spikes == {name: int(n.sum()) for name, n in spikes.items()}
+    assert spiking.synaptic_events == sum(targets[name] * int(n.sum()) for name, n in spikes.items())
+    assert spiking.mask_bits == classical.mask_bits == 21 * (4 + 4 * 5 + 5 * 6)
+    assert spiking.input_macs == classical.macs - 21 * (20 + 30 + 12) == 3 * 4  # the noise's scale, once a row
+    assert classical.passes == 7
+    assert classical.kept_macs == classical.macs
+    assert classical.activations == classical.kept_activations == 21 * 15
+
+
+def test_under_the_law_units_are_drawn_in_place_of_synapses() -> None:
+    network, x = convert(s2m(4, 2, (5, 6)), torch.zeros(1, 4), sampling=Law()), torch.randn(3, 4)
+    spiking, classical = count(network, x, samples=7, mask_scope="pass")
+    assert spiking.mask_bits == classical.mask_bits == 7 * (4 + 5 + 6)
+    assert classical.macs == 3 * 4 + 21 * (20 + 5 + 30 + 6 + 12)  # a factor for each unit, too
+
+
+def test_synapses_that_stick_out_of_an_image_are_not_drawn() -> None:
+    layers = [
+        NoisySign(0.0),
+        BlankOutConv2d(2, 3, 3, padding=1),
+        nn.Flatten(),
+        BlankOutLinear(48, 5),
+        nn.Linear(5, 1),
+    ]
+    network = convert(nn.Sequential(*layers), torch.zeros(1, 2, 4, 4))
+    spiking, classical = count(network, torch.randn(2, 2, 4, 4), samples=3)
+    maps = 2 * 3 * (3 * 4 - 2) ** 2  # windows of 2, 3, 3, 2 on either axis
+    assert spiking.mask_bits == classical.mask_bits == 6 * (maps + 48 * 5)
+    expected = naive(network, torch.randn(2, 2, 4, 4, generator=torch.Generator().manual_seed(1)), 3, 1, 5, "row")
+    again, _ = count(network, torch.randn(2, 2, 4, 4, generator=torch.Generator().manual_seed(1)), samples=3, seed=5)
+    assert [sum(again.spikes.values()), again.synaptic_events, again.neuron_updates] == list(expected.values())
+
+
+def test_steps_of_a_network_that_draws_are_passes() -> None:
+    network, x = convert(s2m(4, 2, (5,)), torch.zeros(1, 4)), torch.randn(3, 4)
+    once, many = (count(network, x, samples=s, steps=t) for s, t in ((30, 1), (3, 10)))
+    assert many[0].mask_bits == once[0].mask_bits
+    assert many[1] == replace(once[1], passes=30)
+
+
+def test_units_that_share_a_site_draw_once() -> None:
+    """One layer under two masks is two populations with the draws of one; its synapses, too."""
+    both = Net(
+        lambda m, x: _both(m.layer(m.sign(x)), m) + _both(m.sigmoid(x), m),
+        sign=NoisySign(0.0),
+        layer=BlankOutLinear(4, 5),
+        sigmoid=nn.Sequential(nn.Linear(4, 5), SigmoidSign()),
+        drop=nn.Dropout(0.4),
+        one=nn.Linear(5, 2),
+        other=nn.Linear(5, 2),
+    )
+    network = convert(both, torch.zeros(1, 4))
+    assert [p.shape for p in network.populations] == [(4,), (5,), (5,), (5,), (5,)]
+    spiking, classical = count(network, torch.randn(3, 4), samples=2)
+    assert spiking.mask_bits == classical.mask_bits == 6 * (4 * 5 + 5 + 4 * 5)
+    assert classical.activations == 3 * 4 + 6 * (5 + 5)  # the signs are the same in every pass
+
+
+def test_units_that_draw_on_an_input_without_noise() -> None:
+    model = nn.Sequential(nn.Linear(4, 5), SigmoidSign(), nn.Linear(5, 2))
+    network = convert(model, torch.zeros(1, 4))
+    _, classical = count(network, torch.randn(3, 4), samples=2)
+    assert classical.macs == classical.kept_macs == 3 * 20 + 6 * 10  # what they see is computed once a row
+    assert classical.activations == classical.kept_activations == 6 * 5  # and whether they fire, in every pass
+
+
+def test_gaussian_sums_are_not_counted() -> None:
+    network = convert(s2m(4, 2, (5,)), torch.zeros(1, 4), sampling=Gaussian())
+    with pytest.raises(
+        ConfigError, match=r"connection layer0 -> layer1 draws sums of synapses.*sampling=Exact\(\), or Law"
+    ):
+        count(network, torch.randn(3, 4), samples=2)
 
 
 @pytest.mark.parametrize(

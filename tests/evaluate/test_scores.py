@@ -23,6 +23,8 @@ from torchmetrics.functional.classification import multiclass_accuracy, multicla
 
 from spikebayes.draw import Draw
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.evaluate import bootstrap as boot
+from spikebayes.evaluate import row_scores as by_row
 from spikebayes.evaluate import scores as s
 from spikebayes.predictive import Predictive, Task
 
@@ -84,7 +86,7 @@ def test_ties_count_as_the_mean_over_their_orders() -> None:
         for second in itertools.permutations(wrong[3:])
     ]
     assert len({round(area, 9) for area in orders}) > 1
-    assert s.risk_area(confidence, wrong) == pytest.approx(np.mean(orders))
+    assert by_row.risk_area(confidence, wrong) == pytest.approx(np.mean(orders))
 
 
 def test_single_samples_err_more_often_than_their_mean() -> None:
@@ -97,8 +99,8 @@ def test_single_samples_err_more_often_than_their_mean() -> None:
 
 def test_out_of_distribution_by_hand() -> None:
     # pairs (outside above inside): 1 > 0, 1 = 1, 2 > 0, 2 > 1
-    assert s.out_of_distribution_auroc([0, 1], [1, 2]) == 3.5 / 4
-    assert s.out_of_distribution_auroc(torch.ones(3), torch.ones(5)) == 0.5
+    assert by_row.out_of_distribution_auroc([0, 1], [1, 2]) == 3.5 / 4
+    assert by_row.out_of_distribution_auroc(torch.ones(3), torch.ones(5)) == 0.5
 
 
 # -- classes, by third parties -----------------------------------------------------------------------------
@@ -133,7 +135,7 @@ def test_risk_coverage_is_the_mean_over_thresholds() -> None:
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=9), st.lists(st.integers(0, 5), min_size=1, max_size=9))
 def test_out_of_distribution_is_the_roc_area(inside: list[int], outside: list[int]) -> None:
     labels = [0] * len(inside) + [1] * len(outside)
-    assert s.out_of_distribution_auroc(inside, outside) == pytest.approx(
+    assert by_row.out_of_distribution_auroc(inside, outside) == pytest.approx(
         metrics.roc_auc_score(labels, inside + outside)
     )
 
@@ -151,7 +153,7 @@ def test_losses_are_those_of_predictive() -> None:
 @given(POINTS, st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(points: list[tuple[int, bool]], random: Any) -> None:
     shuffled = random.sample(points, len(points))
-    for score in (s.binned_gap, s.risk_area, s.excess_risk_area):
+    for score in (by_row.binned_gap, by_row.risk_area, by_row.excess_risk_area):
         assert score(*arrays(shuffled)) == pytest.approx(score(*arrays(points)), abs=1e-12)
 
 
@@ -163,22 +165,22 @@ def test_every_row_counts_in_one_bin(points: list[tuple[int, bool]], bins: int) 
         for b in range(bins)
     ]
     by_hand = sum(abs((1 - wrong[rows]).sum() - confidence[rows].sum()) for rows in last) / len(points)
-    assert s.binned_gap(confidence, wrong, bins=bins) == pytest.approx(by_hand, abs=1e-12)
+    assert by_row.binned_gap(confidence, wrong, bins=bins) == pytest.approx(by_hand, abs=1e-12)
 
 
 @given(POINTS)
 def test_risk_area_lies_between_the_best_and_the_worst_order(points: list[tuple[int, bool]]) -> None:
     confidence, wrong = arrays(points)
-    area, best, worst = (s.risk_area(c, wrong) for c in (confidence, -wrong, wrong))
+    area, best, worst = (by_row.risk_area(c, wrong) for c in (confidence, -wrong, wrong))
     assert best - 1e-12 <= area <= worst + 1e-12
-    assert s.risk_area(np.zeros(len(points)), wrong) == pytest.approx(wrong.mean())
-    assert s.excess_risk_area(confidence, wrong) == pytest.approx(area - best, abs=1e-12)
+    assert by_row.risk_area(np.zeros(len(points)), wrong) == pytest.approx(wrong.mean())
+    assert by_row.excess_risk_area(confidence, wrong) == pytest.approx(area - best, abs=1e-12)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0])
 def test_confidences_of_0_and_1_count(confidence: float) -> None:
-    assert s.binned_gap([confidence] * 2, [confidence] * 2) == 1  # always right at 0, always wrong at 1
-    assert s.binned_gap([confidence] * 2, [1 - confidence] * 2) == 0
+    assert by_row.binned_gap([confidence] * 2, [confidence] * 2) == 1  # always right at 0, always wrong at 1
+    assert by_row.binned_gap([confidence] * 2, [1 - confidence] * 2) == 0
 
 
 def test_a_sum_rounded_above_1_is_a_confidence_of_1() -> None:
@@ -187,7 +189,9 @@ def test_a_sum_rounded_above_1_is_a_confidence_of_1() -> None:
     assert s.calibration_error(p, torch.tensor([0])) == 0
 
 
-@pytest.mark.parametrize("score", [s.binned_gap, s.risk_area, s.excess_risk_area, s.out_of_distribution_auroc])
+@pytest.mark.parametrize(
+    "score", [by_row.binned_gap, by_row.risk_area, by_row.excess_risk_area, by_row.out_of_distribution_auroc]
+)
 def test_scores_along_an_axis_are_those_of_each_lane(score: Callable[..., Any]) -> None:
     rng = np.random.default_rng(0)
     confidence, wrong = rng.integers(0, 5, (2, 3, 7)) / 4, rng.integers(0, 2, (2, 3, 7))
@@ -201,9 +205,9 @@ def test_scores_along_an_axis_are_those_of_each_lane(score: Callable[..., Any]) 
 
 def test_value_scores_by_hand() -> None:
     prediction, target = torch.tensor([[1.0, 0.0], [2.0, 0.0]]), torch.tensor([[1.0, 3.0], [4.0, 3.0]])
-    np.testing.assert_allclose(s.rmse(prediction, target), [math.sqrt(2), 3])
-    np.testing.assert_allclose(s.r_squared(prediction, target), [1 - 4 / 4.5, math.nan])  # constant targets
-    np.testing.assert_allclose(s.coverage(prediction, prediction + 2, target), [1, 0])  # both ends count
+    np.testing.assert_allclose(by_row.rmse(prediction, target), [math.sqrt(2), 3])
+    np.testing.assert_allclose(by_row.r_squared(prediction, target), [1 - 4 / 4.5, math.nan])  # constant targets
+    np.testing.assert_allclose(by_row.coverage(prediction, prediction + 2, target), [1, 0])  # both ends count
     # distances 1, 1, 3 of samples 1, 3, 5 to 2, pairs 2, 2, 4 apart: 5/3 - (8/3) / 2; with each its own pair 16/9
     samples = torch.tensor([5.0, 1.0, 3.0])[:, None, None]
     assert s.crps(samples, torch.tensor([2.0])) == pytest.approx(5 / 3 - 8 / 6)
@@ -211,14 +215,14 @@ def test_value_scores_by_hand() -> None:
 
 
 def test_r_squared_is_undefined_where_targets_are_equal_up_to_rounding() -> None:
-    assert math.isnan(s.r_squared([0.2, 0.1, 0.1], [0.1, 0.1, 0.1]))  # their mean is not 0.1
+    assert math.isnan(by_row.r_squared([0.2, 0.1, 0.1], [0.1, 0.1, 0.1]))  # their mean is not 0.1
 
 
 def test_value_scores_are_those_of_third_parties() -> None:
     rng = np.random.default_rng(0)
     prediction, target = rng.normal(size=(2, 50, 3))
     for output in range(3):
-        ours = s.rmse(prediction, target)[output], s.r_squared(prediction, target)[output]
+        ours = by_row.rmse(prediction, target)[output], by_row.r_squared(prediction, target)[output]
         pair = target[:, output], prediction[:, output]
         assert ours == pytest.approx((metrics.root_mean_squared_error(*pair), metrics.r2_score(*pair)))
 
@@ -261,7 +265,7 @@ def test_one_sample_is_scored_by_its_distance() -> None:
 def test_the_interval_of_a_mean_is_the_normal_one() -> None:
     """At 10,000 resamples a percentile's own error is 2 % of the standard error; 10 % are allowed."""
     x = np.random.default_rng(0).normal(3, 2, 400)
-    found = s.bootstrap(np.mean, x, level=0.9, resamples=10_000)
+    found = boot.bootstrap(np.mean, x, level=0.9, resamples=10_000)
     assert found.value == x.mean()
     reach = 1.645 * x.std() / 20
     assert found.low == pytest.approx(x.mean() - reach, abs=0.1 * reach)
@@ -270,15 +274,15 @@ def test_the_interval_of_a_mean_is_the_normal_one() -> None:
 
 def test_paired_rows_are_drawn_together() -> None:
     x = np.random.default_rng(0).normal(size=50)
-    apart = s.bootstrap(s.rmse, x, x, paired=False)
-    together = s.bootstrap(s.rmse, x, x)
+    apart = boot.bootstrap(by_row.rmse, x, x, paired=False)
+    together = boot.bootstrap(by_row.rmse, x, x)
     assert (together.low, together.high) == (0, 0)
     assert apart.low > 0.5
 
 
 def test_the_seed_alone_decides_the_interval() -> None:
     x = np.random.default_rng(0).normal(size=50)
-    one, again, other = (s.bootstrap(np.mean, x, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (boot.bootstrap(np.mean, x, seed=seed) for seed in (1, 1, 2))
     assert one == again
     assert one.value == other.value
     assert one.low != other.low
@@ -291,7 +295,7 @@ def test_the_level_and_the_resamples_are_those_asked_for() -> None:
         sizes.append(x.size)
         return x.mean(axis)
 
-    wide, narrow = (s.bootstrap(spy, x, level=level, resamples=77) for level in (0.99, 0.5))
+    wide, narrow = (boot.bootstrap(spy, x, level=level, resamples=77) for level in (0.99, 0.5))
     assert wide.low < narrow.low < narrow.high < wide.high
     assert sizes == [770, 10] * 2
 
@@ -300,8 +304,8 @@ def test_ten_thousand_rows_fit_into_memory() -> None:
     rng = np.random.default_rng(0)
     confidence, wrong = rng.random(10_000), rng.integers(0, 2, 10_000)
     tracemalloc.start()
-    for score in (s.binned_gap, s.risk_area, s.out_of_distribution_auroc):
-        s.bootstrap(score, confidence, wrong, resamples=200)  # 2 million numbers each: two batches or more
+    for score in (by_row.binned_gap, by_row.risk_area, by_row.out_of_distribution_auroc):
+        boot.bootstrap(score, confidence, wrong, resamples=200)  # 2 million numbers each: two batches or more
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200e6
@@ -328,10 +332,10 @@ def test_scores_of_values() -> None:
     make = torch.Generator().manual_seed(0)
     samples, y = torch.randn(30, 40, 2, generator=make), torch.randn(40, 2, generator=make)
     side = predictive(samples, noise=torch.tensor([0.5, 2.0]))
-    found, inside = s.scores(side, y), s.coverage(*side.observation_interval(0.9), y)
+    found, inside = s.scores(side, y), by_row.coverage(*side.observation_interval(0.9), y)
     for c in range(2):
-        assert found[f"RMSE of y{c}"] == s.rmse(side.mean, y)[c]
-        assert found[f"R² of y{c}"] == s.r_squared(side.mean, y)[c]
+        assert found[f"RMSE of y{c}"] == by_row.rmse(side.mean, y)[c]
+        assert found[f"R² of y{c}"] == by_row.r_squared(side.mean, y)[c]
         assert found[f"CRPS without observation noise of y{c}"] == pytest.approx(s.crps(samples, y)[:, c].mean())
         assert found[f"Targets inside the 90% observation interval of y{c}"] == inside[c]
     assert found["Mean log-likelihood (nats)"] == float(side.log_likelihood(y).mean())
@@ -365,24 +369,30 @@ NAN, PAIR = math.nan, torch.tensor([[0.5, 0.5]])
         (lambda: s.brier(TABLE, TARGET / 2), r"whole, in 0\.\.1; got 0 to 0\.5"),
         (lambda: s.single_sample_error(TABLE[None], TARGET[:3]), r"target must be \[4\] class indices; got \[3\]"),
         (lambda: s.risk_coverage_area(TABLE, TARGET, torch.ones(3)), r"got confidence \[3\], wrong \[4\]"),
-        (lambda: s.risk_area([NAN, 1], [0, 1]), "confidence: 1 of 2 values are NaN or infinite"),
-        (lambda: s.risk_area([1, 1], [0, 0.5]), "wrong must be 1 where a prediction is wrong"),
-        (lambda: s.binned_gap([1.5, 0], [0, 1]), r"confidence must lie in \[0, 1\]; got 0 to 1\.5"),
-        (lambda: s.binned_gap([-0.5, 0], [0, 1]), r"confidence must lie in \[0, 1\]; got -0\.5 to 0"),
-        (lambda: s.out_of_distribution_auroc([], [1]), r"inside must hold 1 row or more; got shape \[0\]"),
-        (lambda: s.out_of_distribution_auroc([1], [NAN]), "outside: 1 of 1 values are NaN or infinite"),
-        (lambda: s.out_of_distribution_auroc([[1]], [1]), r"may differ in rows only; got \[1, 1\] and \[1\]"),
-        (lambda: s.rmse([1, 2], [1]), r"one shape is needed; got prediction \[2\], target \[1\]"),
+        (lambda: by_row.risk_area([NAN, 1], [0, 1]), "confidence: 1 of 2 values are NaN or infinite"),
+        (lambda: by_row.risk_area([1, 1], [0, 0.5]), "wrong must be 1 where a prediction is wrong"),
+        (lambda: by_row.binned_gap([1.5, 0], [0, 1]), r"confidence must lie in \[0, 1\]; got 0 to 1\.5"),
+        (lambda: by_row.binned_gap([-0.5, 0], [0, 1]), r"confidence must lie in \[0, 1\]; got -0\.5 to 0"),
+        (lambda: by_row.out_of_distribution_auroc([], [1]), r"inside must hold 1 row or more; got shape \[0\]"),
+        (lambda: by_row.out_of_distribution_auroc([1], [NAN]), "outside: 1 of 1 values are NaN or infinite"),
+        (lambda: by_row.out_of_distribution_auroc([[1]], [1]), r"may differ in rows only; got \[1, 1\] and \[1\]"),
+        (lambda: by_row.rmse([1, 2], [1]), r"one shape is needed; got prediction \[2\], target \[1\]"),
         (lambda: s.crps(PAIR, TARGET), r"samples must be \[S, B, C\]; got \[1, 2\]"),
         (lambda: s.crps(torch.ones(2, 3, 1), torch.ones(2)), r"target must be \[3, 1\]; got \[2, 1\]"),
         (lambda: s.crps(torch.ones(2, 3, 2), torch.ones(3)), r"target must be \[3, 2\]; got \[3\]"),
         (lambda: s.scores(predictive(torch.ones(2, 3, 1)), torch.ones(2)), r"prediction \[3, 1\], target \[2, 1\]"),
-        (lambda: s.bootstrap(np.mean), "arrays .* of at least 2 rows are needed; got none"),
-        (lambda: s.bootstrap(np.mean, [1.0]), r"of at least 2 rows are needed; got \[1\]"),
-        (lambda: s.bootstrap(np.mean, [[1.0, 2.0]]), r"arrays \[B\] of at least 2 rows are needed; got \[1, 2\]"),
-        (lambda: s.bootstrap(np.mean, [1.0, NAN]), "rows: 1 of 2 values are NaN or infinite"),
-        (lambda: s.bootstrap(s.rmse, [1, 2], [1, 2, 3]), r"paired rows must be of one length; got \[2\], \[3\]"),
-        (lambda: s.bootstrap(s.r_squared, [1, 2], [1, 2]), "the statistic is NaN on some resamples"),
+        (lambda: boot.bootstrap(np.mean), "arrays .* of at least 2 rows are needed; got none"),
+        (lambda: boot.bootstrap(np.mean, [1.0]), r"of at least 2 rows are needed; got \[1\]"),
+        (
+            lambda: boot.bootstrap(np.mean, [[1.0, 2.0]]),
+            r"arrays \[B\] of at least 2 rows are needed; got \[1, 2\]",
+        ),
+        (lambda: boot.bootstrap(np.mean, [1.0, NAN]), "rows: 1 of 2 values are NaN or infinite"),
+        (
+            lambda: boot.bootstrap(by_row.rmse, [1, 2], [1, 2, 3]),
+            r"paired rows must be of one length; got \[2\], \[3\]",
+        ),
+        (lambda: boot.bootstrap(by_row.r_squared, [1, 2], [1, 2]), "the statistic is NaN on some resamples"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(call: Callable[[], Any], message: str) -> None:
@@ -395,9 +405,9 @@ def test_data_that_do_not_fit_are_refused(call: Callable[[], Any], message: str)
     [
         (lambda: s.calibration_error(TABLE, TARGET, bins=0), "bins must be 1 or more; got 0"),
         (lambda: s.crps(torch.ones(1, 1, 1), torch.ones(1)), "needs at least 2 samples; got 1: pass fair=False"),
-        (lambda: s.bootstrap(np.mean, [1, 2], level=1), r"level must lie in \(0, 1\); got 1"),
-        (lambda: s.bootstrap(np.mean, [1, 2], resamples=0), "resamples must be 1 or more; got 0"),
-        (lambda: s.bootstrap(np.mean, [1, 2], seed=-1), "seed must be 0 or more; got -1"),
+        (lambda: boot.bootstrap(np.mean, [1, 2], level=1), r"level must lie in \(0, 1\); got 1"),
+        (lambda: boot.bootstrap(np.mean, [1, 2], resamples=0), "resamples must be 1 or more; got 0"),
+        (lambda: boot.bootstrap(np.mean, [1, 2], seed=-1), "seed must be 0 or more; got -1"),
     ],
 )
 def test_settings_out_of_range_are_refused(call: Callable[[], Any], message: str) -> None:

@@ -9,7 +9,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
+from spikebayes.blank_out import BlankOut
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork, output_scale
 from spikebayes.network.operators import (
@@ -27,8 +29,8 @@ from spikebayes.network.operators import (
     parts,
     target_shape,
 )
-from spikebayes.neurons import LIF, Sign, Threshold
-from spikebayes.noise import BlankOut, Dropout
+from spikebayes.neurons import LIF, Bernoulli, Curve, Sign, Threshold
+from spikebayes.noise import Dropout
 from spikebayes.synapses import Alpha
 
 X = Input("x", (4,))
@@ -71,6 +73,7 @@ def test_it_reads_well() -> None:
         ({"inputs": (Input("x", (4,), Dropout(0.1)),)}, True),
         ({"inputs": (Input("x", (4,), Dropout(0.0)),)}, False),
         ({"populations": (A, Population("b", (2,), Sign(), Dropout(0.5)))}, True),
+        ({"populations": (A, Population("b", (2,), Bernoulli(Curve.SIGMOID)))}, True),
         ({"connections": (Connection("x", "a", Dense(torch.ones(3, 4)), blank_out=BlankOut(0.5)),)}, True),
         ({"connections": (Connection("x", "a", Dense(torch.ones(3, 4)), blank_out=BlankOut(1.0)),)}, False),
     ],
@@ -101,7 +104,7 @@ def test_it_knows_whether_anything_in_it_is_random(changes: dict[str, Any], rand
         ({"connections": (Connection("x", "a", Dense(torch.ones(3, 5))),)}, r"does not take rows of shape \[4\]: "),
         (
             {"connections": (Connection("x", "a", Slice(1, 0, 3), blank_out=BlankOut(0.5)),)},
-            "connection x -> a: blank-out needs a Dense operator on a flat source",
+            r"connection x -> a: blank-out needs a Dense or Conv operator \(without groups\), or a chain's last",
         ),
         (
             {"connections": (Connection("x", "a", X_A.operator, blank_out=BlankOut(0.5, torch.ones(4))),)},
@@ -119,10 +122,69 @@ def test_what_does_not_hang_together_is_refused(changes: dict[str, Any], message
         network(**changes)
 
 
-def test_blank_out_needs_a_flat_source() -> None:
-    noisy = Connection("x", "a", Dense(torch.ones(3, 4)), blank_out=BlankOut(0.5))
-    with pytest.raises(ConfigError, match="blank-out needs a Dense operator on a flat source"):
-        network(inputs=(Input("x", (2, 4)),), populations=(Population("a", (2, 3), LIF()),), connections=(noisy,))
+FOUR = torch.ones(4)
+
+
+@pytest.mark.parametrize(
+    ("operator", "source", "target", "scale"),
+    [
+        (Dense(torch.ones(3, 4)), (2, 4), (2, 3), torch.ones(3)),  # at each of 2 places
+        (Conv(torch.ones(4, 2, 3, 3), (1, 1), "same", (2, 1)), (2, 5, 6), (4, 5, 6), FOUR),
+        (Chain((Reshape((2, 9)), Conv(torch.ones(4, 2, 3), (2,), (1,), (1,)))), (18,), (4, 5), FOUR),
+    ],
+    ids=["places", "maps", "chain"],
+)
+def test_every_synapse_of_a_layer_or_of_a_chains_last_may_blank_out(
+    operator: Operator, source: tuple[int, ...], target: tuple[int, ...], scale: Tensor
+) -> None:
+    def made(scale: Tensor) -> SpikingNetwork:
+        noisy = Connection("x", "a", operator, blank_out=BlankOut(0.5, scale))
+        parts = (Input("x", source),), (Population("a", target, Sign()),)
+        return SpikingNetwork(*parts, (noisy, Connection("a", "readout", Chain())), Readout(target))
+
+    assert made(scale).is_memoryless
+    with pytest.raises(ConfigError, match=rf"scale has shape \[7\]; expected one number, or \[{len(scale)}\]"):
+        made(torch.ones(7))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (Dense(torch.randn(5, 4)), (4,)),
+        (Dense(torch.randn(5, 4)), (3, 2, 4)),
+        (Conv(torch.randn(4, 2, 3), (2,), (1,), (2,)), (2, 9)),
+        (Conv(torch.randn(4, 2, 4), (1,), "same", (1,)), (2, 9)),
+        (Conv(torch.randn(4, 2, 3), (1,), "valid", (1,)), (2, 9)),
+        (Conv(torch.randn(4, 2, 3, 2), (2, 1), (1, 0), (1, 2)), (2, 6, 7)),
+        (Conv(torch.randn(4, 2, 2, 4), (1, 1), "same", (3, 1)), (2, 6, 7)),
+    ],
+)
+def test_a_layer_is_a_matrix_at_every_place(layer: Dense | Conv, shape: tuple[int, ...]) -> None:
+    x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
+    expected = layer(x)
+    sums = layer.unfold(x) @ layer.matrix().T
+    torch.testing.assert_close(layer.fold(sums, tuple(expected.shape[1:])), expected)
+
+
+@pytest.mark.parametrize("operator", [Conv(torch.ones(4, 1, 1), (1,), (0,), (1,), groups=2), Chain()])
+def test_what_has_no_synapses_of_its_own_cannot_blank_out(operator: Operator) -> None:
+    noisy = Connection("x", "readout", operator, blank_out=BlankOut(0.5))
+    shape = target_shape(operator, (2, 4))
+    with pytest.raises(ConfigError, match="connection x -> readout: blank-out needs a Dense or Conv operator"):
+        SpikingNetwork((Input("x", (2, 4)),), (), (noisy,), Readout(shape))
+
+
+@pytest.mark.parametrize(
+    ("changes", "memoryless"),
+    [
+        ({"populations": (Population("a", (3,), Sign()), B)}, False),  # a filter
+        ({"connections": (X_A, B_OUT)}, False),  # a LIF neuron
+        ({"populations": (Population("a", (3,), Bernoulli(Curve.ERF)), B), "connections": (X_A, B_OUT)}, True),
+    ],
+)
+def test_it_knows_whether_a_step_depends_on_those_before(changes: dict[str, Any], memoryless: bool) -> None:
+    assert network(**changes).is_memoryless == memoryless
 
 
 OPERATORS: list[tuple[Operator, tuple[int, ...]]] = [

@@ -187,7 +187,9 @@ def test_something_must_spike(dead: bool) -> None:
             m.body(x)
         return m.head(x)
 
-    with pytest.raises(ConversionError, match=r"at least one activation \(spikebayes.nn.SoftLIF or LIFRate\)"):
+    with pytest.raises(
+        ConversionError, match=r"at least one activation \(spikebayes.nn.SoftLIF or LIFRate, or sign units\)"
+    ):
         convert(Net(forward, body=dense(4, 6), head=nn.Linear(4, 2)), torch.zeros(1, 4))
 
 

@@ -13,16 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from modules import Net, Net2, act, conv_stack, dense
+from spikebayes.blank_out import BlankOut, Gaussian, Law
+from spikebayes.data.encoders import BernoulliSpikes, ThresholdSpikes
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.network.convert import convert
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import KINDS, Chain, Dense, Operator, Scale, parts
 from spikebayes.network.store import DESCRIPTION, FORMAT, TENSORS, load_network, save_network
 from spikebayes.neurons import Sign, Threshold
-from spikebayes.noise import BlankOut, Dropout
+from spikebayes.nn import BlankOutConv2d, SigmoidSign
+from spikebayes.noise import Dropout
 from spikebayes.simulate import simulate
 from spikebayes.storage import read_json, read_tensors, write_json, write_tensors
 from spikebayes.synapses import Alpha, Lowpass
+from spikebayes.zoo import s2m
 
 
 def small() -> SpikingNetwork:
@@ -73,7 +77,24 @@ def stochastic_synapses() -> SpikingNetwork:
     )
 
 
-NETWORKS = [small, images, towers, stochastic_synapses]
+def stochastic_units() -> SpikingNetwork:
+    torch.manual_seed(0)
+    return convert(nn.Sequential(s2m(6, 4, (5, 4), keep=0.75), SigmoidSign(), nn.Linear(4, 2)), torch.zeros(1, 6))
+
+
+def gaussian_maps() -> SpikingNetwork:
+    torch.manual_seed(0)
+    layers = [BernoulliSpikes(), BlankOutConv2d(1, 2, 3, padding=1), nn.Dropout(0.5), nn.Flatten(), nn.Linear(50, 2)]
+    return convert(nn.Sequential(*layers), torch.zeros(1, 1, 5, 5), sampling=Gaussian())
+
+
+def law_maps() -> SpikingNetwork:
+    torch.manual_seed(0)
+    layers = [ThresholdSpikes(), nn.Conv2d(1, 2, 3), SigmoidSign(), BlankOutConv2d(2, 2, 2, stride=2), nn.Flatten()]
+    return convert(nn.Sequential(*layers, nn.Linear(2, 2)), torch.zeros(1, 1, 5, 5), sampling=Law())
+
+
+NETWORKS = [small, images, towers, stochastic_synapses, stochastic_units, gaussian_maps, law_maps]
 
 
 @pytest.mark.parametrize("make", NETWORKS)
@@ -97,6 +118,16 @@ def test_these_networks_use_every_operator() -> None:
         type(p).__name__ for make in NETWORKS for c in make().connections for p in (c.operator, *parts(c.operator))
     }
     assert used == set(KINDS)
+
+
+def test_how_synapses_are_drawn_comes_back_too(tmp_path: Path) -> None:
+    network = gaussian_maps()
+    save_network(network, tmp_path)
+    (noise,), (loaded,) = (
+        [c.blank_out for c in n.connections if c.blank_out] for n in (network, load_network(tmp_path))
+    )
+    assert (loaded.sampling, loaded.successive, loaded.hold) == (Gaussian(), True, 1)
+    assert torch.equal(torch.as_tensor(loaded.scale), torch.as_tensor(noise.scale))
 
 
 def test_storing_twice_gives_the_same_files(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MEGABYTE = 1e6
+MEGABYTE, GIBIBYTE = 1e6, 2**30
 RATIOS = (  # workload, peer, at least so many times its row-steps per second
     ("A", "spikingjelly_each_step", 25.0),
     ("A", "torch_loop_each_step", 30.0),
@@ -65,7 +65,7 @@ class Bar:
 
 def bars(found: Mapping[str, Any]) -> list[Bar]:
     """Every bar with what a results file has for it."""
-    return [*_speed(found), *_growth(found), *_fixed(found)]
+    return [*_speed(found), *_growth(found), *_fixed(found), *_synapses(found)]
 
 
 def _speed(found: Mapping[str, Any]) -> list[Bar]:
@@ -108,6 +108,21 @@ def _fixed(found: Mapping[str, Any]) -> list[Bar]:
         made.append(Bar(what, wanted, _at(found, "starts", state, "first"), most=True, form="{:.2f}"))
     ratio = _at(found, "classical", "ratio")
     return [*made, Bar("classical prediction, times a plain torch loop's speed", 2.0, ratio, form="{:.2f}")]
+
+
+def _synapses(found: Mapping[str, Any]) -> list[Bar]:
+    ratios = (("exact", "torch"), ("law", "exact"))
+    made = [
+        Bar(
+            f"sampling synapses: {one}, times {other}'s speed",
+            10,
+            _at(found, "synapses", "ratios", f"{one}_over_{other}"),
+        )
+        for one, other in ratios
+    ]
+    peak = _at(found, "synapses", "memory", "peak")
+    got = None if peak is None else peak / GIBIBYTE
+    return [*made, Bar("sampling synapses: exact, peak memory, GiB", 1, got, most=True, form="{:.2f}")]
 
 
 def _at(found: Any, *path: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from spikebayes.bench.engine import NAME
-from spikebayes.bench.measure import peak_bytes, threads
+from spikebayes.bench.measure import clock, peak_bytes, threads
 
 
 def memory(competitor: str, workload: Path, count: int, samples: int, steps: int) -> dict[str, Any]:
@@ -38,17 +38,32 @@ def memory(competitor: str, workload: Path, count: int, samples: int, steps: int
     return {"before": before, "peak": peak_bytes()}
 
 
+def synapses(rows: int, samples: int, count: int) -> dict[str, float]:
+    """The same of exact sampling of synapses that blank out, with the seconds it took."""
+    from spikebayes.bench.synapses import EXACT, job, prepare
+
+    with threads(count):
+        run = prepare(EXACT, job(rows, samples))
+        before = peak_bytes()
+        seconds = clock(run)
+    return {"before": before, "peak": peak_bytes(), "seconds": seconds}
+
+
 def main() -> None:
     """Read the arguments, print what was asked for."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["memory"])
+    parser.add_argument("what", choices=["memory", "synapses"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--competitor", default=NAME)
     parser.add_argument("--workload", type=Path)
+    parser.add_argument("--rows", type=int, default=1)
     parser.add_argument("--samples", type=int, default=1)
     parser.add_argument("--steps", type=int, default=300)
     given = parser.parse_args()
-    found = memory(given.competitor, given.workload, given.threads, given.samples, given.steps)
+    if given.what == "memory":
+        found = memory(given.competitor, given.workload, given.threads, given.samples, given.steps)
+    else:
+        found = synapses(given.rows, given.samples, given.threads)
     print(json.dumps(found))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -22,25 +23,33 @@ from spikebayes.bench.race import race
 from spikebayes.bench.roofline import roofline
 from spikebayes.bench.starts import starts
 from spikebayes.bench.sweeps import scaling, sweeps
+from spikebayes.bench.synapses import IMAGES, LONGEST, SAMPLES, synapses
+from spikebayes.bench.synapses import memory as synapses_memory
 from spikebayes.bench.workloads import NAMES, workload
 from spikebayes.errors import ConfigError
 from spikebayes.philox import split_seed
 from spikebayes.studies.results import provenance, write_page, write_results
 
-PARTS = ("peers", "memory", "sweeps", "starts", "classical")  # the engine and the roofline are always measured
+ALONE = ("sweeps", "starts", "classical", "synapses")  # parts that can be measured without the others
+PARTS = ("peers", "memory", *ALONE)  # the engine and the roofline are always measured
 ROWS, QUICK_ROWS = 64, 16
 SECONDS, QUICK_SECONDS = 4.0, 1.0  # a run that takes longer gets fewer rows
+QUICK_IMAGES, QUICK_SAMPLES = 200, 20
 QUICK_REPEATS, QUICK_PEERS = 3, ("spikingjelly",)  # all peers run on A and B, those on C and D and for memory
 
 
-def check(workloads: Sequence[str], only: Sequence[str], repeats: int, count: int, seed: int) -> None:
-    """Refuse settings out of range (ConfigError)."""
+def check(
+    workloads: Sequence[str], only: Sequence[str], repeats: int, count: int, seed: int, *, update: bool = False
+) -> None:
+    """Refuse settings out of range, and with ``update`` parts that need a whole run (ConfigError)."""
     for what, given, known in (("workload", workloads, NAMES), ("part", only, PARTS)):
         unknown = [name for name in given if name not in known]
         if unknown:
             raise ConfigError(f"there is no {what} {unknown[0]!r} in the bench; there are {', '.join(known)}")
     if not workloads:
         raise ConfigError(f"give at least one workload of {', '.join(NAMES)}")
+    if update and (not only or not set(only) <= set(ALONE)):
+        raise ConfigError(f"an update measures one or several of {', '.join(ALONE)} and nothing else; name them")
     split_seed(seed)
     if repeats < 1:
         raise ConfigError(f"repeats must be at least 1; got {repeats}")
@@ -113,20 +122,77 @@ def run_bench(
         found["memory"] = _memories(raced, rows, count, seed, quick, say)
         say("memory with more steps and more samples")
         found["growth"] = growth(workload(first, rows=rows, seed=seed), count, samples=2 if quick else 10)
-    if "sweeps" in only:
+    for part in ALONE:
+        if part in only:
+            found[part] = _alone(part, workloads, quick, repeats, count, seed, say)
+    found["seconds"] = time.perf_counter() - started
+    return _written(found, results, page)
+
+
+def update_bench(
+    results: Path,
+    page: Path,
+    *,
+    only: Sequence[str],
+    workloads: Sequence[str] = NAMES,
+    quick: bool = False,
+    repeats: int = 5,
+    count: int = 2,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Measure some parts and put them into the JSON file of a whole run; all else in it stays, the page is anew.
+
+    Args:
+        results: JSON file to read and write. The others are :func:`run_bench`'s; ``only`` of ``ALONE``.
+
+    Returns:
+        What the JSON file holds; ``updates`` says of each such part which commit and settings it was measured with.
+
+    Raises:
+        ConfigError: as ``run_bench``, or there is no such file.
+    """
+    check(workloads, only, repeats, count, seed, update=True)
+    try:
+        found: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"no results of a whole run to update in {results}: {error}") from error
+    repeats = min(repeats, QUICK_REPEATS) if quick else repeats
+    origin = provenance(f"spikebayes bench --only {','.join(only)} --update", seed) | {"machine": machine()}
+    origin |= {"settings": {"quick": quick, "repeats": repeats, "threads": count}}
+    for part in only:
+        started = time.perf_counter()
+        found[part] = _alone(part, workloads, quick, repeats, count, seed, say)
+        found["updates"] = found.get("updates", {}) | {part: origin | {"seconds": time.perf_counter() - started}}
+    return _written(found, results, page)
+
+
+def _alone(
+    part: str, workloads: Sequence[str], quick: bool, repeats: int, count: int, seed: int, say: Callable[[str], None]
+) -> Any:
+    """One of the parts ``ALONE``."""
+    if part == "sweeps":
         names = [name for name in ("A", "B") if name in workloads][: 1 if quick else 2]
-        found["sweeps"] = sweeps(names, count, repeats=max(3, repeats // 2), seed=seed, shorter=quick, say=say)
-    if "starts" in only:
+        return sweeps(names, count, repeats=max(3, repeats // 2), seed=seed, shorter=quick, say=say)
+    if part == "starts":
         say("first calls in fresh processes")
-        found["starts"] = starts(repeats=1 if quick else 3)
-    if "classical" in only:
+        return starts(repeats=1 if quick else 3)
+    if part == "classical":
         say("classical prediction")
         with threads(count):
-            found["classical"] = classical(rows=500 if quick else 10_000, repeats=repeats)
+            return classical(rows=500 if quick else 10_000, repeats=repeats)
+    rows, samples, limit = (QUICK_IMAGES, QUICK_SAMPLES, QUICK_SECONDS) if quick else (IMAGES, SAMPLES, LONGEST)
+    with threads(count):
+        found = synapses(rows, samples, repeats=repeats, seconds=limit, seed=seed, say=say)
+    say("synapses: memory of the exact job")
+    return found | {"memory": synapses_memory(rows, samples, count)}
+
+
+def _written(found: dict[str, Any], results: Path, page: Path) -> dict[str, Any]:
+    """The results judged, in their file and on their page."""
     judged = bars(found)
     found["bars"] = [bar.figures() for bar in judged]
     found["summary"] = [f"{bar.what}: {bar.told()}, {bar.verdict()}" for bar in judged if bar.got is not None]
-    found["seconds"] = time.perf_counter() - started
     write_results(found, results)
     write_page(render(found), page)
     return found

@@ -12,8 +12,9 @@ import numba
 import numpy as np
 
 from spikebayes.engine import vector
+from spikebayes.lanes import VECTOR_BYTES
 
-LANES = vector.VECTOR_BYTES // 4
+LANES = VECTOR_BYTES // 4
 TILES = tuple(LANES * vectors for vectors in vector.ROW_VECTORS)  # widths that vector operations add in registers
 WIDE = max(width for width in TILES if width & (width - 1) == 0)  # of those that divide every population here
 IN_REGISTERS = 0  # stands for them where others give the number of rows added in one pass over the sums

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from spikebayes.bench.bars import bars
+from spikebayes.bench.figures import count, megabytes, seconds
+from spikebayes.bench.synapses_page import synapses_section
 from spikebayes.studies.results import markdown_table
 
 OURS = "spikebayes"
@@ -14,16 +16,9 @@ Found = Mapping[str, Any]
 
 def render(found: Found) -> str:
     """The page as Markdown; what a run did not measure is left out."""
-    settings, machine = found["settings"], found["machine"]
-    caches = ", ".join(f"{name} {size}" for name, size in machine["caches"].items())
     parts = [
         "# How fast is it?",
-        f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s) "
-        f"from `results/bench.json`. Do not edit. Machine: {machine['processor']}, {machine['cores']} cores"
-        + (f", caches {caches}" if caches else "")
-        + f". Every competitor on {settings['threads']} threads; medians of {settings['repeats']} rounds in which "
-        "all competitors take turns."
-        + (" **A quick run: fewer rows and shorter sweeps; not for publication.**" if settings["quick"] else ""),
+        f"Made by {_origin(found)} from `results/bench.json`. Do not edit. {_circumstances(found)}",
         "## What it is asked to reach",
         _bars(found),
         "## What is compared",
@@ -34,11 +29,38 @@ def render(found: Found) -> str:
         "## How time grows",
         *_threads(found["threads"]),
         *_sweeps(found.get("sweeps", [])),
+        _apart(found, "sweeps"),
         *_memory(found),
         *_starts(found.get("starts")),
+        _apart(found, "starts"),
         *_classical(found.get("classical")),
+        _apart(found, "classical"),
+        *synapses_section(found.get("synapses")),
+        _apart(found, "synapses"),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _origin(made: Found) -> str:
+    return f"`{made['command']}` (seed {made['seed']}, commit `{made['commit']}`, {made['seconds']:.0f} s)"
+
+
+def _circumstances(made: Found) -> str:
+    settings, machine = made["settings"], made["machine"]
+    caches = ", ".join(f"{name} {size}" for name, size in machine["caches"].items())
+    return (
+        f"Machine: {machine['processor']}, {machine['cores']} cores"
+        + (f", caches {caches}" if caches else "")
+        + f". Every competitor on {settings['threads']} threads; medians of {settings['repeats']} rounds in which "
+        "all competitors take turns."
+        + (" **A quick run: fewer rows and shorter sweeps; not for publication.**" if settings["quick"] else "")
+    )
+
+
+def _apart(found: Found, part: str) -> str:
+    """Where a part's figures are from, if not from the run that the page begins with."""
+    made = found.get("updates", {}).get(part)
+    return f"These figures are from a run of their own, {_origin(made)}. {_circumstances(made)}" if made else ""
 
 
 def _bars(found: Found) -> str:
@@ -70,29 +92,29 @@ def _workload(case: Found, found: Found) -> Iterable[str]:
     yield f"## {case['name']}: {case['title']}"
     yield (
         f"{case['rows']} rows x {case['steps']} steps, {case['neurons']} neurons, "
-        f"{100 * case['rate']:.3g} % spikes per neuron and step asked for; {_count(case['spikes'])} spikes, "
-        f"{_count(case['synaptic_events'])} synaptic events "
-        f"(and {_count(case['readout_events'])} into the read-out). One run of this engine takes "
-        f"{_seconds(ours['seconds']['median'])}, by `simulate` with all that is around it "
-        f"{_seconds(ours['end_to_end_seconds']['median'])}."
+        f"{100 * case['rate']:.3g} % spikes per neuron and step asked for; {count(case['spikes'])} spikes, "
+        f"{count(case['synaptic_events'])} synaptic events "
+        f"(and {count(case['readout_events'])} into the read-out). One run of this engine takes "
+        f"{seconds(ours['seconds']['median'])}, by `simulate` with all that is around it "
+        f"{seconds(ours['end_to_end_seconds']['median'])}."
     )
     rows = []
     for name, figures in case["competitors"].items():
         kept = memory.get(name, {})
-        seconds = figures["seconds"]
+        took = figures["seconds"]
         rows.append(
             [
                 name,
-                _count(figures["row_steps_per_second"]),
-                _count(figures["synaptic_events_per_second"]),
+                count(figures["row_steps_per_second"]),
+                count(figures["synaptic_events_per_second"]),
                 "1" if name == OURS else f"{figures['ratio']:.1f}",
-                f"{seconds['median']:.3g} ({seconds['min']:.3g} to {seconds['max']:.3g})",
+                f"{took['median']:.3g} ({took['min']:.3g} to {took['max']:.3g})",
                 str(figures["rows"]),
                 f"{figures['prepare_seconds']:.2g}",
                 f"{100 * figures['rate']:.2f}",
                 "" if name == OURS else f"{100 * figures['rate_gap']:.0f} %",
-                _megabytes(kept.get("peak")),
-                _megabytes(kept.get("before")),
+                megabytes(kept.get("peak")),
+                megabytes(kept.get("before")),
             ]
         )
     header = [
@@ -151,7 +173,7 @@ def _way(setting: Found) -> str:
 
 
 def _threads(scaled: Found) -> Iterable[str]:
-    rows = [[str(p["threads"]), _seconds(p["seconds"]["median"]), f"{p['speedup']:.2f}"] for p in scaled["points"]]
+    rows = [[str(p["threads"]), seconds(p["seconds"]["median"]), f"{p['speedup']:.2f}"] for p in scaled["points"]]
     yield f"Threads, {scaled['workload']}, {scaled['rows']} rows:"
     yield markdown_table(["threads", "time", "times as fast as one"], rows)
 
@@ -194,7 +216,7 @@ def _memory(found: Found) -> Iterable[str]:
     if grown := found.get("growth"):
         steps, samples, base = grown["base_steps"], grown["base_samples"], grown["base"]
         cases = (("base", samples, steps), ("steps", samples, 10 * steps), ("samples", 10 * samples, steps))
-        rows = [[str(s), str(t), _megabytes(grown[k]), f"{100 * (grown[k] / base - 1):+.1f} %"] for k, s, t in cases]
+        rows = [[str(s), str(t), megabytes(grown[k]), f"{100 * (grown[k] / base - 1):+.1f} %"] for k, s, t in cases]
         yield f"This engine, {grown['workload']}, {grown['rows']} rows, with more samples and steps:"
         yield markdown_table(["samples", "steps", "peak MB", ""], rows)
 
@@ -228,19 +250,3 @@ def _classical(found: Found | None) -> Iterable[str]:
         rows.append([name, f"{ours:.3g}", f"{plain:.3g}", str(raced["loop_batch"]), str(raced["loop_passes_timed"])])
         rows[-1].append(f"{raced['ratio']:.2f}")
     yield markdown_table(["", "predict, s", "loop, s", "rows of a batch", "passes timed", "faster by"], rows)
-
-
-def _count(number: float) -> str:
-    """Three digits and a power of a thousand: 134 k."""
-    for power, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if number >= power:
-            return f"{number / power:.3g}{unit}"
-    return f"{number:.3g}"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
-
-
-def _megabytes(size: float | None) -> str:
-    return "" if size is None else f"{size / 1e6:.0f}"

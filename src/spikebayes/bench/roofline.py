@@ -141,8 +141,8 @@ def roofline(
     for kib in kibibytes:
         ways = [(width, rows) for width, rows in itertools.product(widths, AT_ONCE)]
         ways += [(width, loops.IN_REGISTERS) for width in widths if width in loops.TILES]
-        best[kib] = _fastest((add_loop(threads, width, kib, rows, amount) for width, rows in ways), repeats)
-    update_rate, updating = _fastest(
+        best[kib] = fastest((add_loop(threads, width, kib, rows, amount) for width, rows in ways), repeats)
+    update_rate, updating = fastest(
         (update_loop(threads, n, variant, amount) for n, variant in itertools.product(neurons, VARIANTS)), repeats
     )
     event_rate, adding = max(best.values(), key=lambda found: found[0])
@@ -153,7 +153,7 @@ def roofline(
     return Roofline(threads, rates, adding, adding_second, updating, by_size)
 
 
-def _fastest(candidates: Iterable[Loop], repeats: int) -> tuple[float, Loop]:
+def fastest(candidates: Iterable[Loop], repeats: int) -> tuple[float, Loop]:
     """The best rate, and the loop that has it."""
 
     def rate(loop: Loop) -> float:

@@ -37,6 +37,7 @@ class NoisySign(Unit):
         Neftci 2017, section III.A (Gaussian noise on the input) and eq. 1 (the sign).
 
     Example:
+        >>> import torch
         >>> NoisySign(0.0)(torch.tensor([-0.5, 0.0, 0.5])).tolist()
         [-1.0, 1.0, 1.0]
     """
@@ -79,6 +80,7 @@ class BernoulliSpikes(Unit):
         the Poisson spike train in discrete time: Dayan & Abbott 2001, section 1.4.
 
     Example:
+        >>> import torch
         >>> BernoulliSpikes()(torch.tensor([0.0, 1.0, 1.0])).tolist()
         [0.0, 1.0, 1.0]
     """
@@ -114,6 +116,7 @@ class ThresholdSpikes(Unit):
         the step of the ``Threshold`` neuron, taken on the input itself.
 
     Example:
+        >>> import torch
         >>> ThresholdSpikes()(torch.tensor([0.2, 0.5, 0.7])).tolist()
         [0.0, 1.0, 1.0]
     """
@@ -142,6 +145,7 @@ class DirectCurrent(nn.Identity):
         Rueckauer, Lungu, Hu, Pfeiffer & Liu 2017, Front. Neurosci. 11:682, analog input to the first layer.
 
     Example:
+        >>> import torch
         >>> DirectCurrent()(torch.tensor([0.25])).tolist()
         [0.25]
     """

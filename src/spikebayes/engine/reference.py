@@ -179,7 +179,10 @@ def _blanked(noise: BlankOut, operator: Any, values: Tensor, work: Work, step: i
 
 
 def _synapses(connection: Connection, network: SpikingNetwork) -> int:
-    return size(network.shape(connection.source)) * size(network.shape(connection.target))
+    found = synapses(connection.operator)
+    assert found is not None
+    weight = found[1].matrix()
+    return size(network.shape(connection.target)) // len(weight) * weight.numel()
 
 
 def _empty(net: SpikingNetwork, work: Work, dtype: torch.dtype) -> Result:

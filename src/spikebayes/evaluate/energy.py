@@ -25,7 +25,7 @@ from spikebayes.evaluate.meter import Meter
 from spikebayes.evaluate.passes import ClassicalCounts
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
-from spikebayes.predict import predict
+from spikebayes.predict import predict, timing_of
 from spikebayes.redraw import Redraw
 
 
@@ -170,8 +170,8 @@ def energy(
     x: Values,
     *,
     samples: int = 100,
-    steps: int = 300,
-    burn_in: int = 200,
+    steps: int | None = None,
+    burn_in: int | None = None,
     redraw: Redraw | None = None,
     seed: int = 0,
     mask_scope: MaskScope = "row",
@@ -200,7 +200,8 @@ def energy(
 
     Raises:
         DataError: x is mis-shaped, empty, NaN or infinite.
-        ConfigError: a setting is out of range, or nothing in the network is random.
+        ConfigError: a setting is out of range, nothing in the network is random, or synapses are drawn as Gaussian
+            sums, which are not counted.
 
     Reference:
         Wycoff 2019 leaves it to future work; every figure has its own in ``evaluate/devices.py``.
@@ -219,13 +220,13 @@ def energy(
     if not network.is_random:
         raise ConfigError(NOT_RANDOM)
     sampling: dict[str, Any] = {"samples": samples, "seed": seed, "mask_scope": mask_scope}
-    timing: dict[str, Any] = {"steps": steps, "burn_in": burn_in, "redraw": redraw}
+    timing: dict[str, Any] = timing_of(network, steps, burn_in) | {"redraw": redraw}
     rest: dict[str, Any] = {"rows": rows, "engine": engine, "batch_size": batch_size}
     spiking, classical = count(network, x, **sampling, **timing, **rest, progress=progress)
     models = {"spiking": network} if model is None else {"spiking": network, "classical": model}
     measured = _measure(models, x, Meter() if meter is None else meter, sampling | timing | rest)
-    timing = {"steps": steps, "burn_in": burn_in} if redraw is None else {"redraw": asdict(redraw)}
-    settings = sampling | timing | {"dt": network.dt}
+    kept = timing_of(network, steps, burn_in) if redraw is None else {"redraw": asdict(redraw)}
+    settings = sampling | kept | {"dt": network.dt}
     return Energy(spiking, classical, tuple(devices), _weights(network), measured, settings)
 
 

@@ -15,12 +15,13 @@ from torch import Tensor
 from spikebayes.blocks import MaskScope, Values, as_inputs, blocks, check_sampling, check_steps, row_indices
 from spikebayes.engine.contract import SPIKES, Work
 from spikebayes.engine.select import select
-from spikebayes.evaluate.draws import blank_bits, blanked, currents, kept, mask_bits, masked
+from spikebayes.evaluate.draws import blanked, currents, draws, kept, masked
 from spikebayes.evaluate.operations import Term, products
 from spikebayes.evaluate.passes import ClassicalCounts, ClassicalTally
 from spikebayes.evaluate.reach import Reach, Stages
 from spikebayes.network.network import Population, SpikingNetwork
 from spikebayes.network.operators import size
+from spikebayes.predict import timing_of
 from spikebayes.progress import track
 from spikebayes.redraw import Redraw
 from spikebayes.simulate import argument_shapes
@@ -47,7 +48,7 @@ class SpikingCounts:
         input_macs: multiply-accumulates of the inputs' connections: a current, computed once per row; where the input
             itself is masked, once per simulation and redraw. No neuron is left out.
         mask_bits: Bernoulli draws: of masks once per simulation and redraw (one for all rows where they share it), of
-            blanked synapses once per ``hold`` steps.
+            blanked synapses once per ``hold`` steps, of units that fire by chance in every step.
     """
 
     simulations: int
@@ -78,8 +79,8 @@ def count(
     x: Values,
     *,
     samples: int = 100,
-    steps: int = 300,
-    burn_in: int = 200,
+    steps: int | None = None,
+    burn_in: int | None = None,
     redraw: Redraw | None = None,
     seed: int = 0,
     mask_scope: MaskScope = "row",
@@ -97,7 +98,7 @@ def count(
 
     Raises:
         DataError: x is mis-shaped, empty, NaN or infinite.
-        ConfigError: a setting is out of range.
+        ConfigError: a setting is out of range, or synapses are drawn as Gaussian sums, which are not counted.
 
     Example:
         >>> from spikebayes import convert, zoo
@@ -110,12 +111,15 @@ def count(
     """
     check_sampling(samples, 1, seed, mask_scope, batch_size)
     passes, together = samples, 1  # of a row; samples of a row in one simulation
-    classical = ClassicalTally(network, steps)
-    if redraw is not None:
+    if redraw is None:
+        steps, burn_in = timing_of(network, steps, burn_in).values()
+        check_steps(steps, burn_in)
+        classical = ClassicalTally(network, steps)
+    else:
         classical = ClassicalTally(network, 1)
         network, steps, burn_in = redraw.apply(network), redraw.steps(samples, network), 0
         samples, together = 1, samples
-    check_steps(steps, burn_in)
+    draws(network, steps)  # refuses what cannot be counted
     chosen = select(engine, network)
     inputs = as_inputs(x, argument_shapes(network))
     indices = row_indices(rows, len(inputs[0]))
@@ -205,7 +209,7 @@ class SpikingTally:
             dense_synaptic_operations=dense * runs * self.steps,
             dense_neuron_updates=network.neurons * runs * self.steps,
             input_macs=drive,
-            mask_bits=masks * (mask_bits(network, self.steps) + blank_bits(network, self.steps)),
+            mask_bits=masks * draws(network, self.steps),
         )
 
     def _takes_out(self, node: Population) -> bool:

@@ -1,7 +1,8 @@
 """What Monte Carlo dropout of the module does that a network was made of: one forward pass per mask, counted.
 
-The module is read back from its spiking network, whose operators are the module's. What no mask comes before is
-computed once per row, as ``classical.py`` does it. Batch norm is free where ``convert`` could fold it into a layer.
+The module is read back from its spiking network, whose operators are the module's. What nothing drawn comes before is
+computed once per row, as ``classical.py`` does it. Synapses and units that are drawn anew in every step make every
+step a pass. Batch norm is free where ``convert`` could fold it into a layer.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikebayes.evaluate.draws import blank_bits, blanked, drawn_nodes, fresh_steps, kept, mask_bits, masked
+from spikebayes.evaluate.draws import blanked, drawn_nodes, draws, fresh_steps, kept, masked, stochastic
 from spikebayes.evaluate.operations import Term, products
 from spikebayes.evaluate.reach import Stages
 from spikebayes.network.network import Connection, Population, SpikingNetwork
@@ -25,10 +26,10 @@ class ClassicalCounts:
     """What Monte Carlo dropout does for B rows.
 
     Args:
-        passes: per row: S, times the masks that a simulation goes through if it redraws them.
+        passes: per row: S, times the draws that a simulation goes through if it draws anew.
         macs: multiply-accumulates and pooling sums, each operator applied once per pass.
         kept_macs: the same without those from dropped units and into dropped neurons.
-        activations: evaluations of the rate curve, one for each neuron.
+        activations: evaluations of the rate curve, or of a unit that fires by chance, one for each neuron.
         kept_activations: the same without dropped neurons.
         mask_bits: Bernoulli draws.
     """
@@ -51,7 +52,10 @@ class ClassicalTally:
     def __init__(self, network: SpikingNetwork, steps: int) -> None:
         self.network, self.steps = network, steps
         self.stages, self.random = Stages(), drawn_nodes(network)
-        self.layers = [_Layer(names, network.into(names[0])) for names in _alike(network, self.stages)]
+        chance = {p.name for p in network.populations if stochastic(p)}
+        self.layers = [
+            _Layer(names, network.into(names[0]), names[0] in chance) for names in _alike(network, self.stages)
+        ]
         self.fresh = fresh_steps(network, steps)
         self.macs = self.activations = 0  # under masks
 
@@ -83,7 +87,7 @@ class ClassicalTally:
             kept_macs=rows * shared + self.macs,
             activations=rows * (once + passes * each),
             kept_activations=rows * once + self.activations,
-            mask_bits=masks * (mask_bits(self.network, self.steps) + len(self.fresh) * blank_bits(self.network)),
+            mask_bits=masks * draws(self.network, self.steps),
         )
 
     def _neurons(self, layer: _Layer) -> int:
@@ -112,14 +116,16 @@ class _Layer:
     Args:
         names: the population, or several that are one activation read under several masks, or the read-out.
         connections: into the first of them.
+        stochastic: whether its units fire by chance.
     """
 
     names: tuple[str, ...]
     connections: tuple[Connection, ...]
+    stochastic: bool = False
 
     def drawn(self, random: frozenset[str]) -> bool:
-        """Whether its input differs between samples, given the nodes whose output does."""
-        return any(c.source in random or blanked(c) for c in self.connections)
+        """Whether it works anew for every sample, given the nodes whose output differs between them."""
+        return self.stochastic or any(c.source in random or blanked(c) for c in self.connections)
 
 
 def _alike(network: SpikingNetwork, stages: Stages) -> list[tuple[str, ...]]:
@@ -127,7 +133,7 @@ def _alike(network: SpikingNetwork, stages: Stages) -> list[tuple[str, ...]]:
     found: dict[Any, list[str]] = {}
     for node in (*network.populations, network.readout):
         into = tuple(
-            (c.source, stages.of(c.operator, network.shape(c.source)), id(c) if blanked(c) else 0)
+            (c.source, stages.of(c.operator, network.shape(c.source)), id(c.blank_out) if blanked(c) else 0)
             for c in network.into(node.name)
         )
         neuron = node.neuron if isinstance(node, Population) else None

@@ -1,34 +1,34 @@
 """How good a prediction is against the targets: proper scores, calibration, ranking by uncertainty, intervals.
 
-Every score is a function of one or two numbers per row. Those that take them along an axis (``axis``, the others
-broadcast) are computed for all resamples at once by :func:`bootstrap`; a score that is a mean over rows goes there as
-``np.mean`` of its rows. All sums are float64.
+Every score is a function of one or two numbers per row (``row_scores.py``), of which :func:`class_rows` are those of
+classes; one that is a mean over rows goes to ``bootstrap`` as ``np.mean`` of its rows. All sums are float64.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.evaluate.row_scores import (
+    BINS,
+    Floats,
+    binned_gap,
+    coverage,
+    excess_risk_area,
+    finite,
+    floats,
+    r_squared,
+    risk_area,
+    rmse,
+)
 from spikebayes.predictive import Predictive, Task
 
-Floats = NDArray[np.float64]
-
 LEVEL = 0.9  # of the intervals shown and scored
-BINS = 15  # of the calibration error, as in Guo et al. 2017
-BATCH = 1 << 20  # numbers resampled at once, which bounds the bootstrap's memory: 8 MiB an array
-
-
-# -- classes -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,164 +149,6 @@ def excess_risk_coverage_area(probabilities: Tensor, target: Tensor, confidence:
     return float(excess_risk_area(*_ranked(probabilities, target, confidence)))
 
 
-# -- statistics of rows, along an axis ---------------------------------------------------------------------
-
-
-def binned_gap(confidence: ArrayLike, wrong: ArrayLike, *, bins: int = BINS, axis: int = -1) -> Floats:
-    """Gap between confidence and accuracy, sum_b (n_b / B) abs(accuracy_b - mean confidence_b).
-
-    Bin b of M holds confidences in [b/M, (b+1)/M), the last one 1 too.
-
-    Args:
-        confidence: B numbers in [0, 1] along the axis.
-        wrong: in the same shape, 1 where the prediction is wrong, 0 where it is right.
-        bins: M.
-        axis: of the rows.
-
-    Returns:
-        The error, without the axis.
-
-    Raises:
-        DataError: shapes that differ, no rows, values out of range.
-        ConfigError: M < 1.
-
-    Reference:
-        Guo et al. 2017, On calibration of modern neural networks, eq. 3.
-
-    Example:
-        >>> binned_gap([0.0, 0.9, 1.0], [1, 0, 1], bins=2).round(3)  # (abs(0 - 0) + abs(1.9 - 1)) / 3
-        np.float64(0.3)
-    """
-    # torchmetrics gives confidences of 1 a bin of their own, beside the last one
-    if bins < 1:
-        raise ConfigError(f"bins must be 1 or more; got {bins}")
-    c, w = _aligned(axis, confidence=confidence, wrong=wrong)
-    if c.min() < 0 or c.max() > 1:
-        raise DataError(f"confidence must lie in [0, 1]; got {c.min():g} to {c.max():g}")
-    lead, sets = c.shape[:-1], math.prod(c.shape[:-1])
-    place = np.minimum((c * bins).astype(np.int64), bins - 1).reshape(sets, -1)  # [sets, B]
-    place += bins * np.arange(sets)[:, None]
-    sums = np.bincount(place.ravel(), (c - 1 + w).ravel(), minlength=sets * bins)
-    return np.abs(sums).reshape(*lead, bins).sum(-1) / c.shape[-1]
-
-
-def risk_area(confidence: ArrayLike, wrong: ArrayLike, *, axis: int = -1) -> Floats:
-    """Mean over k = 1..B of the error rate among the k most confident rows, (1/B) sum_k errors(k) / k.
-
-    Rows of equal confidence count as the average over all their orders, so the order given does not matter:
-    row i of rank r(i) has weight (1/B) sum_{k >= r(i)} 1/k, and tied rows share the mean of their weights.
-
-    Args:
-        confidence: B numbers along the axis, larger on rows to trust more.
-        wrong: in the same shape, 1 where the prediction is wrong, 0 where it is right.
-        axis: of the rows.
-
-    Returns:
-        The area, without the axis.
-
-    Raises:
-        DataError: shapes that differ, no rows, values that are not finite or errors other than 0 and 1.
-
-    Reference:
-        Geifman, Uziel & El-Yaniv 2019, Bias-reduced uncertainty estimation for deep neural classifiers, eq. 2.
-
-    Example:
-        >>> risk_area([3, 2, 1], [0, 0, 1]).round(3), risk_area([1, 1, 1], [0, 0, 1]).round(3)
-        (np.float64(0.111), np.float64(0.333))
-    """
-    c, w = _aligned(axis, confidence=confidence, wrong=wrong)
-    rows = c.shape[-1]
-    order = np.argsort(-c, axis=-1)
-    c, w = np.take_along_axis(c, order, -1), np.take_along_axis(w, order, -1)  # [..., B], most confident first
-    weights = np.cumsum(1 / np.arange(rows, 0, -1))[::-1] / rows
-    upto = np.concatenate([[0.0], np.cumsum(weights)])  # [B + 1]
-    new = c[..., 1:] != c[..., :-1]
-    place = np.arange(rows)
-    first, end = np.zeros(c.shape, np.int64), np.full(c.shape, rows)  # of the tied rows that a row is among
-    first[..., 1:] = np.maximum.accumulate(np.where(new, place[1:], 0), -1)
-    end[..., :-1] = np.minimum.accumulate(np.where(new, place[1:], rows)[..., ::-1], -1)[..., ::-1]
-    return (w * (upto[end] - upto[first]) / (end - first)).sum(-1)
-
-
-def excess_risk_area(confidence: ArrayLike, wrong: ArrayLike, *, axis: int = -1) -> Floats:
-    """:func:`risk_area` less the least that these errors allow, where every right row is the more confident one.
-
-    Example:
-        >>> excess_risk_area([3, 2, 1], [0, 0, 1]), excess_risk_area([1, 2, 3], [0, 0, 1]).round(3)
-        (np.float64(0.0), np.float64(0.5))
-    """
-    return risk_area(confidence, wrong, axis=axis) - risk_area(-_floats(wrong), wrong, axis=axis)
-
-
-def out_of_distribution_auroc(inside: ArrayLike, outside: ArrayLike, *, axis: int = -1) -> Floats:
-    """P(an outside row is the more uncertain one), equal uncertainties counted half: the area under the ROC curve.
-
-    Args:
-        inside: uncertainties of N rows like those trained on, in any unit.
-        outside: of M rows unlike them, along the same axis.
-        axis: of the rows.
-
-    Returns:
-        The area, without the axis: 1 when every outside row is more uncertain, 1/2 when nothing tells them apart.
-
-    Raises:
-        DataError: no rows, other axes that differ, or values that are not finite.
-
-    Reference:
-        Hendrycks & Gimpel 2017; the Mann-Whitney statistic over N M.
-
-    Example:
-        >>> out_of_distribution_auroc([0.1, 0.2, 0.3], [0.3, 0.4])  # 5.5 of 6 pairs
-        np.float64(0.9166666666666666)
-    """
-    a, b = (np.moveaxis(_finite(n, v), axis, -1) for n, v in (("inside", inside), ("outside", outside)))
-    if a.shape[:-1] != b.shape[:-1]:
-        raise DataError(f"inside and outside may differ in rows only; got {list(a.shape)} and {list(b.shape)}")
-    n, m = a.shape[-1], b.shape[-1]
-    # roc_auc_score takes one resample at a time
-    ranks = stats.rankdata(np.concatenate([a, b], -1), axis=-1)[..., n:]  # [..., M], ties the mean rank
-    return (ranks.sum(-1) - m * (m + 1) / 2) / (n * m)
-
-
-def rmse(prediction: ArrayLike, target: ArrayLike, *, axis: int = 0) -> Floats:
-    """Root of the mean squared error over the rows along an axis, in the targets' unit.
-
-    Example:
-        >>> rmse([1.0, 2.0], [1.0, 4.0]).round(3)
-        np.float64(1.414)
-    """
-    a, y = _aligned(axis, prediction=prediction, target=target)
-    return np.sqrt(((a - y) ** 2).mean(-1))
-
-
-def r_squared(prediction: ArrayLike, target: ArrayLike, *, axis: int = 0) -> Floats:
-    """Share of the targets' variance that is explained, 1 - SSE / SST; NaN where targets are constant.
-
-    Example:
-        >>> r_squared([1.0, 2.0, 3.0], [1.0, 2.0, 6.0]).round(3)  # 1 - 9 / 14
-        np.float64(0.357)
-    """
-    # scikit-learn's is 0, 1 or -inf for constant targets, and warns of a single row
-    a, y = _aligned(axis, prediction=prediction, target=target)
-    square, total = ((a - y) ** 2).sum(-1), ((y - y.mean(-1, keepdims=True)) ** 2).sum(-1)
-    constant = np.ptp(y, axis=-1) == 0  # the mean of equal values may be off by a rounding
-    return np.where(constant, np.nan, 1 - square / np.where(constant, 1.0, total))[()]
-
-
-def coverage(lower: ArrayLike, upper: ArrayLike, target: ArrayLike, *, axis: int = 0) -> Floats:
-    """Share of the rows along an axis whose target lies in [lower, upper].
-
-    Example:
-        >>> coverage([0, 0], [1, 1], [1, 2])
-        np.float64(0.5)
-    """
-    low, high, y = _aligned(axis, lower=lower, upper=upper, target=target)
-    return ((low <= y) & (y <= high)).mean(-1)
-
-
-# -- values ------------------------------------------------------------------------------------------------
-
-
 def crps(samples: Tensor, target: Tensor, *, fair: bool = True) -> Floats:
     """Continuous ranked probability score of each row, E abs(Y - y) - E abs(Y - Y') / 2; smaller is better.
 
@@ -335,95 +177,19 @@ def crps(samples: Tensor, target: Tensor, *, fair: bool = True) -> Floats:
         (0.0, 0.5)
     """
     # scoringrules takes seconds to import (it compiles its kernels), and its fair estimator looks at all S^2 pairs
-    x = _finite("samples", samples)
+    x = finite("samples", samples)
     if x.ndim != 3:
         raise DataError(f"samples must be [S, B, C]; got {list(x.shape)}")
     s, rows, outputs = x.shape
     if fair and s < 2:
         raise ConfigError("the fair CRPS needs at least 2 samples; got 1: pass fair=False")
-    y = _finite("target", target)
+    y = finite("target", target)
     y = y[:, None] if y.ndim == outputs == 1 else y
     if y.shape != (rows, outputs):
         raise DataError(f"target must be {[rows, outputs]}; got {list(y.shape)}")
     x = np.sort(x - y, axis=0)  # about the target, so that a large mean cancels before it is multiplied
     rank = np.arange(1 - s, s, 2.0)  # 2i - S - 1
     return np.abs(x).mean(0) - np.tensordot(rank, x, 1) / (s * (s - 1 if fair else s))
-
-
-# -- how sure a score is -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A score and the ends of its confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def bootstrap(
-    statistic: Callable[..., Any],
-    *rows: ArrayLike,
-    paired: bool = True,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Interval:
-    """Percentile bootstrap interval of a score over rows drawn independently of one another.
-
-    Rows are drawn anew with replacement, so the interval is about other rows, not about other masks. A score that few
-    rows bias upwards, as the calibration error, is biased twice on resamples: its interval may lie above its value.
-
-    Args:
-        statistic: of all ``rows``, called as ``statistic(*rows, axis=-1)``; ``[..., B]`` each, gives ``[...]``.
-        rows: one ``[B]`` array or more.
-        paired: place i of all arrays is one row, drawn together; else the arrays are drawn apart and may differ in
-            length.
-        level: of the interval.
-        resamples: how many.
-        seed: of the draws.
-
-    Raises:
-        DataError: fewer than 2 rows, lengths that differ though paired, values that are not finite, or a statistic
-            that is undefined on a resample.
-        ConfigError: a setting out of range.
-
-    Reference:
-        Efron & Tibshirani 1993, An introduction to the bootstrap, ch. 13.
-
-    Example:
-        >>> bootstrap(np.mean, [0.0, 1.0] * 50)
-        Interval(value=0.5, low=0.4, high=0.6)
-        >>> bootstrap(out_of_distribution_auroc, [1, 2, 3], [4, 5], paired=False)
-        Interval(value=1.0, low=1.0, high=1.0)
-    """
-    arrays = _checked(rows, paired, level, resamples, seed)
-
-    def defined(*drawn: Floats, axis: int) -> Floats:
-        found = np.asarray(statistic(*drawn, axis=axis), dtype=np.float64)
-        if np.isnan(found).any():
-            raise DataError("the statistic is NaN on some resamples: more rows, or another statistic, are needed")
-        return found
-
-    # BCa would need the statistic without each row in turn: B^2 numbers, more than the resamples
-    found = stats.bootstrap(
-        arrays,
-        defined,
-        paired=paired,
-        vectorized=True,
-        axis=-1,
-        n_resamples=resamples,
-        batch=max(1, BATCH // sum(map(len, arrays))),
-        confidence_level=level,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    low, high = found.confidence_interval
-    return Interval(float(defined(*arrays, axis=-1)), float(low), float(high))
-
-
-# -- in one call -------------------------------------------------------------------------------------------
 
 
 def scores(side: Predictive, targets: Tensor) -> dict[str, float]:
@@ -485,40 +251,11 @@ def interval_name(side: Predictive) -> str:
     return f"{LEVEL:.0%} {'model' if side.noise_std is None else 'observation'} interval"
 
 
-# -- checks ------------------------------------------------------------------------------------------------
-
-
-def _floats(values: ArrayLike | Tensor) -> Floats:
-    if isinstance(values, Tensor):
-        return values.detach().cpu().double().numpy()
-    return np.asarray(values, dtype=np.float64)
-
-
-def _finite(name: str, values: ArrayLike | Tensor) -> Floats:
-    found = _floats(values)
-    if found.ndim == 0 or 0 in found.shape:
-        raise DataError(f"{name} must hold 1 row or more; got shape {list(found.shape)}")
-    if not np.isfinite(found).all():
-        raise DataError(f"{name}: {int((~np.isfinite(found)).sum())} of {found.size} values are NaN or infinite")
-    return found
-
-
-def _aligned(axis: int, **values: ArrayLike | Tensor) -> list[Floats]:
-    """Arrays of one shape, their rows last; errors are 0 or 1."""
-    found = {name: _finite(name, given) for name, given in values.items()}
-    shapes = {name: list(array.shape) for name, array in found.items()}
-    if len({array.shape for array in found.values()}) > 1:
-        raise DataError(f"one shape is needed; got {', '.join(f'{name} {shape}' for name, shape in shapes.items())}")
-    if "wrong" in found and not np.isin(found["wrong"], (0, 1)).all():
-        raise DataError("wrong must be 1 where a prediction is wrong and 0 where it is right; got other values")
-    return [np.moveaxis(array, axis, -1) for array in found.values()]
-
-
 def _probabilities(values: Tensor, axes: int) -> Floats:
     shape = "[B, C]" if axes == 2 else "[S, B, C]"
     if values.ndim != axes:
         raise DataError(f"class probabilities must be {shape}; got {list(values.shape)}")
-    p = _finite("class probabilities", values)
+    p = finite("class probabilities", values)
     off = float(np.abs(p.sum(-1) - 1).max())
     if off > 1e-3 or p.min() < 0:
         raise DataError(f"class probabilities must be 0 or more and sum to 1; a sum is off by {off:.3g}")
@@ -528,7 +265,7 @@ def _probabilities(values: Tensor, axes: int) -> Floats:
 def _classes(target: Tensor, rows: int, classes: int) -> NDArray[np.int64]:
     if tuple(target.shape) != (rows,):
         raise DataError(f"target must be {[rows]} class indices; got {list(target.shape)}")
-    y = _finite("target", target)
+    y = finite("target", target)
     if y.min() < 0 or y.max() >= classes or (y != np.floor(y)).any():
         raise DataError(f"class indices must be whole, in 0..{classes - 1}; got {y.min():g} to {y.max():g}")
     return y.astype(np.int64)
@@ -536,22 +273,4 @@ def _classes(target: Tensor, rows: int, classes: int) -> NDArray[np.int64]:
 
 def _ranked(probabilities: Tensor, target: Tensor, confidence: Tensor | None) -> tuple[ArrayLike, Floats]:
     rows = class_rows(probabilities, target)
-    return rows.confidence if confidence is None else _floats(confidence), rows.wrong
-
-
-def _checked(
-    rows: tuple[ArrayLike, ...], paired: bool, level: float, resamples: int, seed: int
-) -> tuple[Floats, ...]:
-    if not 0 < level < 1:
-        raise ConfigError(f"an interval's level must lie in (0, 1); got {level}")
-    if resamples < 1:
-        raise ConfigError(f"resamples must be 1 or more; got {resamples}")
-    if seed < 0:
-        raise ConfigError(f"seed must be 0 or more; got {seed}")
-    arrays = tuple(_finite("rows", array) for array in rows)
-    shapes = [list(array.shape) for array in arrays]
-    if not arrays or any(array.ndim != 1 or len(array) < 2 for array in arrays):
-        raise DataError(f"arrays [B] of at least 2 rows are needed; got {', '.join(map(str, shapes)) or 'none'}")
-    if paired and len({len(array) for array in arrays}) > 1:
-        raise DataError(f"paired rows must be of one length; got {', '.join(map(str, shapes))}")
-    return arrays
+    return rows.confidence if confidence is None else floats(confidence), rows.wrong

@@ -75,7 +75,7 @@ class _BlankOut(nn.Module, ABC):
     def _norm(self, z: Tensor) -> Tensor:
         """|w_i|, broadcastable against the output."""
         if not bool((z.abs() == 1).all()):
-            return self._linear(z.square(), self.weight.square()).sqrt()
+            return _root(self._linear(z.square(), self.weight.square()))
         return self._full_norm(z)
 
     def drawn(self, z: Tensor, draws: Draws) -> Tensor:
@@ -91,10 +91,10 @@ class _BlankOut(nn.Module, ABC):
             if z.device.type != "cpu":
                 raise ConfigError("exact sampling of blank-out synapses runs on the CPU; use Law() or Gaussian()")
             part = torch.empty(*seen.shape[:2], len(weight), dtype=seen.dtype)
-            keys = (keys.numpy().astype(np.uint64) for keys in (draws.samples, draws.rows))
+            samples, rows = (keys.numpy().astype(np.uint64) for keys in (draws.samples, draws.rows))
             weights = lay_out_weights(weight.to(seen.dtype), seen.shape[1])
             word = site_word(draws.site)
-            blanked_sums(seen.numpy(), weights, self.keep, draws.seed, *keys, word, part.numpy())
+            blanked_sums(seen.numpy(), weights, self.keep, draws.seed, samples, rows, word, part.numpy())
         return self._folded(part + self.scale * (seen @ weight.T), z) >= 0
 
     @abstractmethod
@@ -218,7 +218,7 @@ class BlankOutConv2d(_BlankOut):
         return F.conv2d(z, weight, None, self.stride, self.padding)
 
     def _full_norm(self, z: Tensor) -> Tensor:
-        return self._linear(torch.ones_like(z[:1]), self.weight.square()).sqrt()
+        return _root(self._linear(torch.ones_like(z[:1]), self.weight.square()))
 
     def _per_unit(self, values: Tensor) -> Tensor:
         return values[:, None, None]
@@ -290,6 +290,11 @@ class _StraightThrough(torch.autograd.Function):
             p = x.sigmoid()
             slope = 2 * p * (1 - p)
         return gradients[0] * slope, None, None
+
+
+def _root(square: Tensor) -> Tensor:
+    """With a gradient of 0 at 0, where a unit sees nothing."""
+    return square.clamp(min=torch.finfo(square.dtype).tiny).sqrt()
 
 
 def _plus_minus(on: Tensor, like: Tensor) -> Tensor:

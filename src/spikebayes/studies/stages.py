@@ -69,6 +69,10 @@ class Stages:
         self.figures[name] = kept
         return result
 
+    def has(self, name: str) -> bool:
+        """Whether a stage was finished before."""
+        return (self.folder / f"{name}.json").exists()
+
     def seconds(self) -> dict[str, float]:
         """Wall time of each stage, in order."""
         return {name: figure["seconds"] for name, figure in self.figures.items()}

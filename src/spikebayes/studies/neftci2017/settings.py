@@ -25,13 +25,13 @@ class Learning:
     noise: float = 0.6
     images: int = 50_000
     epochs: int = 300
-    conv_epochs: int = 40
+    conv_epochs: int = 15
     batch_size: int = 100
     learning_rate: float = 1e-4
     momentum: float = 0.9
     averaged: int = 50
     curve_samples: int = 4
-    plain_epochs: int = 40
+    plain_epochs: int = 25
     plain_learning_rate: float = 1e-3
     dropout: float = 0.2
 
@@ -42,7 +42,7 @@ class Settings:
 
     Args:
         learning: of the networks.
-        samples: S of every test error.
+        samples: S of every test error. spaced: the table takes every so many of the last epochs.
         resamples: of every bootstrap interval.
         fan_ins: of the test of the erf law. law_draws: activations drawn for each.
         imperfect_samples: S of the errors with imperfect weights. draws: of the imperfections, each.
@@ -50,6 +50,7 @@ class Settings:
 
     learning: Learning = field(default_factory=Learning)
     samples: int = 100
+    spaced: int = 5
     resamples: int = 1000
     fan_ins: tuple[int, ...] = (8, 16, 32, 300)
     law_draws: int = 2_000_000
@@ -63,6 +64,7 @@ QUICK = Settings(
         hidden=(60, 60, 60), images=2000, epochs=3, conv_epochs=2, averaged=2, plain_epochs=3, curve_samples=2
     ),
     samples=10,
+    spaced=1,
     resamples=100,
     law_draws=20_000,
     imperfect_samples=5,
