@@ -29,6 +29,8 @@ from spikebayes.nn.unit import Unit
 from spikebayes.philox import site_word
 from spikebayes.randomly import Draws, randomly
 
+NEGLIGIBLE = 1e-20  # slope of the erf law; smaller ones would end in denormals, which slow matrix products down
+
 
 class _BlankOut(nn.Module, ABC):
     """What the dense and the convolutional layer share: w ``[O, ...]``, beta ``[O]``, p."""
@@ -285,7 +287,7 @@ class _StraightThrough(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         (x,) = ctx.saved_tensors
         if ctx.curve is Curve.ERF:
-            slope = (-x * x).exp() * (2 / math.sqrt(math.pi))
+            slope = F.threshold((-x * x).exp(), NEGLIGIBLE, 0.0) * (2 / math.sqrt(math.pi))
         else:
             p = x.sigmoid()
             slope = 2 * p * (1 - p)

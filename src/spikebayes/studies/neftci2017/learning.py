@@ -99,10 +99,14 @@ def train_all(
 def train(kind: str, data: Path, settings: Learning, seed: int, folder: Path) -> dict[str, Any]:
     """Train one network, going on from a checkpoint if there is one, and leave its weights in ``folder / kind``."""
     torch.set_num_threads(1)
-    digits = Digits.load(data, settings.images, seed)
-    net, home = network(kind, settings, seed), folder / kind
-    make_folder(home)
-    history = (_train if kind in STOCHASTIC else _fit)(kind, net, digits, settings, seed, home)
+    torch.set_flush_denormal(True)  # sign units far from their threshold have next to no gradient
+    try:
+        digits = Digits.load(data, settings.images, seed)
+        net, home = network(kind, settings, seed), folder / kind
+        make_folder(home)
+        history = (_train if kind in STOCHASTIC else _fit)(kind, net, digits, settings, seed, home)
+    finally:
+        torch.set_flush_denormal(False)
     with atomic(home / WEIGHTS) as partial:
         save_file(net.state_dict(), partial)
     return {"parameters": sum(p.numel() for p in net.parameters()), **history}

@@ -25,7 +25,7 @@ class Learning:
     noise: float = 0.6
     images: int = 50_000
     epochs: int = 300
-    conv_epochs: int = 15
+    conv_epochs: int = 40
     batch_size: int = 100
     learning_rate: float = 1e-4
     momentum: float = 0.9
