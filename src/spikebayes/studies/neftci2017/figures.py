@@ -92,7 +92,7 @@ def _robustness(found: dict[str, Any]) -> str:
                 axes.plot(x, y, "-o", ms=3, color=COLOURS[kind], label=name)
                 axes.axhline(100 * intact["average"], color=COLOURS[kind], lw=0.8, ls=(0, (5, 2)))
             if change == "bits":
-                axes.set_xticks(x)
+                axes.set_xticks([line["value"] for line in found["s2m"] if line["change"] == "bits"])
                 axes.invert_xaxis()
             axes.set_yscale("log")
             axes.set_xlabel(label)

@@ -163,7 +163,9 @@ def _train(kind: str, net: nn.Sequential, digits: Digits, s: Learning, seed: int
 class _Learner(LightningModule):
     """Loss and optimiser."""
 
-    def __init__(self, net: nn.Module, settings: Learning) -> None:
+    net: nn.Sequential
+
+    def __init__(self, net: nn.Sequential, settings: Learning) -> None:
         super().__init__()
         self.net, self.settings = net, settings
 
@@ -223,7 +225,7 @@ class _Curves(Callback):
         self.found["average_error"].append(float((mean.argmax(-1) != self.y).double().mean()))
         layer, _ = _last_hidden(pl_module.net)
         self.found["weights"].append(_percentiles(layer.weight / (self.scale or 1.0), SPREAD))
-        betas = [float(m.beta.mean()) for m in pl_module.net.modules() if hasattr(m, "beta")]
+        betas = [float(p.mean()) for name, p in pl_module.net.named_parameters() if name.endswith("beta")]
         self.found["beta"].append(betas)
 
 
@@ -241,8 +243,9 @@ class _LastWeights(Callback):
 
 def _last_hidden(net: nn.Sequential) -> tuple[Any, nn.Sequential]:
     """The last layer of synapses before the read-out, and all that comes before it."""
-    at = max(i for i, m in enumerate(net[:-1]) if isinstance(m, nn.Linear | BlankOutLinear))
-    return net[at], net[:at]
+    layers = list(net)
+    at = max(i for i, layer in enumerate(layers[:-1]) if isinstance(layer, nn.Linear | BlankOutLinear))
+    return layers[at], nn.Sequential(*layers[:at])
 
 
 def _percentiles(values: Tensor, levels: tuple[float, ...]) -> list[float]:

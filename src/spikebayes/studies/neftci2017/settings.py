@@ -32,7 +32,7 @@ class Learning:
     averaged: int = 50
     curve_samples: int = 4
     plain_epochs: int = 25
-    plain_learning_rate: float = 1e-3
+    plain_learning_rate: float = 3e-4
     dropout: float = 0.2
 
 
