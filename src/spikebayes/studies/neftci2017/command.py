@@ -91,14 +91,16 @@ def _learn(data: Path, stages: Stages, settings: Settings, seed: int) -> dict[st
         return {kind: stages.run(f"training, {kind}", dict) for kind in TRAINED}
     cores = torch.get_num_threads()
     pool, runs = learning.train_all(data, missing, settings.learning, seed, stages.folder, cores)
-    with pool:
-        try:
-            return {kind: stages.run(f"training, {kind}", lambda k=kind: runs[k].result()) for kind in TRAINED}
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-            raise
+    workers = pool._processes  # shutdown forgets them
+    try:
+        return {kind: stages.run(f"training, {kind}", lambda k=kind: runs[k].result()) for kind in TRAINED}
+    except BaseException:
+        for worker in list(workers.values()):
+            worker.terminate()  # each has a checkpoint of its last epoch
+            worker.join()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _judge(
