@@ -12,7 +12,7 @@ SCORES = {
     "nll": "NLL (nats)",
     "brier": "Brier",
     "ece": "ECE",
-    "aurc": "AURC",
+    "aurc": "AURC x 1000",
     "auroc_entropy": "AUROC, entropy",
     "auroc_mutual_information": "AUROC, mutual information",
 }
@@ -37,8 +37,9 @@ def _head(found: dict[str, Any]) -> list[str]:
     widths = "-".join(str(w) for w in (784, *s["hidden"], 10))
     return [
         "# Neftci 2017: unreliable synapses as the sampler",
-        f"Made by `{found['command']}` (seed {found['seed']}, commit {commits}, {found['seconds'] / 60:.0f} minutes "
-        f"summed over stages on {found['cores']} cores) from `results/neftci2017.json`. Do not edit.",
+        f"Made by `{found['command']}` (seed {found['seed']}, commit {commits}, {found['cores']} cores; "
+        f"{_minutes(found):.0f} core-minutes of training, {found['seconds'] / 60:.0f} minutes for the rest) from "
+        "`results/neftci2017.json`. Do not edit.",
         f"Networks {widths}: layers of sign units whose synapses transmit with probability {s['keep']:g}, drawn anew "
         "for every synapse and step (S2M); and the same of binary stochastic units with a sigmoid law. Inputs are "
         f"MNIST pixels in [-1, 1] plus Gaussian noise of standard deviation {s['noise']:g}, then their sign, in "
@@ -104,7 +105,7 @@ def _law(found: dict[str, Any]) -> list[str]:
             str(line["fan_in"]),
             f"{line['draws']:,}",
             f"{line['chi_square']:.0f} / {line['units']}",
-            f"{line['p_value']:.2g}",
+            f"{line['p_value']:.2g}" if line["p_value"] > 1e-300 else "< 1e-300",
             f"{line['rms_deviation']:.5f}",
             f"{line['largest_deviation']:.5f}",
             f"{line['sampling_error']:.5f}",
@@ -125,10 +126,7 @@ def _uncertainty(found: dict[str, Any]) -> list[str]:
     for kind, judged in found["uncertainty"].items():
         scores = judged["scores"]
         error = f"{100 * scores['error']['value']:.2f} {_interval(scores['error'], 100, 2)}"
-        rows.append(
-            [TITLES[kind], str(judged["samples"]), error]
-            + [f"{scores[n]['value']:.4f} {_interval(scores[n])}" if n in scores else "-" for n in SCORES]
-        )
+        rows.append([TITLES[kind], str(judged["samples"]), error] + [_score(scores, name) for name in SCORES])
     against = [
         f"{TITLES[kind]} {d['value']:+.4f} {_interval(d)}" for kind, d in found["against_deterministic"].items()
     ]
@@ -179,17 +177,34 @@ def _robustness(found: dict[str, Any]) -> list[str]:
 
 
 def _times(found: dict[str, Any]) -> list[str]:
-    rows = [[name, f"{seconds:,.0f}"] for name, seconds in found["stages"].items()]
-    epochs = [
-        f"{TITLES[kind]} {sum(t['seconds']) / max(1, len(t['seconds'])):.1f}"
+    training = [
+        [f"training, {kind}", f"{len(t['seconds'])}", f"{sum(t['seconds']):,.0f}"]
+        if isinstance(t["seconds"], list)
+        else [f"training, {kind}", f"{t['epochs']}", f"{t['seconds']:,.0f}"]
         for kind, t in found["training"].items()
-        if isinstance(t.get("seconds"), list)
     ]
+    rest = [[k, "", f"{s:,.0f}"] for k, s in found["stages"].items() if not k.startswith("training")]
     return [
         "## Time",
-        f"Seconds per epoch of training, one core each: {', '.join(epochs)}. Seconds by stage:",
-        markdown_table(["stage", "seconds"], rows),
+        "Training, one core each, two at a time and beside other work; its seconds are those of the epochs, without "
+        "the test errors after each. The other stages use all cores.",
+        markdown_table(["stage", "epochs", "seconds"], training + rest),
     ]
+
+
+def _minutes(found: dict[str, Any]) -> float:
+    """Of training, summed over networks."""
+    times = [t["seconds"] for t in found["training"].values()]
+    return sum(sum(t) if isinstance(t, list) else t for t in times) / 60
+
+
+def _score(scores: dict[str, dict[str, float]], name: str) -> str:
+    """A score and its interval; a dash for one that a network does not have."""
+    if name not in scores:
+        return "-"
+    factor = 1000 if name == "aurc" else 1
+    digits = 2 if name == "aurc" else 4
+    return f"{factor * scores[name]['value']:.{digits}f} {_interval(scores[name], factor, digits)}"
 
 
 def _interval(found: dict[str, float], factor: float = 1.0, digits: int = 4) -> str:
