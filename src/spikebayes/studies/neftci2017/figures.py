@@ -53,10 +53,7 @@ def _errors(training: dict[str, Any]) -> str:
                 label = f"{name}, {words}"
                 axes.plot(np.arange(1, len(percent) + 1), percent, style, color=COLOURS[kind], lw=1, label=label)
             axes.axhline(PAPER[kind], color=COLOURS[kind], lw=0.8, ls=(0, (5, 2)))
-        axes.set_yscale("log")
-        ticks = [1, 1.5, 2, 3, 5, 10]
-        axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
-        axes.set_yticks([], minor=True)
+        _percents(axes)
         axes.set_xlabel("epoch")
         axes.set_ylabel("test error (%)")
         axes.legend()
@@ -94,12 +91,20 @@ def _robustness(found: dict[str, Any]) -> str:
             if change == "bits":
                 axes.set_xticks([line["value"] for line in found["s2m"] if line["change"] == "bits"])
                 axes.invert_xaxis()
-            axes.set_yscale("log")
+            _percents(axes)
             axes.set_xlabel(label)
         figure.axes[0].set_ylabel("test error (%)")
-        figure.axes[0].legend()
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
 
     return draw("robustness", "Test error with worse weights; dashed: with the trained ones", paint, WIDE)
+
+
+def _percents(axes: Axes) -> None:
+    """A logarithmic axis of errors, labelled with plain numbers."""
+    axes.set_yscale("log")
+    ticks = [1, 1.5, 2, 3, 5, 10]
+    axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
+    axes.set_yticks([], minor=True)
 
 
 def _band(axes: Axes, x: np.ndarray, lines: np.ndarray, colour: str) -> None:
