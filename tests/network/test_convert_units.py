@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from modules import Net, Net2
 from spikebayes.blank_out import BlankOut, Exact, Gaussian, Law, Sampling, on_grid
 from spikebayes.data.encoders import BernoulliSpikes, DirectCurrent, NoisySign, ThresholdSpikes
-from spikebayes.errors import ConversionError
+from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.masks import Masks
 from spikebayes.network.convert import convert
 from spikebayes.network.network import SpikingNetwork
@@ -364,3 +364,8 @@ def test_what_cannot_blank_out_is_refused(make: Callable[[], nn.Module], samplin
 def test_the_law_holds_behind_signs(before: Callable[[], nn.Module]) -> None:
     network = of(nn.Sequential(before(), BlankOutLinear(4, 3), nn.Linear(3, 1)), 4, sampling=Law())
     assert isinstance(network.populations[-1].neuron, Bernoulli)
+
+
+def test_a_sampling_is_an_object() -> None:
+    with pytest.raises(ConfigError, match=r"sampling must be Exact\(\), Gaussian\(\) or Law\(\); got 'exact'"):
+        convert(s2m(4, 2, (3,)), torch.zeros(1, 4), sampling="exact")  # pyright: ignore[reportArgumentType]

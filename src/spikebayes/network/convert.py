@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from spikebayes.blank_out import BlankOut, Exact, Law, Sampling, on_grid
-from spikebayes.errors import ConversionError
+from spikebayes.blank_out import BlankOut, Exact, Gaussian, Law, Sampling, on_grid
+from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.network.affine import Affine, Source, Term
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import Chain, Conv, Dense, Operator, Permute, Reshape, Scale, Slice, parts
@@ -72,7 +72,7 @@ def convert(
 
     Raises:
         ConversionError: the graph cannot be traced or holds something else; names the node and what to use instead.
-        ConfigError: dt <= 0.
+        ConfigError: dt <= 0, or another sampling.
 
     Reference:
         Hunsberger & Eliasmith 2015; Wycoff 2019, section 2.2.
@@ -86,6 +86,8 @@ def convert(
           layer1 [8] LIF(tau_rc=0.02, tau_ref=0.001, amplitude=0.002, gain=30.0, bias=4.0), dropout 0.1 <- input_1
           readout [1] Readout <- layer1
     """
+    if not isinstance(sampling, Exact | Gaussian | Law):
+        raise ConfigError(f"sampling must be Exact(), Gaussian() or Law(); got {sampling!r}")
     examples = [example_input] if isinstance(example_input, Tensor) else list(example_input)
     if not examples or not all(isinstance(example, Tensor) for example in examples):
         raise ConversionError(
