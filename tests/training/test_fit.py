@@ -246,6 +246,21 @@ def test_ctrl_c_stays_what_it_was(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.mark.parametrize("stop", [3 * 7 + 2, None])
+def test_a_folder_that_was_moved_resumes_all_the_same(tmp_path: Path, stop: int | None) -> None:
+    x, y = plane()
+    full = quick_fit(Watched(network()), x, y, epochs=12)
+    if stop is None:
+        quick_fit(Watched(network()), x, y, epochs=12, checkpoints=tmp_path / "old")
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            quick_fit(Watched(network(), stop_at=stop), x, y, epochs=12, checkpoints=tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "new")
+    resumed = quick_fit(Watched(network(seed=5)), x, y, epochs=12, checkpoints=tmp_path / "new", resume=True)
+    assert resumed.history["validation_loss"] == full.history["validation_loss"]
+    assert equal(weights(resumed), weights(full))
+
+
 @pytest.mark.parametrize("checkpoints", [None, "no"])
 def test_nothing_to_resume_from(tmp_path: Path, checkpoints: str | None) -> None:
     folder = None if checkpoints is None else tmp_path / checkpoints

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -69,6 +70,16 @@ class Patience(_OnceAnnealed, EarlyStopping):
 
 class Best(_OnceAnnealed, ModelCheckpoint):
     """Keeps the weights with the lowest validation loss since gamma reached its end."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """What was best is known again where its folder was moved too, which Lightning forgets."""
+        here = Path(str(self.dirpath))
+        best = here / Path(state_dict["best_model_path"]).name if state_dict["best_model_path"] else None
+        if best is not None and best.is_file():
+            kept = {str(here / Path(path).name): score for path, score in state_dict["best_k_models"].items()}
+            moved = {"best_model_path": str(best), "kth_best_model_path": str(best), "best_k_models": kept}
+            state_dict = {**state_dict, **moved, "dirpath": self.dirpath}
+        super().load_state_dict(state_dict)
 
 
 class RandomState(Callback):
