@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.neurons import Bernoulli, Curve, Neuron, Sign, Threshold
+from spikebayes.neurons import Bernoulli, Curve, Neuron, Sign
+from spikebayes.nn.step import Step
 from spikebayes.nn.unit import Unit
 from spikebayes.randomly import Draws, randomly
 
@@ -100,7 +103,7 @@ class BernoulliSpikes(Unit):
         return Bernoulli(Curve.LINEAR, off=0, site=site), 1.0, 0.0
 
 
-class ThresholdSpikes(Unit):
+class ThresholdSpikes(Step):
     """Spikes where the input reaches the threshold: z = 1 where x >= threshold, else 0.
 
     Args:
@@ -113,7 +116,8 @@ class ThresholdSpikes(Unit):
         ConfigError: a threshold that is no number.
 
     Reference:
-        the step of the ``Threshold`` neuron, taken on the input itself.
+        the step of the ``Threshold`` neuron, taken on the input itself; on images in [0, 1], with the default, the
+        binarised input of Sandia 2017, "Steep Deep Spiking Networks". That names no threshold: 0.5 is ours.
 
     Example:
         >>> import torch
@@ -121,18 +125,62 @@ class ThresholdSpikes(Unit):
         [0.0, 1.0, 1.0]
     """
 
-    def __init__(self, threshold: float = 0.5) -> None:
+
+class Contours(nn.Module):
+    """Contours of an image as spikes: z = 1 where it gets brighter in a direction by the threshold or more, else 0.
+
+    Each channel is filtered by the Sobel mask turned into each direction, positive weights adding up to 1, then
+
+        z = 1 where mask * x >= threshold,
+
+    so that both sides of a line are told apart and the step is all that is not linear. Directions go
+    counter-clockwise from the right: 0, 90, 180 and 270 degrees, or with 8 the diagonals between them too.
+
+    Nothing is padded, so that the frame of a picture that is not black is no contour; a pixel is lost on each side.
+    For pictures of 8 bits, x = k/255, mask * x is a multiple of 1/1020. The default threshold lies halfway between
+    two of them, where rounding changes no spike: module and network give the same, in float32 and in float64.
+
+    Args:
+        channels: C, filtered each for itself.
+        directions: D, 4 or 8.
+        threshold: contrast in (0, 1]; 1 is a straight edge between black and white.
+
+    Shape:
+        ``[B, C, H, W]`` in [0, 1], to ``[B, C * D, H - 2, W - 2]``: a channel's directions side by side.
+
+    Raises:
+        ConfigError: channels, directions or threshold out of range.
+
+    Reference:
+        Sandia 2017, "Steep Deep Spiking Networks" (contours as input; without a formula); the masks are those of
+        Robinson 1977, Computer Graphics and Image Processing 6:492, and their threshold is ours.
+
+    Example:
+        >>> import torch
+        >>> edge = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 1, 3, 4)  # brighter to the right
+        >>> Contours()(edge).flatten(1).tolist()
+        [[1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
+    """
+
+    weight: Tensor
+
+    def __init__(self, channels: int = 1, directions: int = 4, threshold: float = 0.125) -> None:
         super().__init__()
-        self.threshold = _finite(threshold, "ThresholdSpikes")
+        if channels < 1:
+            raise ConfigError(f"Contours needs at least 1 channel; got {channels}")
+        if directions not in (4, 8):
+            raise ConfigError(f"Contours's directions must be 4 or 8; got {directions}")
+        if not 0 < threshold <= 1:
+            raise ConfigError(f"Contours's threshold must lie in (0, 1]; got {threshold}")
+        self.channels, self.directions = channels, directions
+        self.register_buffer("weight", _compass(directions).repeat(channels, 1, 1, 1), persistent=False)
+        self.spikes = ThresholdSpikes(threshold)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x >= self.threshold).to(x.dtype)
-
-    def neuron(self, site: int) -> tuple[Neuron, float, float]:
-        return Threshold(self.threshold), 1.0, 0.0
+        return self.spikes(F.conv2d(x, self.weight, groups=self.channels))
 
     def extra_repr(self) -> str:
-        return f"threshold={self.threshold}"
+        return f"channels={self.channels}, directions={self.directions}"
 
 
 class DirectCurrent(nn.Identity):
@@ -142,7 +190,8 @@ class DirectCurrent(nn.Identity):
         any, returned as it came.
 
     Reference:
-        Rueckauer, Lungu, Hu, Pfeiffer & Liu 2017, Front. Neurosci. 11:682, analog input to the first layer.
+        Rueckauer, Lungu, Hu, Pfeiffer & Liu 2017, Front. Neurosci. 11:682, analog input to the first layer; with
+        ``ThresholdSpikes`` and ``Contours`` the inputs of Sandia 2017, "Steep Deep Spiking Networks".
 
     Example:
         >>> import torch
@@ -158,6 +207,16 @@ def _noisy_signs(draws: Draws, x: Tensor, sigma: float, threshold: float) -> Ten
 
 def _bernoulli_spikes(draws: Draws, x: Tensor) -> Tensor:
     return draws.fire(x, Curve.LINEAR).to(x.dtype)
+
+
+def _compass(directions: int) -> Tensor:
+    """Sobel's mask turned by 360/D degrees counter-clockwise each time, ``[D, 1, 3, 3]``."""
+    rows, columns = [1, 0, 0, 0, 1, 2, 2, 2], [2, 2, 1, 0, 0, 0, 1, 2]  # around the middle, from the right
+    right = torch.tensor([2.0, 1.0, 0.0, -1.0, -2.0, -1.0, 0.0, 1.0]) / 4
+    masks = torch.zeros(directions, 1, 3, 3)
+    for d in range(directions):
+        masks[d, 0, rows, columns] = right.roll(d * 8 // directions)
+    return masks
 
 
 def _signs(up: Tensor, like: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
-"""MNIST and Fashion-MNIST, from the four idx files that their publishers give out.
+"""MNIST, Fashion-MNIST and CIFAR-10, from the files that their publishers give out.
 
-A set is a folder of ``train-images-idx3-ubyte.gz``, ``train-labels-idx1-ubyte.gz`` and the same two of ``t10k``. A
-file is a magic number (0x00000803 for images, 0x00000801 for labels), the sizes, and the bytes; the numbers have four
-bytes, the highest first. Missing files are downloaded from the publisher and kept only if their checksum is the known
-one; files that are there are read as they are, so that a subset of the rows in the same format does too.
+CIFAR-10 is read by ``cifar.py``. Either of the others is a folder of ``train-images-idx3-ubyte.gz``,
+``train-labels-idx1-ubyte.gz`` and the same two of ``t10k``. A file is a magic number (0x00000803 for images,
+0x00000801 for labels), the sizes, and the bytes; the numbers have four bytes, the highest first. Missing files are
+downloaded from the publisher and kept only if their checksum is the known one; files that are there are read as they
+are, so that a subset of the rows in the same format does too.
 
 References: LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document Recognition, Proc. IEEE
 86:2278, 1998; Xiao, Rasul and Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017.
@@ -22,11 +23,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikebayes.data import cifar
 from spikebayes.data.columns import near, one_line
-from spikebayes.data.fetching import fetch_missing
+from spikebayes.data.fetching import AGAIN, fetch_missing
 from spikebayes.errors import ConfigError, DataError
 
-PUBLISHERS = {
+PUBLISHERS = {  # of the sets of idx files
     "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist",
     "fashion-mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
 }
@@ -63,21 +65,22 @@ CLASSES = {
     ),
 }
 
-PUBLISHED_ROWS = (60000, 10000)  # for training and for testing, in either set
+SETS = (*CHECKSUMS, cifar.NAME)
+PUBLISHED_ROWS = {**dict.fromkeys(CHECKSUMS, (60000, 10000)), cifar.NAME: cifar.PUBLISHED_ROWS}  # to train, to test
 IMAGES, LABELS = 0x00000803, 0x00000801  # magic numbers: unsigned bytes along 3 axes and along 1
-SIDE = 28
-AGAIN = "delete it to have it downloaded anew"
+SIDE = 28  # pixels, of the images in idx files
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Grey images of ten classes, in the files' order.
+    """Images of ten classes, in the files' order.
 
     Args:
         name: the set.
-        x_train: ``[N, 1, 28, 28]`` float32 in [0, 1], from black to white.
+        x_train: ``[N, C, H, W]`` float32 in [0, 1], from dark to bright: grey, 1 x 28 x 28, or for CIFAR-10 red,
+            green and blue, 3 x 32 x 32.
         y_train: ``[N]`` int64, index of the class.
-        x_test: ``[M, 1, 28, 28]`` float32.
+        x_test: ``[M, C, H, W]`` float32.
         y_test: ``[M]`` int64.
         classes: the ten names.
     """
@@ -91,16 +94,17 @@ class ImageSet:
 
     @property
     def complete(self) -> bool:
-        """Whether it has as many rows as were published, 60000 and 10000."""
-        return (len(self.y_train), len(self.y_test)) == PUBLISHED_ROWS
+        """Whether it has as many rows as were published, 60000 and 10000; of CIFAR-10 50000 and 10000."""
+        return (len(self.y_train), len(self.y_test)) == PUBLISHED_ROWS.get(self.name)
 
 
 def load_images(folder: Path, name: str, base_url: str | None = None) -> ImageSet:
     """Load a set; files that the folder lacks are downloaded first.
 
     Args:
-        folder: holds ``mnist/`` and ``fashion-mnist/``; see :func:`~spikebayes.data.fetching.default_folder`.
-        name: ``"mnist"`` or ``"fashion-mnist"``.
+        folder: holds ``mnist/``, ``fashion-mnist/`` and ``cifar10/``; see
+            :func:`~spikebayes.data.fetching.default_folder`.
+        name: ``"mnist"``, ``"fashion-mnist"`` or ``"cifar10"``.
         base_url: where to download from; the set's publisher by default.
 
     Returns:
@@ -116,9 +120,12 @@ def load_images(folder: Path, name: str, base_url: str | None = None) -> ImageSe
         >>> digits.x_train.shape, digits.complete  # doctest: +SKIP
         (torch.Size([60000, 1, 28, 28]), True)
     """
-    if name not in PUBLISHERS:
-        raise ConfigError(f"no set {name!r}{near(name, PUBLISHERS)}; the sets are {', '.join(PUBLISHERS)}")
+    if name not in SETS:
+        raise ConfigError(f"no set {name!r}{near(name, SETS)}; the sets are {', '.join(SETS)}")
     home = folder / name
+    if name == cifar.NAME:
+        cifar.fetch(home, base_url or cifar.PUBLISHER)
+        return ImageSet(name, *cifar.read(home, cifar.TRAIN), *cifar.read(home, cifar.TEST), cifar.CLASSES)
     fetch_missing(home, CHECKSUMS[name], (base_url or PUBLISHERS[name]).rstrip("/"))
     return ImageSet(name, *_part(home, "train"), *_part(home, "t10k"), CLASSES[name])
 
