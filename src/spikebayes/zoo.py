@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,15 @@ from spikebayes.blank_out import Law, Sampling
 from spikebayes.data.encoders import NoisySign
 from spikebayes.errors import ConfigError
 from spikebayes.masks import Masks
-from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, SigmoidSign, SoftLIF
+from spikebayes.nn import (
+    BlankOutConv2d,
+    BlankOutLinear,
+    Permadrop,
+    PopulationDecode,
+    Sharpened,
+    SigmoidSign,
+    SoftLIF,
+)
 
 BEFORE = 2  # modules of a tower before its first dropout
 
@@ -170,6 +179,80 @@ def s2m_conv(
         BlankOutLinear(512, 128, **options),
         nn.Linear(128, outputs, bias=False),
     )
+
+
+def sharpened(
+    shape: Sequence[int],
+    outputs: int,
+    *,
+    convolutions: Sequence[tuple[int, int, bool]] = (),
+    padding: Literal["same", "valid"] = "same",
+    hidden: Sequence[int] = (),
+    width: int = 100,
+    scale: float = 0.25,
+    dropout: float = 0.0,
+    activation: Callable[[], nn.Module] = Sharpened,
+) -> nn.Sequential:
+    """Convolutions and dense layers with batch norm and a sharpened activation after each, read out by keys.
+
+    Every layer, the read-out's units included, ends in activations that training can turn into steps; batch norm
+    folds into weights and thresholds. The four networks of the slides:
+
+    - DNN: ``sharpened((784,), 10, hidden=(512, 512))``
+    - STPU CNN: ``sharpened((1, 28, 28), 10, convolutions=[(3, 11, True)])``
+    - CNN restricted: ``sharpened((1, 28, 28), 10, convolutions=[(8, 3, False)] * 2, hidden=(100, 100))``
+    - CNN unrestricted: the same with ``(32, 10, False)`` and ``padding="valid"``; large patches sharpen better, say
+      the slides
+
+    Args:
+        shape: of a row: ``[F]``, or ``[C, H, W]`` for convolutions.
+        outputs: classes.
+        convolutions: channels, kernel size, and whether 2 x 2 max pooling follows, of each.
+        padding: ``"same"`` keeps an image's size by zeros around it, ``"valid"`` does without.
+        hidden: widths of the dense layers.
+        width: units that the classes' keys read. scale: of the logits.
+        dropout: drop probability of permanent dropout after every hidden activation, in [0, 1).
+        activation: makes one activation.
+
+    Raises:
+        ConfigError: convolutions on rows that are no images, or nothing but a read-out.
+
+    References:
+        Sandia 2017, "Steep Deep Spiking Networks"; Severa et al. 2019, Whetstone.
+
+    Example:
+        >>> [type(m).__name__ for m in sharpened((4,), 2, hidden=(8,), width=6)]  # doctest: +NORMALIZE_WHITESPACE
+        ['Linear', 'BatchNorm1d', 'Sharpened', 'Linear', 'BatchNorm1d', 'Sharpened', 'PopulationDecode']
+    """
+    if not convolutions and not hidden:
+        raise ConfigError("a network needs hidden layers: convolutions, dense ones or both")
+    if convolutions and len(shape) != 3:
+        raise ConfigError(f"convolutions need rows [C, H, W]; got shape {list(shape)}")
+    drop = [Permadrop(dropout)] if dropout else []
+    layers: list[nn.Module] = []
+    size = torch.Size(shape)
+    for channels, kernel, pooled in convolutions:
+        layers += [nn.Conv2d(size[0], channels, kernel, padding=padding, bias=False)]
+        layers += [_centred(nn.BatchNorm2d(channels)), activation()]
+        layers += [nn.MaxPool2d(2)] if pooled else []
+        layers += drop
+        lost = kernel - 1 if padding == "valid" else 0
+        size = torch.Size([channels, *((n - lost) // (2 if pooled else 1) for n in size[1:])])
+        if min(size) < 1:
+            raise ConfigError(f"images of {list(shape)} are too small for a convolution of size {kernel}")
+    layers += [nn.Flatten()] if len(size) > 1 else []
+    widths = [size.numel(), *hidden]
+    for a, b in pairwise(widths):
+        layers += [nn.Linear(a, b, bias=False), _centred(nn.BatchNorm1d(b)), activation(), *drop]
+    layers += [nn.Linear(widths[-1], width, bias=False), _centred(nn.BatchNorm1d(width)), activation()]
+    return nn.Sequential(*layers, PopulationDecode(outputs, width, scale=scale))
+
+
+def _centred(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.Module:
+    """Inputs of mean 1/2, where the activations step, and of standard deviation 1/2."""
+    nn.init.constant_(norm.weight, 0.5)
+    nn.init.constant_(norm.bias, 0.5)
+    return norm
 
 
 def _unit_variance(inputs: int, outputs: int) -> nn.Linear:

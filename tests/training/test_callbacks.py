@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from spikebayes.nn import LIFRate, SoftLIF
-from spikebayes.training.callbacks import annealed_gamma, annealing_epochs, has_softlif
+from spikebayes.training.callbacks import annealing_epochs, has
+from spikebayes.training.sharpening import annealed_gamma
 
 WIDTHS = st.floats(1e-4, 1.0)
 
@@ -36,6 +37,6 @@ def test_epochs_are_left_after_the_annealing(share: float, epochs: int) -> None:
     assert abs(falling - share * epochs) <= 1  # half for rounding, one where an end is kept free
 
 
-def test_only_softlif_is_annealed() -> None:
-    assert has_softlif(nn.Sequential(nn.Linear(1, 1), nn.Sequential(SoftLIF())))
-    assert not has_softlif(nn.Sequential(nn.Linear(1, 1), LIFRate()))
+def test_has_finds_modules_of_a_kind_within_others() -> None:
+    assert has(nn.Sequential(nn.Linear(1, 1), nn.Sequential(SoftLIF())), SoftLIF)
+    assert not has(nn.Sequential(nn.Linear(1, 1), LIFRate()), SoftLIF)

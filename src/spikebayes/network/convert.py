@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,16 +19,18 @@ from spikebayes.blank_out import BlankOut, Exact, Gaussian, Law, Sampling, on_gr
 from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.network.affine import Affine, Source, Term
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.operators import Chain, Conv, Dense, Operator, Permute, Reshape, Scale, Slice, parts
+from spikebayes.network.operators import AvgPool, Chain, Conv, Dense, Operator, Permute, Reshape, Scale, Slice, parts
 from spikebayes.network.refusals import Refused, hint
-from spikebayes.network.rules import IN_PLACE, ROWS, Rules
+from spikebayes.network.rules import IN_PLACE, ROWS, Rules, as_tuple
 from spikebayes.network.tracing import attribute, describe, kind, trace
-from spikebayes.neurons import LIF, Bernoulli, Curve, Neuron, Sign
+from spikebayes.neurons import LIF, Bernoulli, Curve, Neuron, Sign, Threshold
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, LIFRate, Permadrop
 from spikebayes.nn.unit import Unit
 from spikebayes.synapses import Alpha, Synapse
 
 DROPOUT_FUNCTIONS = {F.dropout: 1, F.dropout1d: 2, F.dropout2d: 2}
+MAX_POOL_MODULES = (nn.MaxPool1d, nn.MaxPool2d)
+MAX_POOL_FUNCTIONS = (F.max_pool1d, F.max_pool2d, torch.max_pool1d, torch.max_pool2d)
 DROPOUT_MODULES = {nn.Dropout: 1, Permadrop: 1, nn.Dropout1d: 2, nn.Dropout2d: 2}
 READOUT = "readout"
 
@@ -43,7 +46,9 @@ def convert(
     """A spiking network with the module's weights, a population in place of each activation.
 
     Rate activations (``SoftLIF``, ``LIFRate``) become LIF neurons; layers of synapses that blank out
-    (``BlankOutLinear``, ``BlankOutConv2d``) sign units; encoders and ``SigmoidSign`` stochastic or threshold units.
+    (``BlankOutLinear``, ``BlankOutConv2d``) sign units; encoders and ``SigmoidSign`` stochastic or threshold units;
+    ``Sharpened`` activations, once their sharpness is 1, threshold units. Max pooling of spikes that are 0 or 1 is
+    their OR, a population of threshold units; it is refused behind LIF neurons.
     If all are without memory, a step is a sample, and weights are put on a grid (``blank_out.on_grid``) on which
     sums are exact, so that every engine gives the same samples.
 
@@ -187,6 +192,8 @@ class _Builder:
                 return self._unit(node, module, arguments[0])
             if isinstance(module, BlankOutLinear | BlankOutConv2d):
                 return self._blank_out(node, module, arguments[0])
+            if isinstance(module, MAX_POOL_MODULES):
+                return self._max_pool(node, arguments[0], **_pool_settings(module))
             if type(module) in DROPOUT_MODULES:
                 return self._dropout(arguments[0], float(module.p), DROPOUT_MODULES[type(module)])  # pyright: ignore
             rule = next((self.rules.modules[t] for t in type(module).__mro__ if t in self.rules.modules), None)
@@ -196,6 +203,8 @@ class _Builder:
             bound = inspect.signature(F.dropout).bind(*arguments, **keywords)
             p = float(bound.arguments.get("p", 0.5))
             return self._dropout(bound.arguments["input"], p, DROPOUT_FUNCTIONS[node.target])  # pyright: ignore
+        elif node.target in MAX_POOL_FUNCTIONS:
+            return self._max_pool(node, *arguments, **keywords)
         elif node.target in ("size", "dim") and isinstance(arguments[0], Affine):
             return getattr(_batch(arguments[0]), str(node.target))(*arguments[1:])
         elif node.target is getattr and arguments[1] in ("shape", "ndim", "dtype", "device"):
@@ -240,6 +249,39 @@ class _Builder:
         noise = BlankOut(module.keep, scale, 1, site, self.sampling, successive=True)
         self.blanked[activated.terms[0].source.node] = noise
         return activated
+
+    def _max_pool(
+        self,
+        node: fx.Node,
+        input: Affine,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Affine:
+        """Threshold units that fire if any unit in their window has fired."""
+        neurons = {p.name: p.neuron for p, _ in self.activated}
+        term = input.terms[0]
+        neuron = neurons.get(term.source.node)
+        spikes = isinstance(neuron, Threshold) or (isinstance(neuron, Bernoulli) and neuron.off == 0)
+        if len(input.terms) != 1 or term.operators or input.constant.any() or not spikes:
+            raise Refused(
+                "only spikes that are 0 or 1, straight from a threshold unit, have a maximum that is a spike, their OR; "
+                f"put it directly after a sharpened activation, or {hint('max_pool')}"
+            )
+        dims = len(input.shape) - 1
+        if return_indices or any(d != 1 for d in as_tuple(dilation, dims)):
+            raise Refused("max pooling with dilation or indices is not supported")
+        kernel = as_tuple(kernel_size, dims)
+        stride = kernel if stride is None or stride == () else as_tuple(stride, dims)
+        pool = AvgPool(kernel, stride, as_tuple(padding, dims), ceil_mode)
+        dropout = term.source.dropout
+        fired = self._activation(node, Threshold(0.5 / math.prod(kernel)), input.then(pool))
+        if dropout is None or dropout.p == 0:
+            return fired
+        return fired.then(Scale(torch.tensor(1 / (1 - dropout.p), dtype=input.constant.dtype)))
 
     def _signed(self, term: Term) -> bool:
         """Whether a term's values are +-1."""
@@ -333,6 +375,11 @@ class _Builder:
             synapse = self.synapse if isinstance(spiking.get(term.source.node), LIF) else None
             made.append(Connection(names[term.source], target, operator, synapse, noise))
         return made
+
+
+def _pool_settings(module: Any) -> dict[str, Any]:
+    names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+    return {name: getattr(module, name) for name in names}
 
 
 def _with_exact_sums(network: SpikingNetwork) -> SpikingNetwork:

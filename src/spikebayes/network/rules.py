@@ -121,8 +121,8 @@ class Rules:
         dilation: Any = 1,
         groups: int = 1,
     ) -> Affine:
-        padding = padding if isinstance(padding, str) else _tuple(padding, dims)
-        settings = (_tuple(stride, dims), padding, _tuple(dilation, dims), groups)
+        padding = padding if isinstance(padding, str) else as_tuple(padding, dims)
+        settings = (as_tuple(stride, dims), padding, as_tuple(dilation, dims), groups)
         if len(input.shape) != dims + 1:
             raise Refused(f"it needs rows of {dims + 1} axes (channels first); got shape {list(input.shape)}")
         made = self._once((weight, *settings), lambda: Conv(weight.detach().clone(), *settings))
@@ -182,12 +182,12 @@ class Rules:
     ) -> Affine:
         if divisor_override is not None:
             raise Refused("divisor_override is not supported")
-        kernel = _tuple(kernel_size, dims)
-        stride = kernel if stride is None or stride == () else _tuple(stride, dims)
-        return input.then(AvgPool(kernel, stride, _tuple(padding, dims), ceil_mode, count_include_pad))
+        kernel = as_tuple(kernel_size, dims)
+        stride = kernel if stride is None or stride == () else as_tuple(stride, dims)
+        return input.then(AvgPool(kernel, stride, as_tuple(padding, dims), ceil_mode, count_include_pad))
 
     def adaptive_pool(self, x: Affine, size: Any, dims: int) -> Affine:
-        return x.then(AdaptiveAvgPool(_tuple(size, dims)))
+        return x.then(AdaptiveAvgPool(as_tuple(size, dims)))
 
     # -- shapes ------------------------------------------------------------------------------------------
 
@@ -253,7 +253,8 @@ def _method(name: str, *args: Any, **kwargs: Any) -> Callable[[Tensor], Tensor]:
     return lambda t: getattr(t, name)(*args, **kwargs)
 
 
-def _tuple(value: Any, dims: int) -> tuple[Any, ...]:
+def as_tuple(value: Any, dims: int) -> tuple[Any, ...]:
+    """A setting for every spatial axis."""
     return tuple(value) if isinstance(value, tuple | list | torch.Size) else (value,) * dims
 
 

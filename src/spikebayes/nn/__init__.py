@@ -1,7 +1,21 @@
 """Layers to build a network from; everything else in it may be plain torch."""
 
 from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear, SigmoidSign
+from spikebayes.nn.decoding import PopulationDecode, WinnerTakeAll
 from spikebayes.nn.permadrop import Permadrop
+from spikebayes.nn.sharpened import Sharpened
 from spikebayes.nn.softlif import LIFRate, SoftLIF
+from spikebayes.nn.step import Step
 
-__all__ = ["BlankOutConv2d", "BlankOutLinear", "LIFRate", "Permadrop", "SigmoidSign", "SoftLIF"]
+__all__ = [
+    "BlankOutConv2d",
+    "BlankOutLinear",
+    "LIFRate",
+    "Permadrop",
+    "PopulationDecode",
+    "Sharpened",
+    "SigmoidSign",
+    "SoftLIF",
+    "Step",
+    "WinnerTakeAll",
+]

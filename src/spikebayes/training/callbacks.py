@@ -1,4 +1,4 @@
-"""Lightning callbacks: the threshold's width is annealed, and a model counts only once it has reached its end."""
+"""Lightning callbacks: a model counts only once its activations have reached their final form."""
 
 from __future__ import annotations
 
@@ -10,17 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import nn
 
-from spikebayes.nn import SoftLIF
-
-
-def annealed_gamma(start: float, end: float, progress: float) -> float:
-    """Geometric interpolation: start at progress 0, end from progress 1 on.
-
-    Example:
-        >>> [round(annealed_gamma(0.02, 0.001, p), 4) for p in (0, 0.5, 1, 2)]
-        [0.02, 0.0045, 0.001, 0.001]
-    """
-    return start * (end / start) ** min(1.0, max(0.0, progress))
+from spikebayes.training.sharpening import Sharpening
 
 
 def annealing_epochs(share: float, epochs: int) -> int:
@@ -33,43 +23,21 @@ def annealing_epochs(share: float, epochs: int) -> int:
     return min(epochs - 1, max(1, round(share * epochs)))
 
 
-class GammaAnnealing(Callback):
-    """Narrows every SoftLIF's threshold epoch by epoch, so that the curve that is learned becomes the LIF curve.
-
-    Args:
-        start, end: gamma in the first epoch, and from epoch ``epochs`` on.
-        epochs: how many epochs the way takes.
-    """
-
-    def __init__(self, start: float, end: float, epochs: int) -> None:
-        self.start, self.end, self.epochs = start, end, epochs
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        gamma = annealed_gamma(self.start, self.end, trainer.current_epoch / max(1, self.epochs))
-        for module in pl_module.modules():
-            if isinstance(module, SoftLIF):
-                module.gamma.fill_(gamma)
-
-    def done(self, trainer: Trainer) -> bool:
-        """Whether gamma has reached its end in the current epoch."""
-        return trainer.current_epoch >= self.epochs
-
-
-class _OnceAnnealed:
-    """Holds a callback back while gamma is still on its way: losses before and after do not compare."""
+class _OnceSharp:
+    """Holds a callback back while activations still sharpen: losses before and after do not compare."""
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        annealing = [c for c in trainer.callbacks if isinstance(c, GammaAnnealing)]  # pyright: ignore[reportAttributeAccessIssue]
-        if all(c.done(trainer) for c in annealing):
+        sharpening = [c for c in trainer.callbacks if isinstance(c, Sharpening)]  # pyright: ignore[reportAttributeAccessIssue]
+        if all(c.done for c in sharpening):
             super().on_validation_end(trainer, pl_module)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-class Patience(_OnceAnnealed, EarlyStopping):
-    """Early stopping that starts counting when gamma has reached its end."""
+class Patience(_OnceSharp, EarlyStopping):
+    """Early stopping that starts counting when every activation has its final form."""
 
 
-class Best(_OnceAnnealed, ModelCheckpoint):
-    """Keeps the weights with the lowest validation loss since gamma reached its end."""
+class Best(_OnceSharp, ModelCheckpoint):
+    """Keeps the weights with the lowest validation loss since every activation has had its final form."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """What was best is known again where its folder was moved too, which Lightning forgets."""
@@ -94,9 +62,9 @@ class RandomState(Callback):
             torch.cuda.set_rng_state_all(state_dict["cuda"])
 
 
-def has_softlif(model: nn.Module) -> bool:
-    """Whether there is a threshold to anneal."""
-    return any(isinstance(m, SoftLIF) for m in model.modules())
+def has(model: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether a model has a module of a kind."""
+    return any(isinstance(m, kind) for m in model.modules())
 
 
 def trainer_settings(callbacks: list[Callback]) -> dict[str, Any]:

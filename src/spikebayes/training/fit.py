@@ -16,23 +16,26 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sequential
 
 from spikebayes.errors import ConfigError, DataError, SpikebayesError
 from spikebayes.masks import Masks
+from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.predictive import Task
 from spikebayes.training.callbacks import (
     Best,
-    GammaAnnealing,
     Patience,
     RandomState,
     annealing_epochs,
-    has_softlif,
+    has,
     trainer_settings,
 )
 from spikebayes.training.checks import check_outputs, check_rows, check_training
 from spikebayes.training.fitted import VALIDATION_SEED, Fitted, residual_noise
+from spikebayes.training.optimizers import OPTIMIZERS, make_optimizer
 from spikebayes.training.scaling import Scaling
 from spikebayes.training.session import check_checkpoint, checkpoint_folder, interruptible, quiet
+from spikebayes.training.sharpening import Gamma, ScheduledSharpening, Sharpening
 
 VALIDATION_SAMPLES, VALIDATION_BATCH = 8, 4096
 LAST = "last.ckpt"
+MIDDLE = (0.4, 0.3)  # shares of the epochs before Sharpened activations begin to sharpen, and until they are steps
 PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}  # ours to Lightning's
 
 
@@ -49,8 +52,10 @@ def fit(
     batch_size: int = 64,
     learning_rate: float = 3e-3,
     weight_decay: float = 3e-4,
+    optimizer: str = "adam",
     gamma: tuple[float, float] = (0.02, 0.001),
     annealing: float = 0.3,
+    sharpening: Sharpening | None = None,
     patience: int = 30,
     seed: int = 0,
     checkpoints: Path | None = None,
@@ -61,9 +66,10 @@ def fit(
     """Train a module with its dropout on, and its SoftLIF thresholds sharpening into LIF ones.
 
     Adam under a one-cycle learning rate; mean squared error on standardised targets, or cross-entropy on logits.
-    gamma falls geometrically over the first ``annealing`` share of the epochs; from then on the weights with the
-    lowest validation loss (of the prediction averaged over 8 fixed masks) are kept, and training stops after
-    ``patience`` epochs without a better one. Inputs and targets are standardised on the training rows alone.
+    gamma falls geometrically over the first ``annealing`` share of the epochs, and ``Sharpened`` activations become
+    steps by ``sharpening``; once both are done the weights with the lowest validation loss (of the prediction
+    averaged over 8 fixed masks) are kept, and training stops after ``patience`` epochs without a better one. Inputs
+    and targets are standardised on the training rows alone.
 
     Args:
         model: module from ``[B, *shape]`` to ``[B, C]``; trained in place.
@@ -74,8 +80,11 @@ def fit(
         scaling: of inputs and targets; None learns it on the training rows.
         precision: of matrix products while training; weights, and SoftLIF's curve, are float32 in either case.
         epochs, batch_size, learning_rate, weight_decay: of the optimisation; learning_rate is the cycle's highest.
+        optimizer: by its name (:func:`~spikebayes.training.optimizers.make_optimizer`).
         gamma: first and last width of SoftLIF's threshold.
         annealing: share of the epochs over which gamma falls, in (0, 1).
+        sharpening: a callback of ``training.sharpening`` for the network's ``Sharpened`` activations; unless given,
+            all sharpen at once from 40 to 70 % of the epochs.
         patience: epochs.
         seed: of weights already drawn it says nothing; of batches, masks and whatever else is drawn here.
         checkpoints: folder for a checkpoint after every epoch; None keeps them in a temporary one.
@@ -90,7 +99,7 @@ def fit(
         DataError: mis-shaped, empty, NaN or infinite data, or a module that does not fit it.
         ConfigError: a setting out of range, or no checkpoint to resume from.
         StoreError: a checkpoint that is torn, or of another module.
-        SpikebayesError: the loss became NaN.
+        SpikebayesError: the loss became NaN, or sharpening was not done by the last epoch.
         KeyboardInterrupt: on Ctrl-C; the checkpoint of the last whole epoch is kept in ``checkpoints``.
 
     Reference:
@@ -106,6 +115,8 @@ def fit(
         annealing=annealing,
         seed=seed,
     )
+    if optimizer not in OPTIMIZERS:
+        raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {optimizer!r}")
     if precision not in PRECISION:
         raise ConfigError(f"precision must be one of {', '.join(PRECISION)}; got {precision!r}")
     x, y = check_rows(x, y, task, "training")
@@ -121,14 +132,17 @@ def fit(
         _loader(scaling.inputs(x_val), scaling.targets(y_val), VALIDATION_BATCH, shuffle=False),
     )
     model.cpu().train()
-    annealed = GammaAnnealing(*gamma, epochs=annealing_epochs(annealing, epochs) if has_softlif(model) else 0)
+    falls = annealing_epochs(annealing, epochs) if has(model, SoftLIF) else 0
+    sharpenings: list[Sharpening] = [ScheduledSharpening(0, falls, whole_epochs=True, dial=Gamma(*gamma))]
+    if has(model, Sharpened):
+        sharpenings.append(sharpening or ScheduledSharpening(*(round(share * epochs) for share in MIDDLE)))
     started = time.perf_counter()
     with torch.random.fork_rng():
         check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task)
         torch.manual_seed(seed)
-        learner = _Learner(model, task, learning_rate, weight_decay)
+        learner = _Learner(model, task, optimizer, learning_rate, weight_decay)
         with checkpoint_folder(checkpoints) as folder, quiet():
-            done, loss = _train(learner, loaders, folder, annealed, epochs, patience, resume, progress, precision)
+            done, loss = _train(learner, loaders, folder, sharpenings, epochs, patience, resume, progress, precision)
     model.cpu().eval()
     history = {
         "epochs": done,
@@ -148,7 +162,7 @@ def _train(
     learner: _Learner,
     loaders: tuple[DataLoader[Any], DataLoader[Any]],
     folder: Path,
-    annealed: GammaAnnealing,
+    sharpenings: list[Sharpening],
     epochs: int,
     patience: int,
     resume: bool,
@@ -168,7 +182,7 @@ def _train(
         save_on_train_epoch_end=False,
     )
     callbacks: list[Callback] = [
-        annealed,
+        *sharpenings,
         best,
         Patience(monitor="val_loss", patience=patience, check_on_train_epoch_end=False),
         RandomState(),
@@ -180,6 +194,10 @@ def _train(
     with interruptible():
         trainer.fit(learner, *loaders, ckpt_path=last if resume else None, weights_only=True)
     loss = float("nan") if best.best_model_score is None else float(best.best_model_score)
+    if not all(s.done for s in sharpenings):
+        raise SpikebayesError(
+            f"activations are not sharp after {trainer.current_epoch} epochs; give them more, or sharpen faster"
+        )
     if not loss < float("inf"):
         raise SpikebayesError(
             f"training diverged: the validation loss is {loss}; lower the learning_rate of {learner.learning_rate}"
@@ -191,9 +209,11 @@ def _train(
 class _Learner(LightningModule):
     """Loss and optimiser."""
 
-    def __init__(self, model: nn.Module, task: Task, learning_rate: float, weight_decay: float) -> None:
+    def __init__(
+        self, model: nn.Module, task: Task, optimizer: str, learning_rate: float, weight_decay: float
+    ) -> None:
         super().__init__()
-        self.model, self.task = model, task
+        self.model, self.task, self.optimizer = model, task, optimizer
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
 
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
@@ -219,9 +239,7 @@ class _Learner(LightningModule):
         self.log("val_loss", loss, prog_bar=True, batch_size=len(x))
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.Adam(
-            self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=True
-        )
+        optimizer = make_optimizer(self.optimizer, self.parameters(), self.learning_rate, self.weight_decay)
         steps = int(self.trainer.estimated_stepping_batches)
         cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=max(2, steps + 1))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}

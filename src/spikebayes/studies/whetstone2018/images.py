@@ -1,0 +1,79 @@
+"""The study's data, split into training, validation and test rows, and what varies the training images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from spikebayes.data.images import load_images
+
+HELD = 5000  # images that validate
+PAD, TURN, ZOOM, SHIFT = 4, math.radians(12), 0.12, 2.0  # pixels, radians, share, pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows ``[N, *shape]`` float32 and their classes ``[N]``, in three parts."""
+
+    x: Tensor
+    y: Tensor
+    x_validation: Tensor
+    y_validation: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    classes: tuple[str, ...]
+
+    @classmethod
+    def load(cls, folder: Path, name: str, rows: int | None = None, test_rows: int | None = None) -> Rows:
+        """A set by name; the validation rows are the same for every seed."""
+        images = load_images(folder, name)
+        order = torch.randperm(len(images.y_train), generator=torch.Generator().manual_seed(0))
+        held, train = order[:HELD], order[HELD:][:rows]
+        return cls(
+            images.x_train[train],
+            images.y_train[train],
+            images.x_train[held][:rows],
+            images.y_train[held][:rows],
+            images.x_test[:test_rows],
+            images.y_test[:test_rows],
+            images.classes,
+        )
+
+
+def vary(x: Tensor, augmentation: str) -> Tensor:
+    """A batch of images ``[B, C, H, W]``, each varied by chance."""
+    if augmentation == "affine":
+        return _turned(x)
+    if augmentation == "crop":
+        return _cropped(x)
+    return x
+
+
+def _turned(x: Tensor) -> Tensor:
+    """Small rotations, changes of size, and shifts."""
+    count, _, height, width = x.shape
+    angle = TURN * (2 * torch.rand(count, device=x.device) - 1)
+    zoom = 1 + ZOOM * (2 * torch.rand(count, 2, device=x.device) - 1)
+    shift = SHIFT * (2 * torch.rand(count, 2, device=x.device) - 1) * 2 / torch.tensor([width, height]).to(x)
+    cos, sin = angle.cos(), angle.sin()
+    first = torch.stack([cos * zoom[:, 0], -sin * zoom[:, 0], shift[:, 0]], 1)
+    second = torch.stack([sin * zoom[:, 1], cos * zoom[:, 1], shift[:, 1]], 1)
+    grid = F.affine_grid(torch.stack([first, second], 1), list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, align_corners=False)
+
+
+def _cropped(x: Tensor) -> Tensor:
+    """Shifts by up to 4 pixels over a black margin, and mirror images."""
+    count, _, height, width = x.shape
+    padded = F.pad(x, (PAD, PAD, PAD, PAD))
+    top, left = torch.randint(0, 2 * PAD + 1, (2, count, 1), device=x.device)
+    columns = torch.arange(width, device=x.device).expand(count, -1)
+    columns = torch.where(torch.rand(count, 1, device=x.device) < 0.5, columns.flip(1), columns) + left
+    lines = torch.arange(height, device=x.device) + top
+    rows = torch.arange(count, device=x.device)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[rows, lines[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

@@ -1,0 +1,115 @@
+"""What the study trains, and how much of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+VGG = ((64, 3, False), (64, 3, True), (128, 3, False), (128, 3, True), (256, 3, False), (256, 3, True))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and its training.
+
+    Args:
+        data: the set. convolutions, padding, hidden, width, scale, dropout: of :func:`~spikebayes.zoo.sharpened`.
+        kind: of activation. learnable: highest sharpness whose gradient is used. noise: on activations' inputs.
+        epochs: of the original network and of the sharpened one, those before ``start`` in common.
+        start, sharpening: share of the epochs before sharpening begins, and over which it goes on.
+        batch_size, learning_rate, optimizer, weight_decay: of the optimisation; the rate rises, then falls to 0.
+        augmentation: ``"none"``, ``"affine"`` (turns, sizes and shifts of digits) or ``"crop"`` (shifts and mirror
+            images).
+        precision: of matrix products while training, ``"float32"`` or ``"bfloat16"``.
+        seeds: how many.
+        threads: of one training; with 1 as many trainings run side by side as there are cores.
+    """
+
+    data: str
+    convolutions: tuple[tuple[int, int, bool], ...] = ()
+    padding: Literal["same", "valid"] = "same"
+    hidden: tuple[int, ...] = ()
+    width: int = 100
+    scale: float = 0.25
+    dropout: float = 0.0
+    kind: str = "brelu"
+    learnable: float = 0.0
+    noise: float = 0.0
+    epochs: int = 20
+    start: float = 0.4
+    sharpening: float = 0.3
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    augmentation: str = "affine"
+    precision: str = "float32"
+    seeds: int = 3
+    threads: int = 1
+
+    @property
+    def fork(self) -> int:
+        """Epochs that the original and the sharpened network have in common."""
+        return max(1, round(self.start * self.epochs))
+
+
+RECIPES: dict[str, Recipe] = {
+    "stpu_dnn": Recipe("mnist", hidden=(512, 512)),
+    "stpu_cnn": Recipe("mnist", convolutions=((3, 11, True),), augmentation="none"),
+    "cnn_restricted": Recipe("mnist", convolutions=((8, 3, False), (8, 3, False)), hidden=(100, 100)),
+    "cnn_unrestricted": Recipe(
+        "mnist",
+        convolutions=((32, 10, False), (32, 10, False)),
+        padding="valid",
+        hidden=(100, 100),
+        epochs=16,
+        precision="bfloat16",
+        threads=2,
+    ),
+    "fashion_cnn": Recipe(
+        "fashion-mnist",
+        convolutions=((64, 3, False), (64, 3, True), (128, 3, False), (128, 3, True)),
+        hidden=(512,),
+        augmentation="crop",
+        precision="bfloat16",
+        seeds=1,
+        threads=2,
+    ),
+    "cifar_cnn": Recipe(
+        "cifar10",
+        convolutions=VGG,
+        hidden=(512,),
+        augmentation="crop",
+        precision="bfloat16",
+        epochs=30,
+        seeds=1,
+        threads=2,
+    ),
+    "jasper_dnn": Recipe("jasper-ridge", hidden=(256, 256), augmentation="none", epochs=60),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Networks and budgets.
+
+    Args:
+        recipes: the networks by name.
+        rows: most training rows of a set; None takes all. test_rows: the same for testing.
+    """
+
+    recipes: dict[str, Recipe] = field(default_factory=lambda: dict(RECIPES))
+    rows: int | None = None
+    test_rows: int | None = None
+
+
+PUBLISHED = Settings()
+QUICK = Settings(
+    recipes={
+        name: replace(recipe, epochs=3, seeds=1, precision="float32", threads=1)
+        for name, recipe in RECIPES.items()
+        if name in ("stpu_dnn", "stpu_cnn", "jasper_dnn")
+    },
+    rows=2000,
+    test_rows=1000,
+)

@@ -1,0 +1,170 @@
+"""Revival: units that stopped telling inputs apart are drawn anew from the data while training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+
+from spikebayes.blank_out import patches
+from spikebayes.errors import ConfigError
+from spikebayes.masks import evaluating
+from spikebayes.nn import Sharpened
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+STILL = 1e-6  # an output that varies by less over all rows is constant
+
+
+class Revival(Callback):
+    """After an epoch, every dead unit gets new weights: the deviation of a row's input from the rows' mean.
+
+    Dead is a unit behind a ``Sharpened`` activation whose output is the same on all rows of a batch (and, for a
+    channel of a convolution, at all places): it never fires or always does, and tells nothing. Its new weights make
+    it answer to inputs like that of a row drawn at random, and are scaled, with its bias or its batch norm, so that
+    its input has mean and standard deviation 1/2 over the batch: it fires for about half of the rows.
+
+    Understood are activations behind a Linear or Conv2d, with or without a batch norm between them; others are left.
+
+    Args:
+        model: the network in training, called as ``model(x)``.
+        x: ``[R, *shape]`` rows to judge by, at least two.
+        every: epochs between two looks.
+        seed: of the rows that are drawn.
+
+    Attributes:
+        revived: for each look, the number of units drawn anew in each layer.
+
+    Raises:
+        ConfigError: fewer than two rows, or every below 1.
+
+    Reference:
+        Sandia 2017, lessons learned ("dead neurons": neurogenesis); the rule is ours.
+    """
+
+    def __init__(self, model: nn.Module, x: Tensor, *, every: int = 1, seed: int = 0) -> None:
+        if len(x) < 2 or every < 1:
+            raise ConfigError(f"revival needs at least 2 rows and 1 epoch between looks; got {len(x)} and {every}")
+        self.model, self.x, self.every = model, x, every
+        self.generator = torch.Generator().manual_seed(seed)
+        self.revived: list[list[int]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"revived": self.revived, "generator": self.generator.get_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.revived = state_dict["revived"]
+        self.generator.set_state(state_dict["generator"])
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if (trainer.current_epoch + 1) % self.every == 0:
+            self.revived.append(revive(self.model, self.x, self.generator))
+
+
+@torch.no_grad()
+def revive(model: nn.Module, x: Tensor, generator: torch.Generator) -> list[int]:
+    """Draw the dead units of every layer anew; how many, layer by layer. See :class:`Revival`."""
+    device = next(model.parameters()).device
+    counts = []
+    for layer in _layers(model, x.to(device)):
+        dead = layer.dead().nonzero()[:, 0].tolist()
+        for unit in dead:
+            layer.draw(unit, int(torch.randint(len(x), (), generator=generator)), generator)
+        counts.append(len(dead))
+    return counts
+
+
+def dead_units(model: nn.Module, x: Tensor) -> list[int]:
+    """How many units of each sharpened layer have the same output on all rows ``[R, *shape]``."""
+    with torch.no_grad():
+        return [int(layer.dead().sum()) for layer in _layers(model, x.to(next(model.parameters()).device))]
+
+
+@dataclass
+class _Layer:
+    """A Linear or Conv2d, its batch norm if it has one, what it saw and what its activation gave."""
+
+    linear: Any
+    norm: Any
+    seen: Tensor
+    given: Tensor
+
+    def dead(self) -> Tensor:
+        """``[O]``, bool."""
+        flat = self.given.flatten(2) if self.given.ndim > 2 else self.given[:, :, None]
+        return flat.amax((0, 2)) - flat.amin((0, 2)) < STILL
+
+    def draw(self, unit: int, row: int, generator: torch.Generator) -> None:
+        linear = self.linear
+        if isinstance(linear, nn.Conv2d):
+            settings = (linear.kernel_size, linear.stride, _padding(linear), linear.dilation)
+            places = patches(self.seen, *settings)  # [R, L, K]
+            spread = (places[row] - places.mean((0, 1))).square().sum(-1) + 1e-12
+            place = int(torch.multinomial(spread.cpu(), 1, generator=generator))
+            example, seen = places[row, place], places.flatten(0, 1)
+        else:
+            seen = self.seen.flatten(0, -2)
+            example = seen[row]
+        weight = example - seen.mean(0)
+        answer = seen @ weight
+        scale = 0.5 / float(answer.std().clamp(min=1e-6))
+        mean = float(answer.mean()) * scale
+        linear.weight[unit] = (scale * weight).reshape(linear.weight[unit].shape)
+        if linear.bias is not None:
+            linear.bias[unit] = 0.0 if self.norm else 0.5 - mean
+        if self.norm:
+            self.norm.running_mean[unit], self.norm.running_var[unit] = mean, 0.25
+            self.norm.weight[unit], self.norm.bias[unit] = 0.5, 0.5
+
+
+def _layers(model: nn.Module, x: Tensor) -> Iterator[_Layer]:
+    """The layers in the order of the forward pass, as it runs anew before each: what lies before may have changed."""
+    count = len(_found(model, x))
+    for i in range(count):
+        yield _found(model, x)[i]
+
+
+def _found(model: nn.Module, x: Tensor) -> list[_Layer]:
+    found: list[_Layer] = []
+    last: dict[str, Any] = {}
+
+    def linear(module: nn.Module, inputs: Any, _output: Tensor) -> None:
+        last.update(linear=module, norm=None, seen=inputs[0])
+
+    def norm(module: nn.Module, _inputs: Any, _output: Tensor) -> None:
+        last["norm"] = module
+
+    def activation(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        layer = last.get("linear")
+        if layer is not None and output.shape[1] == len(layer.weight) and getattr(layer, "groups", 1) == 1:
+            found.append(_Layer(given=output, **last))
+        last.clear()
+
+    hooks = []
+    for module in model.modules():
+        hook = None
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            hook = linear
+        elif isinstance(module, NORMS):
+            hook = norm
+        elif isinstance(module, Sharpened):
+            hook = activation
+        if hook is not None:
+            hooks.append(module.register_forward_hook(hook))
+    try:
+        with evaluating(model):
+            model(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def _padding(conv: nn.Conv2d) -> tuple[int, ...]:
+    """Zeros on either side; of ``"same"`` the smaller half, which is enough for examples."""
+    if conv.padding == "same":
+        return tuple(d * (k - 1) // 2 for d, k in zip(conv.dilation, conv.kernel_size, strict=True))
+    return (0, 0) if isinstance(conv.padding, str) else tuple(conv.padding)
