@@ -24,6 +24,10 @@ from spikebayes.nn import (
 )
 
 BEFORE = 2  # modules of a tower before its first dropout
+CENTRE = 0.5  # mean input of a new dense unit, where sharpened activations step: it halves its inputs
+# Mean input of a new feature map. An image's empty background is close to a map's mean; were that at the step, the
+# slightest difference between the statistics of a batch and those of prediction would turn all of it on or off.
+BACKGROUND = 0.0
 
 
 def mlp(
@@ -233,7 +237,7 @@ def sharpened(
     size = torch.Size(shape)
     for channels, kernel, pooled in convolutions:
         layers += [nn.Conv2d(size[0], channels, kernel, padding=padding, bias=False)]
-        layers += [_centred(nn.BatchNorm2d(channels)), activation()]
+        layers += [_normed(nn.BatchNorm2d(channels), BACKGROUND), activation()]
         layers += [nn.MaxPool2d(2)] if pooled else []
         layers += drop
         lost = kernel - 1 if padding == "valid" else 0
@@ -243,15 +247,15 @@ def sharpened(
     layers += [nn.Flatten()] if len(size) > 1 else []
     widths = [size.numel(), *hidden]
     for a, b in pairwise(widths):
-        layers += [nn.Linear(a, b, bias=False), _centred(nn.BatchNorm1d(b)), activation(), *drop]
-    layers += [nn.Linear(widths[-1], width, bias=False), _centred(nn.BatchNorm1d(width)), activation()]
+        layers += [nn.Linear(a, b, bias=False), _normed(nn.BatchNorm1d(b), CENTRE), activation(), *drop]
+    layers += [nn.Linear(widths[-1], width, bias=False), _normed(nn.BatchNorm1d(width), CENTRE), activation()]
     return nn.Sequential(*layers, PopulationDecode(outputs, width, scale=scale))
 
 
-def _centred(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> nn.Module:
-    """Inputs of mean 1/2, where the activations step, and of standard deviation 1/2."""
+def _normed(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: float) -> nn.Module:
+    """A batch norm that gives its units inputs of a mean, and of standard deviation 1/2, to begin with."""
     nn.init.constant_(norm.weight, 0.5)
-    nn.init.constant_(norm.bias, 0.5)
+    nn.init.constant_(norm.bias, mean)
     return norm
 
 

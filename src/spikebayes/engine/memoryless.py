@@ -1,14 +1,15 @@
 """The CPU engine's way through networks without memory: every step is a pass of its own, noise drawn as it goes.
 
-Pairs go through in tiles of one size, each on one thread. What no noise comes before is computed once for each row.
-Synapses that blank out are summed by ``blank_out_kernel.py``.
+Pairs go through in tiles of one size, each on one thread. What no noise comes before is computed once for each row,
+and of it only what the rest reads is kept. Spikes stay bits where ``products.py`` has an exact product for what they
+deliver. Synapses that blank out are summed by ``blank_out_kernel.py``.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,22 +20,27 @@ from spikebayes.blank_out import Gaussian, gaussian_sums
 from spikebayes.blank_out_kernel import Weights, blanked_sums, lay_out_weights
 from spikebayes.chance import fired
 from spikebayes.engine.contract import SPIKES, TRACE, Result, Work
+from spikebayes.engine.products import Product, product_of, together
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import size, synapses, target_shape
-from spikebayes.neurons import Bernoulli
+from spikebayes.neurons import Bernoulli, Neuron, Threshold
 from spikebayes.noise import dropout_keep
 from spikebayes.philox import site_word
 from spikebayes.threads import one_thread, share_out
 
 TILE = 256  # pairs that go through side by side, always: the last bits of a matrix product may depend on its size
 BUDGET = 1 << 24  # numbers of a tile
+KEPT = 1 << 28  # bytes kept of rows whose pairs go through together
+
+Sums = Callable[[slice], Tensor]  # a node's input, for some lines of a tile
 
 
 def prepare(network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
     """Lay a memoryless network out; the function returned runs any number of blocks."""
     operators = copy.deepcopy([c.operator for c in network.connections]).__iter__()
-    links = [_link(c, next(operators).to(dtype), network) for c in network.connections]
-    return _Simulator(network, links, dtype).run
+    quiet = _quiet(network)
+    links = [_link(c, next(operators).to(dtype), network, quiet, dtype) for c in network.connections]
+    return _Simulator(network, links, quiet, dtype).run
 
 
 def tile(network: SpikingNetwork) -> int:
@@ -49,15 +55,36 @@ def tile(network: SpikingNetwork) -> int:
 
 
 @dataclass(frozen=True, eq=False)
+class _Keys:
+    """What keys the draws of a tile's pairs: the seed, and ``[R]`` samples and rows."""
+
+    seed: int
+    samples: Tensor
+    rows: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class _Link:
-    """A connection with its operator in the dtype of the simulation, and its weights laid out if they blank out."""
+    """A connection with its operator in the dtype of the simulation.
+
+    Args:
+        product: what delivers the source's spikes, where this is exact.
+        weights: laid out, if they blank out.
+        quiet: whether it delivers the same in every sample and step of a row.
+    """
 
     connection: Connection
     operator: Any
-    weights: Weights | None = None
+    product: Product | None
+    weights: Weights | None
+    quiet: bool
 
-    def deliver(self, values: Tensor, work: Work, at: Tensor, step: int) -> Tensor:
-        """What the source's values ``[R, *source]`` add to the target in a step, for the pairs ``at`` ``[R]``."""
+    @property
+    def source(self) -> str:
+        return self.connection.source
+
+    def deliver(self, values: Tensor, keys: _Keys, step: int) -> Tensor:
+        """What the source's values ``[R, *source]`` add to the target in a step."""
         noise, found = self.connection.blank_out, synapses(self.operator)
         if noise is None or found is None:
             return self.operator(values)
@@ -65,31 +92,64 @@ class _Link:
         seen, weight = layer.unfold(before(values)).contiguous(), layer.matrix()  # [R, L, K], [O, K]
         mean = (seen.flatten(0, 1) @ weight.T).unflatten(0, seen.shape[:2])  # [R, L, O]
         if isinstance(noise.sampling, Gaussian) or self.weights is None:
-            drawn = gaussian_sums(noise, seen, weight, work.seed, work.samples[at], work.rows[at], step)
+            drawn = gaussian_sums(noise, seen, weight, keys.seed, keys.samples, keys.rows, step)
         else:
             drawn = torch.empty_like(mean)
-            samples, draw = noise.key(work.samples[at], step)
-            keys = samples.numpy().astype(np.uint64), work.rows[at].numpy().astype(np.uint64)
+            samples, draw = noise.key(keys.samples, step)
+            pair = samples.numpy().astype(np.uint64), keys.rows.numpy().astype(np.uint64)
             word = site_word(noise.site, draw)
-            blanked_sums(seen.numpy(), self.weights, noise.keep, work.seed, *keys, word, drawn.numpy())
+            blanked_sums(seen.numpy(), self.weights, noise.keep, keys.seed, *pair, word, drawn.numpy())
         scale = torch.as_tensor(noise.scale, dtype=values.dtype)
         return layer.fold(drawn + scale * mean, target_shape(self.operator, tuple(values.shape[1:])))
 
 
-def _link(connection: Connection, operator: Any, network: SpikingNetwork) -> _Link:
-    found = synapses(operator) if connection.blank_out else None
-    if found is None or (connection.blank_out and isinstance(connection.blank_out.sampling, Gaussian)):
-        return _Link(connection, operator)
+def _link(
+    connection: Connection, operator: Any, network: SpikingNetwork, quiet: frozenset[str], dtype: torch.dtype
+) -> _Link:
+    noise, found = connection.blank_out, synapses(operator)
+    if noise is None or found is None:
+        source = next(n for n in (*network.inputs, *network.populations) if n.name == connection.source)
+        return _Link(connection, operator, product_of(operator, source, dtype), None, source.name in quiet)
+    if isinstance(noise.sampling, Gaussian):
+        return _Link(connection, operator, None, None, False)
     weight = found[1].matrix()
     places = size(network.shape(connection.target)) // len(weight)
-    return _Link(connection, operator, lay_out_weights(weight, places))
+    return _Link(connection, operator, None, lay_out_weights(weight, places), False)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is the same in every sample and step of some rows, as far as it is read again.
+
+    Args:
+        base: what quiet sources give a node behind noise, or the read-out, ``[rows, *shape]``.
+        spikes: of quiet populations that unreliable synapses or a probe read, ``[rows, *shape]`` bool.
+        counts: spikes of every quiet population, ``[rows]``.
+    """
+
+    base: dict[str, Tensor]
+    spikes: dict[str, Tensor]
+    counts: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What nodes give in a step of a tile: spikes, and values where they are read."""
+
+    spikes: dict[str, Tensor] = field(default_factory=dict)
+    values: dict[str, Tensor] = field(default_factory=dict)
 
 
 class _Simulator:
-    def __init__(self, network: SpikingNetwork, links: list[_Link], dtype: torch.dtype) -> None:
-        self.network, self.dtype, self.tile = network, dtype, tile(network)
-        self.quiet = _quiet(network)
+    def __init__(
+        self, network: SpikingNetwork, links: list[_Link], quiet: frozenset[str], dtype: torch.dtype
+    ) -> None:
+        self.network, self.quiet, self.dtype, self.tile = network, quiet, dtype, tile(network)
         self.into = {n.name: [k for k in links if k.connection.target == n.name] for n in network.nodes()}
+        self.based = {k.connection.target for k in links if k.quiet} - quiet
+        self.again = {k.source for k in links if not k.quiet} & quiet  # read in every step
+        self.valued = {k.source for k in links if k.product is None}
+        self.constant = {n.name: _constant(n, dtype) for n in (*network.populations, network.readout)}
 
     @torch.no_grad()
     def run(self, work: Work) -> Result:
@@ -106,114 +166,191 @@ class _Simulator:
             result.trace = torch.zeros(count, work.steps, *net.readout.shape, dtype=self.dtype)
         if not count:
             return result
-        spans = dict.fromkeys(c.target for c in net.connections if c.source in self.quiet and not c.blank_out)
-        still = [node for node in net.nodes() if node.name in spans or node.name in self.quiet]
-        base = {node.name: torch.zeros(rows, *node.shape, dtype=self.dtype) for node in still}
         inputs = [x.to(self.dtype) for x in work.inputs]
-
-        def once(begin: int, end: int) -> None:
-            with torch.no_grad(), one_thread():
-                self._once(inputs, base, begin, end)
-
-        def pairs(begin: int, end: int) -> None:
-            with torch.no_grad(), one_thread():
-                self._pairs(work, inputs, base, result, begin, end)
-
+        kept = {p.name for p in net.populations if p.name in (self.quiet if result.spikes else self.again)}
+        item = torch.empty(0, dtype=self.dtype).element_size()
+        each = sum(item * size(net.shape(name)) for name in self.based) + sum(size(net.shape(n)) for n in kept)
+        most = max(1, KEPT // max(1, each) // self.tile) * self.tile
         threads = torch.get_num_threads()
         try:
-            share_out(once, rows, self.tile)
-            share_out(pairs, count, self.tile)
+            for first in range(0, rows, most):
+                self._rows(work, inputs, kept, result, first, min(rows, first + most))
         finally:
             torch.set_num_threads(threads)
         return result
 
-    def _once(self, inputs: list[Tensor], base: dict[str, Tensor], begin: int, end: int) -> None:
-        """Values of quiet nodes, and what they give the others: ``base``, rows ``begin`` to ``end``."""
-        lines = torch.arange(begin, begin + self.tile).clamp(max=len(inputs[0]) - 1)
-        kept = end - begin
-        values: dict[str, Tensor] = {}
+    def _rows(
+        self, work: Work, inputs: list[Tensor], spikes: set[str], result: Result, first: int, last: int
+    ) -> None:
+        """All pairs of some rows; ``spikes`` are kept of these quiet populations."""
+        count, shape = last - first, self.network.shape
+        kept = _Kept(
+            {name: torch.empty(count, *shape(name), dtype=self.dtype) for name in self.based},
+            {name: torch.empty(count, *shape(name), dtype=torch.bool) for name in spikes},
+            {p.name: torch.empty(count, dtype=torch.int64) for p in self.network.populations if p.name in self.quiet},
+        )
+        chosen = ((work.position >= first) & (work.position < last)).nonzero()[:, 0]
+
+        def once(begin: int, end: int) -> None:
+            with torch.no_grad(), one_thread():
+                lines = torch.arange(begin, begin + self.tile).clamp(max=count - 1)
+                self._once([x[first + lines] for x in inputs], kept, begin, end)
+
+        def pairs(begin: int, end: int) -> None:
+            with torch.no_grad(), one_thread():
+                at = chosen[torch.arange(begin, begin + self.tile).clamp(max=len(chosen) - 1)]
+                self._pairs(work, inputs, kept, result, at, work.position[at] - first, end - begin)
+
+        share_out(once, count, self.tile)
+        if len(chosen):
+            share_out(pairs, len(chosen), self.tile)
+
+    def _once(self, inputs: list[Tensor], kept: _Kept, begin: int, end: int) -> None:
+        """What is kept of rows ``begin`` to ``end``, from the inputs of a whole tile."""
+        given = _Given()
         for node in self.network.nodes():
-            if node.name not in base:
-                continue
+            name = node.name
             if isinstance(node, Input):
-                values[node.name] = inputs[node.argument][lines]
-            else:
-                total = torch.zeros(len(lines), *node.shape, dtype=self.dtype)
-                for link in self.into[node.name]:
-                    if link.connection.source in self.quiet and not link.connection.blank_out:
-                        total = total + link.operator(values[link.connection.source])
-                values[node.name] = total
-                if node.name in self.quiet and isinstance(node, Population):
-                    drive = total if node.constant is None else total + node.constant.to(self.dtype)
-                    base[node.name][begin:end] = drive[:kept]
-                    values[node.name] = node.neuron.step(drive, (), self.network.dt)[1]  # pyright: ignore
-                    continue
-            base[node.name][begin:end] = values[node.name][:kept]
+                if name in self.quiet:
+                    given.values[name] = inputs[node.argument]
+                continue
+            parts = [_part(k, given, k.operator) for k in self.into[name] if k.quiet]
+            if name in self.based:
+                kept.base[name][begin:end] = _sum(parts, slice(end - begin))
+            elif isinstance(node, Population) and name in self.quiet:
+                spiked = self._fired(node, parts, self.tile)
+                given.spikes[name] = spiked
+                if name in self.valued:
+                    given.values[name] = _values(node.neuron, spiked, self.dtype)
+                kept.counts[name][begin:end] = _counted(spiked)[: end - begin]
+                if name in kept.spikes:
+                    kept.spikes[name][begin:end] = spiked[: end - begin]
 
     def _pairs(
-        self, work: Work, inputs: list[Tensor], base: dict[str, Tensor], result: Result, begin: int, end: int
-    ) -> None:
-        """Simulate one tile of pairs, filled up by repetition."""
-        at = torch.arange(begin, begin + self.tile).clamp(max=len(work) - 1)
-        position, kept, weights = work.position[at], end - begin, work.weights().tolist()
-        masks: dict[str, Tensor] = {}
-        for step in range(work.steps):
-            values: dict[str, Tensor] = {}
-            for node in self.network.nodes():
-                if isinstance(node, Input):
-                    values[node.name] = self._masked(node, inputs[node.argument][position], work, at, step, masks)
-                    continue
-                drive = self._drive(node, base, position, values, work, at, step)
-                if isinstance(node, Readout):
-                    result.mean[begin:end] += weights[step] * drive[:kept]
-                    if result.trace is not None:
-                        result.trace[begin:end, step] = drive[:kept]
-                    continue
-                if isinstance(node.neuron, Bernoulli):
-                    spiked = fired(drive, node.neuron, work.seed, work.samples[at] + step, work.rows[at])
-                    output = node.neuron.output(spiked, self.dtype)
-                else:
-                    spiked, output, _ = node.neuron.step(drive, (), self.network.dt)
-                values[node.name] = self._masked(node, output, work, at, step, masks)
-                emitted = spiked & masks[node.name] if node.name in masks else spiked
-                result.counts[node.name][begin:end] += emitted.flatten(1).sum(1)[:kept]
-                if node.name in result.spikes:
-                    result.spikes[node.name][begin:end, step] = emitted.flatten(1)[:kept]
-
-    def _drive(
         self,
-        node: Population | Readout,
-        base: dict[str, Tensor],
-        position: Tensor,
-        values: dict[str, Tensor],
         work: Work,
+        inputs: list[Tensor],
+        kept: _Kept,
+        result: Result,
         at: Tensor,
-        step: int,
-    ) -> Tensor:
-        """Sum of a node's connections and its constant, ``[R, *shape]``."""
-        if node.name in self.quiet:
-            return base[node.name][position]
-        total = base[node.name][position] if node.name in base else None
-        for link in self.into[node.name]:
-            source = link.connection.source
-            if source in self.quiet and not link.connection.blank_out:
-                continue
-            part = link.deliver(values[source], work, at, step)
-            total = part if total is None else total + part
-        if total is None:
-            total = torch.zeros(len(at), *node.shape, dtype=self.dtype)
-        return total if node.constant is None else total + node.constant.to(self.dtype)
+        position: Tensor,
+        lines: int,
+    ) -> None:
+        """Simulate a tile of pairs ``at`` ``[R]``, of rows ``position`` of what is kept; the first lines count."""
+        to, weights = at[:lines], work.weights().tolist()
+        keys, masks = _Keys(work.seed, work.samples[at], work.rows[at]), dict[str, Tensor]()
+        for name, counts in kept.counts.items():
+            result.counts[name][to] = work.steps * counts[position[:lines]]
+            if name in result.spikes:
+                result.spikes[name][to] = kept.spikes[name][position[:lines]].flatten(1)[:, None]
+        for step in range(work.steps):
+            given = _Given()
+            for node in self.network.nodes():
+                name = node.name
+                if name in self.quiet and name not in self.again:
+                    continue
+                if isinstance(node, Input):
+                    self._mask(node, keys, step, masks)
+                    given.values[name] = _masked(node, inputs[node.argument][work.position[at]], masks)
+                    continue
+                if name in self.quiet:
+                    assert isinstance(node, Population)
+                    given.values[name] = _values(node.neuron, kept.spikes[name][position], self.dtype)
+                    continue
+                base = [lambda part, base=kept.base[name]: base[position[part]]] if name in kept.base else []
+                parts = base + [
+                    _part(k, given, lambda x, k=k, step=step: k.deliver(x, keys, step))
+                    for k in self.into[name]
+                    if not k.quiet
+                ]
+                if isinstance(node, Readout):
+                    drive = self._drive(node, parts, slice(lines))
+                    result.mean[to] += weights[step] * drive
+                    if result.trace is not None:
+                        result.trace[to, step] = drive
+                    continue
+                spiked = self._fired(node, parts, len(at), keys, step)
+                self._mask(node, keys, step, masks)
+                if name in self.valued:
+                    given.values[name] = _masked(node, _values(node.neuron, spiked, self.dtype), masks)
+                emitted = given.spikes[name] = spiked & masks[name] if name in masks else spiked
+                result.counts[name][to] += _counted(emitted)[:lines]
+                if name in result.spikes:
+                    result.spikes[name][to, step] = emitted.flatten(1)[:lines]
 
-    def _masked(
-        self, node: Input | Population, x: Tensor, work: Work, at: Tensor, step: int, masks: dict[str, Tensor]
+    def _drive(self, node: Population | Readout, parts: list[Sums], lines: slice) -> Tensor:
+        """Sum of a node's connections and its constant, of some lines of a tile."""
+        if not parts:
+            parts = [lambda lines: torch.zeros(lines.stop - (lines.start or 0), *node.shape, dtype=self.dtype)]
+        total, constant = _sum(parts, lines), self.constant[node.name]
+        return total if constant is None else total + constant
+
+    def _fired(
+        self, node: Population, parts: list[Sums], count: int, keys: _Keys | None = None, step: int = 0
     ) -> Tensor:
+        """Which neurons spike, ``[R, *shape]`` bool; drawn for the keys, if by chance."""
+        layout = torch.channels_last if len(node.shape) == 3 else torch.contiguous_format
+        spiked = torch.empty(count, *node.shape, dtype=torch.bool, memory_format=layout)
+        for begin in range(0, count, together(node.shape)):
+            lines = slice(begin, min(count, begin + together(node.shape)))
+            drive = self._drive(node, parts, lines)
+            if isinstance(node.neuron, Bernoulli):
+                assert keys is not None
+                spiked[lines] = fired(drive, node.neuron, keys.seed, keys.samples[lines] + step, keys.rows[lines])
+            else:
+                spiked[lines] = drive >= (node.neuron.threshold if isinstance(node.neuron, Threshold) else 0)
+        return spiked
+
+    def _mask(self, node: Input | Population, keys: _Keys, step: int, masks: dict[str, Tensor]) -> None:
+        """Draw a node's mask where it changes."""
         noise = node.dropout
         if noise is None or noise.p == 0:
-            return x
+            return
         if step == 0 or noise.redraws(step) > noise.redraws(step - 1):
-            keys = work.seed, work.samples[at], work.rows[at], size(node.shape)
-            masks[node.name] = dropout_keep(noise, *keys, step).reshape(x.shape)
-        return torch.where(masks[node.name], x / (1 - noise.p), 0.0)
+            keep = dropout_keep(noise, keys.seed, keys.samples, keys.rows, size(node.shape), step)
+            masks[node.name] = keep.reshape(-1, *node.shape)
+
+
+def _part(link: _Link, given: _Given, deliver: Callable[[Tensor], Tensor]) -> Sums:
+    """What a connection gives some lines of a tile: by its product, or of the whole tile at once."""
+    if link.product is None:
+        return deliver(given.values[link.source]).__getitem__
+    product, spikes = link.product, given.spikes[link.source]
+    return lambda lines: product(spikes[lines])
+
+
+def _sum(parts: list[Sums], lines: slice) -> Tensor:
+    total = parts[0](lines)
+    for part in parts[1:]:
+        total = total + part(lines)
+    return total
+
+
+def _masked(node: Input | Population, x: Tensor, masks: dict[str, Tensor]) -> Tensor:
+    if node.dropout is None or node.name not in masks:
+        return x
+    return torch.where(masks[node.name], x / (1 - node.dropout.p), 0.0)
+
+
+def _values(neuron: Neuron, spiked: Tensor, dtype: torch.dtype) -> Tensor:
+    """What neurons without memory give: 1 where they spike, else 0, or -1 if they are signs."""
+    off = neuron.off if isinstance(neuron, Bernoulli) else 0 if isinstance(neuron, Threshold) else -1
+    return spiked.to(dtype) * (1 - off) + off if off else spiked.to(dtype)
+
+
+def _counted(spiked: Tensor) -> Tensor:
+    """Spikes of each line. As bytes, of which numpy counts many at a time."""
+    lines = spiked.permute(0, 2, 3, 1) if spiked.ndim == 4 else spiked
+    return torch.tensor([np.count_nonzero(line) for line in lines.reshape(len(lines), -1).numpy()])
+
+
+def _constant(node: Population | Readout, dtype: torch.dtype) -> Tensor | None:
+    """A node's constant; where it is one for a whole feature map, this one."""
+    if node.constant is None or len(node.shape) != 3:
+        return None if node.constant is None else node.constant.to(dtype)
+    constant = node.constant.to(dtype)
+    one = constant[:, :1, :1]
+    return one if bool((constant == one).all()) else constant
 
 
 def _quiet(network: SpikingNetwork) -> frozenset[str]:

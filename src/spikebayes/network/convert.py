@@ -29,8 +29,8 @@ from spikebayes.nn.unit import Unit
 from spikebayes.synapses import Alpha, Synapse
 
 DROPOUT_FUNCTIONS = {F.dropout: 1, F.dropout1d: 2, F.dropout2d: 2}
-MAX_POOL_MODULES = (nn.MaxPool1d, nn.MaxPool2d)
-MAX_POOL_FUNCTIONS = (F.max_pool1d, F.max_pool2d, torch.max_pool1d, torch.max_pool2d)
+MAX_POOL_MODULES = {nn.MaxPool1d: 1, nn.MaxPool2d: 2}  # and the axes they pool
+MAX_POOL_FUNCTIONS = {F.max_pool1d: 1, F.max_pool2d: 2, torch.max_pool1d: 1, torch.max_pool2d: 2}
 DROPOUT_MODULES = {nn.Dropout: 1, Permadrop: 1, nn.Dropout1d: 2, nn.Dropout2d: 2}
 READOUT = "readout"
 
@@ -192,8 +192,8 @@ class _Builder:
                 return self._unit(node, module, arguments[0])
             if isinstance(module, BlankOutLinear | BlankOutConv2d):
                 return self._blank_out(node, module, arguments[0])
-            if isinstance(module, MAX_POOL_MODULES):
-                return self._max_pool(node, arguments[0], **_pool_settings(module))
+            if type(module) in MAX_POOL_MODULES:
+                return self._max_pool(node, MAX_POOL_MODULES[type(module)], arguments[0], **_pool_settings(module))
             if type(module) in DROPOUT_MODULES:
                 return self._dropout(arguments[0], float(module.p), DROPOUT_MODULES[type(module)])  # pyright: ignore
             rule = next((self.rules.modules[t] for t in type(module).__mro__ if t in self.rules.modules), None)
@@ -204,7 +204,7 @@ class _Builder:
             p = float(bound.arguments.get("p", 0.5))
             return self._dropout(bound.arguments["input"], p, DROPOUT_FUNCTIONS[node.target])  # pyright: ignore
         elif node.target in MAX_POOL_FUNCTIONS:
-            return self._max_pool(node, *arguments, **keywords)
+            return self._max_pool(node, MAX_POOL_FUNCTIONS[node.target], *arguments, **keywords)  # pyright: ignore
         elif node.target in ("size", "dim") and isinstance(arguments[0], Affine):
             return getattr(_batch(arguments[0]), str(node.target))(*arguments[1:])
         elif node.target is getattr and arguments[1] in ("shape", "ndim", "dtype", "device"):
@@ -253,6 +253,7 @@ class _Builder:
     def _max_pool(
         self,
         node: fx.Node,
+        dims: int,
         input: Affine,
         kernel_size: Any,
         stride: Any = None,
@@ -271,7 +272,6 @@ class _Builder:
                 "only spikes that are 0 or 1, straight from a threshold unit, have a maximum that is a spike, their OR; "
                 f"put it directly after a sharpened activation, or {hint('max_pool')}"
             )
-        dims = len(input.shape) - 1
         if return_indices or any(d != 1 for d in as_tuple(dilation, dims)):
             raise Refused("max pooling with dilation or indices is not supported")
         kernel = as_tuple(kernel_size, dims)

@@ -99,7 +99,7 @@ class Sharpened(Unit):
             x = x + self.noise * torch.randn_like(x)
         sharpness = float(self.sharpness)
         slope_of = min(sharpness, self.learnable)
-        if self.kind is Kind.BRELU:
+        if self.kind is Kind.BRELU or slope_of == 1:  # a step without a slope is the same of every kind
             return _BoundedReLU.apply(x, sharpness, slope_of)  # pyright: ignore[reportReturnType]
         y = (x >= CENTRE).to(x.dtype) if sharpness == 1 else self._formula(x, sharpness)
         if slope_of == sharpness or not torch.is_grad_enabled():

@@ -194,7 +194,7 @@ def _train(
     with interruptible():
         trainer.fit(learner, *loaders, ckpt_path=last if resume else None, weights_only=True)
     loss = float("nan") if best.best_model_score is None else float(best.best_model_score)
-    if not all(s.done for s in sharpenings):
+    if best.best_model_score is None or not all(s.done for s in sharpenings):  # or only after the last validation
         raise SpikebayesError(
             f"activations are not sharp after {trainer.current_epoch} epochs; give them more, or sharpen faster"
         )

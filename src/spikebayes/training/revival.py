@@ -27,7 +27,8 @@ class Revival(Callback):
     it answer to inputs like that of a row drawn at random, and are scaled, with its bias or its batch norm, so that
     its input has mean and standard deviation 1/2 over the batch: it fires for about half of the rows.
 
-    Understood are activations behind a Linear or Conv2d, with or without a batch norm between them; others are left.
+    Understood are activations behind a Linear or Conv2d, with or without a batch norm that has weights and statistics
+    between them, and nothing else; others are left.
 
     Args:
         model: the network in training, called as ``model(x)``.
@@ -130,16 +131,25 @@ def _layers(model: nn.Module, x: Tensor) -> Iterator[_Layer]:
 def _found(model: nn.Module, x: Tensor) -> list[_Layer]:
     found: list[_Layer] = []
     last: dict[str, Any] = {}
+    reached: list[Any] = [None]  # the value that the last of them gave
 
-    def linear(module: nn.Module, inputs: Any, _output: Tensor) -> None:
+    def linear(module: nn.Module, inputs: Any, output: Tensor) -> None:
         last.update(linear=module, norm=None, seen=inputs[0])
+        reached[:] = [output]
 
-    def norm(module: nn.Module, _inputs: Any, _output: Tensor) -> None:
-        last["norm"] = module
+    def norm(module: Any, inputs: Any, output: Tensor) -> None:
+        if inputs[0] is reached[0] and module.affine and module.track_running_stats:
+            last["norm"], reached[:] = module, [output]
 
-    def activation(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+    def activation(_module: nn.Module, inputs: Any, output: Tensor) -> None:
         layer = last.get("linear")
-        if layer is not None and output.shape[1] == len(layer.weight) and getattr(layer, "groups", 1) == 1:
+        straight = inputs[0] is reached[0]  # nothing else stands between
+        if (
+            layer is not None
+            and straight
+            and output.shape[1] == len(layer.weight)
+            and getattr(layer, "groups", 1) == 1
+        ):
             found.append(_Layer(given=output, **last))
         last.clear()
 

@@ -92,6 +92,11 @@ class Sharpening(Callback, ABC):
         """Update :attr:`progress` before a batch, and after the last; ``share`` of the epoch lies behind."""
 
     @property
+    def state_key(self) -> str:
+        """Two callbacks of a kind may work side by side, each on a dial of its own."""
+        return self._generate_state_key(dial=type(self.dial).__qualname__)
+
+    @property
     def done(self) -> bool:
         """Whether every layer has arrived."""
         return all(p == 1 for p in self.progress)
@@ -101,6 +106,10 @@ class Sharpening(Callback, ABC):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.progress, self.history = state_dict["progress"], state_dict["history"]
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Every training begins anew; a checkpoint, which is read after this, says otherwise."""
+        self.progress, self.history = [], []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         layers = self.dial.layers(pl_module)
@@ -216,11 +225,18 @@ class AdaptiveSharpening(Sharpening):
             )
         self.initial, self.patience = initial, patience
         self.rate, self.late_rate, self.late, self.rise = rate, late_rate, late, rise
+        self._begin()
+
+    def _begin(self) -> None:
         self.pausing, self.waited = False, 0
         self.loss: float | None = None  # of the epoch before
         self.pauses: list[int] = []
         self._at = 0.0
         self._sum, self._batches = 0.0, 0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        super().setup(trainer, pl_module, stage)
+        self._begin()
 
     def state_dict(self) -> dict[str, Any]:
         more = {"pausing": self.pausing, "waited": self.waited, "loss": self.loss, "pauses": self.pauses}
@@ -265,6 +281,32 @@ class AdaptiveSharpening(Sharpening):
         elif loss > (1 + self.rise) * before and not all(p == 1 for p in self.progress):
             self.pausing, self.waited = True, 0
             self.pauses.append(epoch)
+
+
+class FrozenNorms(Callback):
+    """Batch norms take their running statistics, and keep them, from an epoch on; factors and shifts go on learning.
+
+    An image's empty background gives every unit of a channel the same input. Where that lies close to the threshold,
+    a step turns the slightest difference between a batch's statistics and the running ones into a whole channel that
+    is on instead of off, and a network that fits its batches fails in prediction. So the statistics should be those
+    of prediction before activations are steps.
+
+    Args:
+        start: first epoch with frozen statistics, counted from 0.
+
+    Reference:
+        freezing the statistics towards the end is usual in quantised training: Krishnamoorthi 2018, arXiv:1806.08342,
+        section 4; why sharpened networks need it is our finding.
+    """
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch >= self.start:
+            for module in pl_module.modules():
+                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                    module.eval()
 
 
 def _part(at: float, length: float) -> float:

@@ -14,11 +14,12 @@ from spikebayes.files import make_folder
 from spikebayes.studies.neftci2017 import learning
 from spikebayes.studies.neftci2017.figures import figures
 from spikebayes.studies.neftci2017.hardware import robustness
-from spikebayes.studies.neftci2017.judging import NETWORKS, compared, judge
+from spikebayes.studies.neftci2017.judging import NETWORKS, judge
 from spikebayes.studies.neftci2017.page import render
 from spikebayes.studies.neftci2017.sampling import SCALE, last_epochs, law, samplings
 from spikebayes.studies.neftci2017.settings import PUBLISHED, Settings
 from spikebayes.studies.results import provenance, write_page, write_results
+from spikebayes.studies.scoring import compared
 from spikebayes.studies.stages import Stages
 
 NAME = "neftci2017"
@@ -128,7 +129,9 @@ def _judge(
         )
         for kind in NETWORKS
     }
-    found["against_deterministic"] = stages.run("comparison", lambda: compared(judged, s.resamples, seed))
+    found["against_deterministic"] = stages.run(
+        "comparison", lambda: compared(judged, "deterministic", s.resamples, seed)
+    )
     found["uncertainty"] = {
         kind: {k: v for k, v in scores.items() if k != "log_losses"} for kind, scores in judged.items()
     }

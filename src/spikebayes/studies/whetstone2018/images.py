@@ -47,11 +47,15 @@ class Rows:
 
 def vary(x: Tensor, augmentation: str) -> Tensor:
     """A batch of images ``[B, C, H, W]``, each varied by chance."""
-    if augmentation == "affine":
-        return _turned(x)
-    if augmentation == "crop":
-        return _cropped(x)
-    return x
+    match augmentation:
+        case "affine":
+            return _turned(x)
+        case "shift":
+            return _cropped(x, 1, mirrored=False)
+        case "crop":
+            return _cropped(x, PAD, mirrored=True)
+        case _:
+            return x
 
 
 def _turned(x: Tensor) -> Tensor:
@@ -67,13 +71,15 @@ def _turned(x: Tensor) -> Tensor:
     return F.grid_sample(x, grid, align_corners=False)
 
 
-def _cropped(x: Tensor) -> Tensor:
-    """Shifts by up to 4 pixels over a black margin, and mirror images."""
+def _cropped(x: Tensor, pad: int, *, mirrored: bool) -> Tensor:
+    """Shifts by up to ``pad`` pixels over a black margin, and mirror images."""
     count, _, height, width = x.shape
-    padded = F.pad(x, (PAD, PAD, PAD, PAD))
-    top, left = torch.randint(0, 2 * PAD + 1, (2, count, 1), device=x.device)
+    padded = F.pad(x, (pad, pad, pad, pad))
+    top, left = torch.randint(0, 2 * pad + 1, (2, count, 1), device=x.device)
     columns = torch.arange(width, device=x.device).expand(count, -1)
-    columns = torch.where(torch.rand(count, 1, device=x.device) < 0.5, columns.flip(1), columns) + left
+    if mirrored:
+        columns = torch.where(torch.rand(count, 1, device=x.device) < 0.5, columns.flip(1), columns)
+    columns = columns + left
     lines = torch.arange(height, device=x.device) + top
     rows = torch.arange(count, device=x.device)[:, None, None]
     return padded.permute(0, 2, 3, 1)[rows, lines[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

@@ -24,7 +24,7 @@ from spikebayes.training.fit import LAST, PRECISION
 from spikebayes.training.optimizers import make_optimizer
 from spikebayes.training.revival import Revival
 from spikebayes.training.session import check_checkpoint, quiet
-from spikebayes.training.sharpening import ScheduledSharpening, Sharpening
+from spikebayes.training.sharpening import FrozenNorms, ScheduledSharpening, Sharpening
 
 ORIGINAL, SPIKING = "original", "spiking"
 WEIGHTS, FORK = "weights.safetensors", "fork.ckpt"
@@ -60,29 +60,34 @@ def train(recipe: Recipe, data: Rows, seed: int, home: Path) -> dict[str, Any]:
     torch.set_flush_denormal(True)
     try:
         found = {ORIGINAL: _train(recipe, data, seed, home / ORIGINAL, None)}
-        found[SPIKING] = _train(recipe, data, seed, home / SPIKING, home / ORIGINAL / FORK)
+        found[SPIKING] = _train(recipe, data, seed, home / SPIKING, home / ORIGINAL)
     finally:
         torch.set_flush_denormal(False)
     return found
 
 
-def _train(recipe: Recipe, data: Rows, seed: int, home: Path, fork: Path | None) -> dict[str, Any]:
+def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | None) -> dict[str, Any]:
     make_folder(home)
-    net = network(recipe, tuple(data.x.shape[1:]), len(data.classes), seed)
+    shape, classes = tuple(data.x.shape[1:]), len(data.classes)
+    net = network(recipe, shape, classes, seed)
     examples = TensorDataset(data.x, data.y)
     sampler = BatchSampler(RandomSampler(examples), recipe.batch_size, drop_last=True)
     curves = _Curves(rows(recipe, data.x_validation), data.y_validation, rows(recipe, data.x_test), data.y_test)
     revival = Revival(net, rows(recipe, data.x[:LOOK]), seed=seed)
     callbacks: list[Callback] = [curves, revival, RandomState()]
-    if fork is None:
+    teacher = trained(recipe, shape, classes, original) if original and recipe.distillation else None
+    if original is None:
         callbacks += [_Fork(home / FORK, recipe.fork)]
     else:
         callbacks += [ScheduledSharpening(recipe.fork, recipe.sharpening * recipe.epochs)]
+    callbacks += [FrozenNorms(round(recipe.frozen * recipe.epochs))]
     callbacks += [ModelCheckpoint(home, Path(LAST).stem, enable_version_counter=False)]
-    begin = home / LAST if (home / LAST).exists() else fork
+    begin = next(
+        (path for path in (home / LAST, original / FORK if original else home / LAST) if path.exists()), None
+    )
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
-        learner = _Learner(net, recipe)
+        learner = _Learner(net, recipe, teacher)
         if begin is not None:
             check_checkpoint(begin, learner)
         trainer = Trainer(
@@ -104,13 +109,20 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, fork: Path | None)
 class _Learner(LightningModule):
     """Loss, variation of the images, and optimiser."""
 
-    def __init__(self, net: nn.Sequential, recipe: Recipe) -> None:
+    def __init__(self, net: nn.Sequential, recipe: Recipe, teacher: nn.Module | None) -> None:
         super().__init__()
         self.net, self.recipe = net, recipe
+        self.teacher = [teacher] if teacher else []  # not a part of the checkpoint
 
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
         x = rows(self.recipe, vary(batch[0], self.recipe.augmentation))
-        return F.cross_entropy(self.net(x).float(), batch[1])
+        logits, share = self.net(x).float(), self.recipe.distillation
+        loss = F.cross_entropy(logits, batch[1])
+        for teacher in self.teacher:
+            with torch.no_grad():
+                wanted = teacher.to(x.device)(x).float().softmax(1)
+            loss = (1 - share) * loss + share * F.cross_entropy(logits, wanted)
+        return loss
 
     def configure_optimizers(self) -> Any:
         r = self.recipe

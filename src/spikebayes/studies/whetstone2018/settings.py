@@ -17,9 +17,11 @@ class Recipe:
         kind: of activation. learnable: highest sharpness whose gradient is used. noise: on activations' inputs.
         epochs: of the original network and of the sharpened one, those before ``start`` in common.
         start, sharpening: share of the epochs before sharpening begins, and over which it goes on.
+        frozen: share of the epochs before batch norms keep their statistics.
         batch_size, learning_rate, optimizer, weight_decay: of the optimisation; the rate rises, then falls to 0.
-        augmentation: ``"none"``, ``"affine"`` (turns, sizes and shifts of digits) or ``"crop"`` (shifts and mirror
-            images).
+        augmentation: ``"none"``, ``"shift"`` (by up to a pixel), ``"affine"`` (turns, sizes and shifts of digits) or
+            ``"crop"`` (shifts and mirror images).
+        distillation: share of the sharpened network's loss that asks for the original's outputs, in [0, 1].
         precision: of matrix products while training, ``"float32"`` or ``"bfloat16"``.
         seeds: how many.
         threads: of one training; with 1 as many trainings run side by side as there are cores.
@@ -38,11 +40,13 @@ class Recipe:
     epochs: int = 20
     start: float = 0.4
     sharpening: float = 0.3
+    frozen: float = 0.85
     batch_size: int = 128
     learning_rate: float = 3e-3
     optimizer: str = "adam"
     weight_decay: float = 0.0
     augmentation: str = "affine"
+    distillation: float = 0.0
     precision: str = "float32"
     seeds: int = 3
     threads: int = 1
