@@ -269,7 +269,7 @@ class _Builder:
         spikes = isinstance(neuron, Threshold) or (isinstance(neuron, Bernoulli) and neuron.off == 0)
         if len(input.terms) != 1 or term.operators or input.constant.any() or not spikes:
             raise Refused(
-                "only spikes that are 0 or 1, straight from a threshold unit, have a maximum that is a spike, their OR; "
+                "only of spikes that are 0 or 1, straight from threshold units, is the maximum a spike, their OR; "
                 f"put it directly after a sharpened activation, or {hint('max_pool')}"
             )
         if return_indices or any(d != 1 for d in as_tuple(dilation, dims)):
