@@ -304,13 +304,14 @@ def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
 
 
 def study(
-    name: Literal["posterior", "wycoff2019", "neftci2017"],
+    name: Literal["posterior", "wycoff2019", "neftci2017", "whetstone2018"],
     *,
     data: Path | None = None,
     results: Path = Path("results"),
     docs: Path = Path("docs"),
     work: Path | None = None,
     source: Literal["almanac", "benchmark"] = "almanac",
+    networks: str = "",
     quick: bool = False,
     seed: int = 0,
 ) -> None:
@@ -318,14 +319,16 @@ def study(
 
     Args:
         name: posterior compares spiking and classical predictions on seven UCI sets; wycoff2019 is the paper's Combo
-            network on NCI-ALMANAC, an hour; neftci2017 networks of unreliable synapses on MNIST, two hours. The
-            latter two go on where they were stopped.
+            network on NCI-ALMANAC, an hour; neftci2017 networks of unreliable synapses on MNIST, two hours;
+            whetstone2018 networks that sharpen, on images and pixels, two hours. All but the first go on where they
+            were stopped.
         data: folder of the data sets; by default $SPIKEBAYES_DATA or the user's cache folder.
         results: folder for the JSON file.
         docs: folder for the page.
-        work: folder for what these two keep on the way; by default studies in the user's cache folder.
+        work: folder for what these keep on the way; by default studies in the user's cache folder.
         source: of wycoff2019's data: NCI-ALMANAC's scores, or the original benchmark's files.
-        quick: a small wycoff2019 or neftci2017, to see that it works; the figures are not for publication.
+        networks: of whetstone2018, the networks to train and judge, as "stpu_dnn,stpu_cnn"; all by default.
+        quick: a small study, to see that it works; the figures are not for publication. Not for posterior.
         seed: seed of everything.
     """
     from spikebayes.data.uci import default_folder
@@ -336,6 +339,8 @@ def study(
     folder = data or default_folder()
     if source != "almanac" and name != "wycoff2019":
         raise ConfigError("--source is for the study wycoff2019")
+    if networks and name != "whetstone2018":
+        raise ConfigError("--networks is for the study whetstone2018")
     kept = work or default_folder() / "studies" / name
     if name == "neftci2017":
         from spikebayes.studies.neftci2017 import settings as sizes
@@ -343,6 +348,15 @@ def study(
 
         settings = sizes.QUICK if quick else sizes.PUBLISHED
         found = run_neftci2017(folder, json_path, docs, kept, settings=settings, seed=seed, say=OUT.print)
+    elif name == "whetstone2018":
+        from spikebayes.studies.whetstone2018 import settings as nets
+        from spikebayes.studies.whetstone2018.command import run_whetstone2018
+
+        chosen = [part.strip() for part in networks.split(",") if part.strip()]
+        size = nets.QUICK if quick else nets.PUBLISHED
+        found = run_whetstone2018(
+            folder, json_path, docs, kept, networks=chosen, settings=size, seed=seed, say=OUT.print
+        )
     elif name == "wycoff2019":
         from spikebayes.studies.wycoff2019.command import run_wycoff2019
         from spikebayes.studies.wycoff2019.settings import PUBLISHED, QUICK
@@ -353,7 +367,7 @@ def study(
         )
     else:
         if work or quick:
-            raise ConfigError("--work and --quick are for the studies wycoff2019 and neftci2017")
+            raise ConfigError("--work and --quick are not for the study posterior, which is short")
         from spikebayes.studies.posterior import run_posterior
 
         found = run_posterior(folder, json_path, page, seed=seed)

@@ -22,6 +22,7 @@ from spikebayes.nn import (
     SigmoidSign,
     SoftLIF,
 )
+from spikebayes.nn.few_bits import few_bits
 
 BEFORE = 2  # modules of a tower before its first dropout
 CENTRE = 0.5  # mean input of a new dense unit, where sharpened activations step: it halves its inputs
@@ -195,6 +196,7 @@ def sharpened(
     width: int = 100,
     scale: float = 0.25,
     dropout: float = 0.0,
+    bits: int | None = None,
     activation: Callable[[], nn.Module] = Sharpened,
 ) -> nn.Sequential:
     """Convolutions and dense layers with batch norm and a sharpened activation after each, read out by keys.
@@ -216,6 +218,8 @@ def sharpened(
         hidden: widths of the dense layers.
         width: units that the classes' keys read. scale: of the logits.
         dropout: drop probability of permanent dropout after every hidden activation, in [0, 1).
+        bits: of weights that are trained as whole numbers times one factor a unit
+            (:func:`~spikebayes.nn.few_bits.few_bits`); None for float32.
         activation: makes one activation.
 
     Raises:
@@ -249,7 +253,10 @@ def sharpened(
     for a, b in pairwise(widths):
         layers += [nn.Linear(a, b, bias=False), _normed(nn.BatchNorm1d(b), CENTRE), activation(), *drop]
     layers += [nn.Linear(widths[-1], width, bias=False), _normed(nn.BatchNorm1d(width), CENTRE), activation()]
-    return nn.Sequential(*layers, PopulationDecode(outputs, width, scale=scale))
+    net = nn.Sequential(*layers, PopulationDecode(outputs, width, scale=scale))
+    if bits is not None:
+        few_bits(net, bits)
+    return net
 
 
 def _normed(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: float) -> nn.Module:

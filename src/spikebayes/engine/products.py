@@ -112,25 +112,23 @@ def digits_of(weight: Tensor) -> tuple[list[Tensor], Tensor] | None:
         >>> [d.tolist() for d in digits], unit.tolist()
         ([[[2, 111]], [[0, -2]]], [0.25])
     """
-    flat = weight.detach().flatten(1).double().numpy()
-    total = np.abs(flat).sum(1)
-    exponent = np.where(total > 0, np.frexp(total)[1] - 24, 0)  # total / 2^exponent in [2^23, 2^24)
-    if flat.shape[1] * 128 >= EXACT_SUMS or not np.isfinite(total).all() or (np.abs(exponent) > RANGE).any():
+    flat = weight.detach().flatten(1)
+    total = flat.abs().sum(1, dtype=torch.float64)
+    exponent = torch.where(total > 0, total.frexp().exponent - 24, 0)  # total / 2^exponent in [2^23, 2^24)
+    if flat.shape[1] * 128 >= EXACT_SUMS or not bool(total.isfinite().all()) or int(exponent.abs().max()) > RANGE:
         return None
-    scaled = np.ldexp(flat, -exponent[:, None])
-    if (scaled != np.rint(scaled)).any():
+    step = torch.exp2(exponent.double())
+    scaled = flat * (1 / step).to(flat.dtype)[:, None]
+    whole = scaled.to(torch.int32)
+    if not torch.equal(whole.to(flat.dtype), scaled):
         return None
-    whole = scaled.astype(np.int64)
-    bits = np.bitwise_or.reduce(np.abs(whole), axis=1)
-    common = np.where(bits > 0, bits & -bits, 1)  # the power of two in all of a row
-    whole //= common[:, None]
-    unit = torch.from_numpy(np.ldexp(common.astype(np.float64), exponent).astype(np.float32))
+    common = torch.where(whole == 0, EXACT_SUMS, whole & -whole).amin(1)  # the power of two in all of a row
+    whole = (scaled / common[:, None]).to(torch.int32)
     digits = []
-    while whole.any() or not digits:
-        digit = ((whole + 128) & 255) - 128
-        digits.append(torch.from_numpy(digit.astype(np.int8)).reshape(weight.shape))
-        whole = (whole - digit) >> 8
-    return digits, unit
+    while not digits or bool(whole.any()):
+        digits.append(((whole + 128) & 255).sub_(128).to(torch.int8).reshape(weight.shape))
+        whole = (whole + 128) >> 8
+    return digits, (step * common).float()
 
 
 @dataclass(frozen=True, eq=False)

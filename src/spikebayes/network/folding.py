@@ -10,6 +10,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from spikebayes.blank_out import on_grid
 from spikebayes.network.tracing import trace
+from spikebayes.nn.few_bits import settle_bits
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
@@ -41,6 +42,7 @@ def folded(model: nn.Module, arguments: int = 1) -> nn.Module:
         ['Linear', 'Identity']
     """
     made = copy.deepcopy(model).eval()
+    settle_bits(made)
     for layer, norm in _pairs(made, trace(made, arguments)):
         old = made.get_submodule(layer)
         fuse = fuse_linear_bn_eval if isinstance(old, nn.Linear) else fuse_conv_bn_eval

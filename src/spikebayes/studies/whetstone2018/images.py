@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from spikebayes.data import hyperspectral
 from spikebayes.data.images import load_images
 
 HELD = 5000  # images that validate
@@ -31,6 +32,17 @@ class Rows:
     @classmethod
     def load(cls, folder: Path, name: str, rows: int | None = None, test_rows: int | None = None) -> Rows:
         """A set by name; the validation rows are the same for every seed."""
+        if name == hyperspectral.NAME:
+            pixels = hyperspectral.load_jasper_ridge(folder)
+            return cls(
+                pixels.x_train[:rows],
+                pixels.y_train[:rows],
+                pixels.x_validation[:rows],
+                pixels.y_validation[:rows],
+                pixels.x_test[:test_rows],
+                pixels.y_test[:test_rows],
+                pixels.classes,
+            )
         images = load_images(folder, name)
         order = torch.randperm(len(images.y_train), generator=torch.Generator().manual_seed(0))
         held, train = order[:HELD], order[HELD:][:rows]

@@ -45,6 +45,7 @@ def network(recipe: Recipe, shape: tuple[int, ...], classes: int, seed: int) -> 
             width=recipe.width,
             scale=recipe.scale,
             dropout=recipe.dropout,
+            bits=recipe.bits,
             activation=lambda: Sharpened(recipe.kind, learnable=recipe.learnable, noise=recipe.noise),
         )
 
@@ -72,8 +73,9 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
     net = network(recipe, shape, classes, seed)
     examples = TensorDataset(data.x, data.y)
     sampler = BatchSampler(RandomSampler(examples), recipe.batch_size, drop_last=True)
-    curves = _Curves(rows(recipe, data.x_validation), data.y_validation, rows(recipe, data.x_test), data.y_test)
-    revival = Revival(net, rows(recipe, data.x[:LOOK]), seed=seed)
+    look = rows(recipe, data.x[:LOOK])
+    curves = _Curves(rows(recipe, data.x_validation), data.y_validation, rows(recipe, data.x_test), data.y_test, look)
+    revival = Revival(net, look, seed=seed)
     callbacks: list[Callback] = [curves, revival, RandomState()]
     teacher = trained(recipe, shape, classes, original) if original and recipe.distillation else None
     if original is None:
@@ -148,11 +150,10 @@ class _Fork(Callback):
 class _Curves(Callback):
     """Accuracies after every epoch, and the layers' sharpness; carried through checkpoints."""
 
-    def __init__(self, x: Tensor, y: Tensor, x_test: Tensor, y_test: Tensor) -> None:
-        self.x, self.y, self.x_test, self.y_test = x, y, x_test, y_test
-        self.found: dict[str, list[Any]] = {
-            name: [] for name in ("loss", "validation", "test", "sharpness", "seconds")
-        }
+    def __init__(self, x: Tensor, y: Tensor, x_test: Tensor, y_test: Tensor, look: Tensor) -> None:
+        self.x, self.y, self.x_test, self.y_test, self.look = x, y, x_test, y_test, look
+        names = ("loss", "validation", "test", "sharpness", "between", "seconds")
+        self.found: dict[str, list[Any]] = {name: [] for name in names}
         self.started, self.losses = 0.0, 0.0
 
     def state_dict(self) -> dict[str, Any]:
@@ -176,6 +177,7 @@ class _Curves(Callback):
         net.eval()
         found["validation"].append(accuracy(net, self.x, self.y))
         found["test"].append(accuracy(net, self.x_test, self.y_test))
+        found["between"].append([round(share, 5) for share in between(net, self.look)])
         net.train()
         sharpenings = [c for c in trainer.callbacks if isinstance(c, Sharpening)]  # pyright: ignore[reportAttributeAccessIssue]
         found["sharpness"].append([round(p, 4) for c in sharpenings for p in c.progress])
@@ -189,6 +191,22 @@ def accuracy(net: nn.Module, x: Tensor, y: Tensor) -> float:
         (net(a.to(device)).argmax(1).cpu() == b).sum() for a, b in zip(x.split(BATCH), y.split(BATCH), strict=True)
     ]
     return float(torch.stack(right).sum()) / len(y)
+
+
+@torch.no_grad()
+def between(net: nn.Module, x: Tensor) -> list[float]:
+    """Of each sharpened layer, the share of activations that are neither off nor on, within 5 %."""
+    device = next(net.parameters()).device
+    shares: list[float] = []
+    hooks = [
+        m.register_forward_hook(lambda _m, _x, y: shares.append(float(((y > 0.05) & (y < 0.95)).double().mean())))
+        for m in net.modules()
+        if isinstance(m, Sharpened)
+    ]
+    net(x.to(device))
+    for hook in hooks:
+        hook.remove()
+    return shares
 
 
 def trained(recipe: Recipe, shape: tuple[int, ...], classes: int, home: Path) -> nn.Sequential:

@@ -14,6 +14,7 @@ class Recipe:
 
     Args:
         data: the set. convolutions, padding, hidden, width, scale, dropout: of :func:`~spikebayes.zoo.sharpened`.
+        bits: of weights while training.
         kind: of activation. learnable: highest sharpness whose gradient is used. noise: on activations' inputs.
         epochs: of the original network and of the sharpened one, those before ``start`` in common.
         start, sharpening: share of the epochs before sharpening begins, and over which it goes on.
@@ -23,6 +24,7 @@ class Recipe:
             ``"crop"`` (shifts and mirror images).
         distillation: share of the sharpened network's loss that asks for the original's outputs, in [0, 1].
         precision: of matrix products while training, ``"float32"`` or ``"bfloat16"``.
+        levels: whole number that an input of 1 becomes in the version of whole numbers.
         seeds: how many.
         threads: of one training; with 1 as many trainings run side by side as there are cores.
     """
@@ -34,20 +36,22 @@ class Recipe:
     width: int = 100
     scale: float = 0.25
     dropout: float = 0.0
+    bits: int = 8
     kind: str = "brelu"
     learnable: float = 0.0
     noise: float = 0.0
     epochs: int = 20
-    start: float = 0.4
-    sharpening: float = 0.3
-    frozen: float = 0.85
+    start: float = 0.3
+    sharpening: float = 0.2
+    frozen: float = 0.75
     batch_size: int = 128
     learning_rate: float = 3e-3
     optimizer: str = "adam"
     weight_decay: float = 0.0
     augmentation: str = "affine"
-    distillation: float = 0.0
+    distillation: float = 0.5
     precision: str = "float32"
+    levels: int = 255
     seeds: int = 3
     threads: int = 1
 
@@ -59,17 +63,17 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "stpu_dnn": Recipe("mnist", hidden=(512, 512)),
-    "stpu_cnn": Recipe("mnist", convolutions=((3, 11, True),), augmentation="none"),
+    "stpu_cnn": Recipe("mnist", convolutions=((3, 11, True),), augmentation="shift", epochs=24),
     "cnn_restricted": Recipe("mnist", convolutions=((8, 3, False), (8, 3, False)), hidden=(100, 100)),
     "cnn_unrestricted": Recipe(
         "mnist",
         convolutions=((32, 10, False), (32, 10, False)),
         padding="valid",
         hidden=(100, 100),
-        epochs=16,
+        epochs=12,
         precision="bfloat16",
-        threads=2,
     ),
+    "stpu_dnn_masks": Recipe("mnist", hidden=(512, 512), dropout=0.2, seeds=1),
     "fashion_cnn": Recipe(
         "fashion-mnist",
         convolutions=((64, 3, False), (64, 3, True), (128, 3, False), (128, 3, True)),
@@ -85,11 +89,11 @@ RECIPES: dict[str, Recipe] = {
         hidden=(512,),
         augmentation="crop",
         precision="bfloat16",
-        epochs=30,
+        epochs=24,
         seeds=1,
         threads=2,
     ),
-    "jasper_dnn": Recipe("jasper-ridge", hidden=(256, 256), augmentation="none", epochs=60),
+    "jasper_dnn": Recipe("jasper_ridge", hidden=(256, 256), augmentation="none", epochs=60, levels=5000),
 }
 
 
@@ -99,10 +103,23 @@ class Settings:
 
     Args:
         recipes: the networks by name.
+        posterior: networks that are given a posterior, each with the one trained with masks beside it (``""``: none),
+            and the set whose rows belong to no class.
+        keeps: probabilities that a synapse transmits, of which validation rows choose one.
+        samples: S. resamples: of every bootstrap interval.
         rows: most training rows of a set; None takes all. test_rows: the same for testing.
     """
 
     recipes: dict[str, Recipe] = field(default_factory=lambda: dict(RECIPES))
+    posterior: dict[str, tuple[str, str]] = field(
+        default_factory=lambda: {
+            "stpu_dnn": ("stpu_dnn_masks", "fashion-mnist"),
+            "cnn_restricted": ("", "fashion-mnist"),
+        }
+    )
+    keeps: tuple[float, ...] = (0.98, 0.95, 0.9, 0.8, 0.7)
+    samples: int = 50
+    resamples: int = 1000
     rows: int | None = None
     test_rows: int | None = None
 

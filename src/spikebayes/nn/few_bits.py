@@ -1,0 +1,63 @@
+"""Weights of few bits from the first epoch on, so that nothing is left to be rounded afterwards."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from spikebayes.errors import ConfigError
+
+
+class _FewBits(nn.Module):
+    """w to s k: whole numbers k of few bits, one s per row; the gradient passes straight through."""
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.top = 2 ** (bits - 1) - 1
+
+    def forward(self, weight: Tensor) -> Tensor:
+        scale = weight.detach().flatten(1).abs().amax(1).clamp(min=torch.finfo(torch.float32).tiny) / self.top
+        zero = torch.zeros(len(scale), dtype=torch.int32, device=scale.device)
+        return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -self.top, self.top)
+
+
+def few_bits(model: nn.Module, bits: int = 8) -> nn.Module:
+    """Let the Linear and Conv layers of a model compute, and train, with weights of a few bits.
+
+    A unit's weights are s k_j with whole numbers |k_j| <= 2^(bits-1) - 1 and s of its own, such that its largest
+    weight stays what it is. What is trained are the weights behind, rounded on every call. A batch norm behind the
+    layer only changes s, so :func:`~spikebayes.network.integers.integers` finds the same k_j again and the network of
+    whole numbers is the trained one.
+
+    Args:
+        model: changed in place, and returned.
+        bits: 2 to 16.
+
+    Raises:
+        ConfigError: bits out of range, or a model without such layers.
+
+    Reference:
+        Jacob et al. 2018, arXiv:1712.05877, section 3 (simulated quantisation while training).
+
+    Example:
+        >>> layer = few_bits(nn.Sequential(nn.Linear(2, 1)), bits=2)[0]
+        >>> layer.weight = torch.tensor([[0.1, -0.75]])
+        >>> layer.weight.tolist()
+        [[0.0, -0.75]]
+    """
+    if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 16:
+        raise ConfigError(f"weights may have 2 to 16 bits; got {bits!r}")
+    layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d)]
+    if not layers:
+        raise ConfigError("the model has no Linear or Conv layers")
+    for layer in layers:
+        parametrize.register_parametrization(layer, "weight", _FewBits(bits))
+    return model
+
+
+def settle_bits(model: nn.Module) -> None:
+    """Make the rounded weights a model's own; it trains as an ordinary one from then on."""
+    for module in model.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
