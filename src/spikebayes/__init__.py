@@ -7,8 +7,11 @@ from spikebayes import nn
 from spikebayes.blank_out import BlankOut, Exact, Gaussian, Law
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
 from spikebayes.network.convert import convert
+from spikebayes.network.folding import folded
+from spikebayes.network.integers import IntegerNetwork, integers
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.store import load_network, save_network
+from spikebayes.network.unreliable import with_blank_out
 from spikebayes.neurons import LIF, Bernoulli, Curve, Sign, Threshold
 from spikebayes.noise import Dropout
 from spikebayes.predict import predict
@@ -40,6 +43,7 @@ __all__ = [
     "Gaussian",
     "Hann",
     "Input",
+    "IntegerNetwork",
     "Law",
     "Lowpass",
     "Population",
@@ -58,11 +62,14 @@ __all__ = [
     "energy",
     "estimate_carry_over",
     "fit",
+    "folded",
+    "integers",
     "load_network",
     "nn",
     "predict",
     "save_network",
     "simulate",
+    "with_blank_out",
 ]
 
 if TYPE_CHECKING:

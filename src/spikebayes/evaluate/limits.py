@@ -26,8 +26,8 @@ class Limits:
     source: str
 
 
-#: The slides give no figures for the STPU: these are the least that hold its DNN, 784-512-512-10, and its CNN of three
-#: feature maps of 28 x 28, pooled, with their read-outs of 100 units.
+#: The slides give no figures for the STPU: these are the least that hold its DNN, 784-512-512-10, and its CNN of 3
+#: feature maps of 28 x 28, pooled, with their read-outs of 100 to 400 units.
 STPU_LIKE = Limits("STPU-like", 4096, 1024, "assumed: what the STPU-bound networks of Sandia 2017 need, rounded up")
 LOIHI = Limits("Loihi, one chip", 131_072, 4096, "Davies et al. 2018, IEEE Micro 38:82")
 TRUENORTH = Limits(

@@ -2,6 +2,7 @@
 
 from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear, SigmoidSign
 from spikebayes.nn.decoding import PopulationDecode, WinnerTakeAll
+from spikebayes.nn.few_bits import few_bits
 from spikebayes.nn.permadrop import Permadrop
 from spikebayes.nn.sharpened import Sharpened
 from spikebayes.nn.softlif import LIFRate, SoftLIF
@@ -18,4 +19,5 @@ __all__ = [
     "SoftLIF",
     "Step",
     "WinnerTakeAll",
+    "few_bits",
 ]

@@ -71,6 +71,7 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
     make_folder(home)
     shape, classes = tuple(data.x.shape[1:]), len(data.classes)
     net = network(recipe, shape, classes, seed)
+    net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     examples = TensorDataset(data.x, data.y)
     sampler = BatchSampler(RandomSampler(examples), recipe.batch_size, drop_last=True)
     look = rows(recipe, data.x[:LOOK])
@@ -102,7 +103,7 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
         trainer.fit(
             learner, DataLoader(examples, sampler=sampler, batch_size=None), ckpt_path=begin, weights_only=True
         )
-    net.cpu().eval()
+    net.to("cpu", memory_format=torch.contiguous_format).eval()  # pyright: ignore[reportCallIssue]
     with atomic(home / WEIGHTS) as partial:
         save_file(net.state_dict(), partial)
     return {"epochs": trainer.current_epoch, "revived": revival.revived, **curves.found}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-VGG = ((64, 3, False), (64, 3, True), (128, 3, False), (128, 3, True), (256, 3, False), (256, 3, True))
+VGG = ((64, 3, True), (128, 3, False), (128, 3, True), (256, 3, False), (256, 3, True))
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "stpu_dnn": Recipe("mnist", hidden=(512, 512)),
-    "stpu_cnn": Recipe("mnist", convolutions=((3, 11, True),), augmentation="shift", epochs=24),
+    "stpu_cnn": Recipe("mnist", convolutions=((3, 11, True),), width=400, augmentation="shift", epochs=30),
     "cnn_restricted": Recipe("mnist", convolutions=((8, 3, False), (8, 3, False)), hidden=(100, 100)),
     "cnn_unrestricted": Recipe(
         "mnist",
@@ -76,7 +76,7 @@ RECIPES: dict[str, Recipe] = {
     "stpu_dnn_masks": Recipe("mnist", hidden=(512, 512), dropout=0.2, seeds=1),
     "fashion_cnn": Recipe(
         "fashion-mnist",
-        convolutions=((64, 3, False), (64, 3, True), (128, 3, False), (128, 3, True)),
+        convolutions=((64, 3, True), (128, 3, False), (128, 3, True)),
         hidden=(512,),
         augmentation="crop",
         precision="bfloat16",
