@@ -174,7 +174,10 @@ def test_the_first_call_is_timed_from_the_start_of_a_process() -> None:
         (["--workloads", "A,X"], "there is no workload 'X' in the bench; there are A, B, C, D"),
         (["--workloads", ","], "give at least one workload"),
         (["--only", "peer"], "there is no part 'peer' in the bench; there are peers, memory"),
-        (["--update"], "an update measures one or several of sweeps, starts, classical, synapses and nothing else"),
+        (
+            ["--update"],
+            "an update measures one or several of sweeps, starts, classical, synapses, thresholds and nothing else",
+        ),
         (["--only", "engine", "--update"], "an update measures one or several"),
         (["--only", "synapses,memory", "--update"], "an update measures one or several"),
         (["--repeats", "0"], "repeats must be at least 1"),

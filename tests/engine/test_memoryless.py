@@ -32,11 +32,12 @@ from spikebayes import (
     zoo,
 )
 from spikebayes.blank_out import Exact, Gaussian, Law
-from spikebayes.engine import cpu, memoryless
+from spikebayes.engine import cpu, memoryless, products
 from spikebayes.engine.contract import SPIKES, TRACE
 from spikebayes.engine.cpu import CpuEngine
 from spikebayes.network.operators import Chain, Conv, Dense, Operator, Reshape, size, target_shape
 from spikebayes.neurons import Bernoulli, Curve
+from spikebayes.nn import Sharpened
 
 SIXTEENTHS = 16.0  # weights and inputs are whole numbers of them, so that sums are exact in any order
 DTYPES = [torch.float32, torch.float64]
@@ -164,7 +165,7 @@ def test_any_network() -> None:
         tally["random"] += bool((run.trace.std(0, correction=0) > 0).any())
         tally["blanked maps"] += any(c.blank_out and isinstance(c.operator, Conv) for c in network.connections)
         spikes = run.spikes[network.populations[-1].name].double()
-        tally["both on and off"] += 0 < spikes.mean() < 1
+        tally["both on and off"] += bool(0 < spikes.mean() < 1)
 
     check()
     networks = tally["networks"]
@@ -308,6 +309,91 @@ def test_what_no_noise_comes_before_is_computed_once_and_the_same() -> None:
     assert run.counts["quiet"].unique().numel() > 3
     for other in (masked, barely):
         assert torch.equal(simulate(other, x, samples=4, steps=3).mean, run.mean)
+
+
+def test_small_layers_by_products_too() -> None:
+    """The same networks with all layers by 8-bit products, and rows in small groups."""
+    taken: list[bool] = []
+
+    @given(nets(), st.integers(1, 4), st.integers(0, 2**64 - 1), st.sampled_from(DTYPES))
+    @settings(max_examples=60)
+    def check(drawn: Any, steps: int, seed: int, dtype: torch.dtype) -> None:
+        network, x = drawn
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(products, "LEAST", 0)
+            patch.setattr(products, "NUMBERS", 200)
+            patch.setattr(memoryless, "KEPT", 0)
+            patch.setattr(memoryless, "TILE", 2)
+            runs_alike(network, x, dtype, samples=3, steps=steps, seed=seed)
+            sources = {node.name: node for node in (*network.inputs, *network.populations)}
+            taken.extend(
+                products.product_of(c.operator, sources[c.source], torch.float32) is not None
+                for c in network.connections
+                if not c.blank_out and c.source != "x"
+            )
+
+    check()
+    if products.most_digits():
+        assert sum(taken) > 0.3 * len(taken)
+
+
+def whetstone(dropout: float = 0.0) -> tuple[SpikingNetwork, Tensor]:
+    torch.manual_seed(0)
+    layers = [(16, 3, False), (16, 3, True)]
+    model = zoo.sharpened((2, 12, 12), 4, convolutions=layers, hidden=(300,), dropout=dropout)
+    for part in model:
+        if isinstance(part, Sharpened):
+            part.sharpen(1.0)
+        elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+            part.momentum = None
+    with torch.no_grad():
+        model(torch.randint(0, 16, (64, 2, 12, 12)) / 16)
+    x = torch.randint(0, 16, (70, 2, 12, 12), generator=torch.Generator().manual_seed(1)) / 16
+    return convert(model.eval(), x[:2]), x
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dropout", [0.0, 0.5, 0.25])
+def test_threshold_networks_spike_as_torchs_sums_say(
+    dropout: float, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, x = whetstone(dropout)
+    common: dict[str, Any] = {"samples": 2, "steps": 2, "probe": [SPIKES, TRACE], "dtype": dtype}
+    ours = simulate(network, x, **common)
+    assert all(count.double().mean() > 0 for count in ours.counts.values())
+    monkeypatch.setattr(memoryless, "product_of", lambda *_: None)
+    theirs = simulate(network, x, **common)
+    for name, spikes in theirs.spikes.items():
+        assert torch.equal(ours.spikes[name], spikes), name
+        assert torch.equal(ours.counts[name], theirs.counts[name])
+    assert torch.equal(ours.mean, theirs.mean)
+
+
+def test_of_a_network_without_noise_nothing_but_the_readout_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, x = whetstone()
+    kept: list[Any] = []
+    made = memoryless._Kept
+    monkeypatch.setattr(memoryless, "_Kept", lambda *given: kept.append(made(*given)) or kept[-1])
+    run = simulate(network, x)
+    assert [(k.base.keys(), k.spikes.keys()) for k in kept] == [({"readout"}, set())]
+    assert kept[0].counts.keys() == run.counts.keys()
+
+
+def test_rows_go_through_in_groups_where_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, x = whetstone(0.5)
+    whole = simulate(network, x, samples=3)
+    monkeypatch.setattr(memoryless, "KEPT", 1)
+    monkeypatch.setattr(memoryless, "TILE", 16)
+    groups: list[int] = []
+    made = memoryless._Kept
+    monkeypatch.setattr(
+        memoryless, "_Kept", lambda base, *given: groups.append(len(base["layer2"])) or made(base, *given)
+    )
+    parted = simulate(network, x, samples=3)
+    assert groups == [16, 16, 16, 16, 6]
+    assert torch.equal(parted.mean, whole.mean)
+    for name, count in whole.counts.items():
+        assert torch.equal(parted.counts[name], count)
 
 
 # -- what it takes and refuses -------------------------------------------------------------------------------

@@ -25,12 +25,13 @@ from spikebayes.bench.starts import starts
 from spikebayes.bench.sweeps import scaling, sweeps
 from spikebayes.bench.synapses import IMAGES, LONGEST, SAMPLES, synapses
 from spikebayes.bench.synapses import memory as synapses_memory
+from spikebayes.bench.thresholds import thresholds
 from spikebayes.bench.workloads import NAMES, workload
 from spikebayes.errors import ConfigError
 from spikebayes.philox import split_seed
 from spikebayes.studies.results import provenance, write_page, write_results
 
-ALONE = ("sweeps", "starts", "classical", "synapses")  # parts that can be measured without the others
+ALONE = ("sweeps", "starts", "classical", "synapses", "thresholds")  # parts that can be measured without the others
 PARTS = ("peers", "memory", *ALONE)  # the engine and the roofline are always measured
 ROWS, QUICK_ROWS = 64, 16
 SECONDS, QUICK_SECONDS = 4.0, 1.0  # a run that takes longer gets fewer rows
@@ -181,6 +182,10 @@ def _alone(
         say("classical prediction")
         with threads(count):
             return classical(rows=500 if quick else 10_000, repeats=repeats)
+    if part == "thresholds":
+        rows, limit = (QUICK_IMAGES, QUICK_SECONDS) if quick else (IMAGES, LONGEST)
+        with threads(count):
+            return thresholds(rows, repeats=repeats, seconds=limit, seed=seed, say=say)
     rows, samples, limit = (QUICK_IMAGES, QUICK_SAMPLES, QUICK_SECONDS) if quick else (IMAGES, SAMPLES, LONGEST)
     with threads(count):
         found = synapses(rows, samples, repeats=repeats, seconds=limit, seed=seed, say=say)

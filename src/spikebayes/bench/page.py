@@ -8,6 +8,7 @@ from typing import Any
 from spikebayes.bench.bars import bars
 from spikebayes.bench.figures import count, megabytes, seconds
 from spikebayes.bench.synapses_page import synapses_section
+from spikebayes.bench.thresholds_page import thresholds_section
 from spikebayes.studies.results import markdown_table
 
 OURS = "spikebayes"
@@ -37,6 +38,8 @@ def render(found: Found) -> str:
         _apart(found, "classical"),
         *synapses_section(found.get("synapses")),
         _apart(found, "synapses"),
+        *thresholds_section(found.get("thresholds")),
+        _apart(found, "thresholds"),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -345,8 +345,9 @@ def _counted(spiked: Tensor) -> Tensor:
     flat = (spiked.permute(0, 2, 3, 1) if spiked.ndim == 4 else spiked).flatten(1)
     whole = flat.shape[1] // 8 * 8
     total = flat[:, whole:].sum(1)
-    for words in flat[:, :whole].contiguous().view(torch.int64).split(255, 1):
-        total += words.sum(1, keepdim=True).view(torch.uint8).sum(1)
+    words = flat[:, :whole].reshape(-1).view(torch.int64).reshape(len(flat), whole // 8)
+    for part in words.split(255, 1):
+        total += part.sum(1, keepdim=True).view(torch.uint8).sum(1)
     return total
 
 
