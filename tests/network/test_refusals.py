@@ -21,7 +21,6 @@ def between(layer: nn.Module) -> nn.Module:
 
 
 LAYERS: list[tuple[nn.Module, str]] = [
-    (nn.MaxPool1d(1), "use AvgPool"),
     (nn.Softmax(-1), "predict gives class probabilities"),
     (nn.LogSoftmax(-1), "remove it: the read-out is the logits"),
     (nn.LayerNorm(6), "use BatchNorm"),

@@ -97,7 +97,8 @@ def fit(
 
     Raises:
         DataError: mis-shaped, empty, NaN or infinite data, or a module that does not fit it.
-        ConfigError: a setting out of range, or no checkpoint to resume from.
+        ConfigError: a setting out of range, sharpening for a model with nothing to sharpen, or no checkpoint to
+            resume from.
         StoreError: a checkpoint that is torn, or of another module.
         SpikebayesError: the loss became NaN, or sharpening was not done by the last epoch.
         KeyboardInterrupt: on Ctrl-C; the checkpoint of the last whole epoch is kept in ``checkpoints``.
@@ -135,7 +136,9 @@ def fit(
     falls = annealing_epochs(annealing, epochs) if has(model, SoftLIF) else 0
     sharpenings: list[Sharpening] = [ScheduledSharpening(0, falls, whole_epochs=True, dial=Gamma(*gamma))]
     if has(model, Sharpened):
-        sharpenings.append(sharpening or ScheduledSharpening(*(round(share * epochs) for share in MIDDLE)))
+        sharpenings.append(sharpening or _in_the_middle(epochs))
+    elif sharpening is not None:
+        raise ConfigError("sharpening was given, but the model has no Sharpened activations")
     started = time.perf_counter()
     with torch.random.fork_rng():
         check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task)
@@ -156,6 +159,12 @@ def fit(
         without = fitted.predict(x_val, samples=50, seed=VALIDATION_SEED)
         fitted = replace(fitted, noise_std=residual_noise(without, y_val))
     return fitted
+
+
+def _in_the_middle(epochs: int) -> Sharpening:
+    """All layers at once, so that at least the last epoch has steps."""
+    start, length = (round(share * epochs) for share in MIDDLE)
+    return ScheduledSharpening(max(0, min(start, epochs - 1 - length)), length)
 
 
 def _train(
@@ -241,7 +250,10 @@ class _Learner(LightningModule):
     def configure_optimizers(self) -> Any:
         optimizer = make_optimizer(self.optimizer, self.parameters(), self.learning_rate, self.weight_decay)
         steps = int(self.trainer.estimated_stepping_batches)
-        cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=max(2, steps + 1))
+        momentum = optimizer.defaults.get("momentum", 1) != 0  # RMSprop has none unless it is asked for
+        cycle = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.learning_rate, total_steps=max(2, steps + 1), cycle_momentum=momentum
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
 

@@ -41,15 +41,15 @@ class Recipe:
     learnable: float = 0.0
     noise: float = 0.0
     epochs: int = 20
-    start: float = 0.3
+    start: float = 0.35
     sharpening: float = 0.2
-    frozen: float = 0.75
+    frozen: float = 0.9
     batch_size: int = 128
     learning_rate: float = 3e-3
     optimizer: str = "adam"
     weight_decay: float = 0.0
     augmentation: str = "affine"
-    distillation: float = 0.5
+    distillation: float = 0.0
     precision: str = "float32"
     levels: int = 255
     seeds: int = 3
@@ -63,8 +63,14 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "stpu_dnn": Recipe("mnist", hidden=(512, 512)),
-    "stpu_cnn": Recipe("mnist", convolutions=((3, 11, True),), width=400, augmentation="shift", epochs=30),
-    "cnn_restricted": Recipe("mnist", convolutions=((8, 3, False), (8, 3, False)), hidden=(100, 100)),
+    "stpu_cnn": Recipe("mnist", convolutions=((3, 11, True),), augmentation="shift", epochs=24),
+    "cnn_restricted": Recipe(
+        "mnist",
+        convolutions=((8, 3, False), (8, 3, False)),
+        hidden=(100, 100),
+        augmentation="shift",
+        precision="bfloat16",
+    ),
     "cnn_unrestricted": Recipe(
         "mnist",
         convolutions=((32, 10, False), (32, 10, False)),
