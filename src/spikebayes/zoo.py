@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Literal
 
@@ -197,7 +198,7 @@ def sharpened(
     scale: float = 0.25,
     dropout: float = 0.0,
     bits: int | None = None,
-    activation: Callable[[], nn.Module] = Sharpened,
+    activation: Callable[[], nn.Module] = partial(Sharpened, learnable=0.0),  # noqa: B008 (makes modules)
 ) -> nn.Sequential:
     """Convolutions and dense layers with batch norm and a sharpened activation after each, read out by keys.
 
@@ -220,7 +221,7 @@ def sharpened(
         dropout: drop probability of permanent dropout after every hidden activation, in [0, 1).
         bits: of weights that are trained as whole numbers times one factor a unit
             (:func:`~spikebayes.nn.few_bits.few_bits`); None for float32.
-        activation: makes one activation.
+        activation: makes one activation; unless given, a bounded relu that goes on learning when it is a step.
 
     Raises:
         ConfigError: convolutions on rows that are no images, or nothing but a read-out.
