@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.masks import evaluating
-from spikebayes.nn import Permadrop, Sharpened
+from spikebayes.nn import Permadrop, Sharpened, few_bits
 from spikebayes.training.revival import Revival, dead_units, revive
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # torch's, once
@@ -189,8 +189,12 @@ def test_layers_at_other_places_than_behind_a_linear_one_are_left() -> None:
 # -- the callback ------------------------------------------------------------------------------------------
 
 
+LAST = 4  # epoch
+
+
 def ends(revival: Revival, epoch: int) -> None:
-    revival.on_train_epoch_end(SimpleNamespace(current_epoch=epoch), SimpleNamespace())  # pyright: ignore
+    trainer = SimpleNamespace(current_epoch=epoch, max_epochs=LAST + 1)
+    revival.on_train_epoch_end(trainer, SimpleNamespace())  # pyright: ignore
 
 
 def test_the_callback_looks_every_so_many_epochs_and_reports() -> None:
@@ -202,6 +206,7 @@ def test_the_callback_looks_every_so_many_epochs_and_reports() -> None:
     ends(revival, 1)
     ends(revival, 2)
     ends(revival, 3)
+    ends(revival, LAST)  # what it drew would not be trained
     assert revival.revived == [[2, 0], [0, 0]]
     other, x = made("linear and batch norm")
     revive(other, x, torch.Generator().manual_seed(3))
@@ -233,3 +238,11 @@ def test_the_callback_goes_on_from_its_state() -> None:
 def test_too_few_rows_or_epochs_are_refused(rows: int, every: int) -> None:
     with pytest.raises(ConfigError, match="revival needs at least 2 rows and 1 epoch between looks"):
         Revival(dense(), torch.zeros(rows, 5), every=every)
+
+
+def test_units_with_weights_of_few_bits_get_the_weights_behind() -> None:
+    model = nn.Sequential(nn.Linear(5, 3, bias=False), nn.BatchNorm1d(3), Sharpened("brelu", 1.0), nn.Linear(3, 2))
+    nn.init.zeros_(model[0].weight)  # pyright: ignore[reportArgumentType]
+    model, x = few_bits(model), torch.randn(50, 5)
+    assert revive(model, x, torch.Generator().manual_seed(0)) == [3]
+    assert dead_units(model, x) == [0]

@@ -21,6 +21,10 @@ class _FewBits(nn.Module):
         zero = torch.zeros(len(scale), dtype=torch.int32, device=scale.device)
         return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -self.top, self.top)
 
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """Weights that are assigned are those behind."""
+        return weight
+
 
 def few_bits(model: nn.Module, bits: int = 8) -> nn.Module:
     """Let the Linear and Conv layers of a model compute, and train, with weights of a few bits.
@@ -56,8 +60,17 @@ def few_bits(model: nn.Module, bits: int = 8) -> nn.Module:
     return model
 
 
+def trained_weight(layer: nn.Module) -> Tensor:
+    """The tensor that is trained: a layer's weight, or the one behind it."""
+    if parametrize.is_parametrized(layer, "weight"):
+        return layer.parametrizations.weight.original  # pyright: ignore
+    return layer.weight  # pyright: ignore[reportReturnType]
+
+
 def settle_bits(model: nn.Module) -> None:
     """Make the rounded weights a model's own; it trains as an ordinary one from then on."""
     for module in model.modules():
         if parametrize.is_parametrized(module, "weight"):
+            shared = type(module)  # with copies of the module; what follows changes the class
+            module.__class__ = type(shared.__name__, shared.__bases__, dict(shared.__dict__))
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)

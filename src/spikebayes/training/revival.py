@@ -14,13 +14,14 @@ from spikebayes.blank_out import patches
 from spikebayes.errors import ConfigError
 from spikebayes.masks import evaluating
 from spikebayes.nn import Sharpened
+from spikebayes.nn.few_bits import trained_weight
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 STILL = 1e-6  # an output that varies by less over all rows is constant
 
 
 class Revival(Callback):
-    """After an epoch, every dead unit gets new weights: the deviation of a row's input from the rows' mean.
+    """After every epoch but the last dead units get new weights: how a row's input differs from the rows' mean.
 
     Dead is a unit behind a ``Sharpened`` activation whose output is the same on all rows of a batch (and, for a
     channel of a convolution, at all places): it never fires or always does, and tells nothing. Its new weights make
@@ -61,6 +62,8 @@ class Revival(Callback):
         self.generator.set_state(state_dict["generator"])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch + 1 == trainer.max_epochs:
+            return  # what is drawn now would not be trained
         if (trainer.current_epoch + 1) % self.every == 0:
             self.revived.append(revive(self.model, self.x, self.generator))
 
@@ -113,7 +116,7 @@ class _Layer:
         answer = seen @ weight
         scale = 0.5 / float(answer.std().clamp(min=1e-6))
         mean = float(answer.mean()) * scale
-        linear.weight[unit] = (scale * weight).reshape(linear.weight[unit].shape)
+        trained_weight(linear)[unit] = (scale * weight).reshape(linear.weight[unit].shape)
         if linear.bias is not None:
             linear.bias[unit] = 0.0 if self.norm else 0.5 - mean
         if self.norm:

@@ -14,6 +14,7 @@ from spikebayes.data import hyperspectral
 from spikebayes.data.images import load_images
 
 HELD = 5000  # images that validate
+LIGHT, GRAIN = 0.1, 0.01  # standard deviations: of a pixel's brightness, as a share, and of its bands
 PAD, TURN, ZOOM, SHIFT = 4, math.radians(12), 0.12, 2.0  # pixels, radians, share, pixels
 
 
@@ -58,7 +59,7 @@ class Rows:
 
 
 def vary(x: Tensor, augmentation: str) -> Tensor:
-    """A batch of images ``[B, C, H, W]``, each varied by chance."""
+    """A batch of images ``[B, C, H, W]`` (``"light"``: rows ``[B, F]``), each varied by chance."""
     match augmentation:
         case "affine":
             return _turned(x)
@@ -66,6 +67,8 @@ def vary(x: Tensor, augmentation: str) -> Tensor:
             return _cropped(x, 1, mirrored=False)
         case "crop":
             return _cropped(x, PAD, mirrored=True)
+        case "light":
+            return x * (1 + LIGHT * torch.randn(len(x), 1, device=x.device)) + GRAIN * torch.randn_like(x)
         case _:
             return x
 

@@ -49,12 +49,12 @@ def judge(recipe: Recipe, data: Rows, home: Path) -> dict[str, Any]:
     shape, classes = tuple(data.x.shape[1:]), len(data.classes)
     x, y = rows(recipe, data.x_test), data.y_test
     original, sharpened = (trained(recipe, shape, classes, home / kind) for kind in (ORIGINAL, SPIKING))
+    plain, dead = outputs(sharpened, x), dead_units(sharpened, x[:LOOKED])
     settled = folded(sharpened)
     network = spiking(settled, x)
     read, spikes = one_step(network, x)
     expected = outputs(settled, x)
     winners, _ = one_step(spiking(nn.Sequential(settled, WinnerTakeAll(classes)), x), x)
-    plain = outputs(sharpened, x)
     whole = _whole(network, x, recipe.levels)
     needed = demand(network)
     return {
@@ -71,7 +71,7 @@ def judge(recipe: Recipe, data: Rows, home: Path) -> dict[str, Any]:
         },
         "spikes_per_winner": sorted(set(winners.sum(1).tolist())),
         "not_binary": not_binary(settled, x),
-        "dead": dead_units(sharpened, x[:LOOKED]),
+        "dead": dead,
         "whole_numbers": whole,
         "spikes": {name: float(count.double().mean()) for name, count in spikes.items()},
         "demand": {

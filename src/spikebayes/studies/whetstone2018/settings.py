@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from spikebayes.errors import ConfigError
+
 VGG = ((64, 3, True), (128, 3, False), (128, 3, True), (256, 3, False), (256, 3, True))
 
 
@@ -20,8 +22,8 @@ class Recipe:
         start, sharpening: share of the epochs before sharpening begins, and over which it goes on.
         frozen: share of the epochs before batch norms keep their statistics.
         batch_size, learning_rate, optimizer, weight_decay: of the optimisation; the rate rises, then falls to 0.
-        augmentation: ``"none"``, ``"shift"`` (by up to a pixel), ``"affine"`` (turns, sizes and shifts of digits) or
-            ``"crop"`` (shifts and mirror images).
+        augmentation: ``"none"``, ``"shift"`` (by up to a pixel), ``"affine"`` (turns, sizes and shifts of digits),
+            ``"crop"`` (shifts and mirror images) or ``"light"`` (brightness and grain of spectra).
         distillation: share of the sharpened network's loss that asks for the original's outputs, in [0, 1].
         precision: of matrix products while training, ``"float32"`` or ``"bfloat16"``.
         levels: whole number that an input of 1 becomes in the version of whole numbers.
@@ -55,6 +57,13 @@ class Recipe:
     seeds: int = 3
     threads: int = 1
 
+    def __post_init__(self) -> None:
+        if self.fork + self.sharpening * self.epochs > self.epochs:
+            raise ConfigError(
+                f"{self.epochs} epochs are too few: activations would sharpen from epoch {self.fork} on over "
+                f"{self.sharpening * self.epochs:g} epochs"
+            )
+
     @property
     def fork(self) -> int:
         """Epochs that the original and the sharpened network have in common."""
@@ -62,7 +71,7 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "stpu_dnn": Recipe("mnist", hidden=(512, 512)),
+    "stpu_dnn": Recipe("mnist", hidden=(512, 512), augmentation="shift"),
     "stpu_cnn": Recipe("mnist", convolutions=((3, 11, True),), augmentation="shift", epochs=24),
     "cnn_restricted": Recipe(
         "mnist",
@@ -79,7 +88,7 @@ RECIPES: dict[str, Recipe] = {
         epochs=12,
         precision="bfloat16",
     ),
-    "stpu_dnn_masks": Recipe("mnist", hidden=(512, 512), dropout=0.2, seeds=1),
+    "stpu_dnn_masks": Recipe("mnist", hidden=(512, 512), dropout=0.2, augmentation="shift", seeds=1),
     "fashion_cnn": Recipe(
         "fashion-mnist",
         convolutions=((64, 3, True), (128, 3, False), (128, 3, True)),

@@ -1,0 +1,265 @@
+"""The page and the figures of the sharpening study: true of any numbers, and of any part of the networks."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spikebayes.evaluate.limits import KNOWN
+from spikebayes.studies.whetstone2018.figures import captions, figures, title
+from spikebayes.studies.whetstone2018.page import architecture, render
+from spikebayes.studies.whetstone2018.settings import PUBLISHED, RECIPES, Recipe
+
+ROWS = {"mnist": 10000, "fashion-mnist": 10000, "cifar10": 9980, "jasper_ridge": 4000}
+
+
+def curves(recipe: Recipe, rng: np.random.Generator, *, sharp: bool) -> dict[str, Any]:
+    epochs, layers = recipe.epochs, len(recipe.convolutions) + len(recipe.hidden) + 1
+    done = np.arange(1, epochs + 1)
+    part = np.clip((done - recipe.fork) / max(1e-9, recipe.sharpening * recipe.epochs), 0, 1) if sharp else 0 * done
+    share = 0.985 - 0.3 * np.exp(-done / 3) - 0.003 * part + rng.normal(0, 0.001, epochs)
+    between = np.outer(1 - part, np.linspace(0.5, 0.2, layers))
+    return {
+        "epochs": epochs,
+        "revived": [[1] * layers] + [[0] * layers] * (epochs - 1),
+        "loss": (1 / done).tolist(),
+        "validation": share.tolist(),
+        "test": share.tolist(),
+        "sharpness": [[float(p)] * layers if sharp and p else [] for p in part],
+        "between": between.tolist(),
+        "seconds": [10.0] * epochs,
+    }
+
+
+def judged_of(recipe: Recipe, original: float, spiking: float) -> dict[str, Any]:
+    rows = ROWS[recipe.data]
+    return {
+        "rows": rows,
+        "original": original,
+        "sharpened": spiking,
+        "spiking": spiking,
+        "winner_take_all": spiking,
+        "other_classes": {"spiking": 0, "folding": 1, "winner_take_all": 0, "whole_numbers": 2},
+        "spikes_per_winner": [1.0],
+        "not_binary": 0,
+        "dead": [0] * (len(recipe.convolutions) + len(recipe.hidden) + 1),
+        "whole_numbers": {"bits": 8, "levels": 255, "largest_sum": 123456, "constant_synapses": {"layer2": 3}},
+        "spikes": {"layer2": 200.5, "layer5": 20.25},
+        "demand": {
+            "neurons": 1124,
+            "fan_in": 784,
+            "synapses": 714752,
+            "layers": [{"name": "layer2", "neurons": 512, "fan_in": 784, "synapses": 401408}],
+            "excesses": {limits.name: [] if i else ["layer2: fan-in 784 > 256"] for i, limits in enumerate(KNOWN)},
+        },
+        "parameters": 720000,
+    }
+
+
+def scores(samples: int, shift: float) -> dict[str, Any]:
+    def around(value: float) -> dict[str, float]:
+        return {"value": value, "low": 0.9 * value, "high": 1.1 * value}
+
+    names = ["error", "nll", "brier", "ece", "aurc", "auroc_entropy"]
+    names += ["auroc_mutual_information"] if samples > 1 else []
+    measures = ["entropy", "mutual_information"] if samples > 1 else ["entropy"]
+    return {
+        "samples": samples,
+        "single_sample_error": 0.02,
+        "scores": {name: around(0.1 + shift) for name in names},
+        "uncertainty": {name: {"known": 0.1, "unknown": 0.5} for name in measures},
+    }
+
+
+def posterior_of(name: str) -> dict[str, Any]:
+    kinds = ["original", "sharpened", "scaled", "blank_out"] + (["masks"] if PUBLISHED.posterior[name][0] else [])
+    differences = {"original": (-0.02, -0.01), "scaled": (-0.01, 0.01), "blank_out": (0.01, 0.02), "masks": (0, 1)}
+    return {
+        "rows": 10000,
+        "unknown": 10000,
+        "keep": 0.9,
+        "keeps": {"0.95": 0.07, "0.9": 0.06},
+        "temperature": 1.25,
+        "against": {
+            kind: {"value": (low + high) / 2, "low": low, "high": high}
+            for kind, (low, high) in differences.items()
+            if kind in kinds
+        },
+        "networks": {
+            kind: scores(50 if kind in ("blank_out", "masks") else 1, 0.01 * i) for i, kind in enumerate(kinds)
+        },
+    }
+
+
+def pictures_of(rng: np.random.Generator, maps: int) -> dict[str, Any]:
+    def packed(shape: list[int]) -> str:
+        ball = (
+            rng.random((shape[0], 1, 1)) * 2 > np.hypot(*np.meshgrid(*[np.linspace(-1, 1, n) for n in shape[1:]])).T
+        )
+        return np.packbits(ball).tobytes().hex()
+
+    shapes = [[maps, 28, 28], [maps, 14, 14]]
+    image = (255 * np.hypot(*np.meshgrid(*[np.linspace(-0.7, 0.7, 28)] * 2))).astype(np.uint8)
+    return {
+        "images": [image.tobytes().hex()] * 3,
+        "side": [28, 28],
+        "classes": ["7", "2", "1"],
+        "layers": [
+            {"name": f"layer{2 + i}", "shape": shape, "spikes": [packed(shape) for _ in range(3)]}
+            for i, shape in enumerate(shapes)
+        ],
+    }
+
+
+def made_up(names: Sequence[str] = tuple(RECIPES)) -> dict[str, Any]:
+    """What a study of some networks finds, with made-up numbers."""
+    rng = np.random.default_rng(0)
+    used = {name: RECIPES[name] for name in names}
+    plain = {name: recipe for name, recipe in used.items() if not recipe.dropout}
+    return {
+        "command": "spikebayes study whetstone2018",
+        "seed": 0,
+        "versions": {},
+        "commit": "abc",
+        "cores": 2,
+        "networks": list(names),
+        "settings": asdict(PUBLISHED),
+        "commits": ["abc", None],
+        "rows": {
+            recipe.data: {
+                "train": 5000,
+                "validation": 1000,
+                "test": ROWS[recipe.data],
+                "classes": ["a", "b"],
+            }
+            for recipe in used.values()
+        },
+        "seconds": 60.0,
+        "stages": {"training": dict.fromkeys(names, 100.0), "judging": {f"{name}, seed 0": 12.0 for name in plain}},
+        "training": {
+            name: [
+                {"original": curves(recipe, rng, sharp=False), "spiking": curves(recipe, rng, sharp=True)}
+                for _ in range(recipe.seeds)
+            ]
+            for name, recipe in used.items()
+        },
+        "judged": {
+            name: [judged_of(recipe, 0.986 + 0.001 * k, 0.984 + 0.001 * k) for k in range(recipe.seeds)]
+            for name, recipe in plain.items()
+        },
+        "posterior": {
+            name: posterior_of(name)
+            for name, (masks, _) in PUBLISHED.posterior.items()
+            if name in names and (not masks or masks in names)
+        },
+        "pictures": {
+            name: pictures_of(rng, maps)
+            for name, maps in (("stpu_cnn", 3), ("cnn_unrestricted", 64))
+            if name in names
+        },
+    }
+
+
+PARTS = [tuple(RECIPES), *((name,) for name in RECIPES), ("stpu_dnn", "jasper_dnn")]
+
+
+@pytest.mark.parametrize("names", PARTS, ids=lambda names: "+".join(names) if len(names) < 3 else "all")
+def test_the_page_tells_of_the_networks_that_are_there(names: Sequence[str]) -> None:
+    found = made_up(names)
+    page = render(found)
+    assert page == render(json.loads(json.dumps(found)))
+    assert not re.search(r"\bnan\b|\binf\b|None|\{|\}", page)
+    assert all(line.count("|") == table[0].count("|") for table in tables(page) for line in table)
+    for name in RECIPES:
+        if name not in names:
+            assert f"| {title(name)} |" not in page
+            assert f"training, {title(name)} |" not in page
+        elif not RECIPES[name].dropout:
+            assert f"| {title(name)} | {architecture(RECIPES[name])} |" in page
+    assert set(re.findall(r"\(whetstone2018/(\w+)\.svg\)", page)) == set(captions(found))
+
+
+@pytest.mark.parametrize("names", [tuple(RECIPES), ("stpu_dnn_masks",), ("stpu_cnn",)], ids=len)
+def test_figures_are_those_of_the_page_and_the_same_twice(names: Sequence[str]) -> None:
+    found = made_up(names)
+    drawn = figures(found)
+    assert drawn.keys() == captions(found).keys()
+    assert drawn == figures(json.loads(json.dumps(found)))
+    for text in drawn.values():
+        assert ET.fromstring(text).get("role") == "img"
+        assert "nan" not in re.sub(r'href="[^"]*"', "", text)
+    for name in names:
+        assert title(name) in drawn["accuracy"]
+
+
+def test_accuracies_and_bars_are_computed() -> None:
+    found = made_up(("stpu_dnn", "cifar_cnn", "jasper_dnn"))
+    found["judged"]["stpu_dnn"] = [judged_of(RECIPES["stpu_dnn"], 0.987, s) for s in (0.982, 0.983, 0.986)]
+    found["judged"]["cifar_cnn"] = [judged_of(RECIPES["cifar_cnn"], 0.85, 0.8349)]
+    found["judged"]["jasper_dnn"] = [judged_of(RECIPES["jasper_dnn"], 0.98, 0.98)] * 3
+    page = render(found)
+    row = "| 98.70 (98.70 to 98.70) | 98.37 (98.20 to 98.60) | +0.33 | 97.3 -> 97.3 |"
+    assert row in page
+    assert "| STPU DNN | 98.3 | met by 0.07 | 0.3 | missed by 0.03 |" in page
+    assert "| CIFAR-10 CNN | 85 | missed by 1.51 | 1.5 | missed by 0.01 |" in page
+    assert "| hyperspectral DNN | - | - | 0.5 | met by 0.50 |" in page
+    missed = "STPU DNN, lost, by 0.03; CIFAR-10 CNN, spiking, by 1.51; CIFAR-10 CNN, lost, by 0.01"
+    assert f"2 of 5 bars are met. Missed: {missed}." in page
+    assert "CIFAR-10 is tested on 9,980 images of the 10,000 that were published." in page
+    assert "stands in for the slides' hyperspectral set" in page
+
+
+def test_a_bar_that_is_just_met_is_met() -> None:
+    found = made_up(("stpu_dnn",))
+    found["judged"]["stpu_dnn"] = [judged_of(RECIPES["stpu_dnn"], 0.986, 0.983)]
+    assert "| STPU DNN | 98.3 | met | 0.3 | met |" in render(found)
+    found["judged"]["stpu_dnn"] = [judged_of(RECIPES["stpu_dnn"], 0.98604, 0.983)]
+    assert "| 0.3 | missed by less than 0.01 |" in render(found)
+
+
+def test_what_does_not_agree_is_said() -> None:
+    found = made_up(("stpu_dnn",))
+    assert "agree on all 30,000 rows; every activation is exactly 0 or 1." in render(found)
+    assert "exactly one spike for every row" in render(found)
+    assert "(the bar) with every network." in render(found)
+    one = found["judged"]["stpu_dnn"][1]
+    one["other_classes"] |= {"spiking": 3, "whole_numbers": 31}
+    one |= {"not_binary": 12, "spikes_per_winner": [0.0, 1.0]}
+    page = render(found)
+    assert "differ on 3 of 30,000 rows; 12 activations are neither 0 nor 1." in page
+    assert "gives 0, 1 spikes a row, not always one" in page
+    assert "(the bar) but for: STPU DNN." in page
+    assert "| 30,000 | 3 | 3 | 0 | 35 | 99.883 | 12 |" in page
+
+
+def test_shared_epochs_cost_once() -> None:
+    found = made_up(("fashion_cnn",))
+    recipe = RECIPES["fashion_cnn"]
+    alone = recipe.epochs - recipe.fork
+    seconds = 10 * (recipe.epochs + alone)
+    assert (
+        f"| training, Fashion-MNIST CNN | 1 x ({recipe.epochs} + {alone}) | {recipe.threads} | {seconds} |"
+        in render(found)
+    )
+    assert f"{recipe.threads * seconds / 60:.0f} core-minutes" in render(found)
+
+
+def test_the_posterior_says_which_differences_are_shown() -> None:
+    page = render(made_up(("stpu_dnn", "stpu_dnn_masks")))
+    assert "original, no spikes -0.0150 [-0.0200, -0.0100], lower" in page
+    assert "with a temperature +0.0000 [-0.0100, 0.0100], no difference shown" in page
+    assert "unreliable synapses +0.0150 [0.0100, 0.0200], higher" in page
+    assert "keep 0.9, by the NLL on validation rows (0.95: 0.0700, 0.9: 0.0600)" in page
+    assert "## A posterior" not in render(made_up(("stpu_dnn",)))  # its masks are not there
+
+
+def tables(page: str) -> list[list[str]]:
+    blocks = [block.splitlines() for block in page.split("\n\n")]
+    return [block for block in blocks if block[0].startswith("|")]
