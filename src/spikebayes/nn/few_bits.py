@@ -72,5 +72,5 @@ def settle_bits(model: nn.Module) -> None:
     for module in model.modules():
         if parametrize.is_parametrized(module, "weight"):
             shared = type(module)  # with copies of the module; what follows changes the class
-            module.__class__ = type(shared.__name__, shared.__bases__, dict(shared.__dict__))
+            module.__class__ = type(shared.__name__, shared.__bases__, dict(shared.__dict__))  # pyright: ignore[reportAttributeAccessIssue]
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
