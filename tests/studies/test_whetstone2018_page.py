@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from spikebayes.evaluate.limits import KNOWN
+from spikebayes.studies.whetstone2018.accuracies import architecture
 from spikebayes.studies.whetstone2018.figures import captions, figures, title
-from spikebayes.studies.whetstone2018.page import architecture, render
+from spikebayes.studies.whetstone2018.page import render
 from spikebayes.studies.whetstone2018.settings import PUBLISHED, RECIPES, Recipe
 
 ROWS = {"mnist": 10000, "fashion-mnist": 10000, "cifar10": 9980, "jasper_ridge": 4000}
@@ -212,7 +213,7 @@ def test_accuracies_and_bars_are_computed() -> None:
     assert "| hyperspectral DNN | - | - | 0.5 | met by 0.50 |" in page
     missed = "STPU DNN, lost, by 0.03; CIFAR-10 CNN, spiking, by 1.51; CIFAR-10 CNN, lost, by 0.01"
     assert f"2 of 5 bars are met. Missed: {missed}." in page
-    assert "CIFAR-10 is tested on 9,980 images of the 10,000 that were published." in page
+    assert "CIFAR-10: 9980 test images of the 10000 published." in page
     assert "stands in for the slides' hyperspectral set" in page
 
 

@@ -1,0 +1,40 @@
+"""Words and numbers that several parts of the page use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from spikebayes.data.hyperspectral import NAME as JASPER
+
+SETS = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", JASPER: "Jasper Ridge"}
+PUBLISHED = {  # test accuracy, per cent: the slides, or Whetstone's paper
+    "stpu_dnn": "97.3 -> 97.3",
+    "stpu_cnn": "97.1 -> 94.9",
+    "cnn_restricted": "98.5 -> 97.3",
+    "cnn_unrestricted": "99.1 -> 98.5",
+    "fashion_cnn": "paper: 93.2 spiking",
+    "cifar_cnn": "1 to 2 points lost; paper: 84.7 spiking",
+    "jasper_dnn": "98.2 -> 97.7, on another set",
+}
+
+
+def set_name(kind: str) -> str:
+    return SETS.get(kind, kind)
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def ranged(values: Sequence[float]) -> str:
+    """A mean, with the lowest and the highest if there are several."""
+    middle = f"{mean(values):.2f}"
+    return middle if len(values) == 1 else f"{middle} ({min(values):.2f} to {max(values):.2f})"
+
+
+def missed(gap: float) -> bool:
+    return gap < -1e-9
