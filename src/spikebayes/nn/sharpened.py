@@ -48,7 +48,9 @@ class Sharpened(Unit):
         kind: ``"brelu"``, ``"sigmoid"``, ``"relu"`` or ``"leaky_relu"``.
         sharpness: to begin with, in [0, 1].
         learnable: the highest sharpness whose gradient is used, in [0, 1]; 1 uses the activation's own.
-        noise: standard deviation of Gaussian noise added to the input while training, >= 0.
+        noise: standard deviation of Gaussian noise added to the input while training, >= 0; drawn for each unit of a
+            row, and once for each of its feature maps: it keeps an image's empty background, where all units of a map
+            have the same input, away from the step.
 
     Shape:
         any floating-point tensor, returned as it came.
@@ -96,7 +98,8 @@ class Sharpened(Unit):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.noise and self.training:
-            x = x + self.noise * torch.randn_like(x)
+            drawn = torch.randn(x.shape[:2] + (1,) * (x.ndim - 2), dtype=x.dtype, device=x.device)
+            x = x + self.noise * drawn
         sharpness = float(self.sharpness)
         slope_of = min(sharpness, self.learnable)
         if self.kind is Kind.BRELU or slope_of == 1:  # a step without a slope is the same of every kind

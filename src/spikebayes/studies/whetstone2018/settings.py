@@ -45,7 +45,7 @@ class Recipe:
     epochs: int = 20
     start: float = 0.35
     sharpening: float = 0.2
-    frozen: float = 0.9
+    frozen: float = 0.6
     batch_size: int = 128
     learning_rate: float = 3e-3
     optimizer: str = "adam"
@@ -71,14 +71,15 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "stpu_dnn": Recipe("mnist", hidden=(512, 512), augmentation="shift"),
-    "stpu_cnn": Recipe("mnist", convolutions=((3, 11, True),), augmentation="shift", epochs=24),
+    "stpu_dnn": Recipe("mnist", hidden=(512, 512), augmentation="shift", epochs=30),
+    "stpu_cnn": Recipe("mnist", convolutions=((3, 11, True),), augmentation="shift", epochs=30),
     "cnn_restricted": Recipe(
         "mnist",
         convolutions=((8, 3, False), (8, 3, False)),
         hidden=(100, 100),
         augmentation="shift",
         precision="bfloat16",
+        epochs=24,
     ),
     "cnn_unrestricted": Recipe(
         "mnist",
@@ -108,7 +109,7 @@ RECIPES: dict[str, Recipe] = {
         seeds=1,
         threads=2,
     ),
-    "jasper_dnn": Recipe("jasper_ridge", hidden=(256, 256), augmentation="none", epochs=60, levels=5000),
+    "jasper_dnn": Recipe("jasper_ridge", hidden=(512, 512), augmentation="none", epochs=60, levels=5000),
 }
 
 
