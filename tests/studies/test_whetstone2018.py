@@ -130,7 +130,7 @@ def test_the_whole_study_runs_once(first: Ran) -> None:
         for one in trained:
             for curve in ("loss", "validation", "test", "between", "sharpness", "seconds"):
                 assert len(one["original"][curve]) == len(one["spiking"][curve]) == 2
-            assert len(one["original"]["revived"]) == 1  # not after the last epoch
+            assert len(one["original"]["revived"]) <= 1  # not after the last epoch
             assert one["original"]["test"][0] == one["spiking"]["test"][0]  # the first epoch is shared
             assert one["spiking"]["sharpness"] == [[], [1.0] * layers]
             assert one["spiking"]["between"][-1] == [0.0] * layers

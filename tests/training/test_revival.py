@@ -213,6 +213,14 @@ def test_the_callback_looks_every_so_many_epochs_and_reports() -> None:
     assert torch.equal(model[0].weight, other[0].weight)
 
 
+def test_the_callback_stops_when_it_is_told_to() -> None:
+    model, x = made("linear and batch norm")
+    revival = Revival(model, x, until=2, seed=3)
+    for epoch in range(LAST + 1):
+        ends(revival, epoch)
+    assert revival.revived == [[2, 0]]
+
+
 def test_the_callback_goes_on_from_its_state() -> None:
     def kill(model: nn.Sequential) -> None:
         with torch.no_grad():

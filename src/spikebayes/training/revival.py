@@ -17,6 +17,7 @@ from spikebayes.nn import Sharpened
 from spikebayes.nn.few_bits import trained_weight
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+PATCHED = 64  # rows whose patches are laid out
 STILL = 1e-6  # an output that varies by less over all rows is constant
 
 
@@ -33,8 +34,9 @@ class Revival(Callback):
 
     Args:
         model: the network in training, called as ``model(x)``.
-        x: ``[R, *shape]`` rows to judge by, at least two.
+        x: ``[R, *shape]`` rows to judge by, at least two, and enough of them to show every class.
         every: epochs between two looks.
+        until: epochs after which nothing is drawn any more; None stops before the last.
         seed: of the rows that are drawn.
 
     Attributes:
@@ -47,10 +49,12 @@ class Revival(Callback):
         Sandia 2017, lessons learned ("dead neurons": neurogenesis); the rule is ours.
     """
 
-    def __init__(self, model: nn.Module, x: Tensor, *, every: int = 1, seed: int = 0) -> None:
+    def __init__(
+        self, model: nn.Module, x: Tensor, *, every: int = 1, until: int | None = None, seed: int = 0
+    ) -> None:
         if len(x) < 2 or every < 1:
             raise ConfigError(f"revival needs at least 2 rows and 1 epoch between looks; got {len(x)} and {every}")
-        self.model, self.x, self.every = model, x, every
+        self.model, self.x, self.every, self.until = model, x, every, until
         self.generator = torch.Generator().manual_seed(seed)
         self.revived: list[list[int]] = []
 
@@ -62,8 +66,9 @@ class Revival(Callback):
         self.generator.set_state(state_dict["generator"])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.current_epoch + 1 == trainer.max_epochs:
-            return  # what is drawn now would not be trained
+        last = self.until or trainer.max_epochs or -1
+        if 0 < last <= trainer.current_epoch + 1:
+            return  # what is drawn late is hardly trained
         if (trainer.current_epoch + 1) % self.every == 0:
             self.revived.append(revive(self.model, self.x, self.generator))
 
@@ -105,10 +110,11 @@ class _Layer:
         linear = self.linear
         if isinstance(linear, nn.Conv2d):
             settings = (linear.kernel_size, linear.stride, _padding(linear), linear.dilation)
-            places = patches(self.seen, *settings)  # [R, L, K]
-            spread = (places[row] - places.mean((0, 1))).square().sum(-1) + 1e-12
+            some = (row + torch.arange(min(PATCHED, len(self.seen)))) % len(self.seen)  # the row and the next ones
+            places = patches(self.seen[some.to(self.seen.device)], *settings)  # [R, L, K]
+            spread = (places[0] - places.mean((0, 1))).square().sum(-1) + 1e-12
             place = int(torch.multinomial(spread.cpu(), 1, generator=generator))
-            example, seen = places[row, place], places.flatten(0, 1)
+            example, seen = places[0, place], places.flatten(0, 1)
         else:
             seen = self.seen.flatten(0, -2)
             example = seen[row]

@@ -28,7 +28,7 @@ from spikebayes.training.sharpening import FrozenNorms, ScheduledSharpening, Sha
 
 ORIGINAL, SPIKING = "original", "spiking"
 WEIGHTS, FORK = "weights.safetensors", "fork.ckpt"
-BATCH, LOOK = 500, 128  # rows side by side while testing, and rows that show which units are dead
+BATCH, LOOK = 500, 1000  # rows side by side while testing, and rows that show which units are dead
 WARM = 0.2  # share of the steps over which the learning rate rises
 
 
@@ -76,7 +76,7 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
     sampler = BatchSampler(RandomSampler(examples), recipe.batch_size, drop_last=True)
     look = rows(recipe, data.x[:LOOK])
     curves = _Curves(rows(recipe, data.x_validation), data.y_validation, rows(recipe, data.x_test), data.y_test, look)
-    revival = Revival(net, look, seed=seed)
+    revival = Revival(net, look, until=round(recipe.frozen * recipe.epochs), seed=seed)
     callbacks: list[Callback] = [curves, revival, RandomState()]
     teacher = trained(recipe, shape, classes, original) if original and recipe.distillation else None
     if original is None:

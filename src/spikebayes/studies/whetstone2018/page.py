@@ -111,7 +111,8 @@ def _training(found: dict[str, Any]) -> list[str]:
                 f"The spiking network's loss is {_by_value(used, _loss)}.",
                 f"From `norms keep` on, batch norms keep their statistics. Weights have {_by_value(used, _bits)} "
                 "while training, with one scale for each unit.",
-                f"After every epoch, units whose output is the same on {LOOK} training rows are drawn anew.",
+                f"After every epoch up to there, units whose output is the same on {LOOK:,} training rows are drawn "
+                "anew.",
                 f"Optimiser: {_by_value(used, _optimiser)}; the rate rises over the first {100 * WARM:g} % of the "
                 "steps, then falls to 0.",
                 f"Matrix products: {_by_value(used, lambda r: r.precision)}.",
