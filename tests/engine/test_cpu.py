@@ -51,7 +51,7 @@ def assert_engines_agree(network: SpikingNetwork, x: Any, steps: int = 60, **set
 
 
 def test_random_networks() -> None:
-    tally = {"networks": 0, "firing to the last layer": 0, "spikes": 0}
+    tally = {"had time to fire": 0, "firing to the last layer": 0, "spikes": 0}
 
     @given(
         feed_forward(neurons(), rows=3, redraws=True),
@@ -66,13 +66,15 @@ def test_random_networks() -> None:
         burn_in = min(steps - 1, int(share * steps))
         seed = data.draw(st.integers(0, 2**64 - 1), "seed")
         run = assert_engines_agree(network, x, steps, burn_in=burn_in, samples=3, seed=seed, mask_scope=scope)
-        tally["networks"] += 1
-        tally["firing to the last layer"] += bool(run.counts[network.populations[-1].name].any())
-        tally["spikes"] += int(sum(count.sum() for count in run.counts.values()))
+        if steps > 20:  # how many have so few steps depends on hypothesis and its pool of constants
+            tally["had time to fire"] += 1
+            tally["firing to the last layer"] += bool(run.counts[network.populations[-1].name].any())
+            tally["spikes"] += int(sum(count.sum() for count in run.counts.values()))
 
     check()
-    assert tally["firing to the last layer"] > 0.5 * tally["networks"]
-    assert tally["spikes"] > 200 * tally["networks"]  # what is drawn depends on hypothesis and its pool of constants
+    assert tally["had time to fire"] >= 40
+    assert tally["firing to the last layer"] > 0.8 * tally["had time to fire"]
+    assert tally["spikes"] > 400 * tally["had time to fire"]
 
 
 # -- converted modules ---------------------------------------------------------------------------------------
