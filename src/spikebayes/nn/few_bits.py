@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -9,17 +11,30 @@ from torch.nn.utils import parametrize
 from spikebayes.errors import ConfigError
 
 
+class _StraightThrough(torch.autograd.Function):
+    """Weights rounded to multiples of each row's scale; their gradient is that of the weights behind."""
+
+    @staticmethod
+    def forward(_ctx: Any, weight: Tensor, top: int) -> Tensor:
+        least, most = weight.flatten(1).aminmax(dim=1)
+        scale = (torch.maximum(-least, most) / top).clamp_(min=torch.finfo(torch.float32).tiny)
+        scale = scale.view(-1, *(1,) * (weight.ndim - 1))
+        return (weight * (1 / scale)).round_().mul_(scale)
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return gradient, None
+
+
 class _FewBits(nn.Module):
-    """w to s k: whole numbers k of few bits, one s per row; the gradient passes straight through."""
+    """w to s k: whole numbers k of few bits, one s per row."""
 
     def __init__(self, bits: int) -> None:
         super().__init__()
         self.top = 2 ** (bits - 1) - 1
 
     def forward(self, weight: Tensor) -> Tensor:
-        scale = weight.detach().flatten(1).abs().amax(1).clamp(min=torch.finfo(torch.float32).tiny) / self.top
-        zero = torch.zeros(len(scale), dtype=torch.int32, device=scale.device)
-        return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -self.top, self.top)
+        return _StraightThrough.apply(weight, self.top)  # pyright: ignore[reportReturnType]
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """Weights that are assigned are those behind."""

@@ -15,6 +15,17 @@ from spikebayes.evaluate.row_scores import binned_gap, out_of_distribution_auroc
 from spikebayes.evaluate.scores import class_rows, single_sample_error
 from spikebayes.predictive import Predictive, Task
 
+SCORES = {  # and how a page names them
+    "error": "error (%)",
+    "nll": "NLL (nats)",
+    "brier": "Brier",
+    "ece": "ECE",
+    "aurc": "AURC x 1000",
+    "auroc_entropy": "AUROC, entropy",
+    "auroc_mutual_information": "AUROC, mutual information",
+}
+SCALES = {"error": (100, 2), "aurc": (1000, 2)}  # factor and decimals in a page
+
 
 def certain(logits: Tensor, seed: int = 0) -> Predictive:
     """A deterministic network's logits ``[B, C]`` as a predictive distribution of one sample."""
@@ -65,3 +76,16 @@ def compared(judged: dict[str, dict[str, Any]], against: str, resamples: int, se
         for name, found in judged.items()
         if name != against
     }
+
+
+def score_text(scores: dict[str, dict[str, float]], name: str) -> str:
+    """A score of :func:`scored` and its interval; a dash for one that a network does not have."""
+    if name not in scores:
+        return "-"
+    factor, digits = SCALES.get(name, (1, 4))
+    return f"{factor * scores[name]['value']:.{digits}f} {interval_text(scores[name], factor, digits)}"
+
+
+def interval_text(found: dict[str, float], factor: float = 1.0, digits: int = 4) -> str:
+    """The interval of a score."""
+    return f"[{factor * found['low']:.{digits}f}, {factor * found['high']:.{digits}f}]"

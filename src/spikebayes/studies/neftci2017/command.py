@@ -18,6 +18,7 @@ from spikebayes.studies.neftci2017.judging import NETWORKS, judge
 from spikebayes.studies.neftci2017.page import render
 from spikebayes.studies.neftci2017.sampling import SCALE, last_epochs, law, samplings
 from spikebayes.studies.neftci2017.settings import PUBLISHED, Settings
+from spikebayes.studies.processes import Job, side_by_side
 from spikebayes.studies.results import provenance, write_page, write_results
 from spikebayes.studies.scoring import compared
 from spikebayes.studies.stages import Stages
@@ -88,21 +89,11 @@ def run_neftci2017(
 
 def _learn(data: Path, stages: Stages, settings: Settings, seed: int) -> dict[str, dict[str, Any]]:
     """Every network trained, those that are not yet side by side."""
-    missing = tuple(kind for kind in TRAINED if not stages.has(f"training, {kind}"))
-    if not missing:
-        return {kind: stages.run(f"training, {kind}", dict) for kind in TRAINED}
-    cores = torch.get_num_threads()
-    pool, runs = learning.train_all(data, missing, settings.learning, seed, stages.folder, cores)
-    workers = pool._processes  # shutdown forgets them
-    try:
-        return {kind: stages.run(f"training, {kind}", lambda k=kind: runs[k].result()) for kind in TRAINED}
-    except BaseException:
-        for worker in list(workers.values()):
-            worker.terminate()  # each has a checkpoint of its last epoch
-            worker.join()
-        raise
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    jobs = {
+        kind: Job(stages, f"training, {kind}", learning.train, (kind, data, settings.learning, seed, stages.folder))
+        for kind in TRAINED
+    }
+    return side_by_side(jobs, torch.get_num_threads())
 
 
 def _judge(

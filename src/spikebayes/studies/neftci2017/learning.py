@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,14 +84,6 @@ def trained(kind: str, settings: Learning, folder: Path, epoch: int | None = Non
     name = WEIGHTS if epoch is None else f"{epoch}.safetensors"
     net.load_state_dict(load_file(folder / kind / name))
     return net.eval()
-
-
-def train_all(
-    data: Path, kinds: tuple[str, ...], settings: Learning, seed: int, folder: Path, cores: int
-) -> tuple[ProcessPoolExecutor, dict[str, Future[dict[str, Any]]]]:
-    """Training of several networks, as many at a time as there are cores, one thread each."""
-    pool = ProcessPoolExecutor(max(1, min(cores, len(kinds))), mp_context=multiprocessing.get_context("spawn"))
-    return pool, {kind: pool.submit(train, kind, data, settings, seed, folder) for kind in kinds}
 
 
 def train(kind: str, data: Path, settings: Learning, seed: int, folder: Path) -> dict[str, Any]:

@@ -6,16 +6,9 @@ from typing import Any
 
 from spikebayes.studies.neftci2017.figures import NAMES, PAPER
 from spikebayes.studies.results import markdown_table
+from spikebayes.studies.scoring import SCORES, interval_text, score_text
 
 TITLES = NAMES | {"conv": "convolutional S2M", "dropout": "permanent dropout", "deterministic": "deterministic"}
-SCORES = {
-    "nll": "NLL (nats)",
-    "brier": "Brier",
-    "ece": "ECE",
-    "aurc": "AURC x 1000",
-    "auroc_entropy": "AUROC, entropy",
-    "auroc_mutual_information": "AUROC, mutual information",
-}
 SCALED = 1.38  # per cent, the paper's table I
 CHANGES = {
     "none": "as trained",
@@ -125,10 +118,9 @@ def _uncertainty(found: dict[str, Any]) -> list[str]:
     rows = []
     for kind, judged in found["uncertainty"].items():
         scores = judged["scores"]
-        error = f"{100 * scores['error']['value']:.2f} {_interval(scores['error'], 100, 2)}"
-        rows.append([TITLES[kind], str(judged["samples"]), error] + [_score(scores, name) for name in SCORES])
+        rows.append([TITLES[kind], str(judged["samples"]), *(score_text(scores, name) for name in SCORES)])
     against = [
-        f"{TITLES[kind]} {d['value']:+.4f} {_interval(d)}" for kind, d in found["against_deterministic"].items()
+        f"{TITLES[kind]} {d['value']:+.4f} {interval_text(d)}" for kind, d in found["against_deterministic"].items()
     ]
     spread = [
         [
@@ -149,7 +141,7 @@ def _uncertainty(found: dict[str, Any]) -> list[str]:
         "telling them apart by the entropy of the averaged prediction, and by the mutual information). 95 % "
         "intervals by bootstrap over images. The dropout network is run as a torch module, the S2Ms and the sigmoid "
         "network as spiking networks. ECE in 15 bins; its interval lies above it: resampling adds to its bias.",
-        markdown_table(["network", "samples", "error (%)", *SCORES.values()], rows),
+        markdown_table(["network", "samples", *SCORES.values()], rows),
         "NLL less that of the deterministic network, over the same images: " + "; ".join(against) + ".",
         "Mean entropy and mutual information (nats):",
         markdown_table(["network", "entropy, digits", "unknown", "mutual information, digits", "unknown"], spread),
@@ -196,16 +188,3 @@ def _minutes(found: dict[str, Any]) -> float:
     """Of training, summed over networks."""
     times = [t["seconds"] for t in found["training"].values()]
     return sum(sum(t) if isinstance(t, list) else t for t in times) / 60
-
-
-def _score(scores: dict[str, dict[str, float]], name: str) -> str:
-    """A score and its interval; a dash for one that a network does not have."""
-    if name not in scores:
-        return "-"
-    factor = 1000 if name == "aurc" else 1
-    digits = 2 if name == "aurc" else 4
-    return f"{factor * scores[name]['value']:.{digits}f} {_interval(scores[name], factor, digits)}"
-
-
-def _interval(found: dict[str, float], factor: float = 1.0, digits: int = 4) -> str:
-    return f"[{factor * found['low']:.{digits}f}, {factor * found['high']:.{digits}f}]"

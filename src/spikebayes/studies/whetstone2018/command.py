@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import torch
 from spikebayes.data.columns import near
 from spikebayes.errors import ConfigError
 from spikebayes.files import make_folder
+from spikebayes.studies.processes import Job, side_by_side
 from spikebayes.studies.results import provenance, write_page, write_results
 from spikebayes.studies.stages import Stages
 from spikebayes.studies.whetstone2018 import learning
@@ -169,33 +168,15 @@ def train_all(
     names: Sequence[str], kept: dict[str, Stages], data: Path, settings: Settings, seed: int
 ) -> dict[str, list[dict[str, Any]]]:
     """Every network trained, once for each seed: the small ones side by side, then the large ones one by one."""
-    recipes, cores = settings.recipes, torch.get_num_threads()
-    jobs = [(name, k) for name in names for k in range(recipes[name].seeds)]
-    large = [job for job in jobs if recipes[job[0]].threads > 1]
-    found = _side_by_side([job for job in jobs if job not in large], cores, kept, data, settings, seed)
-    found |= _side_by_side(large, 1, kept, data, settings, seed)
-    return {name: [found[name, k] for k in range(recipes[name].seeds)] for name in names}
-
-
-def _side_by_side(
-    jobs: Sequence[tuple[str, int]], count: int, kept: dict[str, Stages], data: Path, settings: Settings, seed: int
-) -> dict[tuple[str, int], dict[str, Any]]:
-    """The results of trainings, each in a process of its own, ``count`` at a time."""
-    missing = [(name, k) for name, k in jobs if not kept[name].has(f"seed {k}")]
-    if not missing:
-        return {(name, k): kept[name].run(f"seed {k}", dict) for name, k in jobs}
-    pool = ProcessPoolExecutor(min(count, len(missing)), mp_context=multiprocessing.get_context("spawn"))
-    runs: dict[tuple[str, int], Future[dict[str, Any]]] = {
-        (name, k): pool.submit(train_one, data, settings.recipes[name], settings, seed + k, home_of(kept[name], k))
-        for name, k in missing
+    recipes = settings.recipes
+    jobs = {
+        (name, k): Job(
+            kept[name], f"seed {k}", train_one, (data, recipes[name], settings, seed + k, home_of(kept[name], k))
+        )
+        for name in names
+        for k in range(recipes[name].seeds)
     }
-    workers = pool._processes  # shutdown forgets them
-    try:
-        return {(name, k): kept[name].run(f"seed {k}", lambda job=(name, k): runs[job].result()) for name, k in jobs}
-    except BaseException:
-        for worker in list(workers.values()):
-            worker.terminate()  # each has a checkpoint of its last epoch
-            worker.join()
-        raise
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    small = {(name, k): job for (name, k), job in jobs.items() if recipes[name].threads == 1}
+    found = side_by_side(small, torch.get_num_threads())
+    found |= side_by_side({key: job for key, job in jobs.items() if key not in small}, 1)
+    return {name: [found[name, k] for k in range(recipes[name].seeds)] for name in names}

@@ -5,17 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from spikebayes.studies.results import markdown_table
+from spikebayes.studies.scoring import SCORES, interval_text, score_text
 from spikebayes.studies.whetstone2018.figures import title
 from spikebayes.studies.whetstone2018.words import capital, set_name
 
-SCORES = {
-    "nll": "NLL (nats)",
-    "brier": "Brier",
-    "ece": "ECE",
-    "aurc": "AURC x 1000",
-    "auroc_entropy": "AUROC, entropy",
-    "auroc_mutual_information": "AUROC, mutual information",
-}
 MADE = {
     "original": "original, no spikes",
     "sharpened": "sharpened",
@@ -47,15 +40,16 @@ def _one_posterior(name: str, judged: dict[str, Any], settings: dict[str, Any]) 
     rows, spread = [], []
     for kind, one in judged["networks"].items():
         scores, words = one["scores"], MADE.get(kind, kind)
-        error = f"{100 * scores['error']['value']:.2f} {_interval(scores['error'], 100, 2)}"
         single = f"{100 * one['single_sample_error']:.2f}"
-        rows.append([words, str(one["samples"]), error, single, *(_score(scores, score) for score in SCORES)])
+        error, *others = (score_text(scores, score) for score in SCORES)
+        rows.append([words, str(one["samples"]), error, single, *others])
         if one["samples"] > 1:
             measured = one["uncertainty"].values()
             spread.append([words, *(f"{m[which]:.4f}" for m in measured for which in ("known", "unknown"))])
     tried = ", ".join(f"{keep}: {loss:.4f}" for keep, loss in judged["keeps"].items())
     other = set_name(settings["posterior"][name][1])
-    header = ["network", "samples", "error (%)", "of a single sample", *SCORES.values()]
+    first, *rest = SCORES.values()
+    header = ["network", "samples", first, "of a single sample", *rest]
     known, unknown = f"{judged['rows']:,} test rows", f"{judged['unknown']:,} rows of {other}"
     return [
         f"### {capital(title(name))}",
@@ -72,17 +66,4 @@ def _one_posterior(name: str, judged: dict[str, Any], settings: dict[str, Any]) 
 
 def _difference(found: dict[str, float]) -> str:
     word = "lower" if found["high"] < 0 else "higher" if found["low"] > 0 else "no difference shown"
-    return f"{found['value']:+.4f} {_interval(found)}, {word}"
-
-
-def _score(scores: dict[str, dict[str, float]], name: str) -> str:
-    """A score and its interval; a dash for one that a network does not have."""
-    if name not in scores:
-        return "-"
-    factor = 1000 if name == "aurc" else 1
-    digits = 2 if name == "aurc" else 4
-    return f"{factor * scores[name]['value']:.{digits}f} {_interval(scores[name], factor, digits)}"
-
-
-def _interval(found: dict[str, float], factor: float = 1.0, digits: int = 4) -> str:
-    return f"[{factor * found['low']:.{digits}f}, {factor * found['high']:.{digits}f}]"
+    return f"{found['value']:+.4f} {interval_text(found)}, {word}"
