@@ -30,6 +30,7 @@ CENTRE = 0.5  # mean input of a new dense unit, where sharpened activations step
 # Mean input of a new feature map. An image's empty background is close to a map's mean; were that at the step, the
 # slightest difference between the statistics of a batch and those of prediction would turn all of it on or off.
 BACKGROUND = 0.0
+LEARNING = partial(Sharpened, learnable=0.0)  # goes on learning when it is a step
 
 
 def mlp(
@@ -198,7 +199,7 @@ def sharpened(
     scale: float = 0.25,
     dropout: float = 0.0,
     bits: int | None = None,
-    activation: Callable[[], nn.Module] = partial(Sharpened, learnable=0.0),  # noqa: B008 (makes modules)
+    activation: Callable[[], nn.Module] = LEARNING,
 ) -> nn.Sequential:
     """Convolutions and dense layers with batch norm and a sharpened activation after each, read out by keys.
 

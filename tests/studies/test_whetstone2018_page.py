@@ -257,7 +257,7 @@ def test_the_posterior_says_which_differences_are_shown() -> None:
     assert "original, no spikes -0.0150 [-0.0200, -0.0100], lower" in page
     assert "with a temperature +0.0000 [-0.0100, 0.0100], no difference shown" in page
     assert "unreliable synapses +0.0150 [0.0100, 0.0200], higher" in page
-    assert "keep 0.9, by the NLL on validation rows (0.95: 0.0700, 0.9: 0.0600)" in page
+    assert "keep 0.900, by the NLL on 1,000 validation rows (0.95: 0.0700, 0.9: 0.0600)" in page
     assert "## A posterior" not in render(made_up(("stpu_dnn",)))  # its masks are not there
 
 

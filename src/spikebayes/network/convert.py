@@ -40,7 +40,7 @@ def convert(
     example_input: Tensor | Sequence[Tensor],
     *,
     dt: float = 1e-3,
-    synapse: Synapse | None = Alpha(0.02),  # noqa: B008 (frozen)
+    synapse: Synapse | None = Alpha(0.02),
     sampling: Sampling = Exact(),
 ) -> SpikingNetwork:
     """A spiking network with the module's weights, a population in place of each activation.

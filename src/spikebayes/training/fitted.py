@@ -42,7 +42,7 @@ class Fitted:
     names: tuple[str, ...] = ()
     history: dict[str, Any] = field(default_factory=dict)
 
-    def network(self, *, dt: float = 1e-3, synapse: Synapse | None = Alpha(0.02)) -> SpikingNetwork:  # noqa: B008
+    def network(self, *, dt: float = 1e-3, synapse: Synapse | None = Alpha(0.02)) -> SpikingNetwork:
         """The spiking network of the module, see :func:`spikebayes.convert`."""
         return convert(self.model, self.scaling.x_mean[None], dt=dt, synapse=synapse)
 

@@ -38,7 +38,7 @@ def uncertainty(
     x_validation, x, other = (rows(recipe, part) for part in (data.x_validation, data.x_test, unknown))
     original = trained(recipe, shape, classes, home / ORIGINAL)
     network = spiking(folded(trained(recipe, shape, classes, home / SPIKING)), x)
-    keep, tried = _best_keep(network, x_validation, data.y_validation, s)
+    keep, tried = _best_keep(network, x_validation[: s.tuning_rows], data.y_validation[: s.tuning_rows], s)
     factor = _temperature(one_step(network, x_validation)[0], data.y_validation)
 
     def plain(part: Tensor) -> Predictive:
@@ -78,7 +78,7 @@ def _best_keep(network: SpikingNetwork, x: Tensor, y: Tensor, s: Settings) -> tu
         keep: float(class_rows(_sampled(with_blank_out(network, keep), x, s).mean, y).log_loss.mean())
         for keep in s.keeps
     }
-    return min(tried, key=tried.__getitem__), {f"{keep:g}": loss for keep, loss in tried.items()}
+    return min(tried, key=tried.__getitem__), {f"{keep:.3f}": loss for keep, loss in tried.items()}
 
 
 def _temperature(logits: Tensor, y: Tensor) -> float:

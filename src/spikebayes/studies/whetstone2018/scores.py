@@ -54,7 +54,7 @@ def _one_posterior(name: str, judged: dict[str, Any], settings: dict[str, Any]) 
     return [
         f"### {capital(title(name))}",
         f"{known}, and {unknown} that belong to no class. Temperature {judged['temperature']:.3f}; keep "
-        f"{judged['keep']:g}, by the NLL on validation rows ({tried}).",
+        f"{judged['keep']:.3f}, by the NLL on {settings['tuning_rows']:,} validation rows ({tried}).",
         markdown_table(header, rows),
         "NLL less that of the sharpened network, over the same rows: "
         + "; ".join(f"{MADE.get(kind, kind)} {_difference(d)}" for kind, d in judged["against"].items())

@@ -122,6 +122,7 @@ class Settings:
         posterior: networks that are given a posterior, each with the one trained with masks beside it (``""``: none),
             and the set whose rows belong to no class.
         keeps: probabilities that a synapse transmits, of which validation rows choose one.
+        tuning_rows: how many validation rows do so.
         samples: S. resamples: of every bootstrap interval.
         rows: most training rows of a set; None takes all. test_rows: the same for testing.
     """
@@ -133,8 +134,9 @@ class Settings:
             "cnn_restricted": ("", "fashion-mnist"),
         }
     )
-    keeps: tuple[float, ...] = (0.98, 0.95, 0.9, 0.8, 0.7)
-    samples: int = 50
+    keeps: tuple[float, ...] = tuple(n / 256 for n in (251, 243, 230, 205, 179))  # a byte draws a synapse
+    tuning_rows: int = 1000
+    samples: int = 30
     resamples: int = 1000
     rows: int | None = None
     test_rows: int | None = None
