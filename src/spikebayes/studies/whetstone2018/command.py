@@ -82,7 +82,7 @@ def run_whetstone2018(
                 for k, home in enumerate(homes)
             ]
     for name, (masks, other) in settings.posterior.items():
-        if name in names and (not masks or masks in names):
+        if name in names and masks in names:
             found["posterior"][name] = judged.run(
                 f"posterior, {name}",
                 lambda n=name, m=masks, o=other: _posterior(n, m, o, data, sets, learned, settings, seed),
@@ -135,7 +135,7 @@ def _posterior(
     seed: int,
 ) -> dict[str, Any]:
     recipe = settings.recipes[name]
-    beside = (settings.recipes[masks], home_of(learned[masks], 0)) if masks else None
+    beside = settings.recipes[masks], home_of(learned[masks], 0)
     unknown = Rows.load(data, other, settings.rows, settings.test_rows).x_test
     home = home_of(learned[name], 0)
     return uncertainty(recipe, home, beside, sets[recipe.data], unknown, settings, seed)

@@ -23,6 +23,7 @@ TITLES = {
     "cnn_restricted": "restricted CNN",
     "cnn_unrestricted": "unrestricted CNN",
     "stpu_dnn_masks": "STPU DNN with dropout",
+    "stpu_cnn_masks": "STPU CNN with dropout",
     "fashion_cnn": "Fashion-MNIST CNN",
     "cifar_cnn": "CIFAR-10 CNN",
     "jasper_dnn": "hyperspectral DNN",

@@ -26,12 +26,12 @@ PLAIN = "sharpened"  # without noise: what the others are compared with
 
 
 def uncertainty(
-    recipe: Recipe, home: Path, masks: tuple[Recipe, Path] | None, data: Rows, unknown: Tensor, s: Settings, seed: int
+    recipe: Recipe, home: Path, masks: tuple[Recipe, Path], data: Rows, unknown: Tensor, s: Settings, seed: int
 ) -> dict[str, Any]:
     """Scores of a network's predictions with and without noise, on test rows and on rows of no class.
 
     Args:
-        recipe, home: of the network. masks: of one that was trained with permanent dropout, if there is one.
+        recipe, home: of the network. masks: of one that was trained with permanent dropout.
         unknown: ``[N, *shape]`` rows of another set.
     """
     shape, classes = tuple(data.x.shape[1:]), len(data.classes)
@@ -49,9 +49,10 @@ def uncertainty(
         PLAIN: (plain(x), plain(other)),
         "scaled": (certain(factor * one_step(network, x)[0]), certain(factor * one_step(network, other)[0])),
     }
-    noisy = {"blank_out": with_blank_out(network, keep)}
-    if masks is not None:
-        noisy["masks"] = spiking(folded(trained(masks[0], shape, classes, masks[1] / SPIKING)), x)
+    noisy = {
+        "blank_out": with_blank_out(network, keep),
+        "masks": spiking(folded(trained(masks[0], shape, classes, masks[1] / SPIKING)), x),
+    }
     for name, made in noisy.items():
         predicted[name] = _sampled(made, x, s), _sampled(made, other, s)
     judged = {

@@ -26,7 +26,7 @@ def posterior(found: dict[str, Any]) -> list[str]:
         "A sharpened network makes the same prediction every time. Three ways to something better, beside the "
         "original network and the sharpened one as it is: a temperature, one factor on the outputs, chosen on "
         "validation rows (`temperature`); unreliable synapses, each of which transmits with the probability `keep`, "
-        "drawn anew in every step and chosen on validation rows; and, where there is one, a network trained with "
+        "drawn anew in every step and chosen on validation rows; and a network trained with "
         "permanent dropout. A step is a sample. All but the original are spiking networks. AUROC: telling test rows "
         "from rows of another set, by the entropy of the averaged prediction or by the mutual information. 95 % "
         "intervals by bootstrap over rows; ECE in 15 bins, its interval lies above it: resampling adds to its bias.",

@@ -90,6 +90,7 @@ RECIPES: dict[str, Recipe] = {
         precision="bfloat16",
     ),
     "stpu_dnn_masks": Recipe("mnist", hidden=(512, 512), dropout=0.2, augmentation="shift", seeds=1),
+    "stpu_cnn_masks": Recipe("mnist", convolutions=((3, 11, True),), dropout=0.1, augmentation="shift", seeds=1),
     "fashion_cnn": Recipe(
         "fashion-mnist",
         convolutions=((64, 3, True), (128, 3, False), (128, 3, True)),
@@ -119,8 +120,8 @@ class Settings:
 
     Args:
         recipes: the networks by name.
-        posterior: networks that are given a posterior, each with the one trained with masks beside it (``""``: none),
-            and the set whose rows belong to no class.
+        posterior: networks that are given a posterior, each with the one trained with masks beside it, and
+            the set whose rows belong to no class.
         keeps: probabilities that a synapse transmits, of which validation rows choose one.
         tuning_rows: how many validation rows do so.
         samples: S. resamples: of every bootstrap interval.
@@ -131,7 +132,7 @@ class Settings:
     posterior: dict[str, tuple[str, str]] = field(
         default_factory=lambda: {
             "stpu_dnn": ("stpu_dnn_masks", "fashion-mnist"),
-            "cnn_restricted": ("", "fashion-mnist"),
+            "stpu_cnn": ("stpu_cnn_masks", "fashion-mnist"),
         }
     )
     keeps: tuple[float, ...] = tuple(n / 256 for n in (251, 243, 230, 205, 179))  # a byte draws a synapse
