@@ -115,6 +115,15 @@ def test_maps_refuse_other_pixels(folder: Path, values: Tensor, where: Tensor, m
         load_jasper_ridge(folder).paint(values, where)
 
 
+def test_what_stands_where_no_pixel_is_given_fits_the_values(folder: Path) -> None:
+    data = load_jasper_ridge(folder)
+    bright = torch.zeros(4000, 3, dtype=torch.uint8)
+    with pytest.raises(DataError, match=r"torch\.uint8 cannot hold -1 where no pixel is given"):
+        data.paint(bright, data.where_test)
+    assert data.paint(bright, data.where_test, empty=255).double().mean() == pytest.approx(0.6 * 255)
+    assert int(data.paint(bright.float(), data.where_test, empty=float("nan")).isnan().sum()) == 3 * 6000
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -159,6 +168,15 @@ def test_other_files_are_refused(tmp_path: Path, changed: dict[str, Any], messag
         load_jasper_ridge(made_up(tmp_path, **changed))
     assert str(tmp_path / "jasper_ridge" / FILE) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_torn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(_path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", locked)
+    with pytest.raises(DataError, match=rf"{FILE}: it cannot be read \(Permission denied\)"):
+        load_jasper_ridge(folder)
 
 
 @pytest.mark.parametrize("kept", [0, 50, 130, 1000, 500_000, 1_990_000])

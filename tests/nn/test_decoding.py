@@ -146,3 +146,10 @@ def test_one_class_has_no_winner() -> None:
 def test_a_step_needs_a_finite_threshold(threshold: float) -> None:
     with pytest.raises(ConfigError, match="Step's threshold must be finite"):
         Step(threshold)
+
+
+def test_a_winner_draws_nothing() -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    WinnerTakeAll(5)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.nn import Sharpened
@@ -192,6 +192,13 @@ def test_its_state_carries_the_sharpness(s: float) -> None:
     assert float(other.sharpness) == s
     assert torch.equal(other(inputs()), one(inputs()))
     assert other.is_step == (s == 1)
+
+
+def test_casting_its_module_does_not_round_the_sharpness() -> None:
+    unit = nn.Sequential(Sharpened("brelu", 0.999)).bfloat16()[0]
+    assert isinstance(unit, Sharpened)
+    assert (float(unit.sharpness), unit.is_step) == (0.999, False)
+    assert unit.to("meta").sharpness.device.type == "meta"
 
 
 def test_it_says_what_it_is() -> None:

@@ -14,6 +14,7 @@ Reference: Zhu et al. 2014, arXiv:1403.4682, for the reference abundances; free 
 
 from __future__ import annotations
 
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ class HyperspectralPixels:
             ``[rows, columns, *rest]``, dtype of the values.
 
         Raises:
-            DataError: as many values as pixels are needed, and pixels in the scene.
+            DataError: as many values as pixels are needed, pixels in the scene, and a dtype that holds ``empty``.
 
         Example:
             >>> none = torch.empty(0, 2, dtype=torch.int64)
@@ -92,7 +93,11 @@ class HyperspectralPixels:
         rows, columns = where.unbind(1)
         if len(where) and (where.min() < 0 or rows.max() >= self.size[0] or columns.max() >= self.size[1]):
             raise DataError(f"a pixel lies outside the scene's {self.size[0]} rows and {self.size[1]} columns")
-        painted = torch.full((*self.size, *values.shape[1:]), empty, dtype=values.dtype)
+        wanted = torch.tensor(empty, dtype=torch.float64)
+        nothing = wanted.to(values.dtype)
+        if not torch.isclose(nothing.double(), wanted, equal_nan=True):
+            raise DataError(f"{values.dtype} cannot hold {empty:g} where no pixel is given; choose another `empty`")
+        painted = nothing.expand(*self.size, *values.shape[1:]).clone()
         painted[rows, columns] = values
         return painted
 
@@ -172,7 +177,11 @@ def _read(path: Path) -> tuple[Tensor, Tensor]:
     """Spectra ``[SIDE, SIDE, BANDS]`` float32 and classes ``[SIDE, SIDE]`` int64, by row and column."""
     fields = ("Y", "A", "maxValue", "cood")
     try:
-        found: dict[str, Any] = loadmat(path, variable_names=fields)
+        content = io.BytesIO(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: it cannot be read ({error.strerror})") from error
+    try:
+        found: dict[str, Any] = loadmat(content, variable_names=fields)
     except Exception as error:  # the reader may raise anything on a torn file
         reason = one_line(error, 200) or type(error).__name__
         raise DataError(f"{path}: torn, or no MATLAB 5 file ({reason}); {AGAIN}") from error

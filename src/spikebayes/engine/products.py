@@ -46,6 +46,7 @@ from spikebayes.network.operators import (
 from spikebayes.neurons import Bernoulli, Sign, Threshold
 
 INSTRUCTIONS = ("amx_int8", "avx512_vnni", "avx_vnni")  # for 8-bit products, as torch names them
+OPERATIONS = ("qlinear_prepack", "qlinear_pointwise", "qconv_prepack", "qconv2d_pointwise")
 LEAST = 1 << 14  # synapses for each digit from which on 8-bit products are faster
 NUMBERS = 1 << 19  # of a target that are computed together: they stay in the second cache
 RANGE = 100  # exponents of weights, either way
@@ -95,9 +96,11 @@ def product_of(operator: Any, source: Input | Population, dtype: torch.dtype) ->
 @functools.cache
 def most_digits() -> int:
     """Digits up to which 8-bit products are faster here; 0 where there are none, or they are wrong."""
+    if not all(hasattr(torch.ops.onednn, name) for name in OPERATIONS):
+        return 0
     try:
         right = _is_right()
-    except (RuntimeError, AttributeError, NotImplementedError):  # torch was built without them
+    except RuntimeError:  # declared, but without a kernel for this processor
         return 0
     capabilities = torch.cpu.get_capabilities()
     return 0 if not right else 3 if any(capabilities.get(name) for name in INSTRUCTIONS) else 1

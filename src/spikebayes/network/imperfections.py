@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Connection, SpikingNetwork
 from spikebayes.network.operators import Chain, Conv, Dense, Shape, size, target_shape
+from spikebayes.nn.few_bits import largest_whole
 from spikebayes.philox import split_seed
 
 Weighted = Dense | Conv
@@ -54,12 +55,10 @@ def quantised(network: SpikingNetwork, bits: int, clip: Literal["mse", "max"] = 
         >>> [round(w, 3) for w in ternary.connections[0].operator.weight[0].tolist()]
         [0.0, -0.9, 0.0]
     """
-    if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 16:
-        raise ConfigError(f"weights may have 2 to 16 bits; got {bits!r}")
+    levels = largest_whole(bits)
     if clip not in ("mse", "max"):
         raise ConfigError(f"clip must be 'mse' or 'max'; got {clip!r}")
     ratios = [1.0] if clip == "max" else [k / CLIP_RATIOS for k in range(CLIP_RATIOS, 0, -1)]
-    levels = 2 ** (bits - 1) - 1
     return _with_weights(network, network.connections, _weights, lambda w: _rounded(w, levels, ratios))
 
 

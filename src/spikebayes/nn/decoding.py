@@ -103,7 +103,7 @@ class WinnerTakeAll(nn.Sequential):
 
 
 def _fixed(weight: Tensor, bias: Tensor) -> nn.Linear:
-    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")  # draws nothing
     layer.weight = nn.Parameter(weight, requires_grad=False)
     layer.bias = nn.Parameter(bias, requires_grad=False)
     return layer

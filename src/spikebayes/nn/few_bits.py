@@ -17,7 +17,7 @@ class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def forward(_ctx: Any, weight: Tensor, top: int) -> Tensor:
         least, most = weight.flatten(1).aminmax(dim=1)
-        scale = (torch.maximum(-least, most) / top).clamp_(min=torch.finfo(torch.float32).tiny)
+        scale = (torch.maximum(-least, most) / top).clamp_(min=torch.finfo(weight.dtype).tiny)
         scale = scale.view(-1, *(1,) * (weight.ndim - 1))
         return (weight * (1 / scale)).round_().mul_(scale)
 
@@ -27,11 +27,11 @@ class _StraightThrough(torch.autograd.Function):
 
 
 class _FewBits(nn.Module):
-    """w to s k: whole numbers k of few bits, one s per row."""
+    """w to s k: whole numbers |k| <= top, one s per row."""
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, top: int) -> None:
         super().__init__()
-        self.top = 2 ** (bits - 1) - 1
+        self.top = top
 
     def forward(self, weight: Tensor) -> Tensor:
         return _StraightThrough.apply(weight, self.top)  # pyright: ignore[reportReturnType]
@@ -54,7 +54,7 @@ def few_bits(model: nn.Module, bits: int = 8) -> nn.Module:
         bits: 2 to 16.
 
     Raises:
-        ConfigError: bits out of range, or a model without such layers.
+        ConfigError: bits out of range, or a model without such layers or with such weights already.
 
     Reference:
         Jacob et al. 2018, arXiv:1712.05877, section 3 (simulated quantisation while training).
@@ -65,14 +65,27 @@ def few_bits(model: nn.Module, bits: int = 8) -> nn.Module:
         >>> layer.weight.tolist()
         [[0.0, -0.75]]
     """
-    if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 16:
-        raise ConfigError(f"weights may have 2 to 16 bits; got {bits!r}")
+    top = largest_whole(bits)
     layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d)]
     if not layers:
         raise ConfigError("the model has no Linear or Conv layers")
+    if any(parametrize.is_parametrized(layer, "weight") for layer in layers):
+        raise ConfigError("the model has weights of few bits, or otherwise made, already")
     for layer in layers:
-        parametrize.register_parametrization(layer, "weight", _FewBits(bits))
+        parametrize.register_parametrization(layer, "weight", _FewBits(top))
     return model
+
+
+def largest_whole(bits: int) -> int:
+    """The largest whole number of a signed weight, 2^(bits-1) - 1, for 2 to 16 bits (ConfigError).
+
+    Example:
+        >>> largest_whole(8)
+        127
+    """
+    if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 16:
+        raise ConfigError(f"weights may have 2 to 16 bits; got {bits!r}")
+    return 2 ** (bits - 1) - 1
 
 
 def trained_weight(layer: nn.Module) -> Tensor:

@@ -37,7 +37,8 @@ class Sharpened(Unit):
         relu:        as brelu, plus (1 - s) times what x exceeds (1 + w)/2 by
         leaky_relu:  as relu, minus 0.01 (1 - s) times what x falls short of (1 - w)/2 by
 
-    so that at s = 0 they are, but for the 0.001, the activations of those names. A step has no slope: there a layer
+    so that at s = 0 they are, but for the 0.001, the activations of those names; the sigmoid is one around 1/2,
+    about as steep as the bounded relu. A step has no slope: there a layer
     and all below it would stop learning. ``learnable`` keeps them at it: the gradient is always that of the
     activation at sharpness ``min(s, learnable)``.
 
@@ -90,6 +91,13 @@ class Sharpened(Unit):
     def sharpen(self, sharpness: float) -> None:
         """Set the sharpness, in [0, 1] (ConfigError)."""
         self.sharpness.fill_(_checked(sharpness, "sharpness"))
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Sharpened:
+        """Moves with its module, but is never rounded: in few bits a sharpness near 1 would be 1."""
+        exact = self.sharpness
+        super()._apply(fn, recurse)
+        self.sharpness = exact.to(self.sharpness.device)
+        return self
 
     @property
     def is_step(self) -> bool:

@@ -28,7 +28,7 @@ from spikebayes.training.callbacks import (
 )
 from spikebayes.training.checks import check_outputs, check_rows, check_training
 from spikebayes.training.fitted import VALIDATION_SEED, Fitted, residual_noise
-from spikebayes.training.optimizers import OPTIMIZERS, make_optimizer
+from spikebayes.training.optimizers import check_optimizer, make_optimizer
 from spikebayes.training.scaling import Scaling
 from spikebayes.training.session import check_checkpoint, checkpoint_folder, interruptible, quiet
 from spikebayes.training.sharpening import Gamma, ScheduledSharpening, Sharpening
@@ -116,8 +116,7 @@ def fit(
         annealing=annealing,
         seed=seed,
     )
-    if optimizer not in OPTIMIZERS:
-        raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {optimizer!r}")
+    check_optimizer(optimizer)
     if precision not in PRECISION:
         raise ConfigError(f"precision must be one of {', '.join(PRECISION)}; got {precision!r}")
     x, y = check_rows(x, y, task, "training")

@@ -40,7 +40,12 @@ def make_optimizer(
         >>> type(make_optimizer("rmsprop", [torch.zeros(1, requires_grad=True)], 1e-3)).__name__
         'RMSprop'
     """
-    if name not in OPTIMIZERS:
-        raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {name!r}")
+    check_optimizer(name)
     kind, settings = OPTIMIZERS[name]
     return kind(parameters, lr=learning_rate, weight_decay=weight_decay, **settings)  # pyright: ignore[reportCallIssue]
+
+
+def check_optimizer(name: str) -> None:
+    """Refuse a name that is not in :data:`OPTIMIZERS` (ConfigError)."""
+    if name not in OPTIMIZERS:
+        raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {name!r}")

@@ -16,6 +16,7 @@ from spikebayes.report.spikes import aggregated, feature_maps
 from spikebayes.report.svg import CLASSICAL, GUIDE, SHADE, SPIKING, draw
 from spikebayes.studies.whetstone2018.pictures import unpacked
 from spikebayes.studies.whetstone2018.settings import Recipe
+from spikebayes.studies.whetstone2018.words import capital
 
 TITLES = {
     "stpu_dnn": "STPU DNN",
@@ -60,7 +61,7 @@ def captions(found: dict[str, Any]) -> dict[str, str]:
     for name, shown in found["pictures"].items():
         if shown["layers"]:
             said[f"spikes_{name}"] = (
-                f"{_capital(title(name))}: a test image and the spikes of its feature maps, black where a neuron "
+                f"{capital(title(name))}: a test image and the spikes of its feature maps, black where a neuron "
                 "fired."
             )
     if _first(found) is not None:
@@ -202,7 +203,3 @@ def _first(found: dict[str, Any]) -> dict[str, Any] | None:
     """The layer whose maps are drawn as one, if it is there."""
     shown = found["pictures"].get(AGGREGATED)
     return shown["layers"][0] if shown and shown["layers"] else None
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from spikebayes.data import hyperspectral
 from spikebayes.data.images import load_images
+from spikebayes.errors import ConfigError
 
 HELD = 5000  # images that validate
 LIGHT, GRAIN = 0.1, 0.01  # standard deviations: of a pixel's brightness, as a share, and of its bands
@@ -69,8 +70,10 @@ def vary(x: Tensor, augmentation: str) -> Tensor:
             return _cropped(x, PAD, mirrored=True)
         case "light":
             return x * (1 + LIGHT * torch.randn(len(x), 1, device=x.device)) + GRAIN * torch.randn_like(x)
-        case _:
+        case "none":
             return x
+        case _:
+            raise ConfigError(f"there is no augmentation {augmentation!r}")
 
 
 def _turned(x: Tensor) -> Tensor:

@@ -78,7 +78,6 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
     curves = _Curves(rows(recipe, data.x_validation), data.y_validation, rows(recipe, data.x_test), data.y_test, look)
     revival = Revival(net, look, until=round(recipe.frozen * recipe.epochs), seed=seed)
     callbacks: list[Callback] = [curves, revival, RandomState()]
-    teacher = trained(recipe, shape, classes, original) if original and recipe.distillation else None
     if original is None:
         callbacks += [_Fork(home / FORK, recipe.fork)]
     else:
@@ -90,7 +89,7 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
     )
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
-        learner = _Learner(net, recipe, teacher)
+        learner = _Learner(net, recipe)
         if begin is not None:
             check_checkpoint(begin, learner)
         trainer = Trainer(
@@ -112,20 +111,13 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
 class _Learner(LightningModule):
     """Loss, variation of the images, and optimiser."""
 
-    def __init__(self, net: nn.Sequential, recipe: Recipe, teacher: nn.Module | None) -> None:
+    def __init__(self, net: nn.Sequential, recipe: Recipe) -> None:
         super().__init__()
         self.net, self.recipe = net, recipe
-        self.teacher = [teacher] if teacher else []  # not a part of the checkpoint
 
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
         x = rows(self.recipe, vary(batch[0], self.recipe.augmentation))
-        logits, share = self.net(x).float(), self.recipe.distillation
-        loss = F.cross_entropy(logits, batch[1])
-        for teacher in self.teacher:
-            with torch.no_grad():
-                wanted = teacher.to(x.device)(x).float().softmax(1)
-            loss = (1 - share) * loss + share * F.cross_entropy(logits, wanted)
-        return loss
+        return F.cross_entropy(self.net(x).float(), batch[1])
 
     def configure_optimizers(self) -> Any:
         r = self.recipe

@@ -25,13 +25,6 @@ VARIED = {
     "crop": "shifted and mirrored",
     "light": "brightness and grain varied",
 }
-VARIED = {
-    "none": "as they are",
-    "shift": "shifted by up to a pixel",
-    "affine": "turned, sized and shifted",
-    "crop": "shifted and mirrored",
-    "light": "brightness and grain varied",
-}
 
 
 def render(found: dict[str, Any]) -> str:
@@ -108,7 +101,7 @@ def _training(found: dict[str, Any]) -> list[str]:
         " ".join(
             [
                 f"A step has no slope: learning uses {_by_value(used, _slope)}.",
-                f"The spiking network's loss is {_by_value(used, _loss)}.",
+                "The loss is the cross-entropy with the classes.",
                 f"From `norms keep` on, batch norms keep their statistics. Weights have {_by_value(used, _bits)} "
                 "while training, with one scale for each unit.",
                 f"After every epoch up to there, units whose output is the same on {LOOK:,} training rows are drawn "
@@ -128,15 +121,6 @@ def _kind(r: Recipe) -> str:
 
 def _slope(r: Recipe) -> str:
     return f"the slope of the activation at sharpness {r.learnable:g} once it is sharper"
-
-
-def _loss(r: Recipe) -> str:
-    if not r.distillation:
-        return "the cross-entropy with the classes"
-    return (
-        f"{100 * (1 - r.distillation):g} % the cross-entropy with the classes, {100 * r.distillation:g} % that with "
-        "the original's class probabilities"
-    )
 
 
 def _bits(r: Recipe) -> str:

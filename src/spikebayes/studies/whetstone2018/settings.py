@@ -24,7 +24,6 @@ class Recipe:
         batch_size, learning_rate, optimizer, weight_decay: of the optimisation; the rate rises, then falls to 0.
         augmentation: ``"none"``, ``"shift"`` (by up to a pixel), ``"affine"`` (turns, sizes and shifts of digits),
             ``"crop"`` (shifts and mirror images) or ``"light"`` (brightness and grain of spectra).
-        distillation: share of the sharpened network's loss that asks for the original's outputs, in [0, 1].
         precision: of matrix products while training, ``"float32"`` or ``"bfloat16"``.
         levels: whole number that an input of 1 becomes in the version of whole numbers.
         seeds: how many.
@@ -51,7 +50,6 @@ class Recipe:
     optimizer: str = "adam"
     weight_decay: float = 0.0
     augmentation: str = "affine"
-    distillation: float = 0.0
     precision: str = "float32"
     levels: int = 255
     seeds: int = 3

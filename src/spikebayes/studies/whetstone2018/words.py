@@ -7,15 +7,6 @@ from collections.abc import Sequence
 from spikebayes.data.hyperspectral import NAME as JASPER
 
 SETS = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", JASPER: "Jasper Ridge"}
-PUBLISHED = {  # test accuracy, per cent: the slides, or Whetstone's paper
-    "stpu_dnn": "97.3 -> 97.3",
-    "stpu_cnn": "97.1 -> 94.9",
-    "cnn_restricted": "98.5 -> 97.3",
-    "cnn_unrestricted": "99.1 -> 98.5",
-    "fashion_cnn": "paper: 93.2 spiking",
-    "cifar_cnn": "1 to 2 points lost; paper: 84.7 spiking",
-    "jasper_dnn": "98.2 -> 97.7, on another set",
-}
 
 
 def set_name(kind: str) -> str:
