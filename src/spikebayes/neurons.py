@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -98,6 +99,7 @@ class Threshold:
     """
 
     threshold: float = 0.5
+    off: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.threshold):
@@ -116,6 +118,8 @@ class Threshold:
 @dataclass(frozen=True)
 class Sign:
     """Memoryless unit with output +1 when the input is >= 0, else -1 (Neftci 2017). A spike is a +1."""
+
+    off: ClassVar[int] = -1
 
     def initial(self, like: Tensor) -> tuple[Tensor, ...]:
         """No state."""

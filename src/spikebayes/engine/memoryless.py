@@ -23,7 +23,7 @@ from spikebayes.engine.contract import SPIKES, TRACE, Result, Work
 from spikebayes.engine.products import Product, product_of, together
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import size, synapses, target_shape
-from spikebayes.neurons import Bernoulli, Neuron, Threshold
+from spikebayes.neurons import LIF, Bernoulli, Neuron, Threshold
 from spikebayes.noise import dropout_keep
 from spikebayes.philox import site_word
 from spikebayes.threads import one_thread, share_out
@@ -335,7 +335,7 @@ def _masked(node: Input | Population, x: Tensor, masks: dict[str, Tensor]) -> Te
 
 def _values(neuron: Neuron, spiked: Tensor, dtype: torch.dtype) -> Tensor:
     """What neurons without memory give: 1 where they spike, else 0, or -1 if they are signs."""
-    off = neuron.off if isinstance(neuron, Bernoulli) else 0 if isinstance(neuron, Threshold) else -1
+    off = 0 if isinstance(neuron, LIF) else neuron.off
     on = spiked.view(torch.uint8).to(dtype)  # bytes are converted faster than bools
     return on * (1 - off) + off if off else on
 

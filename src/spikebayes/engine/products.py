@@ -78,7 +78,7 @@ def product_of(operator: Any, source: Input | Population, dtype: torch.dtype) ->
     for part in chain[:place]:
         shape = target_shape(part, shape)
     value = 1 / (1 - source.dropout.p) if source.dropout else 1.0
-    signed = isinstance(source.neuron, Sign) or (isinstance(source.neuron, Bernoulli) and source.neuron.off == -1)
+    signed = source.neuron.off == -1
     if signed and value != 1:  # 0 where dropped, and -1 or 1
         return None
     if isinstance(chain[place], AvgPool):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.reach import Reach, Stages
 from spikebayes.network.network import SpikingNetwork
@@ -92,9 +94,9 @@ def demand(network: SpikingNetwork) -> Demand:
         raise ConfigError("a network without populations asks for no neurons")
     stages, layers = Stages(), []
     for p in network.populations:
-        fan_in = sum(
-            Reach(stages.of(c.operator, network.shape(c.source)), network.shape(c.source)).fan_in
-            for c in network.into(p.name)
-        )
-        layers.append(Layer(p.name, size(p.shape), int(fan_in.max()), int(fan_in.sum())))  # pyright: ignore
+        fan_in = torch.zeros(size(p.shape), dtype=torch.float64)
+        for c in network.into(p.name):
+            source = network.shape(c.source)
+            fan_in += Reach(stages.of(c.operator, source), source).fan_in
+        layers.append(Layer(p.name, size(p.shape), int(fan_in.max()), int(fan_in.sum())))
     return Demand(tuple(layers))

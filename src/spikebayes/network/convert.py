@@ -266,7 +266,7 @@ class _Builder:
         neurons = {p.name: p.neuron for p, _ in self.activated}
         term = input.terms[0]
         neuron = neurons.get(term.source.node)
-        spikes = isinstance(neuron, Threshold) or (isinstance(neuron, Bernoulli) and neuron.off == 0)
+        spikes = isinstance(neuron, Threshold | Bernoulli) and neuron.off == 0
         if len(input.terms) != 1 or term.operators or input.constant.any() or not spikes:
             raise Refused(
                 "only of spikes that are 0 or 1, straight from threshold units, is the maximum a spike, their OR; "
@@ -288,7 +288,7 @@ class _Builder:
         if term.source.dropout or not all(isinstance(o, Reshape | Permute | Slice) for o in term.operators):
             return False
         neurons = [p.neuron for p, _ in self.activated if p.name == term.source.node]
-        return any(isinstance(n, Sign) or (isinstance(n, Bernoulli) and n.off == -1) for n in neurons)
+        return any(isinstance(n, Sign | Bernoulli) and n.off == -1 for n in neurons)
 
     def _site(self) -> int:
         self.sites += 1

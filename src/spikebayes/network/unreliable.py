@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spikebayes.blank_out import BlankOut, Exact, Gaussian, check_keep
+from spikebayes.blank_out import BlankOut, Exact, Gaussian, check_keep, on_grid
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Chain, Conv, Dense, parts, synapses
@@ -15,11 +15,13 @@ def with_blank_out(
 ) -> SpikingNetwork:
     """Every synapse between neurons transmits with a probability, drawn anew in every step.
 
-    Weights become w/keep, so that every neuron's mean input stays what it was; the synapses of a threshold network
-    that was trained without noise then sample networks around it, one a step.
+    Weights become w/keep, so that every neuron's mean input stays what it was, on the grid
+    (:func:`~spikebayes.blank_out.on_grid`) where sums over spikes are exact; the synapses of a threshold network that
+    was trained without noise then sample networks around it, one a step.
 
     Args:
-        network: any; connections through anything but Dense or Conv operators, and those onto the read-out, stay.
+        network: any. Reliable stay, as they are, connections onto the read-out and those that do not end in a Dense
+            operator or a Conv operator of one group: grouped convolutions, pooling, passing on.
         keep: probability in (0, 1) that a synapse transmits.
         sampling: :class:`Exact` by default, or :class:`Gaussian`.
         inputs: make the synapses of the network's inputs unreliable too.
@@ -63,7 +65,7 @@ def with_blank_out(
             and isinstance(last, Dense | Conv)
             and synapses(c.operator)
         ):
-            path = (*before, type(last)(last.weight / keep, **last.config()))
+            path = (*before, type(last)(on_grid(last.weight / keep), **last.config()))
             noise = BlankOut(keep, 0.0, 1, site, sampling or Exact(), successive=True)
             c = replace(c, operator=Chain(path) if before else path[0], blank_out=noise)  # pyright: ignore
             site += 1

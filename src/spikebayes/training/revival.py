@@ -22,28 +22,30 @@ STILL = 1e-6  # an output that varies by less over all rows is constant
 
 
 class Revival(Callback):
-    """After every epoch but the last dead units get new weights: how a row's input differs from the rows' mean.
+    """After every epoch but the trainer's last dead units get new weights: how a row differs from the rows' mean.
 
     Dead is a unit behind a ``Sharpened`` activation whose output is the same on all rows of a batch (and, for a
     channel of a convolution, at all places): it never fires or always does, and tells nothing. Its new weights make
     it answer to inputs like that of a row drawn at random, and are scaled, with its bias or its batch norm, so that
     its input has mean and standard deviation 1/2 over the batch: it fires for about half of the rows.
 
-    Understood are activations behind a Linear or Conv2d, with or without a batch norm that has weights and statistics
-    between them, and nothing else; others are left.
+    Looked at are a Linear layer that gives ``[B, F]`` and a Conv2d layer of one group, if the activation comes
+    straight behind it, or behind nothing but a batch norm with weights and statistics. One of the two must have a
+    bias, for the mean. Other layers are left, and not counted.
 
     Args:
         model: the network in training, called as ``model(x)``.
         x: ``[R, *shape]`` rows to judge by, at least two, and enough of them to show every class.
         every: epochs between two looks.
-        until: epochs after which nothing is drawn any more; None stops before the last.
+        until: the epoch, counted from 1, at whose end drawing is over, at least 0; None leaves it at the trainer's
+            last, ``max_epochs``, which is over too. One that ends by itself before may be looked at after its last.
         seed: of the rows that are drawn.
 
     Attributes:
         revived: for each look, the number of units drawn anew in each layer.
 
     Raises:
-        ConfigError: fewer than two rows, or every below 1.
+        ConfigError: fewer than two rows, every below 1, or until below 0.
 
     Reference:
         Sandia 2017, lessons learned ("dead neurons": neurogenesis); the rule is ours.
@@ -54,6 +56,8 @@ class Revival(Callback):
     ) -> None:
         if len(x) < 2 or every < 1:
             raise ConfigError(f"revival needs at least 2 rows and 1 epoch between looks; got {len(x)} and {every}")
+        if until is not None and until < 0:
+            raise ConfigError(f"until must be at least 0 epochs, or None; got {until}")
         self.model, self.x, self.every, self.until = model, x, every, until
         self.generator = torch.Generator().manual_seed(seed)
         self.revived: list[list[int]] = []
@@ -66,10 +70,10 @@ class Revival(Callback):
         self.generator.set_state(state_dict["generator"])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        last = self.until or trainer.max_epochs or -1
-        if 0 < last <= trainer.current_epoch + 1:
-            return  # what is drawn late is hardly trained
-        if (trainer.current_epoch + 1) % self.every == 0:
+        done = trainer.current_epoch + 1
+        late = self.until is not None and done >= self.until  # what is drawn late is hardly trained
+        last = trainer.max_epochs is not None and 0 <= trainer.max_epochs <= done
+        if done % self.every == 0 and not late and not last:
             self.revived.append(revive(self.model, self.x, self.generator))
 
 
@@ -87,7 +91,7 @@ def revive(model: nn.Module, x: Tensor, generator: torch.Generator) -> list[int]
 
 
 def dead_units(model: nn.Module, x: Tensor) -> list[int]:
-    """How many units of each sharpened layer have the same output on all rows ``[R, *shape]``."""
+    """How many units of each layer that :class:`Revival` looks at have the same output on all rows ``[R, *shape]``."""
     with torch.no_grad():
         return [int(layer.dead().sum()) for layer in _layers(model, x.to(next(model.parameters()).device))]
 
@@ -116,8 +120,7 @@ class _Layer:
             place = int(torch.multinomial(spread.cpu(), 1, generator=generator))
             example, seen = places[0, place], places.flatten(0, 1)
         else:
-            seen = self.seen.flatten(0, -2)
-            example = seen[row]
+            seen, example = self.seen, self.seen[row]
         weight = example - seen.mean(0)
         answer = seen @ weight
         scale = 0.5 / float(answer.std().clamp(min=1e-6))
@@ -151,14 +154,8 @@ def _found(model: nn.Module, x: Tensor) -> list[_Layer]:
             last["norm"], reached[:] = module, [output]
 
     def activation(_module: nn.Module, inputs: Any, output: Tensor) -> None:
-        layer = last.get("linear")
         straight = inputs[0] is reached[0]  # nothing else stands between
-        if (
-            layer is not None
-            and straight
-            and output.shape[1] == len(layer.weight)
-            and getattr(layer, "groups", 1) == 1
-        ):
+        if last and straight and _can_draw(last["linear"], last["norm"], output):
             found.append(_Layer(given=output, **last))
         last.clear()
 
@@ -180,6 +177,12 @@ def _found(model: nn.Module, x: Tensor) -> list[_Layer]:
         for hook in hooks:
             hook.remove()
     return found
+
+
+def _can_draw(linear: Any, norm: Any, output: Tensor) -> bool:
+    """Whether units are on axis 1, see all inputs, and have a bias of their own."""
+    axes = 2 if isinstance(linear, nn.Linear) else 4
+    return output.ndim == axes and getattr(linear, "groups", 1) == 1 and bool(norm or linear.bias is not None)
 
 
 def _padding(conv: nn.Conv2d) -> tuple[int, ...]:

@@ -86,9 +86,8 @@ def judge(recipe: Recipe, data: Rows, home: Path) -> dict[str, Any]:
 
 
 def _whole(network: SpikingNetwork, x: Tensor, levels: int) -> dict[str, Any]:
-    made = integers(network, bits=8, levels=levels)
-    dtype = torch.float32 if max(made.largest.values()) < EXACT else torch.float64
-    read, _ = one_step(made.network, made.inputs(x), dtype)
+    made = integers(network, bits=8, levels=levels, largest_input=max(1.0, float(x.abs().max())))
+    read, _ = one_step(made.network, made.inputs(x), made.dtype)
     return {
         "read": read,
         "bits": made.bits,
