@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
-from spikebayes import convert, folded, simulate
+from spikebayes import ConversionError, convert, folded, simulate
 from spikebayes.nn import PopulationDecode, Sharpened, Step, few_bits
 from stepped import stepped
 
@@ -75,3 +77,92 @@ def test_a_norm_that_follows_no_layer_or_one_that_others_read_too_stays() -> Non
     assert isinstance(made.norm, nn.BatchNorm1d)
     alone = folded(nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2)))
     assert isinstance(alone[0], nn.BatchNorm1d)  # pyright: ignore[reportIndexIssue]
+
+
+# -- which norms fold ----------------------------------------------------------------------------------------
+
+
+def seen(norm: Any) -> Any:
+    """A norm whose numbers all differ."""
+    with torch.no_grad():
+        norm.running_mean.copy_(torch.linspace(-1, 1, norm.num_features))
+        norm.running_var.copy_(torch.linspace(0.3, 3, norm.num_features))
+        if norm.affine:
+            norm.weight.copy_(torch.linspace(0.5, 2, norm.num_features))
+            norm.bias.copy_(torch.linspace(2, -1, norm.num_features))
+    return norm
+
+
+def kinds(model: nn.Module) -> list[str]:
+    return [type(m).__name__ for m in model.children()]
+
+
+def test_a_norm_over_another_axis_than_the_layers_units_stays() -> None:
+    torch.manual_seed(0)
+    square, other = torch.randn(5, 4, 3), torch.randn(5, 2, 3)
+    cases: list[tuple[nn.Module, torch.Tensor, Any]] = [
+        (nn.Sequential(nn.Linear(3, 4), seen(nn.BatchNorm1d(4))), square, square),
+        (nn.Sequential(nn.Linear(3, 4), seen(nn.BatchNorm1d(2))), other, 1),
+        (nn.Sequential(nn.Linear(3, 4), seen(nn.BatchNorm1d(2))), other, [other]),
+        (nn.Sequential(nn.Linear(3, 4), seen(nn.BatchNorm2d(4))), torch.randn(5, 4, 2, 3), 1),
+        (nn.Sequential(nn.Linear(3, 1), seen(nn.BatchNorm1d(1))), torch.randn(5, 1, 3), torch.zeros(1, 1, 3)),
+        (nn.Sequential(nn.Linear(3, 4), seen(nn.BatchNorm1d(1))), torch.randn(5, 1, 3), 1),
+    ]
+    for net, x, arguments in cases:
+        made = folded(net, arguments)
+        assert kinds(made) == kinds(net)
+        with torch.no_grad():
+            torch.testing.assert_close(made(x), net.eval()(x), rtol=0, atol=1e-5)
+
+
+def test_without_examples_other_values_than_vectors_are_refused_where_a_norm_was_folded() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), seen(nn.BatchNorm1d(4)), Sharpened("brelu", 1.0), nn.Linear(4, 2))
+    made, square = folded(net), torch.randn(5, 4, 4)
+    with pytest.raises(ConversionError, match="values have 3 axes; give folded"):
+        made(square)
+    with pytest.raises(ConversionError, match="values have 3 axes; give folded"):
+        convert(made, square)
+    assert kinds(folded(net, torch.zeros(1, 4))) == kinds(made) == ["Linear", "Folded", "Sharpened", "Linear"]
+
+
+def test_norms_without_weights_or_biases_fold_too() -> None:
+    torch.manual_seed(0)
+    for norm in (nn.BatchNorm1d(4, affine=False), nn.BatchNorm1d(4, bias=False)):
+        net, x = nn.Sequential(nn.Linear(3, 4), norm).eval(), torch.randn(5, 3)
+        norm.running_mean, norm.running_var = torch.randn(4), torch.rand(4) + 0.5
+        made = folded(net)
+        assert kinds(made) == ["Linear", "Folded"]
+        with torch.no_grad():
+            torch.testing.assert_close(made(x), net(x), rtol=0, atol=1e-5)
+
+
+def test_norms_without_statistics_are_left_to_convert() -> None:
+    x = torch.randn(5, 4)
+    for net, row in (
+        (nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=False)), x),
+        (nn.Sequential(nn.Conv2d(1, 2, 2), nn.BatchNorm2d(2, track_running_stats=False)), torch.randn(5, 1, 3, 3)),
+    ):
+        for arguments in (1, row):
+            made = folded(net, arguments)
+            assert kinds(made) == kinds(net)
+            with pytest.raises(ConversionError, match="batch norm without running statistics"):
+                convert(made, row)
+
+
+def test_examples_are_as_many_as_the_inputs_and_draw_nothing() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right = nn.Linear(3, 4), nn.Linear(2, 4)
+            self.norm = seen(nn.BatchNorm1d(4))
+
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return self.norm(self.left(a)) + self.right(nn.functional.dropout(b, 0.5))
+
+    net, x = Two(), (torch.randn(5, 4, 3), torch.randn(5, 4, 2))
+    state = torch.random.get_rng_state()
+    assert isinstance(folded(net, x).norm, nn.BatchNorm1d)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert not isinstance(folded(net, 2).norm, nn.BatchNorm1d)
+    with pytest.raises(ConversionError, match=r"Two does not take inputs like \[\[5, 4, 3\], \[5, 4, 3\]\]"):
+        folded(net, (x[0], x[0]))

@@ -6,7 +6,21 @@ import pytest
 import torch
 from torch import nn
 
-from spikebayes import ConfigError, SpikingNetwork, convert, folded, predict, simulate, with_blank_out
+from spikebayes import (
+    ConfigError,
+    Connection,
+    Input,
+    Population,
+    Readout,
+    SpikingNetwork,
+    convert,
+    folded,
+    predict,
+    simulate,
+    with_blank_out,
+)
+from spikebayes.network.operators import Conv, Dense
+from spikebayes.neurons import Threshold
 from spikebayes.nn import BlankOutLinear, Sharpened
 from stepped import stepped
 
@@ -34,6 +48,53 @@ def test_a_units_mean_input_stays() -> None:
     assert connection.blank_out is not None
     (before,) = plain.into(target)
     assert torch.equal(connection.operator.weight, before.operator.weight / 0.5)  # pyright: ignore
+
+
+def test_sums_are_exact_so_that_all_engines_and_dtypes_decide_alike() -> None:
+    """Weights of whole numbers, of which many sums lie near the threshold, leave the grid when divided by 0.7."""
+    g = torch.Generator().manual_seed(0)
+    first, second = (torch.randint(-3, 4, (100, n), generator=g).float() for n in (20, 100))
+    x = torch.randint(0, 2, (100, 20), generator=g).float()
+    plain = SpikingNetwork(
+        (Input("x", (20,)),),
+        (Population("a", (100,), Threshold(0.5)), Population("b", (100,), Threshold(10.0))),
+        (
+            Connection("x", "a", Dense(first)),
+            Connection("a", "b", Dense(second)),
+            Connection("b", "readout", Dense(torch.eye(100))),
+        ),
+        Readout((100,)),
+    )
+    noisy = with_blank_out(plain, 0.7)
+    runs = [
+        simulate(noisy, x, samples=1, steps=20, seed=2, engine=engine, dtype=dtype, probe=["spikes"])
+        for engine in ("reference", "cpu")
+        for dtype in (torch.float32, torch.float64)
+    ]
+    spikes = [run.spikes["b"].bool() for run in runs]
+    assert 0.05 < spikes[0].double().mean() < 0.95
+    assert [int((s != spikes[0]).sum()) for s in spikes] == [0, 0, 0, 0]
+
+
+def test_grouped_convolutions_stay_reliable() -> None:
+    x = torch.zeros(1, 2, 4, 4)
+    whole = Conv(torch.ones(2, 2, 1, 1), (1, 1), (0, 0), (1, 1))
+    grouped = Conv(torch.ones(2, 1, 1, 1), (1, 1), (0, 0), (1, 1), groups=2)
+    shape = tuple(x.shape[1:])
+    net = SpikingNetwork(
+        (Input("x", shape),),
+        tuple(Population(name, shape, Threshold(0.5)) for name in "abc"),
+        (
+            Connection("x", "a", whole),
+            Connection("a", "b", grouped),
+            Connection("b", "c", whole),
+            Connection("c", "readout", whole),
+        ),
+        Readout(shape),
+    )
+    noisy = with_blank_out(net, 0.7)
+    assert [c.blank_out is not None for c in noisy.connections] == [False, False, True, False]
+    assert noisy.connections[1].operator is grouped
 
 
 def test_steps_are_samples() -> None:

@@ -186,6 +186,35 @@ def test_layers_at_other_places_than_behind_a_linear_one_are_left() -> None:
     assert revive(grouped, torch.randn(4, 2, 5, 5), torch.Generator()) == []
 
 
+def test_layers_that_have_no_bias_to_set_are_left() -> None:
+    """Their units would answer with any mean, and be drawn again at every look."""
+    torch.manual_seed(0)
+    for layer, x in (
+        (nn.Linear(5, 4, bias=False), torch.rand(20, 5)),
+        (nn.Conv2d(2, 4, 3, bias=False), torch.rand(20, 2, 6, 6)),
+    ):
+        nn.init.zeros_(layer.weight)
+        model = nn.Sequential(layer, Sharpened("brelu", 1.0))
+        assert dead_units(model, x) == []
+        assert revive(model, x, torch.Generator()) == []
+        assert not layer.weight.any()
+    model = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4, bias=False), Sharpened("brelu", 1.0))
+    nn.init.zeros_(model[0].weight)  # pyright: ignore[reportArgumentType]
+    assert revive(model, torch.rand(20, 5), torch.Generator()) == []
+
+
+def test_a_linear_layer_on_sequences_is_left() -> None:
+    """Its units are on the last axis, however many steps there are."""
+    for steps in (3, 4):
+        x, model = torch.randn(20, steps, 5), nn.Sequential(nn.Linear(5, 4), Sharpened("brelu", 1.0))
+        with torch.no_grad():
+            model[0].weight[:2], model[0].bias[:2] = 0.0, -1.0
+        before = state(model)
+        assert dead_units(model, x) == []
+        assert revive(model, x, torch.Generator()) == []
+        assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+
+
 # -- the callback ------------------------------------------------------------------------------------------
 
 
@@ -221,6 +250,24 @@ def test_the_callback_stops_when_it_is_told_to() -> None:
     assert revival.revived == [[2, 0]]
 
 
+@pytest.mark.parametrize(("until", "looks"), [(0, 0), (1, 0), (LAST, LAST - 1), (LAST + 1, LAST), (99, LAST)])
+def test_the_callback_never_looks_after_the_last_epoch(until: int, looks: int) -> None:
+    model, x = made("linear and batch norm")
+    revival = Revival(model, x, until=until, seed=3)
+    for epoch in range(LAST + 1):
+        ends(revival, epoch)
+    assert len(revival.revived) == looks
+
+
+def test_the_callback_looks_on_where_the_trainer_knows_no_last_epoch() -> None:
+    model, x = made("linear and batch norm")
+    for most in (-1, None):
+        revival = Revival(model, x)
+        trainer = SimpleNamespace(current_epoch=7, max_epochs=most)
+        revival.on_train_epoch_end(trainer, SimpleNamespace())  # pyright: ignore
+        assert len(revival.revived) == 1
+
+
 def test_the_callback_goes_on_from_its_state() -> None:
     def kill(model: nn.Sequential) -> None:
         with torch.no_grad():
@@ -246,6 +293,11 @@ def test_the_callback_goes_on_from_its_state() -> None:
 def test_too_few_rows_or_epochs_are_refused(rows: int, every: int) -> None:
     with pytest.raises(ConfigError, match="revival needs at least 2 rows and 1 epoch between looks"):
         Revival(dense(), torch.zeros(rows, 5), every=every)
+
+
+def test_a_negative_end_is_refused() -> None:
+    with pytest.raises(ConfigError, match="until must be at least 0 epochs, or None; got -1"):
+        Revival(dense(), torch.zeros(4, 5), until=-1)
 
 
 def test_units_with_weights_of_few_bits_get_the_weights_behind() -> None:

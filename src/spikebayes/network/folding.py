@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -90,10 +91,12 @@ def _axes(model: nn.Module, layers: Iterable[str], examples: Sequence[Tensor]) -
     """How many axes the outputs of layers have."""
     found: dict[str, int] = {}
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
-    hooks = [
-        model.get_submodule(name).register_forward_hook(lambda _m, _x, y, name=name: found.update({name: y.ndim}))
-        for name in layers
-    ]
+    names = {model.get_submodule(name): name for name in layers}
+
+    def look(module: nn.Module, _inputs: Any, y: Tensor) -> None:
+        found[names[module]] = y.ndim
+
+    hooks = [module.register_forward_hook(look) for module in names]
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             model(*(like.new_zeros(TRIED, *example.shape[1:]) for example in examples))

@@ -24,6 +24,7 @@ from spikebayes.network.operators import (
     target_shape,
 )
 from spikebayes.neurons import Threshold
+from spikebayes.nn.few_bits import largest_whole
 
 ACCUMULATOR = 2**31  # sums stay below it
 EXACT = 2**24  # float32 holds every whole number below it
@@ -121,9 +122,10 @@ def integers(
         >>> int(max(c.operator.weight.abs().max() for c in found.network.connections))
         127
     """
-    _check_settings(bits, levels, largest_input)
+    top = largest_whole(bits)
+    _check_settings(levels, largest_input)
     _check(network)
-    maker = _Maker(network, 2 ** (bits - 1) - 1, levels, _most(levels, largest_input))
+    maker = _Maker(network, top, levels, _most(levels, largest_input))
     populations, connections, scales, constants, largest = [], [], {}, {}, {}
     for p in network.populations:
         if _is_or(network, p):
@@ -230,9 +232,7 @@ def _kept(whole: Tensor, like: Tensor | None, largest: int) -> Tensor:
     return whole.to(plain if largest < EXACT else torch.float64)
 
 
-def _check_settings(bits: int, levels: int, largest_input: float) -> None:
-    if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 16:
-        raise ConfigError(f"weights may have 2 to 16 bits; got {bits!r}")
+def _check_settings(levels: int, largest_input: float) -> None:
     if isinstance(levels, bool) or not isinstance(levels, int) or not 1 <= levels < 2**16:
         raise ConfigError(f"levels must be a whole number from 1 to 65535; got {levels!r}")
     if not 0 < levels * largest_input < ACCUMULATOR:
@@ -278,13 +278,14 @@ def _is_or(network: SpikingNetwork, population: Population) -> bool:
 
 
 def _why_no_or(network: SpikingNetwork, population: Population, into: tuple[Connection, ...]) -> str:
-    pool, theta = into[0].operator, _theta(population)
-    if len(into) > 1:
+    first, *others = into
+    pool, theta = first.operator, _theta(population)
+    if others:
         return f"{len(into)} connections add up in it"
     if not isinstance(pool, AvgPool):
-        return f"its connection is more than an AvgPool ({_names(pool)})"
-    if into[0].source in {i.name for i in network.inputs}:
-        return f"its source {into[0].source!r} is an input"
+        return f"its connection is not just an AvgPool ({_names(pool)})"
+    if first.source in {i.name for i in network.inputs}:
+        return f"its source {first.source!r} is an input"
     if population.constant is not None and bool(population.constant.any()):
         return "it has a constant"
     window = math.prod(pool.kernel)

@@ -20,8 +20,8 @@ def with_blank_out(
     was trained without noise then sample networks around it, one a step.
 
     Args:
-        network: any. Reliable stay, as they are, connections onto the read-out and those that do not end in a Dense
-            operator or a Conv operator of one group: grouped convolutions, pooling, passing on.
+        network: any. Connections onto the read-out stay reliable, and those through anything that does not end in a
+            Dense operator or an ungrouped Conv: grouped convolutions, pooling.
         keep: probability in (0, 1) that a synapse transmits.
         sampling: :class:`Exact` by default, or :class:`Gaussian`.
         inputs: make the synapses of the network's inputs unreliable too.

@@ -30,15 +30,16 @@ class Revival(Callback):
     its input has mean and standard deviation 1/2 over the batch: it fires for about half of the rows.
 
     Looked at are a Linear layer that gives ``[B, F]`` and a Conv2d layer of one group, if the activation comes
-    straight behind it, or behind nothing but a batch norm with weights and statistics. One of the two must have a
-    bias, for the mean. Other layers are left, and not counted.
+    straight behind it, or behind nothing but a batch norm with weights, biases and statistics. Without such a norm
+    the layer must have biases, which set the mean. Other layers are left, and not counted.
 
     Args:
         model: the network in training, called as ``model(x)``.
         x: ``[R, *shape]`` rows to judge by, at least two, and enough of them to show every class.
         every: epochs between two looks.
-        until: the epoch, counted from 1, at whose end drawing is over, at least 0; None leaves it at the trainer's
-            last, ``max_epochs``, which is over too. One that ends by itself before may be looked at after its last.
+        until: the epoch, counted from 1, from whose end on nothing is drawn any more, >= 0; None for the trainer's
+            last (``max_epochs``), after which nothing is drawn in any case. A training that stops for another reason
+            may end with a look.
         seed: of the rows that are drawn.
 
     Attributes:
@@ -91,7 +92,7 @@ def revive(model: nn.Module, x: Tensor, generator: torch.Generator) -> list[int]
 
 
 def dead_units(model: nn.Module, x: Tensor) -> list[int]:
-    """How many units of each layer that :class:`Revival` looks at have the same output on all rows ``[R, *shape]``."""
+    """How many units of each layer that :class:`Revival` looks at give the same on all rows ``[R, *shape]``."""
     with torch.no_grad():
         return [int(layer.dead().sum()) for layer in _layers(model, x.to(next(model.parameters()).device))]
 
@@ -150,7 +151,7 @@ def _found(model: nn.Module, x: Tensor) -> list[_Layer]:
         reached[:] = [output]
 
     def norm(module: Any, inputs: Any, output: Tensor) -> None:
-        if inputs[0] is reached[0] and module.affine and module.track_running_stats:
+        if inputs[0] is reached[0] and module.bias is not None and module.track_running_stats:
             last["norm"], reached[:] = module, [output]
 
     def activation(_module: nn.Module, inputs: Any, output: Tensor) -> None:
@@ -182,7 +183,8 @@ def _found(model: nn.Module, x: Tensor) -> list[_Layer]:
 def _can_draw(linear: Any, norm: Any, output: Tensor) -> bool:
     """Whether units are on axis 1, see all inputs, and have a bias of their own."""
     axes = 2 if isinstance(linear, nn.Linear) else 4
-    return output.ndim == axes and getattr(linear, "groups", 1) == 1 and bool(norm or linear.bias is not None)
+    mean = norm is not None or linear.bias is not None
+    return output.ndim == axes and getattr(linear, "groups", 1) == 1 and mean
 
 
 def _padding(conv: nn.Conv2d) -> tuple[int, ...]:

@@ -21,7 +21,6 @@ from spikebayes.studies.whetstone2018.learning import BATCH, ORIGINAL, SPIKING, 
 from spikebayes.studies.whetstone2018.settings import Recipe
 from spikebayes.training.revival import dead_units
 
-EXACT = 1 << 24  # sums below it are exact in float32
 LOOKED = 1000  # test rows that show which units are dead
 
 

@@ -105,7 +105,7 @@ RECIPES: dict[str, Recipe] = {
         hidden=(512,),
         augmentation="crop",
         precision="bfloat16",
-        epochs=16,
+        epochs=24,
         seeds=1,
         threads=2,
     ),
