@@ -84,7 +84,7 @@ RECIPES: dict[str, Recipe] = {
         convolutions=((32, 10, False), (32, 10, False)),
         padding="valid",
         hidden=(100, 100),
-        epochs=12,
+        epochs=20,
         precision="bfloat16",
     ),
     "stpu_dnn_masks": Recipe("mnist", hidden=(512, 512), dropout=0.2, augmentation="shift", seeds=1),
