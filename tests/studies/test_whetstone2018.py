@@ -121,7 +121,7 @@ def threads() -> Iterator[None]:
 
 def test_the_whole_study_runs_once(first: Ran) -> None:
     found, said, _ = first
-    assert "seed 0" in said
+    assert "training of stpu_dnn, seed 0" in said
     assert found["networks"] == list(TINY.recipes)
     assert found["rows"]["mnist"] | {"classes": 10} == {"train": 160, "validation": 160, "test": 60, "classes": 10}
     assert [len(found["training"][name]) for name in found["networks"]] == [2, 1, 1, 1]
@@ -173,7 +173,9 @@ def test_the_file_makes_the_same_page_and_figures(first: Ran) -> None:
 def test_a_part_of_the_networks(study: Study) -> None:
     found, said, home = study("part", networks=["jasper_dnn", "stpu_dnn_masks"])
     assert found["networks"] == ["stpu_dnn_masks", "jasper_dnn"]  # in the recipes' order
-    assert [line for line in said if not line.startswith("jasper_dnn")] == ["seed 0: done before"] * 2
+    assert [line for line in said if line.startswith("training")] == [
+        f"training of {name}, seed 0: done before" for name in ("stpu_dnn_masks", "jasper_dnn")
+    ]
     assert found["judged"].keys() == {"jasper_dnn"}
     assert found["posterior"] == found["pictures"] == {}
     page = (home / "docs/whetstone2018.md").read_text()

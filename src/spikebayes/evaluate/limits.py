@@ -76,9 +76,9 @@ class Demand:
             >>> Demand((Layer("hidden", 100, 784, 78400),)).excesses(TRUENORTH)
             ['hidden: fan-in 784 > 256']
         """
-        found = [f"{self.neurons} neurons > {limits.neurons}"] if self.neurons > limits.neurons else []
+        found = [f"{self.neurons:,} neurons > {limits.neurons:,}"] if self.neurons > limits.neurons else []
         return found + [
-            f"{layer.name}: fan-in {layer.fan_in} > {limits.fan_in}"
+            f"{layer.name}: fan-in {layer.fan_in:,} > {limits.fan_in:,}"
             for layer in self.layers
             if layer.fan_in > limits.fan_in
         ]

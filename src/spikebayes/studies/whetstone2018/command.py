@@ -161,7 +161,7 @@ def stages_of(name: str, work: Path, settings: Settings, seed: int, commit: str 
     recipe = settings.recipes[name]
     trained_by = {k: v for k, v in asdict(recipe).items() if k not in ("seeds", "threads", "levels")}
     key = {"seed": seed, "recipe": trained_by, "rows": settings.rows, "test_rows": settings.test_rows}
-    return Stages(work / "learning" / name, key, commit, say)
+    return Stages(work / "learning" / name, key, commit, lambda stage: say(f"training of {name}, {stage}"))
 
 
 def train_all(

@@ -109,7 +109,9 @@ RECIPES: dict[str, Recipe] = {
         seeds=1,
         threads=2,
     ),
-    "jasper_dnn": Recipe("jasper_ridge", hidden=(512, 512), augmentation="none", epochs=60, levels=5000),
+    "jasper_dnn": Recipe(
+        "jasper_ridge", hidden=(512, 512), augmentation="light", epochs=100, learning_rate=1e-3, levels=5000
+    ),
 }
 
 
