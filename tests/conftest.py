@@ -1,8 +1,9 @@
-"""What all tests share: Hypothesis draws the same examples on every run, and where real data are."""
+"""What all tests share: Hypothesis draws the same examples on every run, Ctrl-C works, and where real data are."""
 
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import settings
 
 settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and so would its children
 
 
 @pytest.fixture(scope="session")
