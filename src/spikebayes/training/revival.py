@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,20 +80,22 @@ class Revival(Callback):
 @torch.no_grad()
 def revive(model: nn.Module, x: Tensor, generator: torch.Generator) -> list[int]:
     """Draw the dead units of every layer anew; how many, layer by layer. See :class:`Revival`."""
-    device = next(model.parameters()).device
-    counts = []
-    for layer in _layers(model, x.to(device)):
-        dead = layer.dead().nonzero()[:, 0].tolist()
+    x = x.to(next(model.parameters()).device)
+    layers, counts = _found(model, x), []
+    for i in range(len(layers)):
+        dead = layers[i].dead().nonzero()[:, 0].tolist()
         for unit in dead:
-            layer.draw(unit, int(torch.randint(len(x), (), generator=generator)), generator)
+            layers[i].draw(unit, int(torch.randint(len(x), (), generator=generator)), generator)
         counts.append(len(dead))
+        if dead:
+            layers = _found(model, x)  # the layers behind see something else now
     return counts
 
 
 def dead_units(model: nn.Module, x: Tensor) -> list[int]:
     """How many units of each layer that :class:`Revival` looks at give the same on all rows ``[R, *shape]``."""
     with torch.no_grad():
-        return [int(layer.dead().sum()) for layer in _layers(model, x.to(next(model.parameters()).device))]
+        return [int(layer.dead().sum()) for layer in _found(model, x.to(next(model.parameters()).device))]
 
 
 @dataclass
@@ -134,14 +135,8 @@ class _Layer:
             self.norm.weight[unit], self.norm.bias[unit] = 0.5, 0.5
 
 
-def _layers(model: nn.Module, x: Tensor) -> Iterator[_Layer]:
-    """The layers in the order of the forward pass, as it runs anew before each: what lies before may have changed."""
-    count = len(_found(model, x))
-    for i in range(count):
-        yield _found(model, x)[i]
-
-
 def _found(model: nn.Module, x: Tensor) -> list[_Layer]:
+    """The layers in the order of the forward pass."""
     found: list[_Layer] = []
     last: dict[str, Any] = {}
     reached: list[Any] = [None]  # the value that the last of them gave
