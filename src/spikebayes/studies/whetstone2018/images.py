@@ -16,7 +16,7 @@ from spikebayes.errors import ConfigError
 
 HELD = 5000  # images that validate
 LIGHT, GRAIN = 0.1, 0.01  # standard deviations: of a pixel's brightness, as a share, and of its bands
-PAD, TURN, ZOOM, SHIFT = 4, math.radians(12), 0.12, 2.0  # pixels, radians, share, pixels
+TURN, ZOOM, SHIFT = math.radians(12), 0.12, 2.0  # radians, share, pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,9 @@ def vary(x: Tensor, augmentation: str) -> Tensor:
         case "shift":
             return _cropped(x, 1, mirrored=False)
         case "crop":
-            return _cropped(x, PAD, mirrored=True)
+            return _cropped(x, 4, mirrored=True)
+        case "mirror":
+            return _cropped(x, 2, mirrored=True)
         case "light":
             return x * (1 + LIGHT * torch.randn(len(x), 1, device=x.device)) + GRAIN * torch.randn_like(x)
         case "none":

@@ -168,8 +168,9 @@ class _Curves(Callback):
         found["seconds"].append(round(time.perf_counter() - self.started, 2))
         found["loss"].append(round(float(self.losses) / trainer.num_training_batches, 6))
         net.eval()
-        found["validation"].append(accuracy(net, self.x, self.y))
-        found["test"].append(accuracy(net, self.x_test, self.y_test))
+        with trainer.precision_plugin.forward_context():  # float32 would double the time of large networks
+            found["validation"].append(accuracy(net, self.x, self.y))
+            found["test"].append(accuracy(net, self.x_test, self.y_test))
         found["between"].append([round(share, 5) for share in between(net, self.look)])
         net.train()
         sharpenings = [c for c in trainer.callbacks if isinstance(c, Sharpening)]  # pyright: ignore[reportAttributeAccessIssue]

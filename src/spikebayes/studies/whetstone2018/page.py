@@ -22,7 +22,8 @@ VARIED = {
     "none": "as they are",
     "shift": "shifted by up to a pixel",
     "affine": "turned, sized and shifted",
-    "crop": "shifted and mirrored",
+    "crop": "mirrored, shifted by up to 4 pixels",
+    "mirror": "mirrored, shifted by up to 2 pixels",
     "light": "brightness and grain varied",
 }
 
