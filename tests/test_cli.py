@@ -121,6 +121,28 @@ def test_classification(tmp_path: Path) -> None:
     assert (made["mutual_information"] <= made["entropy"] + 1e-6).all()
 
 
+@pytest.mark.parametrize(("network", "neuron"), [("sharpened", "Threshold("), ("s2m", "Sign(")])
+def test_networks_of_one_step(
+    network: str, neuron: str, fails: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = table(200)
+    frame["kind"] = np.where(frame["a"] > 0, "up", "down")
+    frame.drop(columns=["y", "color"]).to_csv(tmp_path / "t.csv", index=False)
+    run, given = str(tmp_path / "run"), ["--data", str(tmp_path / "t.csv")]
+    fit = ["fit", *given, "--target", "kind", "--network", network, "--hidden", "[24]", "--epochs", "40"]
+    assert main([*fit, "--learning_rate", "0.01", "--out", run]) == 0
+    assert main(["predict", run, *given, "--out", str(tmp_path / "p.csv"), "--samples", "50"]) == 0
+    assert (pd.read_csv(tmp_path / "p.csv")["predicted"] == frame["kind"]).mean() > 0.85
+    assert main(["compare", run, *given, "--out", str(tmp_path / "report.html"), "--samples", "50"]) == 0
+    assert "Kolmogorov-Smirnov tests find" in capsys.readouterr().out
+    assert "<svg" in (tmp_path / "report.html").read_text()
+    assert main(["energy", run, "--rows", "5", "--samples", "5"]) == 0
+    assert "25 simulations of 1 steps" in capsys.readouterr().out
+    assert main(["info", run]) == 0
+    assert neuron in capsys.readouterr().out
+    fails("predict", run, *given, "--out", tmp_path / "q.csv", "--tau", "0.01", says="tau is for networks of LIF")
+
+
 def test_info_names_columns_and_populations(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(run)]) == 0
     said = capsys.readouterr().out

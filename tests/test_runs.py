@@ -44,7 +44,7 @@ def test_rows_are_split_once_and_by_the_seed() -> None:
 def test_the_network_fits_the_table(target: str, drop: list[str], inputs: int, outputs: int, task: Task) -> None:
     prepared = prepare_table(table().drop(columns=drop), target, categorical=["color"], hidden=[3], dropout=0.3)
     sizes = {"inputs": inputs, "outputs": outputs, "hidden": [3], "dropout": 0.3}
-    assert prepared.architecture == sizes | {"neuron": asdict(SoftLIF().neuron)}
+    assert prepared.architecture == {"kind": "lif"} | sizes | {"neuron": asdict(SoftLIF().neuron)}
     assert prepared.schema.task is task
     assert prepared.schema.output_names == (("y",) if task is Task.REGRESSION else ("down", "up"))
 
@@ -61,6 +61,10 @@ def test_the_network_fits_the_table(target: str, drop: list[str], inputs: int, o
         ({"hidden": (0,)}, "hidden layers"),
         ({"seed": -1}, "a seed must be an integer"),
         ({"seed": 1 << 64}, "a seed must be an integer"),
+        ({"network": "lstm"}, "network must be one of lif, sharpened, s2m; got 'lstm'"),
+        ({"network": "sharpened", "dropout": 0.0}, r"dropout must lie in \(0, 1\)"),
+        ({"network": "s2m", "dropout": 0.1}, "it takes no dropout"),
+        ({"network": "s2m", "hidden": ()}, "hidden layers"),
     ],
 )
 def test_settings_out_of_range(settings: dict[str, Any], says: str) -> None:
@@ -96,6 +100,47 @@ def test_new_rows_are_predicted_in_the_tables_units(run: TableRun) -> None:
 def test_a_table_without_a_column_is_refused(run: TableRun) -> None:
     with pytest.raises(DataError, match="'b'"):
         run.predict(table().drop(columns="b"))
+
+
+# -- the other networks ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["sharpened", "s2m"])
+def one_step(request: pytest.FixtureRequest) -> TableRun:
+    frame = table(300).drop(columns="y")
+    prepared = prepare_table(frame, "kind", categorical=["color"], network=request.param, hidden=(32, 32))
+    return train_table(prepared, epochs=40, batch_size=32, learning_rate=1e-2)
+
+
+def test_networks_without_memory_learn_classes(one_step: TableRun) -> None:
+    new = table(150, seed=1)
+    comparison, network = compare_table(one_step, new, samples=100)
+    assert network.is_memoryless
+    assert comparison.spiking.settings["steps"] == 1
+    right = comparison.spiking.mean.argmax(1) == encode_target(new, one_step.schema)
+    assert right.double().mean() > 0.85
+    assert (comparison.spiking.samples.std(0) > 0).any()
+    if one_step.architecture["kind"] == "sharpened":  # the same samples; S2M trains by a law, its synapses draw bits
+        assert "Under the same masks every sample of the two is the same" in comparison.summary()
+    else:
+        assert comparison.verdict.accepted, comparison.summary()
+
+
+@pytest.mark.parametrize("kind", ["sharpened", "s2m"])
+def test_networks_without_memory_learn_numbers(kind: Any) -> None:
+    frame = table(300).drop(columns="kind")
+    prepared = prepare_table(frame, "y", categorical=["color"], network=kind, hidden=(64, 64))
+    learned = train_table(prepared, epochs=40, batch_size=32, learning_rate=1e-2)
+    new = table(100, seed=1)
+    made = learned.predict(new, network=learned.network(), samples=50)
+    y = encode_target(new, learned.schema)
+    assert 1 - (made.mean - y).pow(2).mean() / y.var() > 0.6
+    assert made.noise_std is not None
+
+
+def test_a_step_that_is_a_sample_has_no_time_constant(one_step: TableRun) -> None:
+    with pytest.raises(ConfigError, match="tau is for networks of LIF neurons"):
+        one_step.network(tau=0.02)
 
 
 # -- comparing ---------------------------------------------------------------------------------------------
@@ -135,7 +180,7 @@ def test_settings_of_a_comparison_are_checked_first(run: TableRun, settings: dic
 
 
 def test_a_run_keeps_the_neuron_it_was_trained_with() -> None:
-    architecture = {"inputs": 2, "outputs": 1, "hidden": [3], "dropout": 0.1}
+    architecture = {"inputs": 2, "outputs": 1, "hidden": [3], "dropout": 0.1}  # as the first runs were stored
     old = LIF(tau_rc=0.03, tau_ref=0.002, amplitude=0.063, gain=1.5, bias=1.0)
     built = build(architecture | {"neuron": asdict(old)})
     assert [m.neuron for m in built if isinstance(m, SoftLIF)] == [old]

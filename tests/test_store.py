@@ -33,7 +33,19 @@ def classification() -> TableRun:
     return train_table(prepare_table(table().drop(columns=["y", "color"]), "kind", hidden=(6,)), **QUICK)
 
 
-@pytest.fixture(params=["regression", "classification"])
+@pytest.fixture(scope="module")
+def sharpened() -> TableRun:
+    frame = table().drop(columns=["y", "color"])
+    return train_table(prepare_table(frame, "kind", network="sharpened", hidden=(6,)), **QUICK)
+
+
+@pytest.fixture(scope="module")
+def s2m() -> TableRun:
+    frame = table().drop(columns="kind")
+    return train_table(prepare_table(frame, "y", categorical=["color"], network="s2m", hidden=(6, 5)), **QUICK)
+
+
+@pytest.fixture(params=["regression", "classification", "sharpened", "s2m"])
 def run(request: pytest.FixtureRequest) -> TableRun:
     return request.getfixturevalue(request.param)
 

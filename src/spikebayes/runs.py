@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,18 @@ from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.nn import SoftLIF
 from spikebayes.philox import split_seed
+from spikebayes.predict import timing_of
 from spikebayes.predictive import Predictive, Task
 from spikebayes.synapses import Alpha
 from spikebayes.training.fit import fit
 from spikebayes.training.fitted import Fitted
 from spikebayes.versions import versions
-from spikebayes.zoo import check_widths, mlp
+from spikebayes.zoo import check_widths, mlp, s2m, sharpened
+
+Kind = Literal["lif", "sharpened", "s2m"]
+DROPOUT, TAU = 0.1, 0.02  # unless given: a drop probability, and the time constant of Alpha filters, s
+KEYS = 100  # units from which a sharpened network reads classes
+KEEP, NOISE = 0.5, 0.6  # of S2M: synapses that transmit, and standard deviation of the noise on inputs (Neftci 2017)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +40,7 @@ class TableRun:
     Args:
         fitted: the network, its scaling and residual noise.
         schema: what the table's columns mean.
-        architecture: sizes, drop probability and neuron that rebuild the module, see :func:`build`.
+        architecture: the kind of network, and the sizes and numbers that rebuild the module, see :func:`build`.
         config: settings of the training.
         versions: of the library and of what it stands on, when it was trained.
     """
@@ -45,9 +51,19 @@ class TableRun:
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
-    def network(self, *, dt: float = 1e-3, tau: float = 0.02) -> SpikingNetwork:
-        """The spiking network, Alpha filters of time constant tau (s) on its connections."""
-        return self.fitted.network(dt=dt, synapse=Alpha(tau))
+    def network(self, *, dt: float = 1e-3, tau: float | None = None) -> SpikingNetwork:
+        """The spiking network.
+
+        Args:
+            dt: time step, s.
+            tau: time constant of the Alpha filters on the connections of LIF neurons, s; 0.02 unless given.
+
+        Raises:
+            ConfigError: a setting out of range, or tau for a network without memory.
+        """
+        if tau is not None and (kind := kind_of(self.architecture)) != "lif":
+            raise ConfigError(f"tau is for networks of LIF neurons; a step of the network {kind!r} is a sample")
+        return self.fitted.network(dt=dt, synapse=Alpha(TAU if tau is None else tau))
 
     def predict(self, table: pd.DataFrame, *, network: SpikingNetwork | None = None, **settings: Any) -> Predictive:
         """Predictive distribution for every line of a table; ``network`` None asks the module itself."""
@@ -81,9 +97,12 @@ class Comparison:
 
     def summary(self) -> str:
         """Both judgements in words."""
-        paired = (
-            f"Under the same masks the two differ by {self.paired_error:.3f} standard deviations (median over rows)."
-        )
+        errors = self.paired.paired_rmse
+        if errors is not None and np.max(errors) == 0:
+            paired = "Under the same masks every sample of the two is the same: what differs otherwise is chance."
+        else:
+            middle = f"{self.paired_error:.3f} standard deviations (median over rows)"
+            paired = f"Under the same masks the two differ by {middle}."
         return f"{self.verdict.summary()}\n{paired}"
 
 
@@ -93,7 +112,7 @@ class TableTask:
 
     Args:
         schema: what its columns mean.
-        architecture: sizes, drop probability and neuron of the module, see :func:`build`.
+        architecture: of the module, see :func:`build`.
         x, y: encoded inputs and targets of all rows.
         train, held: row numbers to train on, and those that choose the weights and measure the residual noise.
         seed: of weights, split, batches and masks.
@@ -114,48 +133,72 @@ def prepare_table(
     *,
     categorical: Sequence[str] = (),
     task: Task | None = None,
+    network: Kind = "lif",
     hidden: Sequence[int] = (100, 100),
-    dropout: float = 0.1,
+    dropout: float | None = None,
     validation: float = 0.1,
     seed: int = 0,
 ) -> TableTask:
-    """Read a table for a permanent-dropout network.
+    """Read a table for a network whose samples are a posterior.
 
     Args:
         table: one row per observation.
         target: column to predict.
         categorical: columns to encode as one 0/1 input per level.
         task: None takes classification for a target that is not numeric.
+        network: ``"lif"``: dropout, and SoftLIF units that become LIF neurons; ``"sharpened"``: dropout, and
+            activations that become steps; ``"s2m"``: noisy signs of the inputs, then synapses that blank out.
         hidden: width of each hidden layer.
-        dropout: drop probability after each hidden layer, in (0, 1).
+        dropout: drop probability after each hidden layer, in (0, 1); 0.1 unless given. S2M has none.
         validation: share of the rows held out of training.
         seed: of everything.
 
     Raises:
         DataError: the table cannot be used. ConfigError: a setting is out of range.
     """
-    if not 0 < dropout < 1:
-        raise ConfigError(f"dropout must lie in (0, 1): without it nothing is random; got {dropout}")
+    if network not in get_args(Kind):
+        raise ConfigError(f"network must be one of {', '.join(get_args(Kind))}; got {network!r}")
+    if network == "s2m" and dropout is not None:
+        raise ConfigError("the synapses of s2m are its randomness: it takes no dropout")
+    rate = DROPOUT if dropout is None else dropout
+    if not 0 < rate < 1:
+        raise ConfigError(f"dropout must lie in (0, 1): without it nothing is random; got {rate}")
     split_seed(seed)
     schema = infer_schema(table, target, categorical, task)
     x, y = encode_features(table, schema), encode_target(table, schema)
     train, held = split_rows(len(x), validation, seed)
     outputs = len(schema.output_names)
-    architecture = {
-        "inputs": x.shape[1],
-        "outputs": outputs,
-        "hidden": list(hidden),
-        "dropout": dropout,
-        "neuron": asdict(SoftLIF().neuron),  # stored with the run: defaults may change, what was trained must not
-    }
     check_widths(x.shape[1], outputs, hidden)
+    # all numbers are stored with the run: defaults may change, what was trained must not
+    architecture = {"kind": network, "inputs": x.shape[1], "outputs": outputs, "hidden": list(hidden)}
+    match network:
+        case "lif":
+            architecture |= {"dropout": rate, "neuron": asdict(SoftLIF().neuron)}
+        case "sharpened":
+            width = KEYS if schema.task is Task.CLASSIFICATION else None
+            architecture |= {"dropout": rate, "width": width}
+        case "s2m":
+            architecture |= {"keep": KEEP, "noise": NOISE}
     return TableTask(schema, architecture, x, y, train, held, seed)
+
+
+def kind_of(architecture: dict[str, Any]) -> str:
+    """The kind of network; the first runs did not say, since there was one only."""
+    return architecture.get("kind", "lif")
 
 
 def build(architecture: dict[str, Any]) -> nn.Sequential:
     """The untrained module that an architecture describes."""
-    sizes = {name: value for name, value in architecture.items() if name != "neuron"}
-    return mlp(**sizes, activation=lambda: SoftLIF(**architecture["neuron"]))
+    numbers = {name: value for name, value in architecture.items() if name not in ("kind", "neuron")}
+    match kind_of(architecture):
+        case "lif":
+            return mlp(**numbers, activation=lambda: SoftLIF(**architecture["neuron"]))
+        case "sharpened":
+            return sharpened((numbers.pop("inputs"),), numbers.pop("outputs"), **numbers)
+        case "s2m":
+            return s2m(**numbers)
+        case other:
+            raise ConfigError(f"there is no network {other!r}")
 
 
 def train_table(task: TableTask, **training: Any) -> TableRun:
@@ -177,7 +220,7 @@ def train_table(task: TableTask, **training: Any) -> TableRun:
 
 
 def compare_table(
-    run: TableRun, table: pd.DataFrame, *, seed: int = 0, dt: float = 1e-3, tau: float = 0.02, **settings: Any
+    run: TableRun, table: pd.DataFrame, *, seed: int = 0, dt: float = 1e-3, tau: float | None = None, **settings: Any
 ) -> tuple[Comparison, SpikingNetwork]:
     """Judge whether the spiking network keeps the classical predictive distribution on a table's rows.
 
@@ -188,13 +231,13 @@ def compare_table(
         run: what was trained.
         table: rows to predict.
         seed: the first of three seeds.
-        dt, tau: time step and synapse of the spiking network, s.
+        dt, tau: time step and synapse of the spiking network, s, see :meth:`TableRun.network`.
         settings: samples, steps, burn_in, engine, batch_size, progress, as for ``predict``.
     """
     for each in (seed, seed + 2):
         check_sampling(settings.get("samples", 100), 2, each, "row", settings.get("batch_size"))
-    check_steps(settings.get("steps", 300), settings.get("burn_in", 200))
     network = run.network(dt=dt, tau=tau)
+    check_steps(**timing_of(network, settings.get("steps"), settings.get("burn_in")))
     classical = run.predict(table, seed=seed, **settings)
     control = run.predict(table, seed=seed + 1, **settings)
     spiking = run.predict(table, network=network, seed=seed + 2, **settings)

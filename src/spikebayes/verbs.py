@@ -32,8 +32,9 @@ def fit(
     out: Path,
     categorical: str = "",
     task: Literal["auto", "regression", "classification"] = "auto",
+    network: Literal["lif", "sharpened", "s2m"] = "lif",
     hidden: list[int] = [100, 100],  # noqa: B006 (a default the parser shows)
-    dropout: float = 0.1,
+    dropout: float | None = None,
     epochs: int = 200,
     batch_size: int = 64,
     learning_rate: float = 3e-3,
@@ -44,7 +45,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Train a permanent-dropout network on a table.
+    """Train a network on a table: permanent dropout, sharpened activations or stochastic synapses.
 
     Args:
         data: table of training rows: .csv (also .csv.gz, .tsv), .parquet or .npz.
@@ -52,8 +53,10 @@ def fit(
         out: folder for the trained run.
         categorical: names of columns to one-hot encode, separated by commas.
         task: auto takes classification for a target that is not numeric.
+        network: lif has permanent dropout and LIF neurons; sharpened has dropout and activations that become steps,
+            so that a sample takes one time step; s2m has synapses that transmit at random, a sample per step.
         hidden: width of each hidden layer, as in [100,100].
-        dropout: drop probability after each hidden layer.
+        dropout: drop probability after each hidden layer; 0.1 unless given; s2m has none.
         epochs: passes over the training rows.
         batch_size: rows per step of the optimiser.
         learning_rate: highest learning rate of the cycle.
@@ -83,13 +86,14 @@ def fit(
         target,
         categorical=_names(categorical),
         task=None if task == "auto" else Task(task),
+        network=network,
         hidden=hidden,
         dropout=dropout,
         validation=validation,
         seed=seed,
     )
-    config = {"data": str(data), "target": target, "categorical": categorical, "task": task, "hidden": hidden}
-    config |= {"dropout": dropout, "validation": validation, "seed": seed, **training}
+    config = {"data": str(data), "target": target, "categorical": categorical, "task": task, "network": network}
+    config |= {"hidden": hidden, "dropout": dropout, "validation": validation, "seed": seed, **training}
     if resume:
         before = read_json(out / SETTINGS, SETTINGS_FORMAT)
         changed = [name for name in config if before.get(name) != config[name]]
@@ -116,10 +120,10 @@ def predict(
     data: Path,
     out: Path,
     samples: int = 100,
-    steps: int = 300,
-    burn_in: int = 200,
+    steps: int | None = None,
+    burn_in: int | None = None,
     dt: float = 1e-3,
-    tau: float = 0.02,
+    tau: float | None = None,
     seed: int = 0,
     mask_scope: Literal["row", "pass"] = "row",
     engine: Literal["auto", "cpu", "reference"] = "auto",
@@ -132,10 +136,10 @@ def predict(
         data: table of rows; columns are matched by name, the target need not be there.
         out: table to write: .csv, .parquet or .npz.
         samples: Monte Carlo samples per row.
-        steps: time steps per sample.
-        burn_in: steps left out of the average at the start.
+        steps: time steps per sample; 300 unless given, 1 for a network that is not of LIF neurons.
+        burn_in: steps left out of the average at the start; 200 unless given, 0 for a network not of LIF neurons.
         dt: time step in seconds.
-        tau: time constant of the Alpha synapses in seconds.
+        tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
         seed: seed of the masks.
         mask_scope: row gives every row masks of its own, pass one mask per sample for all rows.
         engine: auto takes the fastest.
@@ -168,10 +172,10 @@ def compare(
     data: Path,
     out: Path = Path("report.html"),
     samples: int = 100,
-    steps: int = 300,
-    burn_in: int = 200,
+    steps: int | None = None,
+    burn_in: int | None = None,
     dt: float = 1e-3,
-    tau: float = 0.02,
+    tau: float | None = None,
     seed: int = 0,
 ) -> None:
     """Test whether the spiking network keeps the classical predictive distribution; print a verdict, write a report.
@@ -181,10 +185,10 @@ def compare(
         data: table of rows that were not trained on; with the target column the report scores both networks.
         out: HTML page to write.
         samples: Monte Carlo samples per row.
-        steps: time steps per sample.
-        burn_in: steps left out of the average at the start.
+        steps: time steps per sample; 300 unless given, 1 for a network that is not of LIF neurons.
+        burn_in: steps left out of the average at the start; 200 unless given, 0 for a network not of LIF neurons.
         dt: time step in seconds.
-        tau: time constant of the Alpha synapses in seconds.
+        tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
         seed: first of the three seeds that are used.
     """
     from spikebayes.reporting import write_comparison
@@ -234,10 +238,10 @@ def energy(
     rows: int = 100,
     json: Path | None = None,
     samples: int = 100,
-    steps: int = 300,
-    burn_in: int = 200,
+    steps: int | None = None,
+    burn_in: int | None = None,
     dt: float = 1e-3,
-    tau: float = 0.02,
+    tau: float | None = None,
     seed: int = 0,
     mask_scope: Literal["row", "pass"] = "row",
     engine: Literal["auto", "cpu", "reference"] = "auto",
@@ -250,10 +254,11 @@ def energy(
         rows: most rows to predict, the first ones.
         json: file to write; by default energy.json in the run's folder.
         samples: Monte Carlo samples per row.
-        steps: time steps per sample.
-        burn_in: steps left out of the average at the start; they cost as much as the others.
+        steps: time steps per sample; 300 unless given, 1 for a network that is not of LIF neurons.
+        burn_in: steps left out of the average at the start, which cost as much as the others; 200 unless given, 0
+            for a network not of LIF neurons.
         dt: time step in seconds.
-        tau: time constant of the Alpha synapses in seconds.
+        tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
         seed: seed of the masks.
         mask_scope: row gives every row masks of its own, pass one mask per sample for all rows.
         engine: auto takes the fastest.

@@ -195,7 +195,7 @@ def sharpened(
     convolutions: Sequence[tuple[int, int, bool]] = (),
     padding: Literal["same", "valid"] = "same",
     hidden: Sequence[int] = (),
-    width: int = 100,
+    width: int | None = 100,
     scale: float = 0.25,
     dropout: float = 0.0,
     bits: int | None = None,
@@ -214,11 +214,12 @@ def sharpened(
 
     Args:
         shape: of a row: ``[F]``, or ``[C, H, W]`` for convolutions.
-        outputs: classes.
+        outputs: classes, or numbers if ``width`` is None.
         convolutions: channels, kernel size, and whether 2 x 2 max pooling follows, of each.
         padding: ``"same"`` keeps an image's size by zeros around it, ``"valid"`` does without.
         hidden: widths of the dense layers.
-        width: units that the classes' keys read. scale: of the logits.
+        width: units that the classes' keys read; None puts a linear read-out of the last hidden layer in their place,
+            for regression. scale: of the keys' logits.
         dropout: drop probability of permanent dropout after every hidden activation, in [0, 1).
         bits: of weights that are trained as whole numbers times one factor a unit
             (:func:`~spikebayes.nn.few_bits.few_bits`); None for float32.
@@ -254,8 +255,12 @@ def sharpened(
     widths = [size.numel(), *hidden]
     for a, b in pairwise(widths):
         layers += [nn.Linear(a, b, bias=False), _normed(nn.BatchNorm1d(b), CENTRE), activation(), *drop]
-    layers += [nn.Linear(widths[-1], width, bias=False), _normed(nn.BatchNorm1d(width), CENTRE), activation()]
-    net = nn.Sequential(*layers, PopulationDecode(outputs, width, scale=scale))
+    if width is None:
+        layers += [nn.Linear(widths[-1], outputs)]
+    else:
+        layers += [nn.Linear(widths[-1], width, bias=False), _normed(nn.BatchNorm1d(width), CENTRE), activation()]
+        layers += [PopulationDecode(outputs, width, scale=scale)]
+    net = nn.Sequential(*layers)
     if bits is not None:
         few_bits(net, bits)
     return net

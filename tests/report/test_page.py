@@ -320,3 +320,9 @@ def test_page_is_written_as_rendered(tmp_path: Path) -> None:
     write_report(data, tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(data)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_network_of_one_step_has_no_output_over_time() -> None:
+    data = contents()
+    assert "Output over time" in render(data)
+    assert "Output over time" not in render(replace(data, trace=data.trace[:1]))

@@ -59,7 +59,9 @@ def write_report(data: ReportData, path: Path) -> None:
 
 
 def _figures(data: ReportData) -> list[Figure]:
-    found = [_trace(data), _worst_row(data), _spreads(data)]
+    found = [_worst_row(data), _spreads(data)]
+    if len(data.trace) > 1:  # a network without memory answers in one step
+        found.insert(0, _trace(data))
     if data.verdict.ks_pvalues is not None and data.verdict.ks_pvalues_randomised is not None:
         found.insert(0, _ks(data))
     if data.targets is not None:

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from spikebayes.errors import DataError
 from spikebayes.mixture import log_density
 from spikebayes.network.convert import convert
+from spikebayes.network.folding import folded
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.nn import Sharpened
 from spikebayes.predict import predict
 from spikebayes.predictive import Predictive, Task
 from spikebayes.synapses import Alpha, Synapse
@@ -43,8 +45,11 @@ class Fitted:
     history: dict[str, Any] = field(default_factory=dict)
 
     def network(self, *, dt: float = 1e-3, synapse: Synapse | None = Alpha(0.02)) -> SpikingNetwork:
-        """The spiking network of the module, see :func:`spikebayes.convert`."""
-        return convert(self.model, self.scaling.x_mean[None], dt=dt, synapse=synapse)
+        """The spiking network of the module, see :func:`spikebayes.convert`; of one that sharpened, folded before."""
+        example = self.scaling.x_mean[None]
+        sharpened = any(isinstance(m, Sharpened) for m in self.model.modules())
+        model = folded(self.model, example) if sharpened else self.model
+        return convert(model, example, dt=dt, synapse=synapse)
 
     def predict(self, x: Tensor, *, network: SpikingNetwork | None = None, **settings: Any) -> Predictive:
         """Predictive distribution in target units.
