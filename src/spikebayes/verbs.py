@@ -325,7 +325,7 @@ def study(
     Args:
         name: posterior compares spiking and classical predictions on seven UCI sets; wycoff2019 is the paper's Combo
             network on NCI-ALMANAC, an hour; neftci2017 networks of unreliable synapses on MNIST, two hours;
-            whetstone2018 networks that sharpen, on images and pixels, two hours. All but the first go on where they
+            whetstone2018 networks that sharpen, on images and pixels, four hours. All but the first go on where they
             were stopped.
         data: folder of the data sets; by default $SPIKEBAYES_DATA or the user's cache folder.
         results: folder for the JSON file.
