@@ -121,7 +121,7 @@ def test_networks_without_memory_learn_classes(one_step: TableRun) -> None:
     assert right.double().mean() > 0.85
     assert (comparison.spiking.samples.std(0) > 0).any()
     if one_step.architecture["kind"] == "sharpened":  # the same samples; S2M trains by a law, its synapses draw bits
-        assert "Under the same masks every sample of the two is the same" in comparison.summary()
+        assert "Under the same masks both give the same judged number in every sample" in comparison.summary()
     else:
         assert comparison.verdict.accepted, comparison.summary()
 

@@ -99,7 +99,7 @@ class Comparison:
         """Both judgements in words."""
         errors = self.paired.paired_rmse
         if errors is not None and np.max(errors) == 0:
-            paired = "Under the same masks every sample of the two is the same: what differs otherwise is chance."
+            paired = "Under the same masks both give the same judged number in every sample: the rest is chance."
         else:
             middle = f"{self.paired_error:.3f} standard deviations (median over rows)"
             paired = f"Under the same masks the two differ by {middle}."
