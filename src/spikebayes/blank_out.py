@@ -168,15 +168,19 @@ def on_grid(weight: Tensor) -> Tensor:
         >>> on_grid(torch.tensor([[0.1, -0.3]]))
         tensor([[ 0.1000, -0.3000]])
     """
-    fan_in = math.prod(weight.shape[1:])
-    if fan_in > EXACT_SUMS - 2:
-        raise ConfigError(f"a unit may have {EXACT_SUMS - 2} synapses; got {fan_in}")
     flat = weight.flatten(1).double()
+    step = grid_steps(flat)
+    return (torch.round(flat * step) / step).to(weight.dtype).reshape(weight.shape)
+
+
+def grid_steps(flat: Tensor) -> Tensor:
+    """``[O, 1]``: 2^e_i of :func:`on_grid` for weights ``[O, K]``."""
+    if flat.shape[1] > EXACT_SUMS - 2:
+        raise ConfigError(f"a unit may have {EXACT_SUMS - 2} synapses; got {flat.shape[1]}")
     total = flat.abs().sum(1).clamp(min=torch.finfo(torch.float32).tiny)
     step = torch.exp2(torch.floor(torch.log2((EXACT_SUMS - 1) / total)))[:, None]
     over = torch.round(flat * step).abs().sum(1, keepdim=True) >= EXACT_SUMS  # by rounding up
-    step = torch.where(over, step / 2, step)
-    return (torch.round(flat * step) / step).to(weight.dtype).reshape(weight.shape)
+    return torch.where(over, step / 2, step)
 
 
 def patches(

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from spikebayes import ConversionError, convert, folded, simulate
+from spikebayes import ConversionError, convert, folded, integers, simulate
 from spikebayes.nn import PopulationDecode, Sharpened, Step, few_bits
+from spikebayes.nn.few_bits import settle_bits, whole_weights
 from stepped import stepped
 
 
@@ -166,3 +167,68 @@ def test_examples_are_as_many_as_the_inputs_and_draw_nothing() -> None:
     assert not isinstance(folded(net, 2).norm, nn.BatchNorm1d)
     with pytest.raises(ConversionError, match=r"Two does not take inputs like \[\[5, 4, 3\], \[5, 4, 3\]\]"):
         folded(net, (x[0], x[0]))
+
+
+# -- weights of few bits in front of a step --------------------------------------------------------------------
+
+
+def test_weights_of_few_bits_are_not_rounded_so_every_form_decides_as_the_trained_module() -> None:
+    x = (torch.rand(400, 1, 9, 9, generator=torch.Generator().manual_seed(2)) > 0.6).float()
+    net = stepped(x, 4, convolutions=[(5, 3, True)], hidden=(11,), width=12, bits=8)
+    with torch.no_grad():
+        net[1].weight[0] *= -1  # pyright: ignore[reportIndexIssue]
+    made = folded(net)
+    trained = copy.deepcopy(net)
+    settle_bits(trained)  # in float64 the whole numbers could be others
+    trained.double()
+    with torch.no_grad():
+        exact, found = (
+            outputs_of([m for m in module.modules() if isinstance(m, Sharpened)], module, rows)
+            for module, rows in ((trained, x.double()), (made, x))
+        )
+    network = convert(made, x)
+    whole = integers(network, levels=1)
+    for a, b in zip(exact, found, strict=True):
+        assert torch.equal(a.float(), b)
+        assert 0 < float(a.mean()) < 1
+    reads = [simulate(n, x, samples=1, steps=1).mean[0].argmax(1) for n in (network, whole.network)]
+    assert torch.equal(reads[0], reads[1])
+
+
+def test_weights_of_few_bits_become_whole_numbers_times_a_power_of_two() -> None:
+    net = few_bits(nn.Sequential(nn.Linear(7, 3), seen(nn.BatchNorm1d(3)), nn.Identity(), Step(0.25)), 4).eval()
+    with torch.no_grad():
+        net[0].weight = torch.cat([torch.linspace(-1, 1, 14).reshape(2, 7), torch.zeros(1, 7)])  # pyright: ignore
+    whole = whole_weights(net)["0"]
+    made = folded(net)[0]  # pyright: ignore[reportIndexIssue]
+    factors = (made.weight[:2] / whole[:2]).nanmean(1)
+    assert torch.equal(torch.log2(factors), torch.log2(factors).round())
+    assert torch.equal(made.weight, torch.cat([factors, torch.zeros(1)])[:, None] * whole)
+    assert made.bias.isfinite().all()
+
+
+def test_a_unit_whose_values_are_read_by_more_than_a_step_keeps_its_scale() -> None:
+    class Read(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.step = few_bits(nn.Linear(3, 4), 8), Step(0.5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            u = self.linear(x)
+            return u + self.step(u)
+
+    torch.manual_seed(0)
+    x = torch.randn(6, 3)
+    blunt = few_bits(nn.Sequential(nn.Linear(3, 4), seen(nn.BatchNorm1d(4)), Sharpened("brelu", 0.9)), 8)
+    last = few_bits(nn.Sequential(nn.Linear(3, 4), seen(nn.BatchNorm1d(4))), 8)
+    for net in (Read().eval(), blunt.eval(), last.eval()):
+        with torch.no_grad():
+            torch.testing.assert_close(folded(net)(x), net(x), rtol=0, atol=1e-4)
+
+
+def test_a_layer_without_a_bias_gets_the_one_that_its_threshold_asks_for() -> None:
+    torch.manual_seed(0)
+    net = few_bits(nn.Sequential(nn.Linear(6, 40, bias=False), Step(0.3)), 8).eval()
+    x = torch.randint(0, 2, (200, 6)).float()
+    with torch.no_grad():
+        assert torch.equal(folded(net)(x), net(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,11 +11,13 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from spikebayes.blank_out import on_grid
+from spikebayes.blank_out import grid_steps, on_grid
 from spikebayes.errors import ConversionError
 from spikebayes.network.tracing import trace
-from spikebayes.nn.few_bits import settle_bits
+from spikebayes.nn import Sharpened, Step
+from spikebayes.nn.few_bits import settle_bits, whole_weights
 
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 VECTORS = 2  # axes of [B, F]
 TRIED = 2  # rows that show shapes: a norm without statistics takes no single one
@@ -28,6 +31,12 @@ def folded(model: nn.Module, arguments: int | Tensor | Sequence[Tensor] = 1) -> 
     puts weights on the same grid; of the copy it makes a network that takes the same decision at every unit that
     sees spikes, whatever the engine, where a batch norm left to be folded on the way would round here and there.
     The first layer is on the grid too, but sums over real inputs round all the same.
+
+    Weights of few bits (:func:`~spikebayes.nn.few_bits.few_bits`) in front of a step are not rounded at all: a unit
+    that compares w x + b with theta decides as one that compares r w x + theta + r (b - theta) with it, so a factor r
+    makes its weights whole numbers times a power of two, within sqrt 2 of what they were, and only the values that
+    the step compares change. The module, the copy, the spiking network and the one of whole numbers
+    (:func:`~spikebayes.network.integers.integers`) then decide alike, but for the module's own rounding.
 
     A Linear layer acts on the last axis, a batch norm on axis 1: they fold where the layer gives ``[B, F]``. Example
     inputs show where it does. Without them every Linear layer with as many units as the norm behind it has features
@@ -57,16 +66,23 @@ def folded(model: nn.Module, arguments: int | Tensor | Sequence[Tensor] = 1) -> 
         ['Linear', 'BatchNorm1d']
     """
     made = copy.deepcopy(model).eval()
+    whole = whole_weights(made)
     settle_bits(made)
     examples = [arguments] if isinstance(arguments, Tensor) else arguments
-    pairs = _pairs(made, trace(made, examples if isinstance(examples, int) else len(examples)))
+    graph = trace(made, examples if isinstance(examples, int) else len(examples))
+    pairs = _pairs(made, graph)
+    like = {name: m.weight.dtype for name, m in made.named_modules() if isinstance(m, LAYERS)}
     axes = {} if isinstance(examples, int) else _axes(made, {layer for layer, _ in pairs}, examples)
     for layer, norm in pairs:
         if _acts_on_units(made.get_submodule(norm), made.get_submodule(layer), axes.get(layer, VECTORS)):
             _fold(made, layer, norm)
-    for module in made.modules():
-        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+    thresholds = _thresholds(made, graph)
+    for name, module in made.named_modules():
+        if isinstance(module, LAYERS):
+            if name in whole and name in thresholds:
+                _scale(module, whole[name], thresholds[name])
             _put_on_grid(module)
+            module.to(like[name])
     return made
 
 
@@ -125,39 +141,73 @@ def _fold(model: nn.Module, layer: str, norm: str) -> None:
         taken.bias = nn.Parameter(torch.zeros_like(taken.running_mean))  # pyright: ignore[reportArgumentType]
     linear = isinstance(old, nn.Linear)
     fuse = fuse_linear_bn_eval if linear else fuse_conv_bn_eval
-    model.set_submodule(layer, fuse(old, taken))  # pyright: ignore[reportArgumentType]
+    model.set_submodule(layer, fuse(old.double(), taken.double()))  # pyright: ignore[reportArgumentType]
     model.set_submodule(norm, Folded() if linear else nn.Identity())
 
 
 @torch.no_grad()
+def _scale(layer: nn.Linear | nn.Conv1d | nn.Conv2d, whole: Tensor, threshold: float) -> None:
+    """Each unit's weights to its whole numbers times the nearest power of two; what it decides stays."""
+    k, weight = whole.flatten(1).double(), layer.weight.flatten(1).double()
+    heaviest = k.abs().argmax(1, keepdim=True)
+    factor = (weight.gather(1, heaviest) / k.gather(1, heaviest))[:, 0]
+    power = factor.sign() * torch.exp2(torch.round(torch.log2(factor.abs())))
+    ratio = power / factor
+    usable = ratio.isfinite()  # not where all weights are 0
+    bias = torch.zeros(len(k), dtype=torch.float64) if layer.bias is None else layer.bias.double()
+    bias = torch.where(usable, threshold + ratio * (bias - threshold), bias)
+    layer.weight = nn.Parameter(_of(torch.where(usable[:, None], power[:, None] * k, weight), layer.weight))
+    layer.bias = nn.Parameter(bias)
+
+
+@torch.no_grad()
 def _put_on_grid(layer: nn.Linear | nn.Conv1d | nn.Conv2d) -> None:
-    """A bias is one more weight: the sums that end in it are exact too."""
-    flat = layer.weight.flatten(1)
-    if layer.bias is not None:
-        flat = torch.cat([flat, layer.bias[:, None]], 1)
-    flat = on_grid(flat)
-    layer.weight.copy_(_of(flat[:, : layer.weight[0].numel()], layer.weight))
-    if layer.bias is not None:
-        layer.bias.copy_(flat[:, -1])
+    """A bias is one more weight: the sums that end in it are exact too. It is rounded down: where the weights were
+    on the grid before, so are their sums, and those that reached a threshold on the grid are those that still do."""
+    weight = layer.weight.flatten(1)
+    if layer.bias is None:
+        layer.weight.copy_(_of(on_grid(weight), layer.weight))
+        return
+    flat = torch.cat([weight, layer.bias[:, None]], 1).double()
+    steps = grid_steps(flat)
+    layer.weight.copy_(_of(torch.round(flat[:, :-1] * steps) / steps, layer.weight))
+    layer.bias.copy_((torch.floor(flat[:, -1:] * steps) / steps)[:, 0])
 
 
 def _of(flat: Tensor, like: Tensor) -> Tensor:
     return flat.reshape(like.shape)
 
 
+def _thresholds(model: nn.Module, graph: fx.Graph) -> dict[str, float]:
+    """Of layers, called once, whose values go nowhere but into a step: its threshold."""
+    found = {}
+    calls = _calls(graph)
+    for node in graph.nodes:
+        name, at = str(node.target), node
+        if node.op != "call_module" or calls[name] > 1 or not isinstance(model.get_submodule(name), LAYERS):
+            continue
+        module: nn.Module = nn.Identity()
+        while isinstance(module, nn.Identity | Folded) and len(at.users) == 1:
+            (at,) = at.users
+            module = model.get_submodule(str(at.target)) if at.op == "call_module" else nn.Module()
+        if isinstance(module, Step) or (isinstance(module, Sharpened) and module.is_step):
+            found[name] = module.neuron(0)[0].threshold  # pyright: ignore[reportAttributeAccessIssue]
+    return found
+
+
+def _calls(graph: fx.Graph) -> Counter[str]:
+    return Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
+
+
 def _pairs(model: nn.Module, graph: fx.Graph) -> list[tuple[str, str]]:
     """Layers and the batch norm that alone reads them, each called once."""
-    calls: dict[str, int] = {}
-    for node in graph.nodes:
-        if node.op == "call_module":
-            calls[str(node.target)] = calls.get(str(node.target), 0) + 1
-    found = []
+    calls, found = _calls(graph), []
     for node in graph.nodes:
         before = node.args[0] if node.op == "call_module" and node.args else None
         if not isinstance(before, fx.Node) or before.op != "call_module" or len(before.users) != 1:
             continue
         layer, norm = str(before.target), str(node.target)
-        known = isinstance(model.get_submodule(layer), nn.Linear | nn.Conv1d | nn.Conv2d)
+        known = isinstance(model.get_submodule(layer), LAYERS)
         if known and isinstance(model.get_submodule(norm), NORMS) and calls[layer] == calls[norm] == 1:
             found.append((layer, norm))
     return found

@@ -16,14 +16,20 @@ class _StraightThrough(torch.autograd.Function):
 
     @staticmethod
     def forward(_ctx: Any, weight: Tensor, top: int) -> Tensor:
-        least, most = weight.flatten(1).aminmax(dim=1)
-        scale = (torch.maximum(-least, most) / top).clamp_(min=torch.finfo(weight.dtype).tiny)
-        scale = scale.view(-1, *(1,) * (weight.ndim - 1))
-        return (weight * (1 / scale)).round_().mul_(scale)
+        whole, scale = _whole(weight, top)
+        return whole.mul_(scale)
 
     @staticmethod
     def backward(_ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         return gradient, None
+
+
+def _whole(weight: Tensor, top: int) -> tuple[Tensor, Tensor]:
+    """Whole numbers shaped as the weights, and each row's scale ``[O, 1, ...]``."""
+    least, most = weight.flatten(1).aminmax(dim=1)
+    scale = (torch.maximum(-least, most) / top).clamp_(min=torch.finfo(weight.dtype).tiny)
+    scale = scale.view(-1, *(1,) * (weight.ndim - 1))
+    return (weight * (1 / scale)).round_(), scale
 
 
 class _FewBits(nn.Module):
@@ -93,6 +99,18 @@ def trained_weight(layer: nn.Module) -> Tensor:
     if parametrize.is_parametrized(layer, "weight"):
         return layer.parametrizations.weight.original  # pyright: ignore
     return layer.weight  # pyright: ignore[reportReturnType]
+
+
+@torch.no_grad()
+def whole_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Of each layer with weights of few bits, by its name: their whole numbers k, shaped as the weights."""
+    found = {}
+    for name, module in model.named_modules():
+        if parametrize.is_parametrized(module, "weight"):
+            behind = module.parametrizations.weight  # pyright: ignore[reportAttributeAccessIssue]
+            if isinstance(behind[0], _FewBits):  # pyright: ignore[reportIndexIssue]
+                found[name] = _whole(behind.original, behind[0].top)[0]  # pyright: ignore
+    return found
 
 
 def settle_bits(model: nn.Module) -> None:
