@@ -350,3 +350,11 @@ def test_a_study_refuses_folders_that_are_not_there(fails: Callable[..., str], t
 def test_what_another_study_takes_is_refused(fails: Callable[..., str], tmp_path: Path, option: list[str]) -> None:
     places = ["--results", tmp_path, "--docs", tmp_path]
     fails("study", "posterior", *places, *option, says="for the stud")
+
+
+def test_help_waits_for_no_library_that_only_some_verbs_need() -> None:
+    code = "import sys; from spikebayes.cli import main; main(['fit', '--help']); print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--learning_rate" in done.stdout
+    for heavy in ("lightning", "scipy.stats", "sklearn", "matplotlib"):
+        assert repr(heavy) not in done.stdout

@@ -20,10 +20,10 @@ from spikebayes.errors import ConfigError, ConversionError, DataError, Spikebaye
 
 VERBS = {
     "demo": verbs.demo,
-    "fit": verbs.fit,
+    "fit": verbs.fit_run,
     "predict": verbs.predict,
-    "compare": verbs.compare,
-    "energy": verbs.energy,
+    "compare": verbs.compare_run,
+    "energy": verbs.energy_of_run,
     "info": verbs.info,
     "study": verbs.study,
     "bench": verbs.bench,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from spikebayes.blocks import check_sampling, check_steps
 from spikebayes.data.schema import TableSchema
-from spikebayes.data.tables import encode_features, encode_target, infer_schema, split_rows
+from spikebayes.data.tables import encode_features, encode_target, infer_schema, read_table, split_rows
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.network.network import SpikingNetwork
@@ -244,3 +245,22 @@ def compare_table(
     same = run.predict(table, network=network, seed=seed, **settings)
     verdict = compare(classical, spiking, control=control)
     return Comparison(classical, spiking, verdict, compare(classical, same)), network
+
+
+def held_out_rows(run: TableRun) -> tuple[pd.DataFrame, str]:
+    """The rows of a run's training table that it was not trained on, and what to call them.
+
+    Raises:
+        ConfigError: the run does not name its table, or that is not there any more as it was.
+    """
+    config, trained = run.config, run.fitted.history.get("training_rows")
+    if "data" not in config:
+        raise ConfigError("the run does not say which table it was trained on; give --data")
+    path = Path(config["data"])
+    if not path.is_file():
+        raise ConfigError(f"the table that the run was trained on, {path}, is not there; give --data")
+    table = read_table(path)
+    train, held = split_rows(len(table), config["validation"], config["seed"])
+    if len(train) != trained:
+        raise ConfigError(f"{path} is no longer the table that the run was trained on; give --data")
+    return table.iloc[held.numpy()].reset_index(drop=True), f"{path} that were held out of the training"

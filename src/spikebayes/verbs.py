@@ -1,4 +1,9 @@
-"""What each verb of the command line does: read, call, write, say. Their signatures are its options."""
+"""What each verb of the command line does: read, call, write, say. Their signatures are its options.
+
+What a verb alone needs it imports itself. The parser reads this module before it knows the verb: it evaluates even
+what is imported for type checkers only, and looks each verb up by its name in the package, so no verb is called like
+something that the package imports when asked for it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from rich.console import Console
 
@@ -15,17 +20,12 @@ from spikebayes.errors import ConfigError
 from spikebayes.files import check_writable, make_folder
 from spikebayes.predictive import Task
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from spikebayes.runs import TableRun
-
 OUT = Console(highlight=False, soft_wrap=True)
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 CHECKPOINTS, SETTINGS, SETTINGS_FORMAT = "checkpoints", "fit.json", "spikebayes.fit/1"
 
 
-def fit(
+def fit_run(
     *,
     data: Path,
     target: str,
@@ -166,7 +166,7 @@ def predict(
     OUT.print(f"predicted {len(table)} rows x {samples} samples ({by}); written to {out}")
 
 
-def compare(
+def compare_run(
     run: Path,
     *,
     data: Path,
@@ -231,7 +231,7 @@ def info(run: Path) -> None:
     OUT.print(str(loaded.network()))
 
 
-def energy(
+def energy_of_run(
     run: Path,
     *,
     data: Path | None = None,
@@ -264,8 +264,9 @@ def energy(
         engine: auto takes the fastest.
     """
     from spikebayes.data.tables import encode_features
-    from spikebayes.evaluate.energy import energy as count_energy
+    from spikebayes.evaluate.energy import energy
     from spikebayes.evaluate.statement import statement
+    from spikebayes.runs import held_out_rows
     from spikebayes.storage import write_json
     from spikebayes.store import load_run
     from spikebayes.versions import versions
@@ -275,9 +276,9 @@ def energy(
     loaded = load_run(run)
     out = run / "energy.json" if json is None else json
     check_writable(out)
-    table, origin = (read_table(data), str(data)) if data else _held_out(loaded)
+    table, origin = (read_table(data), str(data)) if data else held_out_rows(loaded)
     some = table.iloc[:rows]
-    found = count_energy(
+    found = energy(
         loaded.network(dt=dt, tau=tau),
         loaded.fitted.scaling.inputs(encode_features(some, loaded.schema)),
         samples=samples,
@@ -449,23 +450,6 @@ def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
         raise ConfigError(f"{out} already holds a run; give another --out, or --overwrite to replace it")
     if (out / CHECKPOINTS).exists() and not overwrite:
         raise ConfigError(f"{out} holds an interrupted training; --resume goes on with it, --overwrite starts afresh")
-
-
-def _held_out(run: TableRun) -> tuple[pd.DataFrame, str]:
-    """The rows of a run's training table that it was not trained on, and what to call them."""
-    from spikebayes.data.tables import split_rows
-
-    config, trained = run.config, run.fitted.history.get("training_rows")
-    if "data" not in config:
-        raise ConfigError("the run does not say which table it was trained on; give --data")
-    path = Path(config["data"])
-    if not path.is_file():
-        raise ConfigError(f"the table that the run was trained on, {path}, is not there; give --data")
-    table = read_table(path)
-    train, held = split_rows(len(table), config["validation"], config["seed"])
-    if len(train) != trained:
-        raise ConfigError(f"{path} is no longer the table that the run was trained on; give --data")
-    return table.iloc[held.numpy()].reset_index(drop=True), f"{path} that were held out of the training"
 
 
 def _names(text: str) -> list[str]:
