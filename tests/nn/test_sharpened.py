@@ -83,7 +83,7 @@ def test_at_sharpness_1_it_is_exactly_a_step(kind: str, dtype: torch.dtype, lear
     expected = torch.tensor([1, 0, 1, 0, 0, 0, 0, 0, 1, 1, 1], dtype=dtype)
     unit = Sharpened(kind, learnable=learnable)
     unit.sharpen(1.0)
-    for model in (unit, copy.deepcopy(unit).to(dtype)):  # the buffer is of that dtype too, in the second
+    for model in (unit, copy.deepcopy(unit).to(dtype)):
         for learning in (False, True):
             y = model(x.clone().requires_grad_(learning)).detach()
             assert y.dtype == dtype
@@ -194,11 +194,12 @@ def test_its_state_carries_the_sharpness(s: float) -> None:
     assert other.is_step == (s == 1)
 
 
-def test_casting_its_module_does_not_round_the_sharpness() -> None:
+def test_casting_or_moving_its_module_leaves_the_sharpness_as_it_is() -> None:
     unit = nn.Sequential(Sharpened("brelu", 0.999)).bfloat16()[0]
     assert isinstance(unit, Sharpened)
     assert (float(unit.sharpness), unit.is_step) == (0.999, False)
-    assert unit.to("meta").sharpness.device.type == "meta"
+    moved = unit.to("meta").sharpness  # as to a device that has no float64
+    assert (moved.device.type, float(moved)) == ("cpu", 0.999)
 
 
 def test_it_says_what_it_is() -> None:

@@ -93,11 +93,13 @@ class Sharpened(Unit):
         self.sharpness.fill_(_checked(sharpness, "sharpness"))
 
     def _apply(self, fn: Any, recurse: bool = True) -> Sharpened:
-        """Moves with its module, but is never rounded: in few bits a sharpness near 1 would be 1."""
-        exact = self.sharpness
-        super()._apply(fn, recurse)
-        self.sharpness = exact.to(self.sharpness.device)
-        return self
+        """The sharpness stays in float64 and where it is: in few bits one near 1 would be 1, some devices have no
+        float64, and to read it from one on every call would wait for it."""
+        exact = self._buffers.pop("sharpness")
+        try:
+            return super()._apply(fn, recurse)
+        finally:
+            self._buffers["sharpness"] = exact
 
     @property
     def is_step(self) -> bool:
