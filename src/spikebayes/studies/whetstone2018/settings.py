@@ -71,7 +71,17 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "stpu_dnn": Recipe("mnist", hidden=(512, 512), augmentation="shift", epochs=30),
-    "stpu_cnn": Recipe("mnist", convolutions=((3, 11, True),), augmentation="shift", epochs=30),
+    "stpu_cnn": Recipe(
+        "mnist",
+        convolutions=((3, 11, True),),
+        width=1000,
+        scale=0.08,
+        augmentation="shift",
+        epochs=40,
+        start=0.25,
+        sharpening=0.15,
+        frozen=0.5,
+    ),
     "cnn_restricted": Recipe(
         "mnist",
         convolutions=((8, 3, False), (8, 3, False)),
@@ -85,11 +95,18 @@ RECIPES: dict[str, Recipe] = {
         convolutions=((32, 10, False), (32, 10, False)),
         padding="valid",
         hidden=(100, 100),
-        epochs=20,
+        width=400,
+        scale=0.125,
         precision="bfloat16",
+        epochs=24,
+        start=0.25,
+        sharpening=0.15,
+        frozen=0.5,
     ),
     "stpu_dnn_masks": Recipe("mnist", hidden=(512, 512), dropout=0.2, augmentation="shift", seeds=1),
-    "stpu_cnn_masks": Recipe("mnist", convolutions=((3, 11, True),), dropout=0.1, augmentation="shift", seeds=1),
+    "stpu_cnn_masks": Recipe(
+        "mnist", convolutions=((3, 11, True),), width=1000, scale=0.08, dropout=0.1, augmentation="shift", seeds=1
+    ),
     "fashion_cnn": Recipe(
         "fashion-mnist",
         convolutions=((64, 3, True), (128, 3, False), (128, 3, True)),
@@ -114,7 +131,13 @@ RECIPES: dict[str, Recipe] = {
         threads=2,
     ),
     "jasper_dnn": Recipe(
-        "jasper_ridge", hidden=(512, 512), augmentation="light", epochs=100, learning_rate=1e-3, levels=5000
+        "jasper_ridge",
+        hidden=(512, 512),
+        learnable=0.75,
+        augmentation="light",
+        epochs=100,
+        learning_rate=1e-3,
+        levels=5000,
     ),
 }
 
