@@ -50,6 +50,8 @@ def test_another_seed_draws_other_keys_and_the_global_generator_is_left_alone() 
 @settings(max_examples=50)
 def test_the_logits_are_the_formulas(sizes: tuple[int, int], scale: float, seed: int) -> None:
     decode = PopulationDecode(*sizes, seed=seed, scale=scale).double()
+    assert decode.scale == pytest.approx(scale, rel=2**-11)
+    scale = decode.scale
     h = torch.rand(7, sizes[1], dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     torch.testing.assert_close(decode(h), scale * (2 * h - 1) @ (2 * decode.keys - 1).T)
     spikes = (h > 0.5).double()
@@ -62,6 +64,16 @@ def test_nothing_is_learned_and_the_state_carries_the_keys() -> None:
     assert list(decode.parameters()) == []
     other.load_state_dict(decode.state_dict())
     assert torch.equal(other.keys, decode.keys)
+
+
+def test_logits_of_spikes_are_exact_so_equal_matches_tie_in_a_network_too() -> None:
+    h = (torch.rand(300, 1000, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    decode = PopulationDecode(10, 1000, scale=0.08)
+    found = decode(h)
+    assert torch.equal(found.double(), PopulationDecode(10, 1000, scale=0.08).double()(h.double()))
+    run = simulate(convert(nn.Sequential(Step(0.5), decode), h), h, samples=1, steps=1)
+    assert torch.equal(run.mean[0], found)
+    assert ((found == found.max(1, keepdim=True).values).sum(1) > 1).any()  # ties there are
 
 
 def test_a_dead_unit_of_each_class_changes_no_class() -> None:

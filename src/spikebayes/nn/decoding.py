@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.nn.step import Step
+
+BITS = 11  # of a scale
 
 
 class PopulationDecode(nn.Module):
@@ -26,7 +29,8 @@ class PopulationDecode(nn.Module):
         classes: C, at least 2.
         width: units read, at least one for each class.
         seed: of the keys.
-        scale: of the logits, > 0.
+        scale: of the logits, > 0; rounded to 11 bits (by 0.05 % at most), so that float32 holds the logits of spikes
+            of 4,096 units exactly and classes that match equally well tie, in a network of spikes too.
 
     Shape:
         ``[B, width]`` to logits ``[B, C]``.
@@ -53,7 +57,7 @@ class PopulationDecode(nn.Module):
             )
         if not 0 < scale < float("inf"):
             raise ConfigError(f"scale must be a number > 0; got {scale}")
-        self.classes, self.width, self.scale = classes, width, scale
+        self.classes, self.width, self.scale = classes, width, _rounded(scale)
         self.register_buffer("keys", _keys(classes, width, seed))
 
     def forward(self, h: Tensor) -> Tensor:
@@ -62,6 +66,12 @@ class PopulationDecode(nn.Module):
 
     def extra_repr(self) -> str:
         return f"classes={self.classes}, width={self.width}, scale={self.scale:g}"
+
+
+def _rounded(scale: float) -> float:
+    """To :data:`BITS` significant bits."""
+    mantissa, exponent = math.frexp(scale)
+    return math.ldexp(round(math.ldexp(mantissa, BITS)), exponent - BITS)
 
 
 class WinnerTakeAll(nn.Sequential):
