@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spikebayes import LIF, Alpha, Connection, Dropout, Input, Lowpass, Population, Readout, SpikingNetwork, Threshold
 from spikebayes.network.operators import Dense
-from spikebayes.synapses import Synapse
+from spikebayes.network.synapses import Synapse
 
 KEEP_BITS = (0.5, 0.25, 0.1, 0.9)  # drop probabilities that take 1, 2 and 32 bits a draw
 

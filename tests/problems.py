@@ -9,10 +9,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from spikebayes.predictive import Task
+from spikebayes.nn.zoo import mlp
+from spikebayes.prediction.predictive import Task
 from spikebayes.training.fit import fit
 from spikebayes.training.fitted import Fitted
-from spikebayes.zoo import mlp
 
 
 def plane(rows: int = 120, seed: int = 0) -> tuple[Tensor, Tensor]:

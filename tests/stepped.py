@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikebayes import zoo
+from spikebayes.nn import zoo
 from spikebayes.training.sharpening import Sharpness
 
 

@@ -4,22 +4,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from spikebayes import nn
-from spikebayes.blank_out import BlankOut, Exact, Gaussian, Law
+from spikebayes.conversion.convert import convert
+from spikebayes.conversion.folding import folded
+from spikebayes.conversion.integers import IntegerNetwork, integers
+from spikebayes.conversion.unreliable import with_blank_out
+from spikebayes.engine.windows import Flat, Hann
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
-from spikebayes.network.convert import convert
-from spikebayes.network.folding import folded
-from spikebayes.network.integers import IntegerNetwork, integers
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold
+from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law
 from spikebayes.network.store import load_network, save_network
-from spikebayes.network.unreliable import with_blank_out
-from spikebayes.neurons import LIF, Bernoulli, Curve, Sign, Threshold
-from spikebayes.noise import Dropout
-from spikebayes.predict import predict
-from spikebayes.predictive import Draw, Predictive, Task
-from spikebayes.redraw import Redraw, estimate_carry_over
-from spikebayes.simulate import Run, simulate
-from spikebayes.synapses import Alpha, Lowpass
-from spikebayes.windows import Flat, Hann
+from spikebayes.network.synapses import Alpha, Lowpass
+from spikebayes.prediction.predict import predict
+from spikebayes.prediction.predictive import Draw, Predictive, Task
+from spikebayes.prediction.redraw import Redraw, estimate_carry_over
+from spikebayes.prediction.simulate import Run, simulate
 
 __version__ = "0.1.0"
 
@@ -73,17 +72,17 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from spikebayes.evaluate.devices import Device
-    from spikebayes.evaluate.energy import Energy, energy
+    from spikebayes.evaluate.energy.devices import Device
+    from spikebayes.evaluate.energy.energy import Energy, energy
     from spikebayes.evaluate.equivalence import Equivalence, compare
     from spikebayes.training.fit import fit
 
 _LAZY = {  # Lightning and SciPy's statistics take seconds to import, which prediction need not spend
-    "Device": "spikebayes.evaluate.devices",
-    "Energy": "spikebayes.evaluate.energy",
+    "Device": "spikebayes.evaluate.energy.devices",
+    "Energy": "spikebayes.evaluate.energy.energy",
     "Equivalence": "spikebayes.evaluate.equivalence",
     "compare": "spikebayes.evaluate.equivalence",
-    "energy": "spikebayes.evaluate.energy",
+    "energy": "spikebayes.evaluate.energy.energy",
     "fit": "spikebayes.training.fit",
 }
 

@@ -23,7 +23,7 @@ from spikebayes.data.tables import (
     write_table,
 )
 from spikebayes.errors import ConfigError, DataError, StoreError
-from spikebayes.predictive import Task
+from spikebayes.prediction.predictive import Task
 
 HOUSES = pd.DataFrame(
     {

@@ -27,15 +27,15 @@ from spikebayes import (
     Sign,
     SpikingNetwork,
     Threshold,
-    simulate,
 )
 from spikebayes.engine.contract import PROBES, Engine, Result, Work
 from spikebayes.engine.select import ENGINES, select
+from spikebayes.network.neurons import Bernoulli, Curve, Neuron
 from spikebayes.network.operators import Dense
-from spikebayes.neurons import Bernoulli, Curve, Neuron
+from spikebayes.network.synapses import Synapse
 from spikebayes.nn import LIFRate
-from spikebayes.noise import dropout_keep
-from spikebayes.synapses import Synapse
+from spikebayes.noise.bits import dropout_keep
+from spikebayes.prediction import simulate
 
 EVERY_STEP = Threshold(-1e6)
 

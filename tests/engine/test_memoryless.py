@@ -27,17 +27,17 @@ from spikebayes import (
     SpikingNetwork,
     Threshold,
     convert,
-    predict,
-    simulate,
-    zoo,
 )
-from spikebayes.blank_out import Exact, Gaussian, Law
-from spikebayes.engine import cpu, memoryless, products
 from spikebayes.engine.contract import SPIKES, TRACE
-from spikebayes.engine.cpu import CpuEngine
+from spikebayes.engine.cpu import engine as cpu
+from spikebayes.engine.cpu.engine import CpuEngine
+from spikebayes.engine.memoryless import engine as memoryless
+from spikebayes.engine.memoryless import int8_products
+from spikebayes.network.neurons import Bernoulli, Curve
+from spikebayes.network.noise import Exact, Gaussian, Law
 from spikebayes.network.operators import Chain, Conv, Dense, Operator, Reshape, size, target_shape
-from spikebayes.neurons import Bernoulli, Curve
-from spikebayes.nn import Sharpened
+from spikebayes.nn import Sharpened, zoo
+from spikebayes.prediction import predict, simulate
 
 SIXTEENTHS = 16.0  # weights and inputs are whole numbers of them, so that sums are exact in any order
 DTYPES = [torch.float32, torch.float64]
@@ -320,20 +320,20 @@ def test_small_layers_by_products_too() -> None:
     def check(drawn: Any, steps: int, seed: int, dtype: torch.dtype) -> None:
         network, x = drawn
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(products, "LEAST", 0)
-            patch.setattr(products, "NUMBERS", 200)
+            patch.setattr(int8_products, "LEAST", 0)
+            patch.setattr(int8_products, "NUMBERS", 200)
             patch.setattr(memoryless, "KEPT", 0)
             patch.setattr(memoryless, "TILE", 2)
             runs_alike(network, x, dtype, samples=3, steps=steps, seed=seed)
             sources = {node.name: node for node in (*network.inputs, *network.populations)}
             taken.extend(
-                products.product_of(c.operator, sources[c.source], torch.float32) is not None
+                int8_products.product_of(c.operator, sources[c.source], torch.float32) is not None
                 for c in network.connections
                 if not c.blank_out and c.source != "x"
             )
 
     check()
-    if products.most_digits():
+    if int8_products.most_digits():
         assert sum(taken) > 0.3 * len(taken)
 
 

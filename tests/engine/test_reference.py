@@ -25,11 +25,11 @@ from spikebayes import (
     Sign,
     SpikingNetwork,
     Threshold,
-    simulate,
 )
 from spikebayes.network.operators import Dense
-from spikebayes.noise import dropout_keep
-from spikebayes.synapses import Synapse, impulse_response
+from spikebayes.network.synapses import Synapse, impulse_response
+from spikebayes.noise.bits import dropout_keep
+from spikebayes.prediction import simulate
 
 EVERY_STEP = Threshold(-1e6)
 ONCE = LIF(tau_ref=100.0, bias=1.5)  # fires a single spike

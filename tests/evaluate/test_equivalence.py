@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.evaluate.effects import mean_equivalence, pooled_equivalence, tost
+from spikebayes.evaluate.effect_sizes import mean_equivalence, pooled_equivalence, tost
 from spikebayes.evaluate.equivalence import compare
-from spikebayes.predictive import Draw, Predictive, Task
+from spikebayes.prediction.predictive import Draw, Predictive, Task
 
 
 def prediction(

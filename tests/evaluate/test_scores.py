@@ -21,12 +21,11 @@ from sklearn import metrics
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
 
-from spikebayes.draw import Draw
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate import bootstrap as boot
-from spikebayes.evaluate import row_scores as by_row
+from spikebayes.evaluate import scores as by_row
 from spikebayes.evaluate import scores as s
-from spikebayes.predictive import Predictive, Task
+from spikebayes.prediction.predictive import Draw, Predictive, Task
 
 TINY = torch.finfo(torch.float32).tiny
 

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from spikebayes.blank_out import BlankOut
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork, output_scale
+from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold
+from spikebayes.network.noise import BlankOut, Dropout
 from spikebayes.network.operators import (
     AdaptiveAvgPool,
     AvgPool,
@@ -29,9 +30,7 @@ from spikebayes.network.operators import (
     parts,
     target_shape,
 )
-from spikebayes.neurons import LIF, Bernoulli, Curve, Sign, Threshold
-from spikebayes.noise import Dropout
-from spikebayes.synapses import Alpha
+from spikebayes.network.synapses import Alpha
 
 X = Input("x", (4,))
 A = Population("a", (3,), LIF())

@@ -13,20 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from modules import Net, Net2, act, conv_stack, dense
-from spikebayes.blank_out import BlankOut, Gaussian, Law
-from spikebayes.data.encoders import BernoulliSpikes, ThresholdSpikes
+from spikebayes.conversion.convert import convert
 from spikebayes.errors import ConfigError, StoreError
-from spikebayes.network.convert import convert
+from spikebayes.machine.checked_files import read_json, read_tensors, write_json, write_tensors
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.neurons import Sign, Threshold
+from spikebayes.network.noise import BlankOut, Dropout, Gaussian, Law
 from spikebayes.network.operators import KINDS, Chain, Dense, Operator, Scale, parts
 from spikebayes.network.store import DESCRIPTION, FORMAT, TENSORS, load_network, save_network
-from spikebayes.neurons import Sign, Threshold
+from spikebayes.network.synapses import Alpha, Lowpass
 from spikebayes.nn import BlankOutConv2d, SigmoidSign
-from spikebayes.noise import Dropout
-from spikebayes.simulate import simulate
-from spikebayes.storage import read_json, read_tensors, write_json, write_tensors
-from spikebayes.synapses import Alpha, Lowpass
-from spikebayes.zoo import s2m
+from spikebayes.nn.encoders import BernoulliSpikes, ThresholdSpikes
+from spikebayes.nn.zoo import s2m
+from spikebayes.prediction.simulate import simulate
 
 
 def small() -> SpikingNetwork:

@@ -15,22 +15,14 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spikebayes.blank_out import (
-    BlankOut,
-    Exact,
-    Gaussian,
-    Law,
-    Sampling,
-    Synapses,
-    blank_out_keep,
-    blank_out_scale,
-    patches,
-)
 from spikebayes.errors import ConfigError
-from spikebayes.masks import DropoutInputs, Masks
-from spikebayes.neurons import Bernoulli, Curve
+from spikebayes.network.neurons import Bernoulli, Curve
+from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling
+from spikebayes.network.operators import patches
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, SigmoidSign
-from spikebayes.randomly import Draws
+from spikebayes.noise.blank_out import Synapses, blank_out_keep, blank_out_scale
+from spikebayes.noise.masks import DropoutInputs, Masks
+from spikebayes.noise.random_layers import Draws
 
 SAMPLINGS = [Exact(), Gaussian(), Law()]
 FALSE_ALARM = 1e-3

@@ -8,8 +8,8 @@ from scipy import stats
 from torch import nn
 
 from spikebayes.errors import ConfigError
-from spikebayes.masks import Masks
 from spikebayes.nn import Permadrop
+from spikebayes.noise.masks import Masks
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from spikebayes.blank_out import Exact, Law
 from spikebayes.errors import DataError, StoreError
-from spikebayes.studies.neftci2017 import learning
-from spikebayes.studies.neftci2017.command import run_neftci2017
-from spikebayes.studies.neftci2017.sampling import errors, law, spiking
-from spikebayes.studies.neftci2017.settings import QUICK
+from spikebayes.network.noise import Exact, Law
+from studies.neftci2017 import learning
+from studies.neftci2017.command import run_neftci2017
+from studies.neftci2017.sampling import errors, law, spiking
+from studies.neftci2017.settings import QUICK
 
 TINY = replace(
     QUICK,

@@ -12,7 +12,7 @@ import pytest
 
 from spikebayes.data.uci import load_split
 from spikebayes.errors import ConfigError
-from spikebayes.studies.posterior import Figures, Settings, render, run_case, run_posterior, summarise
+from studies.posterior import Figures, Settings, render, run_case, run_posterior, summarise
 
 SMALL = Settings(
     sets=("yacht",),

@@ -10,8 +10,8 @@ import pytest
 
 import spikebayes
 from spikebayes.errors import ConfigError
-from spikebayes.studies.results import markdown_table, provenance, write_page, write_results
-from spikebayes.versions import versions
+from spikebayes.machine.versions import versions
+from studies.results import markdown_table, provenance, write_page, write_results
 
 
 def test_results_come_back(tmp_path: Path) -> None:

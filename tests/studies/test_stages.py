@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from spikebayes.errors import ConfigError, StoreError
-from spikebayes.studies.stages import Stages
+from studies.stages import Stages
 
 
 def test_a_stage_that_failed_is_run_again_and_those_before_it_are_not(tmp_path: Path) -> None:

@@ -17,19 +17,19 @@ import torch
 from safetensors.torch import save_file
 from scipy.io import savemat
 
-from spikebayes.cli import main
+from spikebayes.app.cli import main
 from spikebayes.data.hyperspectral import BANDS, FILE, SIDE
 from spikebayes.data.hyperspectral import CLASSES as END_MEMBERS
 from spikebayes.errors import ConfigError
-from spikebayes.files import make_folder
-from spikebayes.studies.whetstone2018 import learning
-from spikebayes.studies.whetstone2018.command import run_whetstone2018
-from spikebayes.studies.whetstone2018.figures import captions, figures, title
-from spikebayes.studies.whetstone2018.images import HELD, Rows
-from spikebayes.studies.whetstone2018.judging import judge, not_binary
-from spikebayes.studies.whetstone2018.page import render
-from spikebayes.studies.whetstone2018.settings import Recipe, Settings
+from spikebayes.machine.files import make_folder
 from spikebayes.training.sharpening import Sharpness
+from studies.whetstone2018 import learning
+from studies.whetstone2018.command import run_whetstone2018
+from studies.whetstone2018.figures import captions, figures, title
+from studies.whetstone2018.images import HELD, Rows
+from studies.whetstone2018.judging import judge, not_binary
+from studies.whetstone2018.page import render
+from studies.whetstone2018.settings import Recipe, Settings
 
 SHORT: dict[str, Any] = {"width": 20, "epochs": 2, "batch_size": 32, "seeds": 1}
 TINY = Settings(

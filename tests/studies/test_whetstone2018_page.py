@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikebayes.evaluate.limits import KNOWN
-from spikebayes.studies.whetstone2018.accuracies import architecture
-from spikebayes.studies.whetstone2018.figures import captions, figures, title
-from spikebayes.studies.whetstone2018.page import render
-from spikebayes.studies.whetstone2018.settings import PUBLISHED, RECIPES, Recipe
+from spikebayes.evaluate.energy.hardware_limits import KNOWN
+from studies.whetstone2018.accuracies import architecture
+from studies.whetstone2018.figures import captions, figures, title
+from studies.whetstone2018.page import render
+from studies.whetstone2018.settings import PUBLISHED, RECIPES, Recipe
 
 ROWS = {"mnist": 10000, "fashion-mnist": 10000, "cifar10": 9980, "jasper_ridge": 4000}
 

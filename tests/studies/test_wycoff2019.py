@@ -11,17 +11,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spikebayes import LIF, Alpha, convert, predict, simulate, zoo
+from spikebayes import LIF, Alpha, convert
 from spikebayes.data.combo import ComboData, PairSplit
+from spikebayes.engine.windows import Flat, Hann
 from spikebayes.errors import DataError
-from spikebayes.nn import LIFRate, SoftLIF
-from spikebayes.studies.wycoff2019 import redraws as redrawing
-from spikebayes.studies.wycoff2019.command import run_wycoff2019
-from spikebayes.studies.wycoff2019.learning import Task, scores
-from spikebayes.studies.wycoff2019.methods import Bench, Method, faster, hardened, with_gamma
-from spikebayes.studies.wycoff2019.search import Candidate, averaged, fewest
-from spikebayes.studies.wycoff2019.settings import QUICK
-from spikebayes.windows import Flat, Hann
+from spikebayes.nn import LIFRate, SoftLIF, zoo
+from spikebayes.prediction import predict, simulate
+from studies.wycoff2019 import redraws as redrawing
+from studies.wycoff2019.command import run_wycoff2019
+from studies.wycoff2019.learning import Task, scores
+from studies.wycoff2019.methods import Bench, Method, faster, hardened, with_gamma
+from studies.wycoff2019.search import Candidate, averaged, fewest
+from studies.wycoff2019.settings import QUICK
 
 TINY = replace(
     QUICK,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from problems import network, plane, quick_fit
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.predictive import Task
+from spikebayes.prediction.predictive import Task
 from spikebayes.training.fit import fit
 
 

@@ -10,8 +10,8 @@ import torch
 
 from problems import network, plane, quick_fit, rings
 from spikebayes.errors import DataError
-from spikebayes.predict import predict
-from spikebayes.predictive import Draw, Predictive
+from spikebayes.prediction.predict import predict
+from spikebayes.prediction.predictive import Draw, Predictive
 from spikebayes.training.fitted import Fitted, residual_noise
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
-from spikebayes.masks import evaluating
 from spikebayes.nn import Permadrop, Sharpened, few_bits
+from spikebayes.noise.masks import evaluating
 from spikebayes.training.revival import Revival, dead_units, revive
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # torch's, once

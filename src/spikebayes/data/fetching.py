@@ -16,7 +16,7 @@ from pathlib import Path
 
 from spikebayes.data.columns import one_line
 from spikebayes.errors import DataError
-from spikebayes.files import atomic, make_folder
+from spikebayes.machine.files import atomic, make_folder
 
 TIMEOUT = 60.0  # seconds without an answer before a download is given up
 AGAIN = "delete it to have it downloaded anew"  # what to do about a bad file; ends a message

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikebayes.errors import StoreError
-from spikebayes.predictive import Task
+from spikebayes.prediction.predictive import Task
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ from spikebayes.data.columns import (
 from spikebayes.data.formats import PATTERNS, UNREADABLE, emit, parse, table_format
 from spikebayes.data.schema import TableSchema
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.files import atomic, check_writable
-from spikebayes.philox import split_seed
-from spikebayes.predictive import Task
+from spikebayes.machine.files import atomic, check_writable
+from spikebayes.noise.philox import split_seed
+from spikebayes.prediction.predictive import Task
 
 
 def read_table(path: str | Path) -> pd.DataFrame:

@@ -12,8 +12,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from spikebayes.engine.windows import Flat, Window
 from spikebayes.network.network import SpikingNetwork
-from spikebayes.windows import Flat, Window
 
 SPIKES, POTENTIALS, TRACE = "spikes", "potentials", "trace"
 PROBES = (SPIKES, POTENTIALS, TRACE)

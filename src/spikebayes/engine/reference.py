@@ -14,14 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikebayes.blank_out import BlankOut, Gaussian, Synapses, blank_out_keep, gaussian_sums
-from spikebayes.chance import fired
 from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Result, Work
+from spikebayes.machine.threads import one_thread
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.neurons import LIF, Bernoulli
+from spikebayes.network.noise import BlankOut, Gaussian
 from spikebayes.network.operators import size, synapses
-from spikebayes.neurons import LIF, Bernoulli
-from spikebayes.noise import dropout_keep
-from spikebayes.threads import one_thread
+from spikebayes.noise.bits import dropout_keep
+from spikebayes.noise.blank_out import Synapses, blank_out_keep, gaussian_sums
+from spikebayes.noise.stochastic_units import fired
 
 BUDGET = 1 << 26  # numbers held at once
 TILE = 64  # simulations stepped side by side, always: the last bits of a matrix product depend on its size

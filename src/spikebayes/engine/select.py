@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spikebayes.engine.contract import Engine
-from spikebayes.engine.cpu import CpuEngine
+from spikebayes.engine.cpu.engine import CpuEngine
 from spikebayes.engine.reference import ReferenceEngine
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import SpikingNetwork

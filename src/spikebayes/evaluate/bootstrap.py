@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.evaluate.row_scores import Floats, finite
+from spikebayes.evaluate.scores import Floats, finite
 
 BATCH = 1 << 20  # numbers resampled at once, which bounds the bootstrap's memory: 8 MiB an array
 
@@ -58,7 +58,7 @@ def bootstrap(
     Example:
         >>> bootstrap(np.mean, [0.0, 1.0] * 50)
         Interval(value=0.5, low=0.4, high=0.6)
-        >>> from spikebayes.evaluate.row_scores import out_of_distribution_auroc
+        >>> from spikebayes.evaluate.scores import out_of_distribution_auroc
         >>> bootstrap(out_of_distribution_auroc, [1, 2, 3], [4, 5], paired=False)
         Interval(value=1.0, low=1.0, high=1.0)
     """

@@ -6,27 +6,202 @@ classes; one that is a mean over rows goes to ``bootstrap`` as ``np.mean`` of it
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.evaluate.row_scores import (
-    BINS,
-    Floats,
-    binned_gap,
-    coverage,
-    excess_risk_area,
-    finite,
-    floats,
-    r_squared,
-    risk_area,
-    rmse,
-)
-from spikebayes.predictive import Predictive, Task
+from spikebayes.prediction.predictive import Predictive, Task
+
+Floats = NDArray[np.float64]
+
+BINS = 15  # of the calibration error, as in Guo et al. 2017
+
+
+def binned_gap(confidence: ArrayLike, wrong: ArrayLike, *, bins: int = BINS, axis: int = -1) -> Floats:
+    """Gap between confidence and accuracy, sum_b (n_b / B) abs(accuracy_b - mean confidence_b).
+
+    Bin b of M holds confidences in [b/M, (b+1)/M), the last one 1 too.
+
+    Args:
+        confidence: B numbers in [0, 1] along the axis.
+        wrong: in the same shape, 1 where the prediction is wrong, 0 where it is right.
+        bins: M.
+        axis: of the rows.
+
+    Returns:
+        The error, without the axis.
+
+    Raises:
+        DataError: shapes that differ, no rows, values out of range.
+        ConfigError: M < 1.
+
+    Reference:
+        Guo et al. 2017, On calibration of modern neural networks, eq. 3.
+
+    Example:
+        >>> binned_gap([0.0, 0.9, 1.0], [1, 0, 1], bins=2).round(3)  # (abs(0 - 0) + abs(1.9 - 1)) / 3
+        np.float64(0.3)
+    """
+    # torchmetrics gives confidences of 1 a bin of their own, beside the last one
+    if bins < 1:
+        raise ConfigError(f"bins must be 1 or more; got {bins}")
+    c, w = aligned(axis, confidence=confidence, wrong=wrong)
+    if c.min() < 0 or c.max() > 1:
+        raise DataError(f"confidence must lie in [0, 1]; got {c.min():g} to {c.max():g}")
+    lead, sets = c.shape[:-1], math.prod(c.shape[:-1])
+    place = np.minimum((c * bins).astype(np.int64), bins - 1).reshape(sets, -1)  # [sets, B]
+    place += bins * np.arange(sets)[:, None]
+    sums = np.bincount(place.ravel(), (c - 1 + w).ravel(), minlength=sets * bins)
+    return np.abs(sums).reshape(*lead, bins).sum(-1) / c.shape[-1]
+
+
+def risk_area(confidence: ArrayLike, wrong: ArrayLike, *, axis: int = -1) -> Floats:
+    """Mean over k = 1..B of the error rate among the k most confident rows, (1/B) sum_k errors(k) / k.
+
+    Rows of equal confidence count as the average over all their orders, so the order given does not matter:
+    row i of rank r(i) has weight (1/B) sum_{k >= r(i)} 1/k, and tied rows share the mean of their weights.
+
+    Args:
+        confidence: B numbers along the axis, larger on rows to trust more.
+        wrong: in the same shape, 1 where the prediction is wrong, 0 where it is right.
+        axis: of the rows.
+
+    Returns:
+        The area, without the axis.
+
+    Raises:
+        DataError: shapes that differ, no rows, values that are not finite or errors other than 0 and 1.
+
+    Reference:
+        Geifman, Uziel & El-Yaniv 2019, Bias-reduced uncertainty estimation for deep neural classifiers, eq. 2.
+
+    Example:
+        >>> risk_area([3, 2, 1], [0, 0, 1]).round(3), risk_area([1, 1, 1], [0, 0, 1]).round(3)
+        (np.float64(0.111), np.float64(0.333))
+    """
+    c, w = aligned(axis, confidence=confidence, wrong=wrong)
+    rows = c.shape[-1]
+    order = np.argsort(-c, axis=-1)
+    c, w = np.take_along_axis(c, order, -1), np.take_along_axis(w, order, -1)  # [..., B], most confident first
+    weights = np.cumsum(1 / np.arange(rows, 0, -1))[::-1] / rows
+    upto = np.concatenate([[0.0], np.cumsum(weights)])  # [B + 1]
+    new = c[..., 1:] != c[..., :-1]
+    place = np.arange(rows)
+    first, end = np.zeros(c.shape, np.int64), np.full(c.shape, rows)  # of the tied rows that a row is among
+    first[..., 1:] = np.maximum.accumulate(np.where(new, place[1:], 0), -1)
+    end[..., :-1] = np.minimum.accumulate(np.where(new, place[1:], rows)[..., ::-1], -1)[..., ::-1]
+    return (w * (upto[end] - upto[first]) / (end - first)).sum(-1)
+
+
+def excess_risk_area(confidence: ArrayLike, wrong: ArrayLike, *, axis: int = -1) -> Floats:
+    """:func:`risk_area` less the least that these errors allow, where every right row is the more confident one.
+
+    Example:
+        >>> excess_risk_area([3, 2, 1], [0, 0, 1]), excess_risk_area([1, 2, 3], [0, 0, 1]).round(3)
+        (np.float64(0.0), np.float64(0.5))
+    """
+    return risk_area(confidence, wrong, axis=axis) - risk_area(-floats(wrong), wrong, axis=axis)
+
+
+def out_of_distribution_auroc(inside: ArrayLike, outside: ArrayLike, *, axis: int = -1) -> Floats:
+    """P(an outside row is the more uncertain one), equal uncertainties counted half: the area under the ROC curve.
+
+    Args:
+        inside: uncertainties of N rows like those trained on, in any unit.
+        outside: of M rows unlike them, along the same axis.
+        axis: of the rows.
+
+    Returns:
+        The area, without the axis: 1 when every outside row is more uncertain, 1/2 when nothing tells them apart.
+
+    Raises:
+        DataError: no rows, other axes that differ, or values that are not finite.
+
+    Reference:
+        Hendrycks & Gimpel 2017; the Mann-Whitney statistic over N M.
+
+    Example:
+        >>> out_of_distribution_auroc([0.1, 0.2, 0.3], [0.3, 0.4])  # 5.5 of 6 pairs
+        np.float64(0.9166666666666666)
+    """
+    a, b = (np.moveaxis(finite(n, v), axis, -1) for n, v in (("inside", inside), ("outside", outside)))
+    if a.shape[:-1] != b.shape[:-1]:
+        raise DataError(f"inside and outside may differ in rows only; got {list(a.shape)} and {list(b.shape)}")
+    n, m = a.shape[-1], b.shape[-1]
+    # roc_auc_score takes one resample at a time
+    ranks = stats.rankdata(np.concatenate([a, b], -1), axis=-1)[..., n:]  # [..., M], ties the mean rank
+    return (ranks.sum(-1) - m * (m + 1) / 2) / (n * m)
+
+
+def rmse(prediction: ArrayLike, target: ArrayLike, *, axis: int = 0) -> Floats:
+    """Root of the mean squared error over the rows along an axis, in the targets' unit.
+
+    Example:
+        >>> rmse([1.0, 2.0], [1.0, 4.0]).round(3)
+        np.float64(1.414)
+    """
+    a, y = aligned(axis, prediction=prediction, target=target)
+    return np.sqrt(((a - y) ** 2).mean(-1))
+
+
+def r_squared(prediction: ArrayLike, target: ArrayLike, *, axis: int = 0) -> Floats:
+    """Share of the targets' variance that is explained, 1 - SSE / SST; NaN where targets are constant.
+
+    Example:
+        >>> r_squared([1.0, 2.0, 3.0], [1.0, 2.0, 6.0]).round(3)  # 1 - 9 / 14
+        np.float64(0.357)
+    """
+    # scikit-learn's is 0, 1 or -inf for constant targets, and warns of a single row
+    a, y = aligned(axis, prediction=prediction, target=target)
+    square, total = ((a - y) ** 2).sum(-1), ((y - y.mean(-1, keepdims=True)) ** 2).sum(-1)
+    constant = np.ptp(y, axis=-1) == 0  # the mean of equal values may be off by a rounding
+    return np.where(constant, np.nan, 1 - square / np.where(constant, 1.0, total))[()]
+
+
+def coverage(lower: ArrayLike, upper: ArrayLike, target: ArrayLike, *, axis: int = 0) -> Floats:
+    """Share of the rows along an axis whose target lies in [lower, upper].
+
+    Example:
+        >>> coverage([0, 0], [1, 1], [1, 2])
+        np.float64(0.5)
+    """
+    low, high, y = aligned(axis, lower=lower, upper=upper, target=target)
+    return ((low <= y) & (y <= high)).mean(-1)
+
+
+def floats(values: ArrayLike | Tensor) -> Floats:
+    """As a float64 array."""
+    if isinstance(values, Tensor):
+        return values.detach().cpu().double().numpy()
+    return np.asarray(values, dtype=np.float64)
+
+
+def finite(name: str, values: ArrayLike | Tensor) -> Floats:
+    """As a float64 array of one row or more, all finite (DataError)."""
+    found = floats(values)
+    if found.ndim == 0 or 0 in found.shape:
+        raise DataError(f"{name} must hold 1 row or more; got shape {list(found.shape)}")
+    if not np.isfinite(found).all():
+        raise DataError(f"{name}: {int((~np.isfinite(found)).sum())} of {found.size} values are NaN or infinite")
+    return found
+
+
+def aligned(axis: int, **values: ArrayLike | Tensor) -> list[Floats]:
+    """Arrays of one shape, their rows last; errors are 0 or 1."""
+    found = {name: finite(name, given) for name, given in values.items()}
+    shapes = {name: list(array.shape) for name, array in found.items()}
+    if len({array.shape for array in found.values()}) > 1:
+        raise DataError(f"one shape is needed; got {', '.join(f'{name} {shape}' for name, shape in shapes.items())}")
+    if "wrong" in found and not np.isin(found["wrong"], (0, 1)).all():
+        raise DataError("wrong must be 1 where a prediction is wrong and 0 where it is right; got other values")
+    return [np.moveaxis(array, axis, -1) for array in found.values()]
+
 
 LEVEL = 0.9  # of the intervals shown and scored
 
@@ -208,7 +383,7 @@ def scores(side: Predictive, targets: Tensor) -> dict[str, float]:
         DataError: targets that do not fit.
 
     Example:
-        >>> from spikebayes.predictive import Draw
+        >>> from spikebayes.prediction.predictive import Draw
         >>> p = torch.tensor([[[0.75, 0.25], [0.5, 0.5]]])
         >>> found = scores(Predictive(p, Draw(0, "row", torch.arange(2)), Task.CLASSIFICATION), torch.tensor([0, 1]))
         >>> found["Accuracy"], found["Brier score"]

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from spikebayes.blank_out import BlankOut
 from spikebayes.errors import ConfigError
+from spikebayes.network.neurons import LIF, Bernoulli, Neuron, is_memoryless
+from spikebayes.network.noise import BlankOut, Dropout
 from spikebayes.network.operators import Dense, Shape, size, synapses, target_shape
-from spikebayes.neurons import LIF, Bernoulli, Neuron, is_memoryless
-from spikebayes.noise import Dropout
-from spikebayes.synapses import Synapse
+from spikebayes.network.synapses import Synapse
 
 
 @dataclass(frozen=True)

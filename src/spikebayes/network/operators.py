@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spikebayes.blank_out import patches
 from spikebayes.errors import ConfigError
 
 Shape = tuple[int, ...]
@@ -266,3 +265,15 @@ def target_shape(operator: nn.Module, source: Shape) -> Shape:
 def size(shape: Shape) -> int:
     """Number of elements of a shape."""
     return math.prod(shape)
+
+
+def patches(
+    x: Tensor, kernel: tuple[int, ...], stride: tuple[int, ...], padding: tuple[int, ...], dilation: tuple[int, ...]
+) -> Tensor:
+    """What each position of a convolution sees: ``[R, C, *space]``, 1 or 2 axes, to ``[R, L, C * prod(kernel)]``."""
+    if len(kernel) == 1:
+        x, kernel, stride, padding, dilation = (
+            x.unsqueeze(-2),
+            *((one, *rest) for one, rest in ((1, kernel), (1, stride), (0, padding), (1, dilation))),
+        )
+    return F.unfold(x, kernel, dilation, padding, stride).transpose(1, 2)

@@ -14,15 +14,14 @@ from typing import Any
 
 from torch import Tensor
 
-from spikebayes.blank_out import BlankOut, Exact, Gaussian
 from spikebayes.errors import ConfigError, StoreError
-from spikebayes.files import make_folder
+from spikebayes.machine.checked_files import read_json, read_tensors, write_json, write_tensors
+from spikebayes.machine.files import make_folder
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.neurons import LIF, Bernoulli, Sign, Threshold
+from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian
 from spikebayes.network.operators import KINDS, Chain, Operator
-from spikebayes.neurons import LIF, Bernoulli, Sign, Threshold
-from spikebayes.noise import Dropout
-from spikebayes.storage import read_json, read_tensors, write_json, write_tensors
-from spikebayes.synapses import Alpha, Lowpass
+from spikebayes.network.synapses import Alpha, Lowpass
 
 FORMAT = "spikebayes.network/1"
 DESCRIPTION, TENSORS = "network.json", "network.safetensors"

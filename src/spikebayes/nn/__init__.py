@@ -6,7 +6,7 @@ from spikebayes.nn.few_bits import few_bits
 from spikebayes.nn.permadrop import Permadrop
 from spikebayes.nn.sharpened import Sharpened
 from spikebayes.nn.softlif import LIFRate, SoftLIF
-from spikebayes.nn.step import Step
+from spikebayes.nn.unit import Step
 
 __all__ = [
     "BlankOutConv2d",

@@ -11,23 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spikebayes.blank_out import (
-    BlankOut,
-    Exact,
-    Gaussian,
-    Law,
-    Sampling,
-    blank_out_scale,
-    check_keep,
-    gaussian_sums,
-    patches,
-)
-from spikebayes.blank_out_kernel import blanked_sums, lay_out_weights
 from spikebayes.errors import ConfigError
-from spikebayes.neurons import Bernoulli, Curve, Neuron
+from spikebayes.network.neurons import Bernoulli, Curve, Neuron
+from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling, check_keep
+from spikebayes.network.operators import patches
 from spikebayes.nn.unit import Unit
-from spikebayes.philox import site_word
-from spikebayes.randomly import Draws, randomly
+from spikebayes.noise.blank_out import blank_out_scale, gaussian_sums
+from spikebayes.noise.blank_out_sums import blanked_sums, lay_out_weights
+from spikebayes.noise.philox import site_word
+from spikebayes.noise.random_layers import Draws, randomly
 
 NEGLIGIBLE = 1e-20  # slope of the erf law; smaller ones would end in denormals, which slow matrix products down
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
-from spikebayes.nn.step import Step
+from spikebayes.nn.unit import Step
 
 BITS = 11  # of a scale
 

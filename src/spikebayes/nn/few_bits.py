@@ -52,7 +52,7 @@ def few_bits(model: nn.Module, bits: int = 8) -> nn.Module:
 
     A unit's weights are s k_j with whole numbers |k_j| <= 2^(bits-1) - 1 and s of its own, such that its largest
     weight stays what it is. What is trained are the weights behind, rounded on every call. A batch norm behind the
-    layer only changes s, so :func:`~spikebayes.network.integers.integers` finds the same k_j again and the network of
+    layer only changes s, so ``spikebayes.integers`` finds the same k_j again and the network of
     whole numbers is the trained one.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spikebayes.noise import check_probability
+from spikebayes.network.noise import check_probability
 
 
 class Permadrop(nn.Module):

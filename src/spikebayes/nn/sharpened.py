@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, ConversionError
-from spikebayes.neurons import Neuron, Threshold
+from spikebayes.network.neurons import Neuron, Threshold
 from spikebayes.nn.unit import Unit
 
 CENTRE = 0.5  # where every kind steps

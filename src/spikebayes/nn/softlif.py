@@ -13,8 +13,8 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError
-from spikebayes.neurons import LIF
-from spikebayes.nn.kernel import soft_lif
+from spikebayes.network.neurons import LIF
+from spikebayes.nn.softlif_kernel import soft_lif
 
 TAIL = -20.0  # below this many gammas softplus(z) = exp(z) to float32 precision
 

@@ -7,11 +7,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from spikebayes.blocks import as_inputs, is_whole
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.masks import evaluating
-from spikebayes.philox import split_seed
-from spikebayes.predictive import Task
+from spikebayes.noise.masks import evaluating
+from spikebayes.noise.philox import split_seed
+from spikebayes.prediction.inputs import as_inputs, is_whole
+from spikebayes.prediction.predictive import Task
 
 
 def check_training(

@@ -15,17 +15,10 @@ from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
 
 from spikebayes.errors import ConfigError, DataError, SpikebayesError
-from spikebayes.masks import Masks
 from spikebayes.nn import Sharpened, SoftLIF
-from spikebayes.predictive import Task
-from spikebayes.training.callbacks import (
-    Best,
-    Patience,
-    RandomState,
-    annealing_epochs,
-    has,
-    trainer_settings,
-)
+from spikebayes.noise.masks import Masks
+from spikebayes.prediction.predictive import Task
+from spikebayes.training.callbacks import Best, Patience, RandomState, annealing_epochs, has, trainer_settings
 from spikebayes.training.checks import check_outputs, check_rows, check_training
 from spikebayes.training.fitted import VALIDATION_SEED, Fitted, residual_noise
 from spikebayes.training.optimizers import check_optimizer, make_optimizer

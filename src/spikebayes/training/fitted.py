@@ -10,15 +10,15 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
+from spikebayes.conversion.convert import convert
+from spikebayes.conversion.folding import folded
 from spikebayes.errors import DataError
-from spikebayes.mixture import log_density
-from spikebayes.network.convert import convert
-from spikebayes.network.folding import folded
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.network.synapses import Alpha, Synapse
 from spikebayes.nn import Sharpened
-from spikebayes.predict import predict
-from spikebayes.predictive import Predictive, Task
-from spikebayes.synapses import Alpha, Synapse
+from spikebayes.prediction.normal_mixture import log_density
+from spikebayes.prediction.predict import predict
+from spikebayes.prediction.predictive import Predictive, Task
 from spikebayes.training.scaling import Scaling
 
 VALIDATION_SEED = 0x5EED  # masks of the validation passes; any number does

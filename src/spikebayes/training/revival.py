@@ -9,11 +9,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from spikebayes.blank_out import patches
 from spikebayes.errors import ConfigError
-from spikebayes.masks import evaluating
+from spikebayes.network.operators import patches
 from spikebayes.nn import Sharpened
 from spikebayes.nn.few_bits import trained_weight
+from spikebayes.noise.masks import evaluating
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 PATCHED = 64  # rows whose patches are laid out

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from spikebayes.errors import StoreError
-from spikebayes.files import make_folder
+from spikebayes.machine.files import make_folder
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 
 from spikebayes.data.columns import listed, one_line
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.progress import track
+from spikebayes.machine.progress import track
 
 RADIUS = 2  # bonds around an atom that a bit of the fingerprint tells apart
 

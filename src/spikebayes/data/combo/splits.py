@@ -15,7 +15,7 @@ from torch import Tensor
 from spikebayes.data.columns import one_line
 from spikebayes.data.combo.pairs import ComboData
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.files import atomic
+from spikebayes.machine.files import atomic
 
 FORMAT = "spikebayes pair split 1"
 PARTS = ("train", "validation", "test")

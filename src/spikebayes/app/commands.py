@@ -1,0 +1,456 @@
+"""What each verb of the command line does: read, call, write, say. Their signatures are its options.
+
+What a verb alone needs it imports itself. The parser reads this module before it knows the verb: it evaluates even
+what is imported for type checkers only, and looks each verb up by its name in the package, so no verb is called like
+something that the package imports when asked for it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from spikebayes.data.tables import check_table_path, read_table, write_table
+from spikebayes.errors import ConfigError
+from spikebayes.machine.files import check_writable, make_folder
+from spikebayes.prediction.predictive import Task
+
+OUT = Console(highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+CHECKPOINTS, SETTINGS, SETTINGS_FORMAT = "checkpoints", "fit.json", "spikebayes.fit/1"
+
+
+def fit_run(
+    *,
+    data: Path,
+    target: str,
+    out: Path,
+    categorical: str = "",
+    task: Literal["auto", "regression", "classification"] = "auto",
+    network: Literal["lif", "sharpened", "s2m"] = "lif",
+    hidden: list[int] = [100, 100],  # noqa: B006 (a default the parser shows)
+    dropout: float | None = None,
+    epochs: int = 200,
+    batch_size: int = 64,
+    learning_rate: float = 3e-3,
+    weight_decay: float = 3e-4,
+    patience: int = 30,
+    validation: float = 0.1,
+    seed: int = 0,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Train a network on a table: permanent dropout, sharpened activations or stochastic synapses.
+
+    Args:
+        data: table of training rows: .csv (also .csv.gz, .tsv), .parquet or .npz.
+        target: column to predict; every other column is an input.
+        out: folder for the trained run.
+        categorical: names of columns to one-hot encode, separated by commas.
+        task: auto takes classification for a target that is not numeric.
+        network: lif has permanent dropout and LIF neurons; sharpened has dropout and activations that become steps,
+            so that a sample takes one time step; s2m has synapses that transmit at random, a sample per step.
+        hidden: width of each hidden layer, as in [100,100].
+        dropout: drop probability after each hidden layer; 0.1 unless given; s2m has none.
+        epochs: passes over the training rows.
+        batch_size: rows per step of the optimiser.
+        learning_rate: highest learning rate of the cycle.
+        weight_decay: weight decay of the optimiser.
+        patience: epochs without a better validation loss after which training stops.
+        validation: share of the rows held out to choose the weights and to measure the residual noise.
+        seed: seed of weights, split, batches and masks.
+        resume: go on from the last checkpoint of an interrupted training in the same folder.
+        overwrite: replace a run that is already in the folder.
+    """
+    from spikebayes.app.run_folder import save_run
+    from spikebayes.app.table_run import prepare_table, train_table
+    from spikebayes.machine.checked_files import read_json, write_json
+    from spikebayes.training.checks import check_training
+
+    training = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "patience": patience,
+    }
+    check_training(**training)
+    _refuse(out, resume=resume, overwrite=overwrite)
+    prepared = prepare_table(
+        read_table(data),
+        target,
+        categorical=_names(categorical),
+        task=None if task == "auto" else Task(task),
+        network=network,
+        hidden=hidden,
+        dropout=dropout,
+        validation=validation,
+        seed=seed,
+    )
+    config = {"data": str(data), "target": target, "categorical": categorical, "task": task, "network": network}
+    config |= {"hidden": hidden, "dropout": dropout, "validation": validation, "seed": seed, **training}
+    if resume:
+        before = read_json(out / SETTINGS, SETTINGS_FORMAT)
+        changed = [name for name in config if before.get(name) != config[name]]
+        if changed:
+            raise ConfigError(
+                f"--resume needs the settings of the interrupted training; changed: {', '.join(changed)}"
+            )
+    else:
+        make_folder(out)
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # a run that is there stays until the new one is done
+        write_json(out / SETTINGS, config, SETTINGS_FORMAT)
+
+    started = time.perf_counter()
+    run = train_table(prepared, checkpoints=out / CHECKPOINTS, resume=resume, progress=True, **training)
+    save_run(replace(run, config=config), out)
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    seconds = time.perf_counter() - started
+    OUT.print(f"trained on {run.fitted.history['training_rows']} rows in {seconds:.0f} s; the run is in {out}")
+
+
+def predict(
+    run: Path,
+    *,
+    data: Path,
+    out: Path,
+    samples: int = 100,
+    steps: int | None = None,
+    burn_in: int | None = None,
+    dt: float = 1e-3,
+    tau: float | None = None,
+    seed: int = 0,
+    mask_scope: Literal["row", "pass"] = "row",
+    engine: Literal["auto", "cpu", "reference"] = "auto",
+    classical: bool = False,
+) -> None:
+    """Predict every row of a table with its uncertainty: mean, std and quantiles 0.05, 0.5, 0.95.
+
+    Args:
+        run: folder that fit wrote.
+        data: table of rows; columns are matched by name, the target need not be there.
+        out: table to write: .csv, .parquet or .npz.
+        samples: Monte Carlo samples per row.
+        steps: time steps per sample; 300 unless given, 1 for a network that is not of LIF neurons.
+        burn_in: steps left out of the average at the start; 200 unless given, 0 for a network not of LIF neurons.
+        dt: time step in seconds.
+        tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
+        seed: seed of the masks.
+        mask_scope: row gives every row masks of its own, pass one mask per sample for all rows.
+        engine: auto takes the fastest.
+        classical: answer with the non-spiking network instead.
+    """
+    from spikebayes.app.run_folder import load_run
+
+    check_table_path(out)
+    loaded = load_run(run)
+    table = read_table(data)
+    predictive = loaded.predict(
+        table,
+        network=None if classical else loaded.network(dt=dt, tau=tau),
+        samples=samples,
+        steps=steps,
+        burn_in=burn_in,
+        seed=seed,
+        mask_scope=mask_scope,
+        engine=engine,
+        progress=True,
+    )
+    write_table(predictive.to_pandas(), out)
+    by = predictive.settings.get("engine", "the classical network")
+    OUT.print(f"predicted {len(table)} rows x {samples} samples ({by}); written to {out}")
+
+
+def compare_run(
+    run: Path,
+    *,
+    data: Path,
+    out: Path = Path("report.html"),
+    samples: int = 100,
+    steps: int | None = None,
+    burn_in: int | None = None,
+    dt: float = 1e-3,
+    tau: float | None = None,
+    seed: int = 0,
+) -> None:
+    """Test whether the spiking network keeps the classical predictive distribution; print a verdict, write a report.
+
+    Args:
+        run: folder that fit wrote.
+        data: table of rows that were not trained on; with the target column the report scores both networks.
+        out: HTML page to write.
+        samples: Monte Carlo samples per row.
+        steps: time steps per sample; 300 unless given, 1 for a network that is not of LIF neurons.
+        burn_in: steps left out of the average at the start; 200 unless given, 0 for a network not of LIF neurons.
+        dt: time step in seconds.
+        tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
+        seed: first of the three seeds that are used.
+    """
+    from spikebayes.app.run_folder import load_run
+    from spikebayes.app.run_report import write_comparison
+    from spikebayes.app.table_run import compare_table
+
+    check_writable(out)
+    loaded = load_run(run)
+    table = read_table(data)
+    loaded.targets(table)  # a bad target column is refused before the work
+    comparison, network = compare_table(
+        loaded, table, seed=seed, dt=dt, tau=tau, samples=samples, steps=steps, burn_in=burn_in, progress=True
+    )
+    write_comparison(loaded, network, table, comparison, out, title=f"{loaded.schema.target}, {data.name}")
+    OUT.print(comparison.summary())
+    OUT.print(f"report written to {out}")
+
+
+def info(run: Path) -> None:
+    """Say what a trained run is.
+
+    Args:
+        run: folder that fit wrote.
+    """
+    from spikebayes.app.run_folder import load_run
+
+    loaded = load_run(run)
+    schema, fitted = loaded.schema, loaded.fitted
+    OUT.print(f"{run}: {schema.task} of {schema.target!r} from {len(schema.features)} columns")
+    OUT.print(f"columns   {', '.join(schema.features)}")
+    for name, levels in schema.categories.items():
+        OUT.print(f"  {name}: {', '.join(levels)}")
+    if schema.classes:
+        OUT.print(f"classes   {', '.join(schema.classes)}")
+    OUT.print(f"network   {loaded.architecture}")
+    OUT.print(f"training  {fitted.history}")
+    if fitted.noise_std is not None:
+        OUT.print(f"residual standard deviation {fitted.noise_std[0]:.4g}")
+    OUT.print(f"versions  {loaded.versions}")
+    OUT.print(str(loaded.network()))
+
+
+def energy_of_run(
+    run: Path,
+    *,
+    data: Path | None = None,
+    rows: int = 100,
+    json: Path | None = None,
+    samples: int = 100,
+    steps: int | None = None,
+    burn_in: int | None = None,
+    dt: float = 1e-3,
+    tau: float | None = None,
+    seed: int = 0,
+    mask_scope: Literal["row", "pass"] = "row",
+    engine: Literal["auto", "cpu", "reference"] = "auto",
+) -> None:
+    """Count what a prediction has to do, spiking and classical, and say what it costs in joules on several devices.
+
+    Args:
+        run: folder that fit wrote.
+        data: table of rows to predict; by default the rows of the training table that fit held out.
+        rows: most rows to predict, the first ones.
+        json: file to write; by default energy.json in the run's folder.
+        samples: Monte Carlo samples per row.
+        steps: time steps per sample; 300 unless given, 1 for a network that is not of LIF neurons.
+        burn_in: steps left out of the average at the start, which cost as much as the others; 200 unless given, 0
+            for a network not of LIF neurons.
+        dt: time step in seconds.
+        tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
+        seed: seed of the masks.
+        mask_scope: row gives every row masks of its own, pass one mask per sample for all rows.
+        engine: auto takes the fastest.
+    """
+    from spikebayes.app.run_folder import load_run
+    from spikebayes.app.table_run import held_out_rows
+    from spikebayes.data.tables import encode_features
+    from spikebayes.evaluate.energy.energy import energy
+    from spikebayes.evaluate.energy.text import statement
+    from spikebayes.machine.checked_files import write_json
+    from spikebayes.machine.versions import versions
+
+    if rows < 1:
+        raise ConfigError(f"rows must be a whole number, at least 1; got {rows}")
+    loaded = load_run(run)
+    out = run / "energy.json" if json is None else json
+    check_writable(out)
+    table, origin = (read_table(data), str(data)) if data else held_out_rows(loaded)
+    some = table.iloc[:rows]
+    found = energy(
+        loaded.network(dt=dt, tau=tau),
+        loaded.fitted.scaling.inputs(encode_features(some, loaded.schema)),
+        samples=samples,
+        steps=steps,
+        burn_in=burn_in,
+        seed=seed,
+        mask_scope=mask_scope,
+        engine=engine,
+        model=loaded.fitted.model,
+        progress=True,
+    )
+    origin = f"{'all' if len(some) == len(table) else f'the first {len(some)} of'} {len(table)} rows of {origin}"
+    write_json(out, {"rows": origin} | found.to_dict() | {"versions": versions()}, "spikebayes.energy/1")
+    OUT.print(f"{run}, on {origin}")
+    OUT.print(statement(found), markup=False)
+    OUT.print(f"written to {out}")
+
+
+def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
+    """Train, convert, simulate and compare on scikit-learn's diabetes data.
+
+    Args:
+        out: folder for report.html, predictions.csv and the trained run.
+        seed: seed of everything.
+    """
+    from spikebayes.app.demo import run_demo
+
+    run_demo(out, seed, OUT)
+
+
+def study(
+    name: Literal["posterior", "wycoff2019", "neftci2017", "whetstone2018"],
+    *,
+    data: Path | None = None,
+    results: Path = Path("results"),
+    docs: Path = Path("docs"),
+    work: Path | None = None,
+    source: Literal["almanac", "benchmark"] = "almanac",
+    networks: str = "",
+    quick: bool = False,
+    seed: int = 0,
+) -> None:
+    """Run a study from data to its results file and page.
+
+    Args:
+        name: posterior compares spiking and classical predictions on seven UCI sets; wycoff2019 is the paper's Combo
+            network on NCI-ALMANAC, an hour; neftci2017 networks of unreliable synapses on MNIST, two hours;
+            whetstone2018 networks that sharpen, on images and pixels, four hours. All but the first go on where they
+            were stopped.
+        data: folder of the data sets; by default $SPIKEBAYES_DATA or the user's cache folder.
+        results: folder for the JSON file.
+        docs: folder for the page.
+        work: folder for what these keep on the way; by default studies in the user's cache folder.
+        source: of wycoff2019's data: NCI-ALMANAC's scores, or the original benchmark's files.
+        networks: of whetstone2018, the networks to train and judge, as "stpu_dnn,stpu_cnn"; all by default.
+        quick: a small study, to see that it works; the figures are not for publication. Not for posterior.
+        seed: seed of everything.
+    """
+    from spikebayes.data.uci import default_folder
+
+    json_path, page = results / f"{name}.json", docs / f"{name}.md"
+    check_writable(json_path)
+    check_writable(page)
+    folder = data or default_folder()
+    if source != "almanac" and name != "wycoff2019":
+        raise ConfigError("--source is for the study wycoff2019")
+    if networks and name != "whetstone2018":
+        raise ConfigError("--networks is for the study whetstone2018")
+    kept = work or default_folder() / "studies" / name
+    if name == "neftci2017":
+        from studies.neftci2017 import settings as sizes
+        from studies.neftci2017.command import run_neftci2017
+
+        settings = sizes.QUICK if quick else sizes.PUBLISHED
+        found = run_neftci2017(folder, json_path, docs, kept, settings=settings, seed=seed, say=OUT.print)
+    elif name == "whetstone2018":
+        from studies.whetstone2018 import settings as nets
+        from studies.whetstone2018.command import run_whetstone2018
+
+        chosen = [part.strip() for part in networks.split(",") if part.strip()]
+        size = nets.QUICK if quick else nets.PUBLISHED
+        found = run_whetstone2018(
+            folder, json_path, docs, kept, networks=chosen, settings=size, seed=seed, say=OUT.print
+        )
+    elif name == "wycoff2019":
+        from studies.wycoff2019.command import run_wycoff2019
+        from studies.wycoff2019.settings import PUBLISHED, QUICK
+
+        settings = QUICK if quick else PUBLISHED
+        found = run_wycoff2019(
+            folder, json_path, docs, kept, source=source, settings=settings, seed=seed, say=OUT.print
+        )
+    else:
+        if work or quick:
+            raise ConfigError("--work and --quick are not for the study posterior, which is short")
+        from studies.posterior import run_posterior
+
+        found = run_posterior(folder, json_path, page, seed=seed)
+        OUT.print(found["summary"])
+    OUT.print(f"written to {json_path} and {page}; {found['seconds']:.0f} s")
+
+
+def bench(
+    *,
+    workloads: str = "A,B,C,D",
+    only: str = "",
+    update: bool = False,
+    quick: bool = False,
+    repeats: int = 5,
+    threads: int = 2,
+    results: Path = Path("results"),
+    docs: Path = Path("docs"),
+    seed: int = 0,
+) -> None:
+    """Time this engine against other simulators and the machine's limit; write bench.json and performance.md.
+
+    Args:
+        workloads: which networks, of A, B, C and D, separated by commas.
+        only: what to measure besides the engine's speed: peers, memory, sweeps, starts, classical, synapses,
+            separated by commas, or engine for none of them; all by default.
+        update: measure nothing but the parts that only names, of sweeps, starts, classical and synapses, and put
+            them into the bench.json that is there.
+        quick: smaller sizes, to see that it works; the figures are not for publication.
+        repeats: rounds of each timing.
+        threads: of each competitor.
+        results: folder for bench.json.
+        docs: folder for performance.md.
+        seed: seed of weights and inputs.
+    """
+    from benchmarks.command import PARTS, check, run_bench, update_bench
+    from benchmarks.peers import missing
+
+    parts = [part for part in _names(only) if part != "engine"] if only else list(PARTS)
+    check(_names(workloads), parts, repeats, threads, seed, update=update)
+    json_path, page = results / "bench.json", docs / "performance.md"
+    check_writable(json_path)
+    check_writable(page)
+    gone = missing() if "peers" in parts else {}
+    if gone:
+        OUT.print(
+            f"not compared: {', '.join(f'{name} ({why})' for name, why in gone.items())}; make bench installs them"
+        )
+    started = time.perf_counter()
+    found = (update_bench if update else run_bench)(
+        json_path,
+        page,
+        workloads=_names(workloads),
+        only=parts,
+        quick=quick,
+        repeats=repeats,
+        count=threads,
+        seed=seed,
+        say=ERR.print,
+    )
+    for line in found["summary"]:
+        OUT.print(line)
+    OUT.print(f"written to {json_path} and {page}; {time.perf_counter() - started:.0f} s")
+
+
+def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a run folder in which something would be lost, or where nothing can be resumed."""
+    if resume:
+        if not (out / CHECKPOINTS).is_dir():
+            raise ConfigError(f"there is no interrupted training to resume in {out}")
+        return
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"cannot write {out}: it is a file; give a folder")
+    if (out / "run.json").exists() and not overwrite:
+        raise ConfigError(f"{out} already holds a run; give another --out, or --overwrite to replace it")
+    if (out / CHECKPOINTS).exists() and not overwrite:
+        raise ConfigError(f"{out} holds an interrupted training; --resume goes on with it, --overwrite starts afresh")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -1,0 +1,171 @@
+"""What a report shows: ReportData, and report_data, which runs the one simulation that nobody kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from spikebayes.errors import ConfigError, DataError
+from spikebayes.evaluate.equivalence import Equivalence
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.prediction.inputs import Values, as_inputs
+from spikebayes.prediction.predict import predict
+from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.simulate import simulate
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """Everything a report is made from.
+
+    Args:
+        title: the page's heading.
+        network: the spiking network.
+        classical: ``[S, B, C]``, the reference.
+        spiking: ``[S', B, C]``, the candidate; its settings say steps, burn_in, dt and spikes_per_prediction.
+        verdict: their comparison.
+        trace: ``[T, C]``, read-out of one simulation (logits for classification).
+        trace_reference: ``[C]``, the module's output for the same row under the same mask.
+        trace_row: that row's index in the whole data set.
+        targets: ``[B, C]`` (or ``[B]`` when C = 1) values, ``[B]`` class indices, or None.
+        settings: what else is needed to repeat the run (the command, training settings, versions, ...).
+
+    Raises:
+        DataError: targets or a trace that do not fit the predictions.
+    """
+
+    title: str
+    network: SpikingNetwork
+    classical: Predictive
+    spiking: Predictive
+    verdict: Equivalence
+    trace: Tensor
+    trace_reference: Tensor
+    trace_row: int
+    targets: Tensor | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _, rows, outputs = self.classical.samples.shape
+        if self.spiking.samples.shape[1:] != (rows, outputs) or len(self.verdict.rows) != rows:
+            raise DataError("classical, spiking and verdict must be about the same rows and outputs")
+        if self.trace.ndim != 2 or self.trace.shape[1] != outputs or self.trace_reference.shape != (outputs,):
+            raise DataError(
+                f"trace must be [T, {outputs}] and trace_reference [{outputs}]; "
+                f"got {list(self.trace.shape)} and {list(self.trace_reference.shape)}"
+            )
+        if self.trace_row not in self.classical.draw.rows:
+            raise DataError(f"trace_row {self.trace_row} is none of the predicted rows")
+        if self.targets is not None:
+            classes = self.classical.task is Task.CLASSIFICATION
+            allowed = {(rows,)} if classes else {(rows, outputs)} | ({(rows,)} if outputs == 1 else set())
+            if tuple(self.targets.shape) not in allowed or not torch.isfinite(self.targets).all():
+                expected = [rows] if classes else [rows, outputs]
+                raise DataError(f"targets must be finite, {expected}; got {list(self.targets.shape)}")
+
+    @property
+    def by_class(self) -> bool:
+        """Whether each row is judged on its most probable class."""
+        default = self.classical.task is Task.CLASSIFICATION
+        return default and not isinstance(self.verdict.settings.get("output"), int)
+
+    @property
+    def output(self) -> int:
+        """The output that is judged and drawn; 0 unless the comparison named one."""
+        named = self.verdict.settings.get("output")
+        return named if isinstance(named, int) else 0
+
+    @property
+    def output_name(self) -> str:
+        """What the judged number is called."""
+        name = self.classical.names[self.output]
+        if self.by_class:
+            return "probability of the most probable class"
+        return f"probability of {name}" if self.classical.task is Task.CLASSIFICATION else name
+
+    def judged(self) -> tuple[Floats, Floats]:
+        """The number that ``compare`` judged each row on: classical ``[S, B]``, spiking ``[S', B]``."""
+        both = torch.cat([self.classical.samples, self.spiking.samples]).double()  # [S + S', B, C]
+        index = both.mean(0).argmax(-1) if self.by_class else torch.full(both.shape[1:2], self.output)  # [B]
+        chosen = both.gather(2, index[None, :, None].expand(len(both), -1, 1))[..., 0]
+        first, second = chosen.split([len(self.classical.samples), len(self.spiking.samples)])
+        return first.numpy(), second.numpy()
+
+    def trace_output(self) -> tuple[int, str]:
+        """Which output of the trace is drawn, and its name: for classes the logit of the reference's favourite."""
+        if self.classical.task is not Task.CLASSIFICATION:
+            return self.output, self.classical.names[self.output]
+        place = int((self.classical.draw.rows == self.trace_row).nonzero()[0])
+        favourite = int(self.classical.mean[place].argmax()) if self.by_class else self.output
+        return favourite, f"logit of {self.classical.names[favourite]}"
+
+
+def report_data(
+    title: str,
+    model: nn.Module,
+    network: SpikingNetwork,
+    x: Values,
+    classical: Predictive,
+    spiking: Predictive,
+    verdict: Equivalence,
+    targets: Tensor | None = None,
+    settings: dict[str, Any] | None = None,
+    rescale: Callable[[Tensor], Tensor] | None = None,
+) -> ReportData:
+    """Gather a report's contents: simulates the first row once more, with sample 0's masks, and keeps its trace.
+
+    Args:
+        title: the page's heading.
+        model: the classical module.
+        network: what ``convert`` made of it.
+        x: ``[B, *shape]`` or one for each argument, what both were given.
+        classical: ``[S, B, C]``.
+        spiking: ``[S', B, C]``, made by ``predict`` from the network.
+        verdict: their comparison.
+        targets: ``[B, C]`` values or ``[B]`` class indices, when known.
+        settings: what else is needed to repeat the run.
+        rescale: from the network's output to target units, when the predictions were rescaled; maps
+            ``[..., C]`` to ``[..., C]``.
+
+    Raises:
+        ConfigError: the spiking prediction does not say how it was simulated.
+        DataError: parts that do not fit one another.
+    """
+    try:
+        steps, burn_in = spiking.settings["steps"], spiking.settings["burn_in"]
+    except KeyError as error:
+        raise ConfigError(
+            f"the spiking prediction's settings lack {error}: make it with predict(network, ...)"
+        ) from error
+    first = tuple(part[:1] for part in as_inputs(x))
+    scope, rows = spiking.draw.scope, spiking.draw.rows[:1]
+    if scope != "row" and scope != "pass":
+        raise ConfigError(f"mask scope must be 'row' or 'pass'; got {scope!r}")
+    seed = spiking.draw.seed
+    run = simulate(
+        network,
+        first,
+        seed=seed,
+        steps=steps,
+        burn_in=burn_in,
+        probe=["trace"],
+        mask_scope=scope,
+        rows=rows,
+        dtype=torch.float64 if spiking.settings.get("dtype") == "float64" else torch.float32,
+    )
+    assert run.trace is not None
+    paired = predict(model, first, samples=2, seed=seed, mask_scope=scope, rows=rows)
+    trace, reference = run.trace[0, 0].float(), paired.samples[0, 0]  # [T, C], [C]
+    if rescale is not None:
+        trace, reference = rescale(trace), rescale(reference)
+    return ReportData(
+        title, network, classical, spiking, verdict, trace, reference, int(rows[0]), targets, settings or {}
+    )

@@ -1,0 +1,217 @@
+"""The report's tables, as text ready to show."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from spikebayes.app.report.contents import ReportData
+from spikebayes.evaluate.equivalence import STD_RATIO, UNIFORMITY_LEVEL, Equivalence
+from spikebayes.evaluate.scores import scores
+from spikebayes.network.network import Connection
+from spikebayes.network.neurons import LIF, Neuron, Threshold
+from spikebayes.network.operators import size
+
+ABSENT = "–"
+PACKAGES = ("spikebayes", "torch", "numpy", "scipy", "numba")
+
+
+def number(value: float | None) -> str:
+    """A number to three figures, whole from 1000 on; words where there is none.
+
+    Example:
+        >>> [number(v) for v in (0.12, 1234.5, 7, None, float("nan"), float("-inf"))]
+        ['0.120', '1,234', '7', '–', 'undefined', '−∞']
+    """
+    if value is None:
+        return ABSENT
+    if math.isnan(value):
+        return "undefined"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if isinstance(value, int) or 1e3 <= abs(value) < 1e9:
+        return f"{value:,.0f}".replace("-", "−")
+    return f"{value:#.3g}".rstrip(".").replace("-", "−")
+
+
+def key_figures(verdict: Equivalence) -> list[dict[str, str]]:
+    """What the verdict rests on: name, meaning, need, and the value for the spiking network and for the control."""
+    low, high = STD_RATIO
+    rows: list[tuple[str, str, str, Callable[[Equivalence], float | None]]] = [
+        (
+            "Uniformity of the KS p-values",
+            "p-value over rows; small when the distributions differ",
+            f"> {UNIFORMITY_LEVEL:g}",
+            lambda v: v.uniformity_pvalue,
+        ),
+        (
+            "Error under the same masks",
+            "median over rows, in classical standard deviations",
+            f"≤ {verdict.margin:g}",
+            lambda v: _median(v.paired_rmse),
+        ),
+        (
+            "Ratio of spreads",
+            "median of spiking by classical standard deviation",
+            f"{low:g} to {high:g}",
+            lambda v: _median(v.std_ratio),
+        ),
+        (
+            "Equivalence of means",
+            f"p-value; small when the mean offset is shown to lie within {verdict.margin:g} standard deviations",
+            f"< {verdict.alpha:g}",
+            lambda v: v.pooled_equivalence_pvalue,
+        ),
+        ("Mean offset", "in classical standard deviations", "", lambda v: v.pooled_mean_difference),
+        ("Wasserstein distance", "median, in classical standard deviations", "", lambda v: _median(v.wasserstein)),
+        (
+            "KS statistic",
+            "median; largest gap of the distribution functions",
+            "",
+            lambda v: _median(v.ks_statistic),
+        ),
+        (
+            "Rows rejected",
+            f"by the exact KS test at {verdict.alpha:g} after Holm's adjustment",
+            "",
+            lambda v: v.rejections,
+        ),
+        ("Rows compared", "", "", lambda v: len(v.rows)),
+    ]
+    if verdict.degenerate_rows:
+        rows.append(("Constant rows", "where the classical network never varies", "", lambda v: v.degenerate_rows))
+    if verdict.tied_rows:
+        rows.append(("Tied rows", "where a value occurs on both sides", "", lambda v: v.tied_rows))
+    return [
+        {
+            "name": name,
+            "meaning": meaning,
+            "need": need,
+            "spiking": number(read(verdict)),
+            "control": ABSENT if verdict.control is None else number(read(verdict.control)),
+        }
+        for name, meaning, need, read in rows
+        if read(verdict) is not None or (verdict.control is not None and read(verdict.control) is not None)
+    ]
+
+
+def network_rows(data: ReportData) -> list[dict[str, str]]:
+    """Inputs, populations and read-out: what feeds them, their neurons, noise, mean rate and spikes."""
+    network, spikes = data.network, _spikes(data)
+    rows = []
+    populations = {p.name: p for p in network.populations}
+    for node in network.nodes():
+        into = network.into(node.name)
+        population = populations.get(node.name)
+        kind = "read-out" if node is network.readout else "input"
+        rows.append(
+            {
+                "name": node.name,
+                "units": number(size(node.shape)),
+                "kind": kind if population is None else _neuron(population.neuron),
+                "sources": ", ".join(_source(c) for c in into) or ABSENT,
+                "noise": _noise(getattr(node, "dropout", None), into),
+                "rate": number(_rate(data, spikes.get(node.name), size(node.shape))) if population else "",
+                "spikes": number(spikes.get(node.name)) if population else "",
+            }
+        )
+    return rows
+
+
+def network_totals(data: ReportData) -> dict[str, str]:
+    """Neurons, mean rate and spikes per prediction of the whole network."""
+    spikes = _spikes(data)
+    total = sum(spikes.values()) if spikes else None
+    return {
+        "neurons": number(data.network.neurons),
+        "rate": number(_rate(data, total, data.network.neurons)),
+        "spikes": number(total),
+    }
+
+
+def score_rows(data: ReportData) -> list[dict[str, str]]:
+    """How well each side predicts the targets; empty without targets."""
+    if data.targets is None:
+        return []
+    classical, spiking = scores(data.classical, data.targets), scores(data.spiking, data.targets)
+    return [
+        {"name": name, "classical": number(classical.get(name)), "spiking": number(spiking.get(name))}
+        for name in {**classical, **spiking}
+    ]
+
+
+def settings_groups(data: ReportData) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every setting needed to repeat the run, by what it belongs to; values as they would be typed."""
+    given = dict(data.settings)
+    versions = given.pop("versions", None) or _versions()
+    synapses = sorted({repr(c.synapse) for c in data.network.connections if c.synapse is not None})
+    groups: dict[str, dict[str, Any]] = {
+        "Run": given,
+        "Spiking prediction": {
+            **{k: v for k, v in data.spiking.settings.items() if k not in ("kind", "spikes_per_prediction")},
+            "dt": data.network.dt,
+            "synapse": ", ".join(synapses) or "none",
+        },
+        "Classical prediction": {k: v for k, v in data.classical.settings.items() if k != "kind"},
+        "Comparison": {"margin": data.verdict.margin, "alpha": data.verdict.alpha, **data.verdict.settings},
+        "Control": {} if data.verdict.control is None else data.verdict.control.settings,
+        "Versions": versions if isinstance(versions, dict) else {"versions": versions},
+    }
+    return [(title, [(str(k), _typed(v)) for k, v in group.items()]) for title, group in groups.items() if group]
+
+
+def _median(values: Any) -> float | None:
+    return None if values is None else float(np.median(values))
+
+
+def _spikes(data: ReportData) -> dict[str, float]:
+    """Mean spikes per prediction by population, as far as the prediction recorded them."""
+    return data.spiking.settings.get("spikes_per_prediction") or {}
+
+
+def _rate(data: ReportData, spikes: float | None, neurons: int) -> float | None:
+    """Hz per neuron, dropped ones counted: spikes / (N T dt)."""
+    return None if spikes is None else spikes / (neurons * len(data.trace) * data.network.dt)
+
+
+def _neuron(neuron: Neuron) -> str:
+    if isinstance(neuron, LIF):
+        return f"LIF, τ_rc {1e3 * neuron.tau_rc:g} ms, τ_ref {1e3 * neuron.tau_ref:g} ms"
+    return f"threshold at {neuron.threshold:g}" if isinstance(neuron, Threshold) else "sign"
+
+
+def _source(connection: Connection) -> str:
+    synapse = connection.synapse
+    if synapse is None:
+        return connection.source
+    filters = ", ".join(f"{name} {1e3 * value:g} ms" for name, value in asdict(synapse).items())
+    return f"{connection.source} ({type(synapse).__name__}, {filters})"
+
+
+def _noise(dropout: Any, into: tuple[Connection, ...]) -> str:
+    said = []
+    if dropout is not None and dropout.p > 0:
+        said.append(f"dropout {dropout.p:g}" + (f", redrawn every {dropout.hold} steps" if dropout.hold else ""))
+    said += [f"blank-out, kept {c.blank_out.keep:g}" for c in into if c.blank_out is not None]
+    return "; ".join(said) or ABSENT
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _typed(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)

@@ -1,0 +1,266 @@
+"""TableRun: a network trained on a table, and what is done with it. The command line's verbs call these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from spikebayes.data.schema import TableSchema
+from spikebayes.data.tables import encode_features, encode_target, infer_schema, read_table, split_rows
+from spikebayes.errors import ConfigError
+from spikebayes.evaluate.equivalence import Equivalence, compare
+from spikebayes.machine.versions import versions
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.network.synapses import Alpha
+from spikebayes.nn import SoftLIF
+from spikebayes.nn.zoo import check_widths, mlp, s2m, sharpened
+from spikebayes.noise.philox import split_seed
+from spikebayes.prediction.inputs import check_sampling, check_steps
+from spikebayes.prediction.predict import timing_of
+from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.training.fit import fit
+from spikebayes.training.fitted import Fitted
+
+Kind = Literal["lif", "sharpened", "s2m"]
+DROPOUT, TAU = 0.1, 0.02  # unless given: a drop probability, and the time constant of Alpha filters, s
+KEYS = 100  # units from which a sharpened network reads classes
+KEEP, NOISE = 0.5, 0.6  # of S2M: synapses that transmit, and standard deviation of the noise on inputs (Neftci 2017)
+
+
+@dataclass(frozen=True, eq=False)
+class TableRun:
+    """A trained network and the table it understands.
+
+    Args:
+        fitted: the network, its scaling and residual noise.
+        schema: what the table's columns mean.
+        architecture: the kind of network, and the sizes and numbers that rebuild the module, see :func:`build`.
+        config: settings of the training.
+        versions: of the library and of what it stands on, when it was trained.
+    """
+
+    fitted: Fitted
+    schema: TableSchema
+    architecture: dict[str, Any]
+    config: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def network(self, *, dt: float = 1e-3, tau: float | None = None) -> SpikingNetwork:
+        """The spiking network.
+
+        Args:
+            dt: time step, s.
+            tau: time constant of the Alpha filters on the connections of LIF neurons, s; 0.02 unless given.
+
+        Raises:
+            ConfigError: a setting out of range, or tau for a network without memory.
+        """
+        if tau is not None and (kind := kind_of(self.architecture)) != "lif":
+            raise ConfigError(f"tau is for networks of LIF neurons; a step of the network {kind!r} is a sample")
+        return self.fitted.network(dt=dt, synapse=Alpha(TAU if tau is None else tau))
+
+    def predict(self, table: pd.DataFrame, *, network: SpikingNetwork | None = None, **settings: Any) -> Predictive:
+        """Predictive distribution for every line of a table; ``network`` None asks the module itself."""
+        return self.fitted.predict(encode_features(table, self.schema), network=network, **settings)
+
+    def targets(self, table: pd.DataFrame) -> Tensor | None:
+        """The table's targets, or None when it has no such column."""
+        return encode_target(table, self.schema) if self.schema.target in table.columns else None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Classical and spiking predictions of the same rows, judged twice.
+
+    Args:
+        classical, spiking: predictions with different seeds.
+        verdict: independent samples, with the control beside it.
+        paired: the spiking network under the classical prediction's own masks.
+    """
+
+    classical: Predictive
+    spiking: Predictive
+    verdict: Equivalence
+    paired: Equivalence
+
+    @property
+    def paired_error(self) -> float:
+        """Median over rows of the difference under the same masks, in classical standard deviations."""
+        assert self.paired.paired_rmse is not None  # both sides have the same seed
+        return float(np.median(self.paired.paired_rmse))
+
+    def summary(self) -> str:
+        """Both judgements in words."""
+        errors = self.paired.paired_rmse
+        if errors is not None and np.max(errors) == 0:
+            paired = "Under the same masks both give the same judged number in every sample: the rest is chance."
+        else:
+            middle = f"{self.paired_error:.3f} standard deviations (median over rows)"
+            paired = f"Under the same masks the two differ by {middle}."
+        return f"{self.verdict.summary()}\n{paired}"
+
+
+@dataclass(frozen=True, eq=False)
+class TableTask:
+    """A table made ready to be learned: everything that can be wrong with it has been looked for.
+
+    Args:
+        schema: what its columns mean.
+        architecture: of the module, see :func:`build`.
+        x, y: encoded inputs and targets of all rows.
+        train, held: row numbers to train on, and those that choose the weights and measure the residual noise.
+        seed: of weights, split, batches and masks.
+    """
+
+    schema: TableSchema
+    architecture: dict[str, Any]
+    x: Tensor
+    y: Tensor
+    train: Tensor
+    held: Tensor
+    seed: int
+
+
+def prepare_table(
+    table: pd.DataFrame,
+    target: str,
+    *,
+    categorical: Sequence[str] = (),
+    task: Task | None = None,
+    network: Kind = "lif",
+    hidden: Sequence[int] = (100, 100),
+    dropout: float | None = None,
+    validation: float = 0.1,
+    seed: int = 0,
+) -> TableTask:
+    """Read a table for a network whose samples are a posterior.
+
+    Args:
+        table: one row per observation.
+        target: column to predict.
+        categorical: columns to encode as one 0/1 input per level.
+        task: None takes classification for a target that is not numeric.
+        network: ``"lif"``: dropout, and SoftLIF units that become LIF neurons; ``"sharpened"``: dropout, and
+            activations that become steps; ``"s2m"``: noisy signs of the inputs, then synapses that blank out.
+        hidden: width of each hidden layer.
+        dropout: drop probability after each hidden layer, in (0, 1); 0.1 unless given. S2M has none.
+        validation: share of the rows held out of training.
+        seed: of everything.
+
+    Raises:
+        DataError: the table cannot be used. ConfigError: a setting is out of range.
+    """
+    if network not in get_args(Kind):
+        raise ConfigError(f"network must be one of {', '.join(get_args(Kind))}; got {network!r}")
+    if network == "s2m" and dropout is not None:
+        raise ConfigError("the synapses of s2m are its randomness: it takes no dropout")
+    rate = DROPOUT if dropout is None else dropout
+    if not 0 < rate < 1:
+        raise ConfigError(f"dropout must lie in (0, 1): without it nothing is random; got {rate}")
+    split_seed(seed)
+    schema = infer_schema(table, target, categorical, task)
+    x, y = encode_features(table, schema), encode_target(table, schema)
+    train, held = split_rows(len(x), validation, seed)
+    outputs = len(schema.output_names)
+    check_widths(x.shape[1], outputs, hidden)
+    # all numbers are stored with the run: defaults may change, what was trained must not
+    architecture = {"kind": network, "inputs": x.shape[1], "outputs": outputs, "hidden": list(hidden)}
+    match network:
+        case "lif":
+            architecture |= {"dropout": rate, "neuron": asdict(SoftLIF().neuron)}
+        case "sharpened":
+            width = KEYS if schema.task is Task.CLASSIFICATION else None
+            architecture |= {"dropout": rate, "width": width}
+        case "s2m":
+            architecture |= {"keep": KEEP, "noise": NOISE}
+    return TableTask(schema, architecture, x, y, train, held, seed)
+
+
+def kind_of(architecture: dict[str, Any]) -> str:
+    """The kind of network; the first runs did not say, since there was one only."""
+    return architecture.get("kind", "lif")
+
+
+def build(architecture: dict[str, Any]) -> nn.Sequential:
+    """The untrained module that an architecture describes."""
+    numbers = {name: value for name, value in architecture.items() if name not in ("kind", "neuron")}
+    match kind_of(architecture):
+        case "lif":
+            return mlp(**numbers, activation=lambda: SoftLIF(**architecture["neuron"]))
+        case "sharpened":
+            return sharpened((numbers.pop("inputs"),), numbers.pop("outputs"), **numbers)
+        case "s2m":
+            return s2m(**numbers)
+        case other:
+            raise ConfigError(f"there is no network {other!r}")
+
+
+def train_table(task: TableTask, **training: Any) -> TableRun:
+    """Train on a prepared table; ``training`` as for ``training.fit``."""
+    with torch.random.fork_rng():
+        torch.manual_seed(task.seed)
+        model = build(task.architecture)
+    fitted = fit(
+        model,
+        task.x[task.train],
+        task.y[task.train],
+        validation=(task.x[task.held], task.y[task.held]),
+        task=task.schema.task,
+        seed=task.seed,
+        names=task.schema.output_names,
+        **training,
+    )
+    return TableRun(fitted, task.schema, task.architecture, versions=versions())
+
+
+def compare_table(
+    run: TableRun, table: pd.DataFrame, *, seed: int = 0, dt: float = 1e-3, tau: float | None = None, **settings: Any
+) -> tuple[Comparison, SpikingNetwork]:
+    """Judge whether the spiking network keeps the classical predictive distribution on a table's rows.
+
+    Four predictions: classical, classical with another seed (the control), spiking with a third seed, and spiking
+    under the first one's masks.
+
+    Args:
+        run: what was trained.
+        table: rows to predict.
+        seed: the first of three seeds.
+        dt, tau: time step and synapse of the spiking network, s, see :meth:`TableRun.network`.
+        settings: samples, steps, burn_in, engine, batch_size, progress, as for ``predict``.
+    """
+    for each in (seed, seed + 2):
+        check_sampling(settings.get("samples", 100), 2, each, "row", settings.get("batch_size"))
+    network = run.network(dt=dt, tau=tau)
+    check_steps(**timing_of(network, settings.get("steps"), settings.get("burn_in")))
+    classical = run.predict(table, seed=seed, **settings)
+    control = run.predict(table, seed=seed + 1, **settings)
+    spiking = run.predict(table, network=network, seed=seed + 2, **settings)
+    same = run.predict(table, network=network, seed=seed, **settings)
+    verdict = compare(classical, spiking, control=control)
+    return Comparison(classical, spiking, verdict, compare(classical, same)), network
+
+
+def held_out_rows(run: TableRun) -> tuple[pd.DataFrame, str]:
+    """The rows of a run's training table that it was not trained on, and what to call them.
+
+    Raises:
+        ConfigError: the run does not name its table, or that is not there any more as it was.
+    """
+    config, trained = run.config, run.fitted.history.get("training_rows")
+    if "data" not in config:
+        raise ConfigError("the run does not say which table it was trained on; give --data")
+    path = Path(config["data"])
+    if not path.is_file():
+        raise ConfigError(f"the table that the run was trained on, {path}, is not there; give --data")
+    table = read_table(path)
+    train, held = split_rows(len(table), config["validation"], config["seed"])
+    if len(train) != trained:
+        raise ConfigError(f"{path} is no longer the table that the run was trained on; give --data")
+    return table.iloc[held.numpy()].reset_index(drop=True), f"{path} that were held out of the training"

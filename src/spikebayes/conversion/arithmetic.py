@@ -1,0 +1,58 @@
+"""Sums and products: a network value with another, or with a constant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikebayes.conversion.affine import Affine
+from spikebayes.conversion.refusals import Refused
+from spikebayes.network.operators import Scale
+
+
+def add(a: Any, b: Any, *, alpha: float = 1) -> Affine:
+    """a + alpha b, one of them a network value, the other too or a constant no larger than it."""
+    b = b if alpha == 1 else multiply(b, alpha)
+    if not isinstance(a, Affine):
+        a, b = b, a
+    other = tuple(b.constant.shape) if isinstance(b, Affine) else tuple(getattr(b, "shape", ()))
+    if isinstance(b, Affine) and b.shape != a.shape:
+        raise Refused(f"it adds rows of shapes {list(a.shape)} and {list(b.shape)}; make them equal")
+    if torch.broadcast_shapes(tuple(a.constant.shape), other) != tuple(a.constant.shape):
+        raise Refused("the added constant is larger than the value it is added to")
+    return a.plus(detached(b))
+
+
+def subtract(a: Any, b: Any, *, alpha: float = 1) -> Affine:
+    """a - alpha b."""
+    return add(a, multiply(b, -alpha))
+
+
+def multiply(a: Any, b: Any) -> Any:
+    """a b, at most one of them a network value."""
+    if not isinstance(a, Affine):
+        a, b = b, a
+    if isinstance(b, Affine):
+        raise Refused("a product of two network values is not linear")
+    if not isinstance(a, Affine):
+        return a * b
+    factor = torch.as_tensor(detached(b), dtype=a.constant.dtype)
+    if factor.ndim > len(a.shape):
+        factor = factor.squeeze(0)
+    if torch.broadcast_shapes(a.shape, tuple(factor.shape)) != a.shape:
+        raise Refused("the factor is larger than the value it multiplies")
+    return a.then(Scale(factor.clone()))
+
+
+def divide(a: Any, b: Any) -> Any:
+    """a / b, b a constant."""
+    if isinstance(b, Affine):
+        raise Refused("a division by a network value is not linear")
+    return multiply(a, 1 / detached(b))
+
+
+def detached(value: Any) -> Any:
+    """A tensor out of the gradient's reach; anything else as it is."""
+    return value.detach() if isinstance(value, Tensor) else value

@@ -1,0 +1,266 @@
+"""What imperfect hardware does to a network's weights: few bits, gains that differ, devices that scatter.
+
+Each function gives a new network and leaves the old one as it is. Only the weights of Dense and Conv operators
+change, inside chains too; an operator that serves several of the connections concerned goes on serving them, changed
+once. Constants (biases), pooling and fixed factors, neurons, and the blank-out's scale a_i stay as they are. Draws
+come from torch's CPU generator in double precision, in the order of the connections: the same seed gives the same
+draw, whatever the weights' dtype. Imperfections that are applied one after another should have seeds of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor, nn
+
+from spikebayes.errors import ConfigError
+from spikebayes.network.network import Connection, SpikingNetwork
+from spikebayes.network.operators import Chain, Conv, Dense, Shape, size, target_shape
+from spikebayes.nn.few_bits import largest_whole
+from spikebayes.noise.philox import split_seed
+
+Weighted = Dense | Conv
+
+CLIP_RATIOS = 100  # clip = "mse" tries the multiples of max|w|/100
+
+
+def quantised(network: SpikingNetwork, bits: int, clip: Literal["mse", "max"] = "mse") -> SpikingNetwork:
+    """All weights, the read-out's included, in symmetric fixed point with one scale s per operator.
+
+        w -> s round(w/s) within +- s L,  L = 2^(bits - 1) - 1
+
+    Args:
+        network: any.
+        bits: 2 (ternary: -s, 0, s) to 16.
+        clip: ``"max"``: s L = max|w|, nothing is cut off; ``"mse"``: s L = r max|w| with the r of 0.01, 0.02, ..., 1
+            that leaves the least squared error, never more than ``"max"`` does. With few bits it cuts off the tails.
+
+    Raises:
+        ConfigError: bits or clip out of range.
+
+    Reference:
+        Nagel et al., A White Paper on Neural Network Quantization, arXiv:2106.08295, section 3.1 (MSE range setting).
+
+    Example:
+        >>> from spikebayes import Connection, Input, Readout
+        >>> wires = Connection("x", "readout", Dense(torch.tensor([[0.1, -0.9, 0.4]])))
+        >>> ternary = quantised(SpikingNetwork((Input("x", (3,)),), (), (wires,), Readout((1,))), bits=2, clip="max")
+        >>> [round(w, 3) for w in ternary.connections[0].operator.weight[0].tolist()]
+        [0.0, -0.9, 0.0]
+    """
+    levels = largest_whole(bits)
+    if clip not in ("mse", "max"):
+        raise ConfigError(f"clip must be 'mse' or 'max'; got {clip!r}")
+    ratios = [1.0] if clip == "max" else [k / CLIP_RATIOS for k in range(CLIP_RATIOS, 0, -1)]
+    return _with_weights(network, network.connections, _weights, lambda w: _rounded(w, levels, ratios))
+
+
+def with_row_gains(network: SpikingNetwork, std: float, seed: int) -> SpikingNetwork:
+    """Each neuron's incoming weights times one lognormal factor, exp(std N(0, 1)).
+
+    A neuron has one factor for all its connections. Neurons that share weights, those of a feature map under a Conv
+    or of towers with one operator, have one factor together. On a path of several weight operators the last one takes
+    it; a path without any has no weights and stays, and so does the read-out, which has no neurons. A ``Sign`` neuron
+    all of whose input comes through weights, without a constant, answers as before.
+
+    Args:
+        network: any.
+        std: of the factor's logarithm, >= 0.
+        seed: of the draw, in [0, 2^64).
+
+    Raises:
+        ConfigError: std or seed out of range.
+
+    Reference:
+        Neftci 2017, section III.B.
+    """
+    _check_std(std)
+    into = _into_populations(network)
+    groups, count = _row_groups(network, into)
+    gains = torch.exp(std * torch.randn(count, generator=_generator(seed), dtype=torch.float64))  # [count]
+
+    def gained(operator: Weighted) -> Tensor:
+        w = operator.weight  # [rows, ...]
+        return w * gains[groups[operator]].to(w).reshape(-1, *[1] * (w.ndim - 1))
+
+    return _changed(network, into, {operator: gained(operator) for operator in groups})
+
+
+def with_device_noise(network: SpikingNetwork, std: float, seed: int) -> SpikingNetwork:
+    """Every weight, the read-out's included, as its own device made it: w max(0, 1 + std N(0, 1)), signs kept.
+
+    Args:
+        network: any.
+        std: of the relative error, >= 0.
+        seed: of the draw, in [0, 2^64).
+
+    Raises:
+        ConfigError: std or seed out of range.
+
+    Reference:
+        multiplicative conductance variation: Joshi et al., Nature Communications 11:2473, 2020.
+    """
+    _check_std(std)
+    generator = _generator(seed)
+
+    def scattered(w: Tensor) -> Tensor:
+        return w * (1 + std * torch.randn(w.shape, generator=generator, dtype=torch.float64)).clamp(min=0).to(w)
+
+    return _with_weights(network, network.connections, _weights, scattered)
+
+
+def scaled(network: SpikingNetwork, factor: float) -> SpikingNetwork:
+    """All weights into populations times one factor; the read-out's stay.
+
+    On a path of several weight operators the last one takes the factor, so that the path as a whole does.
+
+    Args:
+        network: any.
+        factor: > 0; 0.1 in the paper.
+
+    Raises:
+        ConfigError: factor out of range.
+
+    Reference:
+        Neftci 2017, section III.B.
+    """
+    if not (factor > 0 and math.isfinite(factor)):
+        raise ConfigError(f"a factor on weights must be positive and finite; got {factor}")
+    return _with_weights(network, _into_populations(network), _last_weights, lambda w: w * factor)
+
+
+def _with_weights(
+    network: SpikingNetwork,
+    connections: Sequence[Connection],
+    which: Callable[[nn.Module], Iterable[Weighted]],
+    change: Callable[[Tensor], Tensor],
+) -> SpikingNetwork:
+    """The network after ``change`` to the weights that ``which`` finds in the connections' operators, each once."""
+    found = dict.fromkeys(operator for connection in connections for operator in which(connection.operator))
+    return _changed(network, connections, {operator: change(operator.weight) for operator in found})
+
+
+def _changed(
+    network: SpikingNetwork, connections: Sequence[Connection], weights: dict[Weighted, Tensor]
+) -> SpikingNetwork:
+    """The network with other weights in the operators of these connections."""
+    new: dict[nn.Module, nn.Module] = {
+        operator: type(operator)(weight, **operator.config()) for operator, weight in weights.items()
+    }
+
+    def rebuilt(operator: nn.Module) -> nn.Module:
+        if operator not in new:
+            new[operator] = operator
+            if isinstance(operator, Chain):
+                inner = tuple(rebuilt(part) for part in operator.operators)
+                if any(a is not b for a, b in zip(inner, operator.operators, strict=True)):
+                    new[operator] = Chain(inner)  # pyright: ignore[reportArgumentType]
+        return new[operator]
+
+    concerned = {id(connection) for connection in connections}
+    return replace(
+        network,
+        connections=tuple(
+            replace(c, operator=rebuilt(c.operator)) if id(c) in concerned else c for c in network.connections
+        ),
+    )
+
+
+def _into_populations(network: SpikingNetwork) -> tuple[Connection, ...]:
+    return tuple(c for c in network.connections if c.target != network.readout.name)
+
+
+def _flat(operator: nn.Module) -> Iterator[nn.Module]:
+    """The operators of a chain in order, those of chains inside it too; or the operator itself."""
+    if isinstance(operator, Chain):
+        for part in operator.operators:
+            yield from _flat(part)
+    else:
+        yield operator
+
+
+def _weights(operator: nn.Module) -> list[Weighted]:
+    """The operators with weights on a path, in order."""
+    return [part for part in _flat(operator) if isinstance(part, Dense | Conv)]
+
+
+def _last_weights(operator: nn.Module) -> list[Weighted]:
+    return _weights(operator)[-1:]
+
+
+def _rounded(w: Tensor, levels: int, ratios: Sequence[float]) -> Tensor:
+    """w in fixed point under the clip ratio that leaves the least squared error; of equals, the first."""
+    exact = w.double()
+    peak = float(exact.abs().max()) if w.numel() else 0.0
+    best, least = exact, math.inf
+    for scale in (ratio * peak / levels for ratio in ratios):
+        if scale == 0:  # nothing but zeros, or the scale is below the least double
+            continue
+        candidate = (exact / scale).round_().clamp_(-levels, levels).mul_(scale)
+        error = float((candidate - exact).square_().sum())
+        if error < least:
+            best, least = candidate, error
+    return best.to(w)
+
+
+def _row_groups(network: SpikingNetwork, connections: Sequence[Connection]) -> tuple[dict[Weighted, Tensor], int]:
+    """Which factor each row of the paths' last weights takes, ``[rows]`` int64 by operator, and how many there are.
+
+    Rows that reach one neuron take the same factor, and so do neurons that one row reaches: the connected components
+    of the graph of rows and neurons.
+    """
+    starts: dict[Weighted | str, int] = {}  # an operator's rows and a population's neurons are vertices in a row
+    vertices = 0
+    edges = [np.empty((2, 0), np.int64)]
+    for connection in connections:
+        for last in _last_weights(connection.operator):
+            ends: dict[Weighted | str, int] = {
+                last: len(last.weight),
+                connection.target: size(network.shape(connection.target)),
+            }
+            for end, count in ends.items():
+                if end not in starts:
+                    starts[end], vertices = vertices, vertices + count
+            offsets = np.array([[starts[last]], [starts[connection.target]]])
+            edges.append(_reached(connection.operator, network.shape(connection.source)) + offsets)
+    rows, neurons = np.concatenate(edges, axis=1)
+    graph = coo_array((np.ones(len(rows), np.int8), (rows, neurons)), shape=(vertices, vertices))
+    count, group = connected_components(graph, directed=False)
+    labels = torch.from_numpy(group.astype(np.int64))
+    return {o: labels[i : i + len(o.weight)] for o, i in starts.items() if not isinstance(o, str)}, count
+
+
+def _reached(operator: nn.Module, source: Shape) -> np.ndarray:
+    """``[2, edges]`` int64: a row of the path's last weights, and a unit of its target that this row reaches."""
+    path = tuple(_flat(operator))
+    place = max(i for i, part in enumerate(path) if isinstance(part, Dense | Conv))
+    last, after = path[place], path[place + 1 :]
+    shape = target_shape(Chain(path[: place + 1]), source)  # pyright: ignore[reportArgumentType]
+    axis = len(shape) - 1 if isinstance(last, Dense) else 0
+    count = shape[axis]
+    if not after:
+        rows = np.arange(count).reshape([-1 if a == axis else 1 for a in range(len(shape))])
+        return np.stack([np.broadcast_to(rows, shape).ravel(), np.arange(size(shape))])
+    marks = torch.eye(count).reshape(count, *[count if a == axis else 1 for a in range(len(shape))])
+    marks = marks.expand(count, *shape)  # [rows, *shape], line k is 1 where row k ends
+    with torch.no_grad():
+        for part in after:
+            marks = part(marks)
+    return np.stack(np.nonzero(marks.reshape(count, -1).numpy()))
+
+
+def _check_std(std: float) -> None:
+    if not (std >= 0 and math.isfinite(std)):
+        raise ConfigError(f"a standard deviation must be a number >= 0; got {std}")
+
+
+def _generator(seed: int) -> torch.Generator:
+    split_seed(seed)  # refuses what is no seed
+    return torch.Generator().manual_seed(int(seed))

@@ -1,0 +1,76 @@
+"""A posterior for a network that has none: its synapses made unreliable."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from spikebayes.conversion.exact_sums import on_grid
+from spikebayes.errors import ConfigError
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.network.noise import BlankOut, Exact, Gaussian, check_keep
+from spikebayes.network.operators import Chain, Conv, Dense, parts, synapses
+
+
+def with_blank_out(
+    network: SpikingNetwork, keep: float, *, sampling: Exact | Gaussian | None = None, inputs: bool = False
+) -> SpikingNetwork:
+    """Every synapse between neurons transmits with a probability, drawn anew in every step.
+
+    Weights become w/keep, so that every neuron's mean input stays what it was, on the grid
+    (``exact_sums.on_grid``) where sums over spikes are exact; the synapses of a threshold network that
+    was trained without noise then sample networks around it, one a step.
+
+    Args:
+        network: any. Connections onto the read-out stay reliable, and those through anything that does not end in a
+            Dense operator or an ungrouped Conv: grouped convolutions, pooling.
+        keep: probability in (0, 1) that a synapse transmits.
+        sampling: :class:`Exact` by default, or :class:`Gaussian`.
+        inputs: make the synapses of the network's inputs unreliable too.
+
+    Raises:
+        ConfigError: keep outside (0, 1), a network that has such synapses already, or none that could become so.
+
+    Reference:
+        Neftci 2017, eq. 2 without a_i; as DropConnect: Wan et al. 2013, ICML.
+
+    Example:
+        >>> import torch
+        >>> from spikebayes import Connection, Input, Population, Readout
+        >>> from spikebayes.network.neurons import Threshold
+        >>> layers = Input("x", (3,)), Population("hidden", (4,), Threshold()), Readout((2,))
+        >>> wires = (Connection("x", "hidden", Dense(torch.ones(4, 3))),
+        ...     Connection("hidden", "readout", Dense(torch.ones(2, 4))))
+        >>> net = SpikingNetwork(layers[:1], layers[1:2], wires, layers[2])
+        >>> noisy = with_blank_out(net, 0.8, inputs=True)
+        >>> noisy.connections[0].blank_out.keep, noisy.connections[1].blank_out
+        (0.8, None)
+    """
+    check_keep(keep)
+    if keep == 1:
+        raise ConfigError("synapses that always transmit are no noise; keep must be below 1")
+    if any(c.blank_out for c in network.connections):
+        raise ConfigError("the network's synapses blank out already")
+    populations = {p.name for p in network.populations}
+    sources = populations | ({i.name for i in network.inputs} if inputs else set())
+    site = 1 + max(
+        [n.dropout.site for n in (*network.inputs, *network.populations) if n.dropout]
+        + [getattr(p.neuron, "site", -1) for p in network.populations],
+        default=-1,
+    )
+    made = []
+    for c in network.connections:
+        *before, last = parts(c.operator) or (c.operator,)
+        if (
+            c.source in sources
+            and c.target in populations
+            and isinstance(last, Dense | Conv)
+            and synapses(c.operator)
+        ):
+            path = (*before, type(last)(on_grid(last.weight / keep), **last.config()))
+            noise = BlankOut(keep, 0.0, 1, site, sampling or Exact(), successive=True)
+            c = replace(c, operator=Chain(path) if before else path[0], blank_out=noise)  # pyright: ignore
+            site += 1
+        made.append(c)
+    if all(c.blank_out is None for c in made):
+        raise ConfigError("the network has no dense or convolutional synapses between neurons")
+    return replace(network, connections=tuple(made))

@@ -1,0 +1,206 @@
+"""The CPU engine: event-driven, compiled by numba, simulations in parallel over the cores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Result, Work
+from spikebayes.engine.cpu import loops
+from spikebayes.engine.cpu.packing import Drive, Layout, lay_out
+from spikebayes.engine.memoryless import engine as memoryless
+from spikebayes.machine.threads import compiling, share_out
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.network.neurons import LIF, Bernoulli, Sign
+from spikebayes.network.operators import size
+from spikebayes.network.synapses import impulse_response
+from spikebayes.noise.bits import dropout_keep
+from spikebayes.noise.philox import split_seed
+
+LONGEST = 50  # refractory time in membrane time constants: its exponential must be a float32
+BUDGET = 1 << 25  # numbers held at once
+BATCH = 16  # simulations that go through the network together
+PARTS = 4  # of the work of each thread, since cores differ in speed
+STRETCH = 320  # steps that a population runs ahead of the next
+LINES = 60  # rows whose input currents are computed together
+STATE_BYTES = 1 << 24  # most state of a batch
+NEGLIGIBLE = 1e-20  # of an impulse response's peak
+
+
+class CpuEngine:
+    """LIF and threshold populations with masks on their outputs, held or redrawn; networks without memory."""
+
+    name = "cpu"
+
+    def refusal(self, network: SpikingNetwork) -> str | None:
+        if network.is_memoryless:
+            return None
+        if any(isinstance(p.neuron, Sign | Bernoulli) for p in network.populations):
+            return "sign and stochastic units beside neurons or filters with a memory are not compiled"
+        if any(
+            isinstance(p.neuron, LIF) and p.neuron.tau_ref > LONGEST * p.neuron.tau_rc for p in network.populations
+        ):
+            return f"refractory times beyond {LONGEST} membrane time constants are not compiled"
+        if any(c.blank_out for c in network.connections):
+            return "noise on synapses beside neurons or filters with a memory is not compiled"
+        inputs = {i.name for i in network.inputs}
+        if any(c.source in inputs and c.synapse for c in network.connections):
+            return "filtered inputs are not yet compiled"
+        return None
+
+    def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
+        if network.is_memoryless:
+            return memoryless.prepare(network, dtype)
+        real = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
+        layout, drive = lay_out(network, real)
+        with compiling():
+            _run(network, layout, drive, _nothing(network, dtype))
+        return lambda work: _run(network, layout, drive, work)
+
+    def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
+        if network.is_memoryless:
+            probed = steps * (network.neurons if SPIKES in probes else size(network.readout.shape))
+            return max(1, min(1 << 15, BUDGET // (probed if probes else 1)))
+        units = sum(size(node.shape) for node in network.nodes()) * (len(_changes(network, steps)) - 1)
+        probed = steps * (network.neurons if probes & {SPIKES, POTENTIALS} else size(network.readout.shape))
+        return max(1, min(1 << 15, BUDGET // (units + (probed if probes else 0))))
+
+
+def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> Result:
+    runs, neurons = len(work), sum(size(p.shape) for p in network.populations)
+    real = drive.constant.dtype
+    change = _changes(network, work.steps)
+    base, position = _base(network, drive, work, change)
+    weights = work.weights().numpy()
+    mean = _input_mean(base, position, change, weights, size(network.readout.shape))
+    counts = np.zeros((runs, len(network.populations)), np.int64)
+
+    def probe(name: str, units: int, dtype: Any) -> NDArray[Any]:
+        return np.zeros((runs if name in work.probes else 0, work.steps, units), dtype)
+
+    spikes = probe(SPIKES, neurons, np.bool_)
+    potentials = probe(POTENTIALS, neurons, real)
+    trace = probe(TRACE, mean.shape[1], real)
+    samples, rows = (keys.numpy().astype(np.uint64) for keys in (work.samples, work.rows))
+    key = np.array(split_seed(work.seed), np.uint64)
+    window = _window(network, weights)
+    stretch = -(-work.steps // -(-work.steps // STRETCH))  # of equal length
+
+    def simulate(begin: int, end: int) -> None:
+        arrays = (mean, counts, spikes, potentials, trace)
+        loops.simulate(layout, base, position, change, samples, rows, key, stretch, window, begin, end, *arrays)
+
+    share_out(simulate, runs, _batch(layout, runs))
+
+    shape = (runs, *network.readout.shape)
+    result = Result(
+        mean=torch.from_numpy(mean.astype(real)).reshape(shape),
+        counts={p.name: torch.from_numpy(counts[:, i].copy()) for i, p in enumerate(network.populations)},
+    )
+    for i, p in enumerate(network.populations):
+        here = slice(int(layout.first[i]), int(layout.first[i] + layout.size[i]))
+        if SPIKES in work.probes:
+            result.spikes[p.name] = torch.from_numpy(spikes[:, :, here])
+        if POTENTIALS in work.probes and isinstance(p.neuron, LIF):
+            result.potentials[p.name] = torch.from_numpy(potentials[:, :, here])
+    if TRACE in work.probes:
+        result.trace = torch.from_numpy(trace).reshape(runs, work.steps, *network.readout.shape)
+    return result
+
+
+def _batch(layout: Layout, runs: int) -> int:
+    """Simulations in a batch: few enough for their state to stay near, and for every thread to get several."""
+    state = (3 * int(layout.start[-1]) + 3 * int(layout.line[layout.bank[-2]])) * layout.weight.itemsize
+    return max(1, min(BATCH, STATE_BYTES // max(1, state), -(-runs // (PARTS * torch.get_num_threads()))))
+
+
+def _nothing(network: SpikingNetwork, dtype: torch.dtype) -> Work:
+    """Work without a simulation, which compiles the kernels."""
+    none = torch.zeros(0, dtype=torch.int64)
+    arguments = {i.argument: i.shape for i in network.inputs}
+    inputs = tuple(torch.zeros(1, *arguments[k], dtype=dtype) for k in sorted(arguments))
+    return Work(inputs, none, none, none, 0, 1, 0)
+
+
+def _changes(network: SpikingNetwork, steps: int) -> NDArray[np.int64]:
+    """The steps ``[E + 1]`` at which a mask on an input is redrawn, the first step and the end among them."""
+    changes = {0, steps}
+    for noise in (i.dropout for i in network.inputs):
+        if noise and noise.p > 0 and noise.hold:
+            changes.update(range(noise.start + noise.hold, steps, noise.hold))
+    return np.array(sorted(changes), np.int64)
+
+
+def _base(
+    network: SpikingNetwork, drive: Drive, work: Work, change: NDArray[np.int64]
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Current from the inputs ``[b, N + C]`` and which line each simulation reads in each epoch ``[R, E]``.
+
+    Without noise on the inputs a row's line serves all its samples; with it every simulation has lines of its own.
+    """
+    real = drive.constant.dtype
+    noisy = any(i.dropout and i.dropout.p > 0 for i in network.inputs)
+    epochs = len(change) - 1
+    lines = len(work) * epochs if noisy else len(work.inputs[0])
+    base = np.repeat(drive.constant[None], lines, axis=0)
+    values = [_input_values(network, k, work, noisy, change).astype(real) for k in range(len(network.inputs))]
+
+    def add(begin: int, end: int) -> None:
+        for source, first, width, weight in drive.wires:
+            if isinstance(weight, tuple):
+                loops.drive_sparse(base, values[source], begin, end, first, *weight)
+            else:
+                loops.drive_dense(base, values[source], begin, end, first, width, weight)
+
+    share_out(add, lines, max(1, min(LINES, -(-lines // torch.get_num_threads()))))
+    position = np.arange(lines).reshape(epochs, -1).T if noisy else work.position.numpy()[:, None]
+    return base, np.ascontiguousarray(position)
+
+
+def _input_values(
+    network: SpikingNetwork, index: int, work: Work, noisy: bool, change: NDArray[np.int64]
+) -> NDArray[Any]:
+    """One input's values, masked where it has noise; the mask's 1/(1 - p) is part of the weights.
+
+    ``[b, F]``, or with noise on any input ``[E * R, F]``, epoch by epoch.
+    """
+    node = network.inputs[index]
+    values: Tensor = work.inputs[node.argument].flatten(1)
+    if not noisy:
+        return values.numpy()
+    values, noise = values[work.position], node.dropout
+    if noise is None or noise.p == 0:
+        return values.repeat(len(change) - 1, 1).numpy()
+    keys = work.seed, work.samples, work.rows, size(node.shape)
+    return torch.cat([values * dropout_keep(noise, *keys, step=step) for step in change[:-1].tolist()]).numpy()
+
+
+def _input_mean(
+    base: NDArray[Any], position: NDArray[np.int64], change: NDArray[np.int64], weights: NDArray[Any], outputs: int
+) -> NDArray[np.float64]:
+    """What inputs and constants alone give the read-out, averaged over time: ``[R, C]``."""
+    shares = np.add.reduceat(weights, change[:-1])  # [E]
+    direct = base[:, base.shape[1] - outputs :].astype(np.float64)  # [b, C]
+    return np.einsum("rec,e->rc", direct[position], shares)
+
+
+def _window(network: SpikingNetwork, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each filter bank into the read-out, the share of the average that a spike in each step has: ``[banks, T]``.
+
+    A spike in step s is read as h[t - s] in step t, h the impulse response, and step t has the weight w[t] ``[T]`` in
+    the average, so the spike's share is the sum of w[t] h[t - s] over t >= s.
+    """
+    steps = len(weights)
+    populations = {p.name for p in network.populations}
+    filters = dict.fromkeys(c.synapse for c in network.into(network.readout.name) if c.source in populations)
+    window = np.zeros((max(1, len(filters)), steps))
+    for line, synapse in zip(window, filters, strict=False):
+        response = impulse_response(synapse, network.dt, steps)
+        heard = np.flatnonzero(response > NEGLIGIBLE * response.max())[-1] + 1 if response.any() else 1
+        line[:] = np.convolve(weights[::-1], response[:heard])[:steps][::-1]
+    return window

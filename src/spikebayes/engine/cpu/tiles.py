@@ -1,0 +1,92 @@
+"""How a population is cut into tiles and groups, and in which order its neurons are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikebayes.engine.cpu.instructions import ROW_VECTORS
+from spikebayes.engine.cpu.matrices import Patches, Wire
+
+CACHE_BYTES = 1 << 20  # weights of a group, so that they stay in a core's second-level cache
+NARROWEST = 4  # vectors in a tile, however many neurons its weights come from
+STATE_VECTORS = 64  # in a group that gets no spikes
+
+Tile = tuple[int, int]  # (first neuron within the population, width in vectors)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A population's cut.
+
+    Args:
+        unit: ``[N]`` which neuron of the population each stored one is.
+        groups: tiles of each group; together they cover the population, padded to whole vectors.
+        lanes: numbers in a vector.
+    """
+
+    unit: NDArray[np.int64]
+    groups: tuple[tuple[Tile, ...], ...]
+    lanes: int
+
+    @property
+    def padded(self) -> int:
+        at, vectors = self.groups[-1][-1]
+        return at + vectors * self.lanes
+
+    @cached_property
+    def natural(self) -> bool:
+        """Whether neurons are stored in the population's own order."""
+        return bool((np.diff(self.unit) == 1).all())
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for populations whose weights are stored alike."""
+        return (len(self.unit), self.groups, self.natural)
+
+
+def cut(n: int, incoming: Sequence[Wire], sources: int, lanes: int, item_bytes: int) -> Grid:
+    """The grid of a population.
+
+    Args:
+        n: neurons.
+        incoming: wires from other populations.
+        sources: neurons they come from.
+        lanes, item_bytes: numbers in a vector, bytes of a number.
+
+    A sparse wire may reach any neuron, so that a population with one is a single group, simulated whole; a dense one
+    reaches a tile at a time. The runs of a convolution are channels: its target is stored with channels last.
+    """
+    unit = np.arange(n)
+    channels = {w.matrix.channels for w in incoming if isinstance(w.matrix, Patches)}
+    if channels:
+        unit = unit.reshape(channels.pop(), -1).T.ravel()
+    if not incoming:
+        tiles = _tiles(n, lanes, STATE_VECTORS, range(1, STATE_VECTORS + 1))
+        return Grid(unit, tuple((tile,) for tile in tiles), lanes)
+    most = max(NARROWEST, CACHE_BYTES // (sources * lanes * item_bytes))
+    tiles = _tiles(n, lanes, most, ROW_VECTORS)
+    whole = any(not isinstance(w.matrix, np.ndarray) for w in incoming)
+    return Grid(unit, (tuple(tiles),) if whole else tuple((tile,) for tile in tiles), lanes)
+
+
+def _tiles(n: int, lanes: int, most: int, widths: Sequence[int]) -> list[Tile]:
+    """Tiles of at most ``most`` vectors, the last one just wide enough.
+
+    Example:
+        >>> _tiles(300, 16, 16, (1, 2, 3, 4, 6, 8, 12, 16))
+        [(0, 16), (256, 3)]
+    """
+    widest = max(w for w in widths if w <= most)
+    tiles, at = [], 0
+    while at < n:
+        left = -(-(n - at) // lanes)
+        width = min(w for w in widths if w >= min(left, widest))
+        tiles.append((at, width))
+        at += width * lanes
+    return tiles

@@ -1,0 +1,236 @@
+"""What a simulation does: synaptic events, neuron updates and mask redraws, counted on its own spikes and masks.
+
+Nothing here is an expectation. A mask held for the whole simulation takes a dropped neuron out of it, with its
+synapses. One that is redrawn leaves the neuron in, since it must go on integrating: it only cannot be heard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikebayes.engine.contract import SPIKES, Work
+from spikebayes.engine.select import select
+from spikebayes.evaluate.energy.classical_counts import ClassicalCounts, ClassicalTally
+from spikebayes.evaluate.energy.fan_out import Reach, Stages
+from spikebayes.evaluate.energy.multiplications import Term, products
+from spikebayes.evaluate.energy.random_bits import blanked, currents, draws, kept, masked
+from spikebayes.machine.progress import track
+from spikebayes.network.network import Population, SpikingNetwork
+from spikebayes.network.operators import size
+from spikebayes.prediction.inputs import (
+    MaskScope,
+    Values,
+    as_inputs,
+    blocks,
+    check_sampling,
+    check_steps,
+    row_indices,
+)
+from spikebayes.prediction.predict import timing_of
+from spikebayes.prediction.redraw import Redraw
+from spikebayes.prediction.simulate import argument_shapes
+
+NUMBERS = 1 << 22  # of one tensor held at once while masks are looked at
+
+
+@dataclass(frozen=True)
+class SpikingCounts:
+    """What simulations of T steps do, the burn-in's steps included.
+
+    Args:
+        simulations, rows, steps: S x B (B where masks are redrawn within a run), B and T.
+        neurons: of the network.
+        synapses: between populations and into the read-out: one where any path of a connection's operators leads from
+            a unit to a target, whatever the weights.
+        spikes: by population, of neurons that the masks keep.
+        synaptic_events: one for every spike and every synapse of its neuron onto a target that is not taken out; into
+            the read-out all count. A blanked synapse counts, since the spike reaches it. A sign neuron's spike is +1.
+        neuron_updates: neurons that are not taken out, times T.
+        dense_synaptic_operations: multiply-accumulates and pooling sums of all operators on populations, applied as
+            they stand in every step, whoever spikes.
+        dense_neuron_updates: all neurons times T.
+        input_macs: multiply-accumulates of the inputs' connections: a current, computed once per row; where the input
+            itself is masked, once per simulation and redraw. No neuron is left out.
+        mask_bits: Bernoulli draws: of masks once per simulation and redraw (one for all rows where they share it), of
+            blanked synapses once per ``hold`` steps, of units that fire by chance in every step.
+    """
+
+    simulations: int
+    rows: int
+    steps: int
+    neurons: int
+    synapses: int
+    spikes: dict[str, int]
+    synaptic_events: int
+    neuron_updates: int
+    dense_synaptic_operations: int
+    dense_neuron_updates: int
+    input_macs: int
+    mask_bits: int
+
+    @property
+    def spike_rate(self) -> float:
+        """Spikes per neuron and step, over all neurons and simulations."""
+        return sum(self.spikes.values()) / self.dense_neuron_updates
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return asdict(self) | {"spike_rate": self.spike_rate}
+
+
+def count(
+    network: SpikingNetwork,
+    x: Values,
+    *,
+    samples: int = 100,
+    steps: int | None = None,
+    burn_in: int | None = None,
+    redraw: Redraw | None = None,
+    seed: int = 0,
+    mask_scope: MaskScope = "row",
+    rows: Values | None = None,
+    engine: str = "auto",
+    batch_size: int | None = None,
+    progress: bool = False,
+) -> tuple[SpikingCounts, ClassicalCounts]:
+    """Simulate a network and count what it does, and what Monte Carlo dropout under the same masks would do.
+
+    Args:
+        network, x, steps, burn_in, redraw, seed, mask_scope, rows, engine, batch_size, progress: as for
+            :func:`spikebayes.predict`.
+        samples: S >= 1.
+
+    Raises:
+        DataError: x is mis-shaped, empty, NaN or infinite.
+        ConfigError: a setting is out of range, or synapses are drawn as Gaussian sums, which are not counted.
+
+    Example:
+        >>> from spikebayes import convert, zoo
+        >>> network = convert(zoo.mlp(2, 1, [5, 4], 0.5), torch.zeros(1, 2))
+        >>> spiking, classical = count(network, torch.ones(3, 2), samples=10)
+        >>> spiking.dense_neuron_updates == 10 * 3 * 300 * 9, spiking.mask_bits == 10 * 3 * 9
+        (True, True)
+        >>> classical.macs == 3 * 2 * 5 + 10 * 3 * (5 * 4 + 4)  # the first layer once per row
+        True
+    """
+    check_sampling(samples, 1, seed, mask_scope, batch_size)
+    passes, together = samples, 1  # of a row; samples of a row in one simulation
+    if redraw is None:
+        steps, burn_in = timing_of(network, steps, burn_in).values()
+        check_steps(steps, burn_in)
+        classical = ClassicalTally(network, steps)
+    else:
+        classical = ClassicalTally(network, 1)
+        network, steps, burn_in = redraw.apply(network), redraw.steps(samples, network), 0
+        samples, together = 1, samples
+    draws(network, steps)  # refuses what cannot be counted
+    chosen = select(engine, network)
+    inputs = as_inputs(x, argument_shapes(network))
+    indices = row_indices(rows, len(inputs[0]))
+    spiking = SpikingTally(network, steps)
+    probes = frozenset([SPIKES]) if spiking.by_neuron else frozenset()
+    run = chosen.prepare(network, torch.float32)
+    plan = list(blocks(indices, samples, chosen.block(network, steps, probes), mask_scope, batch_size))
+    lines = max(1, NUMBERS // max(size(node.shape) for node in network.nodes()))
+    for block in track(plan, "counting", progress):
+        rows_here = tuple(part[block.rows] for part in inputs)
+        work = Work(rows_here, block.position, block.row_keys, block.sample_keys, seed, steps, burn_in, probes)
+        result = run(work)
+        spikes = {name: probed.sum(1) for name, probed in result.spikes.items()} or result.counts
+        for first in range(0, len(work), lines):
+            some = slice(first, first + lines)
+            keys, rows_of = work.samples[some], work.rows[some]
+            spiking.add(seed, keys, rows_of, {name: here[some] for name, here in spikes.items()})
+            for sample in range(together):
+                classical.add(seed, keys + sample, rows_of)
+    masks = len(indices) if mask_scope == "row" else 1
+    return (
+        spiking.counts(samples, len(indices), samples * masks),
+        classical.counts(passes, len(indices), passes * masks),
+    )
+
+
+class SpikingTally:
+    """Counts that grow with every block of simulations of T steps."""
+
+    def __init__(self, network: SpikingNetwork, steps: int) -> None:
+        self.network, self.steps, self.stages = network, steps, Stages()
+        sources = {p.name for p in network.populations}
+        self.out = {
+            c: Reach(self.stages.of(c.operator, network.shape(c.source)), network.shape(c.source))
+            for c in network.connections
+            if c.source in sources
+        }
+        #: whether events can be told only from every neuron's spikes, since neurons reach different targets
+        self.by_neuron = not all(reach.uniform for reach in self.out.values())
+        self.spikes = dict.fromkeys((p.name for p in network.populations), 0)
+        self.events = self.updates = 0
+
+    def add(self, seed: int, samples: Tensor, rows: Tensor, spikes: dict[str, Tensor]) -> None:
+        """Count some simulations.
+
+        Args:
+            seed: key of the masks.
+            samples, rows: ``[R]`` int64, what keys the masks.
+            spikes: by population over all steps, ``[R]``, or ``[R, N]`` if :attr:`by_neuron`.
+        """
+        keep: dict[str, Tensor] = {}
+        for p in self.network.populations:
+            self.spikes[p.name] += int(spikes[p.name].sum())
+            if self._takes_out(p):
+                keep[p.name] = kept(p, seed, samples, rows)
+            neurons = int(keep[p.name].sum()) if p.name in keep else len(rows) * size(p.shape)
+            self.updates += self.steps * neurons
+        for connection, reach in self.out.items():
+            self.events += _events(reach, spikes[connection.source], keep.get(connection.target))
+
+    def counts(self, samples: int, rows: int, masks: int) -> SpikingCounts:
+        """What was counted, for S samples of B rows that drew so many masks."""
+        network, runs = self.network, samples * rows
+        dense = drive = 0
+        masked_inputs = {i.name for i in network.inputs if masked(i)}
+        for node in (*network.populations, network.readout):
+            needed = torch.ones(1, *node.shape, dtype=torch.float64)
+            recurring, given = [], []
+            for c in network.into(node.name):
+                units = torch.ones(1, *network.shape(c.source), dtype=torch.float64)
+                random = c.source in masked_inputs or blanked(c)
+                term = Term(self.stages.of(c.operator, network.shape(c.source)), units, random)
+                (recurring if c in self.out else given).append(term)
+            dense += products(recurring, needed).total
+            found = products(given, needed)
+            changes = (currents(network, c, self.steps) for c in network.into(node.name) if c not in self.out)
+            drive += rows * found.shared + runs * max(changes, default=1) * found.drawn
+        return SpikingCounts(
+            simulations=runs,
+            rows=rows,
+            steps=self.steps,
+            neurons=network.neurons,
+            synapses=sum(reach.synapses for reach in self.out.values()),
+            spikes=self.spikes,
+            synaptic_events=self.events,
+            neuron_updates=self.updates,
+            dense_synaptic_operations=dense * runs * self.steps,
+            dense_neuron_updates=network.neurons * runs * self.steps,
+            input_macs=drive,
+            mask_bits=masks * draws(network, self.steps),
+        )
+
+    def _takes_out(self, node: Population) -> bool:
+        """Whether the mask takes neurons out of the simulation: it is never redrawn."""
+        return masked(node) and node.dropout is not None and node.dropout.redraws(self.steps - 1) == 0
+
+
+def _events(reach: Reach, spikes: Tensor, keep: Tensor | None) -> int:
+    """Events of one connection, of spikes by simulation ``[R]`` or by neuron ``[R, N]``."""
+    if not reach.uniform:
+        arriving = reach.arriving(spikes)
+        return int((arriving if keep is None else arriving * keep).sum())
+    by_run = spikes if spikes.ndim == 1 else spikes.sum(1)
+    reached = reach.fan_in > 0
+    targets = reached.sum() if keep is None else (keep & reached).sum(1)
+    return int((by_run * targets).sum())

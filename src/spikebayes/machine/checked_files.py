@@ -1,0 +1,116 @@
+"""The two kinds of file that a stored network or run is made of: JSON that names its format, and tensors.
+
+Both are written whole and carry a checksum, so that a torn or edited file is refused instead of being half read.
+Reading executes no code from a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import Tensor
+
+from spikebayes.errors import StoreError
+from spikebayes.machine.files import atomic
+
+_FORMAT, _CHECKSUM = "format", "checksum"  # keys that write_json adds
+
+
+def write_json(path: Path, obj: Mapping[str, Any], format: str) -> None:
+    """Write a JSON object under a format, ``"name/version"``.
+
+    Raises:
+        StoreError: it holds something JSON cannot express (NaN and infinity included).
+        ConfigError: the path cannot be written.
+    """
+    try:
+        plain = json.loads(json.dumps(dict(obj), allow_nan=False))  # what reading will give back
+        if {_FORMAT, _CHECKSUM} & plain.keys():
+            raise ValueError(f"the keys {_FORMAT!r} and {_CHECKSUM!r} are taken")
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"cannot write {path}: {error}") from error
+    text = json.dumps({_FORMAT: format, _CHECKSUM: _digest(plain, format), **plain}, indent=1)
+    with atomic(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path, format: str) -> dict[str, Any]:
+    """The object that :func:`write_json` wrote under the same format.
+
+    Raises:
+        StoreError: the file is missing, unreadable, not JSON, edited, or of another format or a newer version.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.json"
+        >>> write_json(path, {"dt": 0.001}, "example/1")
+        >>> read_json(path, "example/1")
+        {'dt': 0.001}
+    """
+    try:
+        obj = json.loads(_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{path} is not a JSON file, or is cut short: {error}") from error
+    if not isinstance(obj, dict) or not isinstance(obj.get(_FORMAT), str):
+        raise StoreError(f"{path} does not say its format; expected {format}")
+    found = obj.pop(_FORMAT)
+    if found != format:
+        name, _, version = format.partition("/")
+        same, _, other = found.partition("/")
+        newer = same == name and other.isdecimal() and version.isdecimal() and int(other) > int(version)
+        advice = "; it was written by a newer spikebayes, so upgrade to read it" if newer else ""
+        raise StoreError(f"{path} has format {found!r}, but {format!r} is expected{advice}")
+    if obj.pop(_CHECKSUM, None) != _digest(obj, format):
+        raise StoreError(f"{path} was edited after it was written: its checksum does not fit")
+    return obj
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
+    """Write named tensors as one safetensors file.
+
+    Returns:
+        SHA-256 of the file, in hexadecimal; :func:`read_tensors` asks for it.
+
+    Raises:
+        ConfigError: the path cannot be written.
+    """
+    own = {k: t.detach().cpu().clone(memory_format=torch.contiguous_format) for k, t in tensors.items()}
+    with atomic(path) as partial:
+        save_file(own, partial)
+        with partial.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
+    """The tensors that :func:`write_tensors` wrote.
+
+    Raises:
+        StoreError: the file is missing, torn, or not the one with this checksum.
+    """
+    data = _bytes(path)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise StoreError(f"{path} is torn, edited or from another run: its checksum does not fit")
+    try:
+        return load(data)
+    except SafetensorError as error:
+        raise StoreError(f"{path} is not a tensor file: {error}") from error
+
+
+def _digest(obj: dict[str, Any], format: str) -> str:
+    return hashlib.sha256(json.dumps([format, obj], sort_keys=True).encode()).hexdigest()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise StoreError(f"{path} is missing") from None
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,139 @@
+"""Noise as data: masks on a population's output, synapses that blank out. ``noise/`` draws it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from spikebayes.errors import ConfigError
+
+SITES = 1 << 12  # places with noise in a network
+DRAWS = 1 << 20  # times that a mask may be redrawn in a run
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Values 0 (with probability p) or 1/(1 - p) on the output of a population or an input.
+
+    Args:
+        p: drop probability in [0, 1).
+        hold: steps after which the mask is redrawn; None holds it for the whole simulation.
+        site: stable index of the place; equal sites share their masks.
+        offset: the population's first unit within the site (a site may span several concatenated populations).
+        repeat: consecutive units that share one draw (a whole feature map: Dropout2d).
+        start: steps for which the first mask is held besides; no other is drawn before ``start + hold``.
+        successive: a redraw takes the mask of the next sample instead of one of its own, so that a single run of
+            sample s goes through the masks of samples s, s + 1, ...
+
+    Raises:
+        ConfigError: p outside [0, 1), or hold, offset, repeat or start out of range.
+    """
+
+    p: float
+    hold: int | None = None
+    site: int = 0
+    offset: int = 0
+    repeat: int = 1
+    start: int = 0
+    successive: bool = False
+
+    def __post_init__(self) -> None:
+        check_probability(self.p)
+        check_hold(self.hold)
+        check_site(self.site)
+        if self.offset < 0 or self.repeat < 1:
+            raise ConfigError(f"offset must be >= 0 and repeat >= 1; got {self.offset} and {self.repeat}")
+        if self.start < 0:
+            raise ConfigError(f"start must be a number of steps >= 0; got {self.start}")
+
+    def redraws(self, step: int) -> int:
+        """How many times the mask was redrawn up to and including one step of the simulation.
+
+        Example:
+            >>> [Dropout(0.5, hold=3, start=2).redraws(step) for step in range(9)]
+            [0, 0, 0, 0, 0, 1, 1, 1, 2]
+        """
+        return 0 if self.hold is None else max(0, step - self.start) // self.hold
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A Bernoulli draw for every synapse and step, as hardware does it."""
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """The sum over a unit's synapses as one normal draw of the same mean and variance (Neftci 2017, section II.A)."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """The sign unit behind the synapses as one Bernoulli draw from the erf law (Neftci 2017, eq. 3)."""
+
+
+Sampling = Exact | Gaussian | Law
+
+
+@dataclass(frozen=True, eq=False)
+class BlankOut:
+    """Values Bernoulli(keep) + scale on each synapse of a connection (Neftci 2017, eq. 2: xi_ij + a_i).
+
+    Args:
+        keep: probability in (0, 1] that a synapse transmits.
+        scale: a_i, one number or ``[N]`` for each target unit (``[C]`` for each channel of a convolution).
+        hold: steps after which the draws are renewed; None holds them for the whole simulation.
+        site: stable index of the place.
+        sampling: :class:`Exact`, or :class:`Gaussian`, which draws a unit's sum instead of its synapses.
+        successive: a renewal takes the draws of the next sample instead of one of its own, so that with ``hold=1``
+            step t of a run of sample s is sample s + t.
+
+    Raises:
+        ConfigError: keep outside (0, 1], or scale or hold out of range.
+    """
+
+    keep: float
+    scale: float | Tensor = 0.0
+    hold: int | None = 1
+    site: int = 0
+    sampling: Exact | Gaussian = field(default_factory=Exact)
+    successive: bool = False
+
+    def __post_init__(self) -> None:
+        check_keep(self.keep)
+        if not torch.as_tensor(self.scale).isfinite().all():
+            raise ConfigError("BlankOut's scale must be finite")
+        if not isinstance(self.sampling, Exact | Gaussian):
+            raise ConfigError(f"BlankOut's sampling must be Exact() or Gaussian(); got {self.sampling!r}")
+        check_hold(self.hold)
+        check_site(self.site)
+
+    def key(self, samples: Tensor, step: int) -> tuple[Tensor, int]:
+        """Samples ``[R]`` and the number of the draw that are the counter's in a step."""
+        renewals = 0 if self.hold is None else step // self.hold
+        return (samples + renewals, 0) if self.successive else (samples, renewals)
+
+
+def check_site(site: int) -> None:
+    """Refuse a place beyond those that a network may have (ConfigError)."""
+    if not 0 <= site < SITES:
+        raise ConfigError(f"a network may have {SITES} places with noise; site {site} was asked for")
+
+
+def check_probability(p: float) -> None:
+    """Refuse a drop probability outside [0, 1) (ConfigError)."""
+    if not 0 <= p < 1:
+        raise ConfigError(f"a drop probability must lie in [0, 1); got {p}")
+
+
+def check_keep(keep: float) -> None:
+    """Refuse a probability of transmission outside (0, 1] (ConfigError)."""
+    if not 0 < keep <= 1:
+        raise ConfigError(f"the probability that a synapse transmits must lie in (0, 1]; got {keep}")
+
+
+def check_hold(hold: int | None) -> None:
+    """Refuse a time between two draws that is no number of steps (ConfigError)."""
+    if hold is not None and hold < 1:
+        raise ConfigError(f"hold must be a positive number of steps, or None for the whole simulation; got {hold}")

@@ -1,0 +1,320 @@
+"""Architectures of the papers, as plain modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from spikebayes.errors import ConfigError
+from spikebayes.network.noise import Law, Sampling
+from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, PopulationDecode, Sharpened, SigmoidSign, SoftLIF
+from spikebayes.nn.encoders import NoisySign
+from spikebayes.nn.few_bits import few_bits
+from spikebayes.noise.masks import Masks
+
+BEFORE = 2  # modules of a tower before its first dropout
+CENTRE = 0.5  # mean input of a new dense unit, where sharpened activations step: it halves its inputs
+# Mean input of a new feature map. An image's empty background is close to a map's mean; were that at the step, the
+# slightest difference between the statistics of a batch and those of prediction would turn all of it on or off.
+BACKGROUND = 0.0
+LEARNING = partial(Sharpened, learnable=0.0)  # goes on learning when it is a step
+
+
+def mlp(
+    inputs: int,
+    outputs: int,
+    hidden: Sequence[int] = (100, 100),
+    dropout: float = 0.1,
+    *,
+    activation: Callable[[], nn.Module] = SoftLIF,
+) -> nn.Sequential:
+    """Dense layers with an activation and permanent dropout after each, then a linear read-out.
+
+    Args:
+        inputs, outputs: F and C.
+        hidden: width of each hidden layer.
+        dropout: drop probability in [0, 1).
+        activation: makes one activation; SoftLIF with its defaults unless given.
+
+    Raises:
+        ConfigError: no hidden layer, or a width below 1.
+
+    Example:
+        >>> [type(m).__name__ for m in mlp(10, 1, (200,))]
+        ['Linear', 'SoftLIF', 'Permadrop', 'Linear']
+    """
+    check_widths(inputs, outputs, hidden)
+    return nn.Sequential(*_hidden([inputs, *hidden], dropout, activation), nn.Linear(hidden[-1], outputs))
+
+
+class Combo(nn.Module):
+    """What :func:`combo` makes: cell ``[B, F_cell]``, drug1 and drug2 ``[B, F_drug]`` to ``[B, 1]``."""
+
+    def __init__(self, cell: int, drug: int, width: int, dropout: float, activation: Callable[[], nn.Module]) -> None:
+        super().__init__()
+        self.cell_tower = nn.Sequential(*_hidden([cell, width, width, width], dropout, activation))
+        self.drug_tower = nn.Sequential(*_hidden([drug, width, width, width], dropout, activation))
+        self.joint = nn.Sequential(*_hidden([3 * width, width, width, width], dropout, activation))
+        self.growth = nn.Linear(width, 1)
+
+    def forward(self, cell: Tensor, drug1: Tensor, drug2: Tensor) -> Tensor:
+        towers = [self.cell_tower(cell), self.drug_tower(drug1), self.drug_tower(drug2)]  # [B, width] each
+        return self.growth(self.joint(torch.cat(towers, 1)))
+
+
+class ComboRows(nn.Module):
+    """A Combo network on rows that point into tables of cell lines and drugs: ``[B, 3]`` to ``[B, 1]``.
+
+    The same function as the network on the rows' features. The layers before the first dropout run once for each
+    line of a table instead of once for each row: with few cell lines and drugs training takes half the time.
+
+    Args:
+        combo: the network; shared, not copied.
+        cells: ``[cells, F_cell]``. drugs: ``[drugs, F_drug]``.
+
+    Example:
+        >>> net, cells, drugs = combo(4, 5, width=6), torch.randn(3, 4), torch.randn(2, 5)
+        >>> rows = torch.tensor([[2, 0, 1], [1, 1, 0]])
+        >>> with torch.no_grad():
+        ...     one = ComboRows(net, cells, drugs).eval()(rows)
+        ...     other = net.eval()(cells[rows[:, 0]], drugs[rows[:, 1]], drugs[rows[:, 2]])
+        >>> one.shape == other.shape
+        True
+    """
+
+    cells: Tensor
+    drugs: Tensor
+
+    def __init__(self, combo: Combo, cells: Tensor, drugs: Tensor) -> None:
+        super().__init__()
+        self.combo = combo
+        self.register_buffer("cells", cells, persistent=False)
+        self.register_buffer("drugs", drugs, persistent=False)
+
+    def forward(self, index: Tensor) -> Tensor:
+        if self.training and torch.is_grad_enabled():  # these masks take a third of the time of torch's own
+            seed, lines = int(torch.randint(1 << 62, ())), torch.arange(len(index))
+            with Masks(seed, torch.zeros_like(lines), lines):
+                return self._forward(index)
+        return self._forward(index)
+
+    def _forward(self, index: Tensor) -> Tensor:
+        net, (cell, drug1, drug2) = self.combo, index.long().unbind(1)
+        cells, drugs = net.cell_tower[:BEFORE](self.cells), net.drug_tower[:BEFORE](self.drugs)
+        towers = [net.cell_tower[BEFORE:](cells[cell])]
+        towers += [net.drug_tower[BEFORE:](drugs[drug]) for drug in (drug1, drug2)]
+        return net.growth(net.joint(torch.cat(towers, 1)))
+
+
+def s2m(
+    inputs: int = 784,
+    outputs: int = 10,
+    hidden: Sequence[int] = (300, 300, 300),
+    *,
+    keep: float = 0.5,
+    noise: float = 0.6,
+    sampling: Sampling = Law(),
+) -> nn.Sequential:
+    """A synaptic sampling machine: noisy signs of the input, layers of blank-out synapses, a linear read-out.
+
+    Args:
+        inputs, outputs: K and C. hidden: width of each hidden layer.
+        keep: probability that a synapse transmits.
+        noise: standard deviation of the Gaussian noise on the input, which lies in [-1, 1].
+        sampling: of the layers.
+
+    Raises:
+        ConfigError: no hidden layer, a width below 1, or a setting out of range.
+
+    Reference:
+        Neftci 2017, section III.A.
+
+    Example:
+        >>> [type(m).__name__ for m in s2m(4, 2, (3,))]
+        ['NoisySign', 'BlankOutLinear', 'Linear']
+    """
+    check_widths(inputs, outputs, hidden)
+    layers = [BlankOutLinear(a, b, keep, sampling=sampling) for a, b in pairwise([inputs, *hidden])]
+    return nn.Sequential(NoisySign(noise), *layers, nn.Linear(hidden[-1], outputs, bias=False))
+
+
+def sigmoid_network(
+    inputs: int = 784, outputs: int = 10, hidden: Sequence[int] = (300, 300, 300), *, noise: float = 0.6
+) -> nn.Sequential:
+    """The same network of binary stochastic units with a sigmoid law, without biases.
+
+    Reference:
+        Neftci 2017, section III.A.
+
+    Example:
+        >>> [type(m).__name__ for m in sigmoid_network(4, 2, (3,))]
+        ['NoisySign', 'Linear', 'SigmoidSign', 'Linear']
+    """
+    check_widths(inputs, outputs, hidden)
+    layers = [m for a, b in pairwise([inputs, *hidden]) for m in (_unit_variance(a, b), SigmoidSign())]
+    return nn.Sequential(NoisySign(noise), *layers, nn.Linear(hidden[-1], outputs, bias=False))
+
+
+def s2m_conv(
+    outputs: int = 10, *, keep: float = 0.5, noise: float = 0.6, sampling: Sampling = Law()
+) -> nn.Sequential:
+    """A small convolutional S2M for images ``[B, 1, 28, 28]``: two layers of 5 x 5 kernels in steps of 2, one dense.
+
+    Example:
+        >>> s2m_conv()(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+    """
+    options = {"keep": keep, "sampling": sampling}
+    return nn.Sequential(
+        NoisySign(noise),
+        BlankOutConv2d(1, 16, 5, stride=2, **options),
+        BlankOutConv2d(16, 32, 5, stride=2, **options),
+        nn.Flatten(),
+        BlankOutLinear(512, 128, **options),
+        nn.Linear(128, outputs, bias=False),
+    )
+
+
+def sharpened(
+    shape: Sequence[int],
+    outputs: int,
+    *,
+    convolutions: Sequence[tuple[int, int, bool]] = (),
+    padding: Literal["same", "valid"] = "same",
+    hidden: Sequence[int] = (),
+    width: int | None = 100,
+    scale: float = 0.25,
+    dropout: float = 0.0,
+    bits: int | None = None,
+    activation: Callable[[], nn.Module] = LEARNING,
+) -> nn.Sequential:
+    """Convolutions and dense layers with batch norm and a sharpened activation after each, read out by keys.
+
+    Every layer, the read-out's units included, ends in activations that training can turn into steps; batch norm
+    folds into weights and thresholds. The four networks of the slides:
+
+    - DNN: ``sharpened((784,), 10, hidden=(512, 512))``
+    - STPU CNN: ``sharpened((1, 28, 28), 10, convolutions=[(3, 11, True)])``
+    - CNN restricted: ``sharpened((1, 28, 28), 10, convolutions=[(8, 3, False)] * 2, hidden=(100, 100))``
+    - CNN unrestricted: the same with ``(32, 10, False)`` and ``padding="valid"``; large patches sharpen better, say
+      the slides
+
+    Args:
+        shape: of a row: ``[F]``, or ``[C, H, W]`` for convolutions.
+        outputs: classes, or numbers if ``width`` is None.
+        convolutions: channels, kernel size, and whether 2 x 2 max pooling follows, of each.
+        padding: ``"same"`` keeps an image's size by zeros around it, ``"valid"`` does without.
+        hidden: widths of the dense layers.
+        width: units that the classes' keys read; None puts a linear read-out of the last hidden layer in their place,
+            for regression. scale: of the keys' logits.
+        dropout: drop probability of permanent dropout after every hidden activation, in [0, 1).
+        bits: of weights that are trained as whole numbers times one factor a unit
+            (:func:`~spikebayes.nn.few_bits.few_bits`); None for float32.
+        activation: makes one activation; unless given, a bounded relu that goes on learning when it is a step.
+
+    Raises:
+        ConfigError: convolutions on rows that are no images, or nothing but a read-out.
+
+    References:
+        Sandia 2017, "Steep Deep Spiking Networks"; Severa et al. 2019, Whetstone.
+
+    Example:
+        >>> [type(m).__name__ for m in sharpened((4,), 2, hidden=(8,), width=6)]  # doctest: +NORMALIZE_WHITESPACE
+        ['Linear', 'BatchNorm1d', 'Sharpened', 'Linear', 'BatchNorm1d', 'Sharpened', 'PopulationDecode']
+    """
+    if not convolutions and not hidden:
+        raise ConfigError("a network needs hidden layers: convolutions, dense ones or both")
+    if convolutions and len(shape) != 3:
+        raise ConfigError(f"convolutions need rows [C, H, W]; got shape {list(shape)}")
+    drop = [Permadrop(dropout)] if dropout else []
+    layers: list[nn.Module] = []
+    size = torch.Size(shape)
+    for channels, kernel, pooled in convolutions:
+        layers += [nn.Conv2d(size[0], channels, kernel, padding=padding, bias=False)]
+        layers += [_normed(nn.BatchNorm2d(channels), BACKGROUND), activation()]
+        layers += [nn.MaxPool2d(2)] if pooled else []
+        layers += drop
+        lost = kernel - 1 if padding == "valid" else 0
+        size = torch.Size([channels, *((n - lost) // (2 if pooled else 1) for n in size[1:])])
+        if min(size) < 1:
+            raise ConfigError(f"images of {list(shape)} are too small for a convolution of size {kernel}")
+    layers += [nn.Flatten()] if len(size) > 1 else []
+    widths = [size.numel(), *hidden]
+    for a, b in pairwise(widths):
+        layers += [nn.Linear(a, b, bias=False), _normed(nn.BatchNorm1d(b), CENTRE), activation(), *drop]
+    if width is None:
+        layers += [nn.Linear(widths[-1], outputs)]
+    else:
+        layers += [nn.Linear(widths[-1], width, bias=False), _normed(nn.BatchNorm1d(width), CENTRE), activation()]
+        layers += [PopulationDecode(outputs, width, scale=scale)]
+    net = nn.Sequential(*layers)
+    if bits is not None:
+        few_bits(net, bits)
+    return net
+
+
+def _normed(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: float) -> nn.Module:
+    """A batch norm that gives its units inputs of a mean, and of standard deviation 1/2, to begin with."""
+    nn.init.constant_(norm.weight, 0.5)
+    nn.init.constant_(norm.bias, mean)
+    return norm
+
+
+def _unit_variance(inputs: int, outputs: int) -> nn.Linear:
+    """A layer without biases whose outputs for inputs of +-1 have variance 1, as a new BlankOutLinear's."""
+    layer = nn.Linear(inputs, outputs, bias=False)
+    nn.init.normal_(layer.weight, std=inputs**-0.5)
+    return layer
+
+
+def combo(
+    cell: int = 942,
+    drug: int = 3820,
+    width: int = 1000,
+    dropout: float = 0.1,
+    *,
+    activation: Callable[[], nn.Module] = SoftLIF,
+) -> Combo:
+    """The twin-tower network of CANDLE's Combo benchmark: tumour growth under a pair of drugs.
+
+    A tower of three hidden layers for the cell line and one, applied to either drug, for the drugs; three more over
+    the three results side by side; a linear read-out. Permanent dropout follows every hidden layer, and the two
+    passes of the drug tower draw masks of their own.
+
+    Args:
+        cell, drug: features of a cell line and of a drug.
+        width: of every hidden layer.
+        dropout: drop probability in [0, 1).
+        activation: makes one activation; SoftLIF with its defaults unless given.
+
+    Raises:
+        ConfigError: no features, or a width below 1.
+
+    Reference:
+        Wycoff 2019; CANDLE Pilot1 Combo.
+
+    Example:
+        >>> sum(p.numel() for p in combo().parameters())
+        13772001
+    """
+    check_widths(cell, 1, (width,))
+    check_widths(drug, 1, (width,))
+    return Combo(cell, drug, width, dropout, activation)
+
+
+def _hidden(widths: Sequence[int], dropout: float, activation: Callable[[], nn.Module]) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for a, b in pairwise(widths):
+        layers += [nn.Linear(a, b), activation(), Permadrop(dropout)]
+    return layers
+
+
+def check_widths(inputs: int, outputs: int, hidden: Sequence[int]) -> None:
+    """Refuse a network without hidden layers, or with an empty one (ConfigError)."""
+    if not hidden or min(inputs, outputs, *hidden) < 1:
+        raise ConfigError(f"a network needs hidden layers, each at least 1 wide; got {[inputs, *hidden, outputs]}")

@@ -1,0 +1,167 @@
+"""Counter-based dropout masks and draws inside an ordinary torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from spikebayes.errors import ConfigError
+from spikebayes.network.noise import Dropout
+from spikebayes.noise.bits import drop
+from spikebayes.noise.random_layers import Draws, RandomFunction, certainly, randomly
+
+PER_UNIT = {F.dropout, torch.dropout}
+PER_CHANNEL = {F.dropout1d, F.dropout2d}
+UNSUPPORTED = {
+    F.dropout3d,
+    F.alpha_dropout,
+    F.feature_alpha_dropout,
+    torch.alpha_dropout,
+    torch.feature_dropout,
+}
+
+
+class Masks(TorchFunctionMode):
+    """While active, every dropout call acts, with the masks of ``noise.py``, whatever the module's mode.
+
+    So do the random layers of ``randomly.py``. The n-th call of either kind in a forward pass is site n, the number
+    that ``convert`` gives it too, so that the spiking network and the module draw the
+    same masks.
+
+    Args:
+        seed: key.
+        samples, rows: ``[R]`` int64, the pair that each line of the batch stands for.
+        lines: ``[R]`` int64, for a module that is run on fewer lines than there are pairs: which of them each pair
+            reads. A dropout call that sees those lines gives ``[R, *shape]``, so that whatever comes before the
+            first one is computed once for all pairs that share a line.
+        before: what the dropout calls saw (:attr:`DropoutInputs.seen`) when the module was run on other lines;
+            ``lines`` counts through these first.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        samples: Tensor,
+        rows: Tensor,
+        lines: Tensor | None = None,
+        before: Sequence[Sequence[Tensor]] = (),
+    ) -> None:
+        super().__init__()
+        self.seed, self.samples, self.rows = seed, samples, rows
+        self.lines, self.before = lines, before
+        self.sites = 0
+        self.random = False
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func is randomly:
+            return self._draw(*args)
+        call = dropout_call(func, args, kwargs or {})
+        return func(*args, **(kwargs or {})) if call is None else self._drop(*call)
+
+    def _draw(self, function: RandomFunction, x: Tensor, *arguments: Any) -> Tensor:
+        site, self.sites = self.sites, self.sites + 1
+        x, lines = self._lines(x, site)
+        self.random = True
+        draws = Draws(self.seed, self.samples, self.rows, site)
+        return function(draws, x if lines is None else x[lines], *arguments)
+
+    def _drop(self, x: Tensor, p: float, per_channel: bool) -> Tensor:
+        site, self.sites = self.sites, self.sites + 1
+        if p == 0:
+            return x
+        x, lines = self._lines(x, site)
+        self.random = True
+        noise = Dropout(p, site=site, repeat=x[0, 0].numel() if per_channel else 1)
+        return drop(x, noise, self.seed, self.samples, self.rows, lines)
+
+    def _lines(self, x: Tensor, site: int) -> tuple[Tensor, Tensor | None]:
+        """What a call sees, and which of its lines each pair reads; None where every pair has one."""
+        lines = None
+        if x.shape[0] != len(self.samples):
+            if self.lines is None:
+                raise ConfigError(
+                    f"dropout call {site} sees {x.shape[0]} lines for {len(self.samples)} rows: "
+                    "the model must keep the batch as its first axis"
+                )
+            lines = self.lines
+            if self.before:
+                x = torch.cat([*(seen[site] for seen in self.before), x])
+        return x, lines
+
+
+class DropoutInputs(TorchFunctionMode):
+    """While active, no dropout acts, and what passes is looked at.
+
+    ``seen`` lists what each dropout call was given; ``widths`` are the most values of one tensor, before the first
+    dropout call that would act and from there on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Tensor] = []
+        self.widths = [0, 0]
+        self.random = False
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        call = dropout_call(func, args, kwargs or {})
+        if func is randomly:
+            self.seen.append(args[1].clone())
+            result, self.random = certainly(*args), True
+        elif call is None:
+            result = func(*args, **(kwargs or {}))
+        else:
+            result = call[0]
+            self.seen.append(result.clone())  # a later operation may work in place
+            self.random = self.random or call[1] > 0
+        if isinstance(result, Tensor):
+            self.widths[self.random] = max(self.widths[self.random], result.numel())
+        return result
+
+
+def dropout_call(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[Tensor, float, bool] | None:
+    """(input, p, whether whole channels drop) of a call to one of torch's dropout functions; None of another's.
+
+    Raises:
+        ConfigError: a kind of dropout that has no counterpart here.
+    """
+    if func in UNSUPPORTED:
+        raise ConfigError(f"{func.__name__} is not supported; use Dropout, Dropout1d/2d or Permadrop")
+    if func not in PER_UNIT and func not in PER_CHANNEL:
+        return None
+    x = args[0] if args else kwargs["input"]
+    return x, args[1] if len(args) > 1 else kwargs.get("p", 0.5), func in PER_CHANNEL
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Every submodule in eval mode, and each put back into its own mode afterwards.
+
+    Dropout needs no training mode under :class:`Masks`, and batch norm must not be given it.
+    """
+    modes = {m: m.training for m in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for m, mode in modes.items():
+            m.training = mode

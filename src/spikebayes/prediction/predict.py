@@ -1,0 +1,139 @@
+"""predict(): the predictive distribution of a module or of its spiking network, by one signature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spikebayes.engine.contract import TRACE
+from spikebayes.engine.windows import Flat, Window, check_window
+from spikebayes.errors import ConfigError
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.prediction.inputs import MaskScope, Values, check_sampling, row_indices
+from spikebayes.prediction.module_samples import NOT_RANDOM, sample
+from spikebayes.prediction.predictive import Draw, Predictive, Task
+from spikebayes.prediction.redraw import Redraw
+from spikebayes.prediction.simulate import simulate
+
+STEPS, BURN_IN = 300, 200  # of a network of LIF neurons
+
+
+def predict(
+    model: SpikingNetwork | nn.Module,
+    x: Values,
+    *,
+    samples: int = 100,
+    seed: int = 0,
+    steps: int | None = None,
+    burn_in: int | None = None,
+    window: Window = Flat(),
+    redraw: Redraw | None = None,
+    mask_scope: MaskScope = "row",
+    rows: Values | None = None,
+    engine: str = "auto",
+    batch_size: int | None = None,
+    dtype: torch.dtype = torch.float32,
+    task: Task = Task.REGRESSION,
+    noise_std: Tensor | None = None,
+    names: Sequence[str] = (),
+    progress: bool = False,
+) -> Predictive:
+    """Samples of the predictive distribution: one mask per sample, held through the pass or the simulation.
+
+    The same seed gives the same masks for a module and for the network that ``convert`` made of it, whatever the
+    batch size, the order of the rows (by their indices) or the number of threads.
+
+    Args:
+        model: a spiking network, or a torch module with dropout (then steps, burn_in, engine and dtype are unused;
+            only its dropout layers act as in training).
+        x: ``[B, *shape]``, or one for each argument.
+        samples: S >= 2.
+        seed: key of the masks, in [0, 2^64). Two predictions to be compared by a KS test need different seeds.
+        steps: T, time steps per sample; 300, or 1 for a network without memory, of which every step is a sample.
+        burn_in: steps left out of the average at the start; 200, or none for a network without memory.
+        window: weights of the others in the average, :class:`Flat` or :class:`Hann`.
+        redraw: all samples of a row out of one run whose masks are redrawn (then steps and burn_in are not used), see
+            :class:`Redraw`; None simulates every sample apart.
+        mask_scope: ``"row"``: each row its own masks, as the papers simulate; ``"pass"``: one mask per sample for
+            all rows, so that each sample is a draw of a whole function.
+        rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default.
+        engine: ``"auto"`` (the fastest that supports the network), ``"cpu"`` or ``"reference"``.
+        batch_size: most rows at a time; memory is bounded without it too.
+        dtype: of the simulation; samples are float32 in any case.
+        task: classification turns the read-out into class probabilities by softmax.
+        noise_std: ``[C]`` residual standard deviation of an observation (regression), carried along.
+        names: one name per output.
+        progress: show a progress bar on standard error.
+
+    Returns:
+        A :class:`Predictive` with samples ``[S, B, C]``.
+
+    Raises:
+        ConfigError: a setting out of range, or nothing in the model is random.
+        DataError: x is mis-shaped, empty, NaN or infinite.
+
+    Reference:
+        Gal & Ghahramani 2016; Wycoff 2019, section 3.
+
+    Example:
+        >>> from spikebayes import convert, nn as sbnn
+        >>> _ = torch.manual_seed(0)
+        >>> model = nn.Sequential(nn.Linear(2, 50), sbnn.SoftLIF(1e-3), sbnn.Permadrop(0.5), nn.Linear(50, 1))
+        >>> x = torch.randn(5, 2)
+        >>> classical = predict(model, x, seed=1)
+        >>> spiking = predict(convert(model, x), x, seed=1)
+        >>> bool(((classical.samples - spiking.samples).abs() < 0.1 * classical.std).all())
+        True
+    """
+    check_sampling(samples, 2, seed, mask_scope, batch_size)
+    if isinstance(model, SpikingNetwork):
+        if not model.is_random:
+            raise ConfigError(NOT_RANDOM)
+        common: dict[str, Any] = {"seed": seed, "mask_scope": mask_scope, "rows": rows, "engine": engine}
+        common |= {"batch_size": batch_size, "dtype": dtype, "progress": progress}
+        check_window(window)
+        timing: dict[str, Any] = timing_of(model, steps, burn_in)
+        if redraw is None:
+            run = simulate(model, x, samples=samples, window=window, **timing, **common)
+            output = run.mean.float()
+        else:
+            timing = {"steps": redraw.steps(samples, model), "redraw": asdict(redraw)}
+            run = simulate(redraw.apply(model), x, steps=timing["steps"], probe=[TRACE], **common)
+            assert run.trace is not None
+            delay = redraw.delays(model)[model.readout.name]
+            output = redraw.average(run.trace[0, :, delay:], window).float()
+        settings: dict[str, Any] = {
+            "kind": "spiking",
+            "engine": run.engine,
+            "dtype": str(dtype).removeprefix("torch."),
+            **timing,
+            "window": type(window).__name__,
+            "dt": model.dt,
+            "spikes_per_prediction": {
+                name: float(n.double().sum() / output.shape[:2].numel()) for name, n in run.counts.items()
+            },
+        }
+    elif isinstance(model, nn.Module):
+        output = sample(model, x, samples, seed, mask_scope, rows, batch_size, progress)
+        settings = {"kind": "classical"}
+    else:
+        raise ConfigError(f"predict takes a SpikingNetwork or an nn.Module; got {type(model).__name__}")
+
+    indices = row_indices(rows, output.shape[1])
+    settings |= {"samples": samples, "seed": seed, "mask_scope": mask_scope}
+    if task is Task.CLASSIFICATION:
+        output = output.softmax(-1)
+    return Predictive(output, Draw(seed, mask_scope, indices), task, noise_std, tuple(names), settings)
+
+
+def timing_of(network: SpikingNetwork, steps: int | None, burn_in: int | None) -> dict[str, int]:
+    """Steps per sample and how many of them are left out: what is given, else what the network needs."""
+    usual = (1, 0) if network.is_memoryless else (STEPS, BURN_IN)
+    return {
+        "steps": usual[0] if steps is None else steps,
+        "burn_in": usual[1] if burn_in is None else burn_in,
+    }

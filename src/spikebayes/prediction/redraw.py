@@ -1,0 +1,137 @@
+"""Masks redrawn during one simulation: all samples of a row out of a single run (Wycoff 2019, section 4).
+
+The start of a simulation, when every filter still rises from 0, is then paid for once instead of once a sample.
+After a redraw the network remembers the last mask for a while, in its filters and membranes; what is read then is a
+mixture of two samples, and averaging mixtures narrows the distribution. ``gap`` leaves such steps out; ``stagger``
+redraws deeper layers later, by as much as a change needs to reach them, so that the read-out hears all masks change
+at about the same time, and a hold need not be as long as the way through the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikebayes.engine.windows import Flat, Window
+from spikebayes.errors import ConfigError
+from spikebayes.network.network import Input, Population, SpikingNetwork
+from spikebayes.network.neurons import Bernoulli
+from spikebayes.prediction.inputs import is_whole
+
+BY_ITSELF = "is drawn anew by itself: redraw is for networks with dropout alone; leave it out"
+
+
+@dataclass(frozen=True)
+class Redraw:
+    """How samples follow one another in a run: sample s is the average over the last hold - gap of its steps.
+
+    Args:
+        hold: steps for which each mask is held.
+        gap: steps left out after each redraw.
+        lead: steps before the first sample's ``hold``, under its mask, for the start to die away.
+        stagger: steps by which redraws lag from one filter to the next on the longest way from the inputs.
+        carry_over: share in [0, 1/2) of a sample that stems from the mask before; it is taken out again,
+            ``(y_s - carry_over y_{s-1}) / (1 - carry_over)``. See :func:`estimate_carry_over`.
+
+    Raises:
+        ConfigError: a number of steps that is not whole or out of range, a carry_over outside [0, 1/2).
+
+    Example:
+        >>> Redraw(hold=40, gap=20, lead=60).steps(samples=100)
+        4060
+    """
+
+    hold: int
+    gap: int = 0
+    lead: int = 0
+    stagger: int = 0
+    carry_over: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not is_whole(self.hold) or self.hold < 1:
+            raise ConfigError(f"hold must be a whole number of steps, at least 1; got {self.hold!r}")
+        if not is_whole(self.gap) or not 0 <= self.gap < self.hold:
+            raise ConfigError(f"gap must be a whole number in [0, hold); got {self.gap!r} with hold={self.hold}")
+        for name, value in (("lead", self.lead), ("stagger", self.stagger)):
+            if not is_whole(value) or value < 0:
+                raise ConfigError(f"{name} must be a whole number of steps, 0 or more; got {value!r}")
+        if not 0 <= self.carry_over < 0.5:
+            raise ConfigError(f"carry_over must lie in [0, 1/2); got {self.carry_over}")
+
+    def steps(self, samples: int, network: SpikingNetwork | None = None) -> int:
+        """Steps of a run that gives this many samples; a network is needed where redraws are staggered."""
+        delay = 0 if network is None else self.delays(network)[network.readout.name]
+        return self.lead + delay + samples * self.hold
+
+    def delays(self, network: SpikingNetwork) -> dict[str, int]:
+        """Steps by which each node's redraws lag behind the inputs', the read-out's windows among them."""
+        filters = {i.name: 0 for i in network.inputs}
+        for node in (*network.populations, network.readout):
+            ways = (filters[c.source] + (c.synapse is not None) for c in network.into(node.name))
+            filters[node.name] = max(ways, default=0)
+        return {name: self.stagger * count for name, count in filters.items()}
+
+    def apply(self, network: SpikingNetwork) -> SpikingNetwork:
+        """The network with its masks redrawn so: a run of sample s goes through the masks of s, s + 1, ...
+
+        Raises:
+            ConfigError: noise on synapses or stochastic units, which are drawn anew in every step already.
+        """
+        if any(c.blank_out for c in network.connections):
+            raise ConfigError(f"noise on synapses {BY_ITSELF}")
+        if any(isinstance(p.neuron, Bernoulli) for p in network.populations):
+            raise ConfigError(f"a stochastic unit {BY_ITSELF}")
+        delays = self.delays(network)
+        inputs = tuple(self._redrawn(i, delays[i.name]) for i in network.inputs)
+        populations = tuple(self._redrawn(p, delays[p.name]) for p in network.populations)
+        return replace(network, inputs=inputs, populations=populations)
+
+    def average(self, trace: Tensor, window: Window = Flat()) -> Tensor:
+        """Samples ``[S, B, C]`` out of the read-outs ``[B, T, C]`` of a run, less the first :meth:`delays` steps."""
+        periods = trace[:, self.lead :].unflatten(1, (-1, self.hold))[:, :, self.gap :].double()  # [B, S, read, C]
+        read = torch.einsum("bstc,t->sbc", periods, window.weights(self.hold - self.gap))
+        if not self.carry_over:
+            return read.to(trace.dtype)
+        before = torch.cat([read[:1], read[:-1]])
+        return ((read - self.carry_over * before) / (1 - self.carry_over)).to(trace.dtype)
+
+    def _redrawn(self, node: Any, delay: int) -> Input | Population:
+        if node.dropout is None:
+            return node
+        dropout = replace(node.dropout, hold=self.hold, start=self.lead + delay, successive=True)
+        return replace(node, dropout=dropout)
+
+
+def estimate_carry_over(samples: Tensor) -> float:
+    """The share of a sample that stems from the mask before, by the correlation of neighbours.
+
+    With y_s = (1 - a) f_s + a f_{s-1} and independent f, neighbours correlate by a (1 - a) / (a^2 + (1 - a)^2).
+
+    Args:
+        samples: ``[S, B, C]`` in the order in which they were drawn, S >= 3.
+
+    Returns:
+        a in [0, 1/2); 0 where neighbours are not positively correlated.
+
+    Raises:
+        ConfigError: fewer than 3 samples.
+
+    Example:
+        >>> f = torch.randn(2000, 5, 1, generator=torch.Generator().manual_seed(0))
+        >>> round(estimate_carry_over(0.9 * f[1:] + 0.1 * f[:-1]), 1)
+        0.1
+    """
+    if len(samples) < 3:
+        raise ConfigError(f"a correlation of neighbours needs at least 3 samples; got {len(samples)}")
+    centred = samples.double() - samples.double().mean(0)
+    variance = centred.pow(2).mean(0)
+    correlation = float(((centred[1:] * centred[:-1]).mean(0) / variance)[variance > 0].mean())
+    correlation += 1 / len(samples)  # what centring on the samples' own mean takes away
+    if not correlation > 0:
+        return 0.0
+    # the smaller root of (2 r + 1) a^2 - (2 r + 1) a + r = 0
+    share = correlation / (2 * correlation + 1)
+    return min(0.5 * (1 - max(0.0, 1 - 4 * share) ** 0.5), 0.49)

@@ -1,0 +1,243 @@
+"""The digits, and the networks trained on them: each in a process of its own, resumable after any epoch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
+
+from spikebayes.data.images import load_images
+from spikebayes.machine.files import atomic, make_folder
+from spikebayes.nn import BlankOutLinear, zoo
+from spikebayes.prediction.predictive import Task
+from spikebayes.training.callbacks import RandomState, trainer_settings
+from spikebayes.training.fit import LAST, fit
+from spikebayes.training.scaling import Scaling
+from spikebayes.training.session import check_checkpoint, quiet
+from studies.neftci2017.settings import Learning
+
+STOCHASTIC = ("s2m", "sigmoid", "conv")  # trained by the paper's protocol
+PLAIN = ("dropout", "deterministic")  # what a user would train instead
+WEIGHTS = "weights.safetensors"
+PERCENTILES = (15.0, 50.0, 85.0)  # of the last hidden layer's inputs, as in the paper's figure 2
+SPREAD = (2.5, 16.0, 50.0, 84.0, 97.5)  # percentiles of the weights, figure 4
+EVERY, PROBES = 100, 500  # mini-batches between two probes of the inputs, and test images that probe them
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """Images in [-1, 1], ``[N, 1, 28, 28]``, and their classes ``[N]``; ``unknown`` are no digits."""
+
+    x: Tensor
+    y: Tensor
+    x_validation: Tensor
+    y_validation: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    unknown: Tensor
+
+    @classmethod
+    def load(cls, folder: Path, images: int, seed: int) -> Digits:
+        """MNIST split at random into training and validation, and Fashion-MNIST's test images."""
+        mnist, fashion = load_images(folder, "mnist"), load_images(folder, "fashion-mnist")
+        order = torch.randperm(len(mnist.y_train), generator=torch.Generator().manual_seed(seed))
+        train, held = order[:images], order[images:][:10_000]
+        x, y = 2 * mnist.x_train - 1, mnist.y_train
+        tests = 2 * mnist.x_test - 1, mnist.y_test
+        return cls(x[train], y[train], x[held], y[held], *tests, 2 * fashion.x_test - 1)
+
+
+def network(kind: str, settings: Learning, seed: int) -> nn.Sequential:
+    """An untrained network for images ``[B, 784]`` (``conv``: ``[B, 1, 28, 28]``)."""
+    sizes: dict[str, Any] = {"inputs": 784, "outputs": 10, "hidden": settings.hidden}
+    makers: dict[str, Callable[[], nn.Sequential]] = {
+        "s2m": lambda: zoo.s2m(**sizes, keep=settings.keep, noise=settings.noise),
+        "sigmoid": lambda: zoo.sigmoid_network(**sizes, noise=settings.noise),
+        "conv": lambda: zoo.s2m_conv(keep=settings.keep, noise=settings.noise),
+        "dropout": lambda: zoo.mlp(**sizes, dropout=settings.dropout),
+        "deterministic": lambda: zoo.mlp(**sizes, dropout=0.0, activation=nn.ReLU),
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return makers[kind]()
+
+
+def rows(kind: str, images: Tensor) -> Tensor:
+    """Images as a network takes them."""
+    return images if kind == "conv" else images.flatten(1)
+
+
+def trained(kind: str, settings: Learning, folder: Path, epoch: int | None = None) -> nn.Sequential:
+    """A network with the weights that :func:`train` left, at the end or after one of the last epochs."""
+    net = network(kind, settings, 0)
+    name = WEIGHTS if epoch is None else f"{epoch}.safetensors"
+    net.load_state_dict(load_file(folder / kind / name))
+    return net.eval()
+
+
+def train(kind: str, data: Path, settings: Learning, seed: int, folder: Path) -> dict[str, Any]:
+    """Train one network, going on from a checkpoint if there is one, and leave its weights in ``folder / kind``."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # sign units far from their threshold have next to no gradient
+    try:
+        digits = Digits.load(data, settings.images, seed)
+        net, home = network(kind, settings, seed), folder / kind
+        make_folder(home)
+        history = (_train if kind in STOCHASTIC else _fit)(kind, net, digits, settings, seed, home)
+    finally:
+        torch.set_flush_denormal(False)
+    with atomic(home / WEIGHTS) as partial:
+        save_file(net.state_dict(), partial)
+    return {"parameters": sum(p.numel() for p in net.parameters()), **history}
+
+
+def _fit(kind: str, net: nn.Module, digits: Digits, s: Learning, seed: int, home: Path) -> dict[str, Any]:
+    """The library's own training: the epoch with the lowest validation loss is kept."""
+    x = rows(kind, digits.x)
+    return fit(
+        net,
+        x,
+        digits.y,
+        validation=(rows(kind, digits.x_validation), digits.y_validation),
+        task=Task.CLASSIFICATION,
+        scaling=Scaling.identity(tuple(x.shape[1:])),
+        epochs=s.plain_epochs,
+        batch_size=s.batch_size,
+        learning_rate=s.plain_learning_rate,
+        weight_decay=0.0,
+        seed=seed,
+        checkpoints=home,
+        resume=(home / LAST).exists(),
+    ).history
+
+
+def _train(kind: str, net: nn.Sequential, digits: Digits, s: Learning, seed: int, home: Path) -> dict[str, Any]:
+    """The paper's protocol: RMSprop on the negative log-likelihood, and nothing stops it early."""
+    epochs = s.conv_epochs if kind == "conv" else s.epochs
+    data = TensorDataset(rows(kind, digits.x), digits.y)
+    loader = DataLoader(
+        data, sampler=BatchSampler(RandomSampler(data), s.batch_size, drop_last=False), batch_size=None
+    )
+    curves = _Curves(kind, rows(kind, digits.x_test), digits.y_test, s)
+    callbacks: list[Callback] = [
+        curves,
+        _LastWeights(home, epochs - s.averaged),
+        RandomState(),
+        ModelCheckpoint(home, Path(LAST).stem, enable_version_counter=False),
+    ]
+    with torch.random.fork_rng(), quiet():
+        torch.manual_seed(seed)
+        learner = _Learner(net, s)
+        resume = (home / LAST).exists()
+        if resume:
+            check_checkpoint(home / LAST, learner)
+        trainer = Trainer(
+            max_epochs=epochs, accelerator="auto", enable_progress_bar=False, **trainer_settings(callbacks)
+        )
+        trainer.fit(learner, loader, ckpt_path=home / LAST if resume else None, weights_only=True)
+    net.cpu().eval()
+    return {"epochs": trainer.current_epoch, **curves.found}
+
+
+class _Learner(LightningModule):
+    """Loss and optimiser."""
+
+    net: nn.Sequential
+
+    def __init__(self, net: nn.Sequential, settings: Learning) -> None:
+        super().__init__()
+        self.net, self.settings = net, settings
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
+        return F.cross_entropy(self.net(batch[0]), batch[1])
+
+    def configure_optimizers(self) -> Any:
+        s = self.settings
+        optimizer = torch.optim.RMSprop(self.parameters(), s.learning_rate, momentum=s.momentum)
+        steps = int(self.trainer.estimated_stepping_batches)
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": falling, "interval": "step"}}
+
+
+class _Curves(Callback):
+    """What the paper's figures show over training; carried through checkpoints."""
+
+    def __init__(self, kind: str, x: Tensor, y: Tensor, settings: Learning) -> None:
+        self.kind, self.x, self.y, self.samples = kind, x, y, settings.curve_samples
+        names = ("test_error", "average_error", "inputs", "weights", "beta", "seconds")
+        self.found: dict[str, list[Any]] = {name: [] for name in names}
+        self.scale: float | None = None
+        self.started = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"found": self.found, "scale": self.scale}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.found, self.scale = state_dict["found"], state_dict["scale"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: _Learner) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        self.x, self.y = self.x.to(pl_module.device), self.y.to(pl_module.device)
+        weight = _last_hidden(pl_module.net)[0].weight
+        self.scale = self.scale or float(weight.detach().std())
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, trainer: Trainer, pl_module: _Learner, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if (trainer.global_step - 1) % EVERY == 0:
+            layer, before = _last_hidden(pl_module.net)
+            with torch.no_grad():
+                z = before(self.x[:PROBES])
+                inputs = layer.law(z) if isinstance(layer, BlankOutLinear) else layer(z)
+            self.found["inputs"].append(_percentiles(inputs, PERCENTILES))
+
+    @torch.no_grad()
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: _Learner) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        self.found["seconds"].append(time.perf_counter() - self.started)
+        outputs = torch.stack(
+            [torch.cat([pl_module.net(x) for x in self.x.split(1000)]) for _ in range(self.samples)]
+        )
+        self.found["test_error"].append(float((outputs.argmax(-1) != self.y).double().mean()))
+        mean = outputs.softmax(-1).mean(0)
+        self.found["average_error"].append(float((mean.argmax(-1) != self.y).double().mean()))
+        layer, _ = _last_hidden(pl_module.net)
+        self.found["weights"].append(_percentiles(layer.weight / (self.scale or 1.0), SPREAD))
+        betas = [float(p.mean()) for name, p in pl_module.net.named_parameters() if name.endswith("beta")]
+        self.found["beta"].append(betas)
+
+
+class _LastWeights(Callback):
+    """Keeps the weights after each epoch from ``first`` on."""
+
+    def __init__(self, folder: Path, first: int) -> None:
+        self.folder, self.first = folder, first
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: _Learner) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if trainer.current_epoch >= self.first:
+            with atomic(self.folder / f"{trainer.current_epoch}.safetensors") as partial:
+                save_file({k: v.cpu() for k, v in pl_module.net.state_dict().items()}, partial)
+
+
+def _last_hidden(net: nn.Sequential) -> tuple[Any, nn.Sequential]:
+    """The last layer of synapses before the read-out, and all that comes before it."""
+    layers = list(net)
+    at = max(i for i, layer in enumerate(layers[:-1]) if isinstance(layer, nn.Linear | BlankOutLinear))
+    return layers[at], nn.Sequential(*layers[:at])
+
+
+def _percentiles(values: Tensor, levels: tuple[float, ...]) -> list[float]:
+    """Linear between order statistics."""
+    q = torch.tensor(levels, dtype=values.dtype, device=values.device) / 100
+    return [round(float(v), 5) for v in torch.quantile(values.flatten()[: 1 << 24], q)]

@@ -1,0 +1,91 @@
+"""Stages of a long study: what is done is kept, so that a study that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from spikebayes.errors import ConfigError, StoreError
+from spikebayes.machine.files import atomic, make_folder
+
+
+class Stages:
+    """A folder with one JSON file per finished stage.
+
+    Studies with other settings have folders of their own, so that nothing is mixed and nothing is lost.
+
+    Args:
+        folder: made if it is not there.
+        key: what the figures depend on (settings, seed, data), JSON values.
+        commit: of the code that runs; kept with each stage.
+        say: is told what begins and what was there already.
+
+    Raises:
+        ConfigError: a folder that cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     stages = Stages(Path(folder), {"seed": 0}, commit=None, say=print)
+        ...     _ = stages.run("sum", lambda: {"total": 3})
+        ...     Stages(Path(folder), {"seed": 0}, commit=None, say=print).run("sum", lambda: {"total": 4})
+        sum
+        sum: done before
+        {'total': 3}
+    """
+
+    def __init__(
+        self, folder: Path, key: dict[str, Any], commit: str | None, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        self.folder = folder / digest[:12]
+        self.commit, self.say = commit, say
+        self.figures: dict[str, dict[str, Any]] = {}
+        make_folder(self.folder)
+
+    def run(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What ``work`` returns (JSON values), from the file if the stage was finished before.
+
+        Raises:
+            StoreError: the stage's file is torn.
+        """
+        if name in self.figures:
+            raise ConfigError(f"there are two stages named {name!r}")
+        path = self.folder / f"{name}.json"
+        if path.exists():
+            self.say(f"{name}: done before")
+            self.figures[name] = self._read(path)
+            return self.figures[name]["result"]
+        self.say(name)
+        started = time.perf_counter()
+        result = json.loads(json.dumps(work()))  # what the file will give
+        kept = {"seconds": time.perf_counter() - started, "commit": self.commit, "result": result}
+        with atomic(path) as partial:
+            partial.write_text(json.dumps(kept), encoding="utf-8")
+        self.figures[name] = kept
+        return result
+
+    def has(self, name: str) -> bool:
+        """Whether a stage was finished before."""
+        return (self.folder / f"{name}.json").exists()
+
+    def seconds(self) -> dict[str, float]:
+        """Wall time of each stage, in order."""
+        return {name: figure["seconds"] for name, figure in self.figures.items()}
+
+    def commits(self) -> list[str | None]:
+        """Commits that the stages ran at; more than one if the study was stopped and the code changed."""
+        return list(dict.fromkeys(figure["commit"] for figure in self.figures.values()))
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            kept = json.loads(path.read_text("utf-8"))
+            if kept.keys() != {"seconds", "commit", "result"}:
+                raise ValueError(f"it holds {sorted(kept)}")
+        except (OSError, ValueError, AttributeError) as error:
+            raise StoreError(f"{path} is torn ({error}); delete it to run the stage again") from error
+        return kept

@@ -1,0 +1,126 @@
+"""The page's table of accuracies, and this project's bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from studies.results import markdown_table
+from studies.whetstone2018.figures import recipes, title
+from studies.whetstone2018.learning import ORIGINAL, SPIKING
+from studies.whetstone2018.settings import Recipe
+from studies.whetstone2018.words import mean, missed, ranged
+
+PUBLISHED = {  # test accuracy, per cent: the slides, or Whetstone's paper
+    "stpu_dnn": "97.3 -> 97.3",
+    "stpu_cnn": "97.1 -> 94.9",
+    "cnn_restricted": "98.5 -> 97.3",
+    "cnn_unrestricted": "99.1 -> 98.5",
+    "fashion_cnn": "paper: 93.2 spiking",
+    "cifar_cnn": "1 to 2 points lost; paper: 84.7 spiking",
+    "jasper_dnn": "98.2 -> 97.7, on another set",
+}
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What this project asks of a network: spiking accuracy and points lost by sharpening, per cent."""
+
+    spiking: float | None = None
+    lost: float | None = None
+
+
+BARS = {
+    "stpu_dnn": Bar(98.3, 0.3),
+    "stpu_cnn": Bar(97.1, 0.3),
+    "cnn_restricted": Bar(98.5, 0.3),
+    "cnn_unrestricted": Bar(99.4, 0.3),
+    "fashion_cnn": Bar(93.2),
+    "cifar_cnn": Bar(85.0, 1.5),
+    "jasper_dnn": Bar(lost=0.5),
+}
+
+
+def architecture(r: Recipe) -> str:
+    """A network's layers in words.
+
+    Example:
+        >>> architecture(Recipe("mnist", convolutions=((8, 3, False), (8, 3, True)), hidden=(100,)))
+        '8, 8 pooled maps of 3 x 3; dense 100; read-out of 100 units'
+    """
+    kernels = {kernel for _, kernel, _ in r.convolutions}
+    parts = []
+    if len(kernels) == 1:
+        maps = ", ".join(f"{channels}{' pooled' if pooled else ''}" for channels, _, pooled in r.convolutions)
+        parts += [f"{maps} maps of {min(kernels)} x {min(kernels)}"]
+    else:
+        parts += [f"{c} maps of {k} x {k}{', pooled' if pooled else ''}" for c, k, pooled in r.convolutions]
+    parts += ["no padding"] if r.convolutions and r.padding == "valid" else []
+    parts += [f"dense {', '.join(map(str, r.hidden))}"] if r.hidden else []
+    parts += [f"permanent dropout {r.dropout:g}"] if r.dropout else []
+    return "; ".join([*parts, f"read-out of {r.width} units"])
+
+
+def accuracies(found: dict[str, Any]) -> list[str]:
+    rows = []
+    for name, judged in found["judged"].items():
+        rows.append(
+            [
+                title(name),
+                architecture(recipes(found)[name]),
+                f"{judged[0]['parameters']:,}",
+                ranged(_percent(judged, ORIGINAL)),
+                ranged(_percent(judged, SPIKING)),
+                f"{_lost(judged):+.2f}",
+                PUBLISHED.get(name, "-"),
+            ]
+        )
+    header = ["network", "layers", "parameters", "original", "spiking", "points lost", "slides"]
+    return [
+        "## Test accuracy (%)",
+        "Means over seeds, with the lowest and the highest. Spiking: the converted network of threshold neurons, one "
+        "time step a row. The slides' figures are original -> spiking.",
+        markdown_table(header, rows),
+    ]
+
+
+def bars(found: dict[str, Any]) -> list[str]:
+    rows, short, count = [], [], 0
+    for name, judged in found["judged"].items():
+        bar = BARS.get(name, Bar())
+        spiking, lost = mean(_percent(judged, SPIKING)), _lost(judged)
+        line = [title(name)]
+        for what, value, asked, sign in (("spiking", spiking, bar.spiking, 1), ("lost", lost, bar.lost, -1)):
+            if asked is None:
+                line += ["-", "-"]
+                continue
+            gap = sign * (value - asked)
+            count += 1
+            line += [f"{asked:g}", _verdict(gap)]
+            short += [f"{title(name)}, {what}, by {_gap(gap)}"] if missed(gap) else []
+        if bar != Bar():
+            rows.append(line)
+    if not rows:
+        return []
+    header = ["network", "spiking at least (%)", "", "points lost at most", ""]
+    said = f"{count - len(short)} of {count} bars are met." + (f" Missed: {'; '.join(short)}." if short else "")
+    return ["This project's bars, for the means over seeds:", markdown_table(header, rows), said]
+
+
+def _gap(gap: float) -> str:
+    return f"{abs(gap):.2f}" if abs(gap) >= 0.005 else "less than 0.01"
+
+
+def _verdict(gap: float) -> str:
+    return f"missed by {_gap(gap)}" if missed(gap) else f"met by {_gap(gap)}" if gap > 1e-9 else "met"
+
+
+def _percent(judged: Sequence[dict[str, Any]], which: str) -> list[float]:
+    """Accuracy of every seed."""
+    return [100 * one[which] for one in judged]
+
+
+def _lost(judged: Sequence[dict[str, Any]]) -> float:
+    """Points of accuracy between the original and the spiking network, mean over seeds."""
+    return mean(_percent(judged, ORIGINAL)) - mean(_percent(judged, SPIKING))

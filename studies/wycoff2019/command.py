@@ -1,0 +1,156 @@
+"""The study from data to results/wycoff2019.json, its figures and its page; what is done is kept on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from spikebayes.data.combo import ComboData, load_almanac, load_benchmark
+from spikebayes.evaluate.energy.energy import energy
+from spikebayes.machine.files import make_folder
+from studies.results import provenance, write_page, write_results
+from studies.stages import Stages
+from studies.wycoff2019 import learning
+from studies.wycoff2019.figures import figures
+from studies.wycoff2019.methods import Bench, Method
+from studies.wycoff2019.page import render
+from studies.wycoff2019.parts import parts
+from studies.wycoff2019.protocols import output_trace, protocol
+from studies.wycoff2019.redraws import chosen as chosen_redraw
+from studies.wycoff2019.redraws import neighbours, redraws
+from studies.wycoff2019.search import candidates, chosen, search
+from studies.wycoff2019.settings import PUBLISHED, Settings
+
+Source = Literal["almanac", "benchmark"]
+PAPER = Method("as the paper: Alpha 20 ms, 300 steps, 200 left out")
+NAME = "wycoff2019"
+
+
+def run_wycoff2019(
+    data: Path,
+    results: Path,
+    docs: Path,
+    work: Path,
+    *,
+    source: Source = "almanac",
+    settings: Settings = PUBLISHED,
+    seed: int = 0,
+    progress: bool = True,
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Run every stage that is not done yet; write the JSON file, the figures and the page.
+
+    Args:
+        data: folder of the data sets.
+        results: JSON file to write. docs: folder for the page and its figures.
+        work: folder for what is kept on the way.
+        source: NCI-ALMANAC's scores, or the original benchmark's files.
+        settings: sizes and budgets.
+        seed: of the split, the training, and the first of three mask seeds.
+        progress: show progress bars.
+        say: is told the stages.
+
+    Returns:
+        What the JSON file holds.
+
+    Raises:
+        DataError: files that are missing or that contradict one another.
+        StoreError: a stage that is torn.
+    """
+    origin, started = provenance(f"spikebayes study {NAME}", seed), time.perf_counter()
+    pairs: ComboData = load_almanac(data) if source == "almanac" else load_benchmark(data)
+    task = learning.Task.prepare(pairs, seed)
+    loading = time.perf_counter() - started
+    key = {"source": source, "rows": len(pairs), "seed": seed, "learning": asdict(settings.learning)}
+    learned = Stages(work / "learning", key, origin["commit"], say)
+    judged = Stages(work / "judging", key | {"settings": asdict(settings)}, origin["commit"], say)
+    task.split.save(learned.folder / "split.json")
+    found = {"data": task.describe(), **_learn(task, learned, settings, seed, progress=progress)}
+
+    net = learning.trained(task, settings.learning, seed, learned.folder)
+    noisy = learning.trained(task, settings.learning, seed, learned.folder, learning.WITH_NOISE)
+    found |= _judge(Bench(task, net, seed, progress), noisy, judged, settings)
+
+    stages = {"data": loading, **learned.seconds(), **judged.seconds()}
+    commits = list(dict.fromkeys([*learned.commits(), *judged.commits()]))
+    origin |= {"settings": asdict(settings), "source": source, "commits": commits}
+    found = {**origin, "seconds": sum(stages.values()), "stages": stages, **found}
+    write_results(found, results)
+    make_folder(docs / NAME)
+    for name, text in figures(found).items():
+        write_page(text, docs / NAME / f"{name}.svg")
+    write_page(render(found), docs / f"{NAME}.md")
+    return found
+
+
+def _learn(
+    task: learning.Task, stages: Stages, settings: Settings, seed: int, *, progress: bool
+) -> dict[str, dict[str, Any]]:
+    sizes, folder = settings.learning, stages.folder
+    training = stages.run("training", lambda: learning.train(task, sizes, seed, folder, progress=progress))
+    net = learning.trained(task, sizes, seed, folder)
+    accuracy = stages.run("accuracy", lambda: learning.accuracy(task, net, sizes, seed, progress=progress))
+    trees = stages.run("boosted trees", lambda: learning.boosted_trees(task, sizes, seed))
+    noise = stages.run(
+        "training with noise",
+        lambda: learning.train_with_noise(task, net, sizes, seed, folder, progress=progress),
+    )
+    return {"training": training, "accuracy": accuracy, "trees": trees, "training_with_noise": noise}
+
+
+def _judge(bench: Bench, noisy: Any, stages: Stages, s: Settings) -> dict[str, dict[str, Any]]:
+    tried = candidates(bench, noisy)
+    found = {"search": stages.run("search", lambda: search(bench, tried, s.probe_rows, s.probe_samples))}
+    fast = chosen(found["search"], tried) or PAPER
+    found["redraws"] = stages.run("redraws", lambda: redraws(bench, s.redraw_rows, s.redraw_samples, fast.steps))
+    redrawn = chosen_redraw(found["redraws"])
+    methods = {"paper": PAPER, "fewest": fast} | ({} if redrawn is None else {"redrawn": redrawn})
+
+    found["trace"] = stages.run("figure 3", lambda: output_trace(bench, PAPER, s.trace_steps))
+    found["trace_fewest"] = stages.run("figure 3, fewest steps", lambda: output_trace(bench, fast, fast.steps))
+    for name, method in methods.items():
+        rows, samples = s.few_rows, s.few_samples
+        found[f"few_{name}"] = stages.run(
+            f"figure 2, {name}", lambda m=method, r=rows, k=samples: protocol(bench, m, r, k, keep_worst=True)
+        )
+        rows, samples = s.many_rows, s.forward_steps
+        found[f"many_{name}"] = stages.run(
+            f"100 rows, {name}", lambda m=method, r=rows, k=samples: protocol(bench, m, r, k)
+        )
+    found["parts"] = stages.run("parts", lambda: parts(bench, s.probe_rows // 2, s.probe_samples // 2, s.longest))
+    found["energy"] = stages.run("energy", lambda: _energy(bench, methods, s))
+    if redrawn is not None:
+        found["neighbours"] = stages.run(
+            "neighbours", lambda: neighbours(bench, redrawn, s.redraw_rows, s.redraw_samples)
+        )
+        found["large_redrawn"] = stages.run(
+            "100 rows x 100 samples, redrawn", lambda: protocol(bench, redrawn, s.many_rows, s.few_samples)
+        )
+    found["large_fewest"] = stages.run(
+        "large test, fewest", lambda: protocol(bench, fast, s.large_rows, s.large_samples, keep_worst=True)
+    )
+    return found
+
+
+def _energy(bench: Bench, methods: dict[str, Method], s: Settings) -> dict[str, Any]:
+    """Counts and joules of each method on a few rows; the classical passes are the same for all."""
+    rows = bench.rows(s.energy_rows)
+    found = {}
+    for name, method in methods.items():
+        network = method.network(bench.net, bench.inputs(rows[:1]))
+        made = energy(
+            network,
+            bench.inputs(rows),
+            samples=s.energy_samples,
+            steps=method.steps,
+            burn_in=method.burn_in,
+            redraw=method.redraw,
+            seed=bench.seed,
+            rows=rows,
+            model=bench.net,
+        )
+        found[name] = {"method": method.describe(), **made.to_dict()}
+    return found

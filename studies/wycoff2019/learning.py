@@ -1,0 +1,211 @@
+"""The data, the network trained on it, and how well it predicts beside boosted trees."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.metrics import mean_absolute_error, r2_score
+from torch import Tensor, nn
+
+from spikebayes.data.combo import ComboData, ComboScaling, ComboTables, PairSplit, SplitBy, split_pairs
+from spikebayes.machine.files import atomic
+from spikebayes.nn import SoftLIF
+from spikebayes.nn.zoo import Combo, ComboRows, combo
+from spikebayes.prediction.predict import predict
+from spikebayes.training.fit import LAST, fit
+from spikebayes.training.fitted import Fitted
+from spikebayes.training.scaling import Scaling
+from studies.wycoff2019.settings import Learning
+
+COMPONENTS = 40  # principal components of each table that the trees see
+WEIGHTS, WITH_NOISE = "network.safetensors", "network-with-noise.safetensors"
+COUNTED = 10  # steps in which the noise of training counts spikes
+DT = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Scaled data and which rows train, validate and test.
+
+    Args:
+        data: as loaded.
+        split: of its rows, each part in an order of its own: its first rows are a sample of it.
+        scaling: learned on the training rows.
+        tables: the data scaled.
+    """
+
+    data: ComboData
+    split: PairSplit
+    scaling: ComboScaling
+    tables: ComboTables
+
+    @classmethod
+    def prepare(cls, data: ComboData, seed: int) -> Task:
+        """A random split of the rows, a tenth each to validate and to test."""
+        split = split_pairs(data, SplitBy.RANDOM, seed=seed)
+        order = np.random.default_rng(seed)
+        parts = {
+            name: rows[torch.from_numpy(order.permutation(len(rows)))]
+            for name, rows in (("train", split.train), ("validation", split.validation), ("test", split.test))
+        }
+        split = replace(split, **parts)
+        scaling = ComboScaling.learn(data, split.train)
+        return cls(data, split, scaling, scaling.apply(data))
+
+    def describe(self) -> dict[str, Any]:
+        """Counts for the page."""
+        both = {"cell": self.scaling.cells, "drug": self.scaling.drugs}
+        return {
+            "target": self.data.target_name,
+            "rows": len(self.data),
+            "unused": self.data.unused,
+            "cells": len(self.data.cells),
+            "drugs": len(self.data.drugs),
+            "train": len(self.split.train),
+            "validation": len(self.split.validation),
+            "test": len(self.split.test),
+            "features": {name: len(scaling.kept) for name, scaling in both.items()},
+            "missing_columns": {name: scaling.all_missing for name, scaling in both.items()},
+            "constant_columns": {name: scaling.constant for name, scaling in both.items()},
+            "target_mean": self.scaling.target_mean,
+            "target_std": self.scaling.target_std,
+        }
+
+
+def network(task: Task, settings: Learning, seed: int) -> Combo:
+    """The untrained network for the data."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        cell, drug = task.tables.cells.shape[1], task.tables.drugs.shape[1]
+        return combo(cell, drug, settings.width, settings.dropout)
+
+
+def train(task: Task, settings: Learning, seed: int, folder: Path, *, progress: bool) -> dict[str, Any]:
+    """Train, going on from a checkpoint in ``folder`` if there is one, and leave the weights there."""
+    net = network(task, settings, seed)
+    checkpoints = folder / "training"
+    resume = (checkpoints / LAST).exists()
+    fitted = _fit(
+        task, net, settings, seed, epochs=settings.epochs, checkpoints=checkpoints, resume=resume, progress=progress
+    )
+    with atomic(folder / WEIGHTS) as partial:
+        save_file(net.state_dict(), partial)
+    return {"parameters": sum(p.numel() for p in net.parameters()), **fitted.history}
+
+
+def train_with_noise(
+    task: Task, net: Combo, settings: Learning, seed: int, folder: Path, *, progress: bool
+) -> dict[str, Any]:
+    """Train a trained network on for two epochs, its activations read as from few spikes; leave the weights too."""
+    net = copy.deepcopy(net)
+    units = [module for module in net.modules() if isinstance(module, SoftLIF)]
+    hooks = [unit.register_forward_hook(_spike_noise) for unit in units]
+    gamma = float(units[0].gamma)
+    slow = replace(settings, learning_rate=settings.learning_rate / 5)
+    fitted = _fit(task, net, slow, seed, epochs=2, gamma=(gamma, gamma), progress=progress)
+    for hook in hooks:
+        hook.remove()
+    with atomic(folder / WITH_NOISE) as partial:
+        save_file(net.state_dict(), partial)
+    return fitted.history
+
+
+def _fit(task: Task, net: Combo, settings: Learning, seed: int, **options: Any) -> Fitted:
+    """The training rows learned, in place."""
+    rows, target = task.tables.index.float(), task.tables.target
+    train, held = task.split.train, task.split.validation[: settings.validation_rows]
+    return fit(
+        ComboRows(net, task.tables.cells, task.tables.drugs),
+        rows[train],
+        target[train],
+        validation=(rows[held], target[held]),
+        scaling=Scaling.identity((3,)),
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        weight_decay=0.0,
+        precision="bfloat16",
+        seed=seed,
+        **options,
+    )
+
+
+def trained(task: Task, settings: Learning, seed: int, folder: Path, name: str = WEIGHTS) -> Combo:
+    """The network with the weights that :func:`train`, or :func:`train_with_noise`, left."""
+    net = network(task, settings, seed)
+    net.load_state_dict(load_file(folder / name))
+    return net.eval()
+
+
+def _spike_noise(unit: nn.Module, _inputs: Any, output: Tensor) -> Tensor | None:
+    """Uniform noise as wide as one spike in ``COUNTED`` steps, on units that fire: what an unlucky phase does."""
+    if not unit.training or not isinstance(unit, SoftLIF):
+        return None
+    spike = unit.neuron.amplitude / (DT * COUNTED)
+    return output + (torch.rand_like(output) - 0.5) * output.detach().clamp(max=spike)
+
+
+def accuracy(task: Task, net: nn.Module, settings: Learning, seed: int, *, progress: bool) -> dict[str, Any]:
+    """R2, MAE and Pearson's r on validation and test rows, of one pass and of the average of several."""
+    rows = ComboRows(net, task.tables.cells, task.tables.drugs).eval()  # pyright: ignore[reportArgumentType]
+    found = {}
+    for part, which in (("validation", task.split.validation), ("test", task.split.test)):
+        which = which[: settings.accuracy_rows]
+        started = time.perf_counter()
+        index = task.tables.index[which].float()
+        made = predict(rows, index, samples=settings.accuracy_samples, seed=seed, rows=which, progress=progress)
+        seconds = time.perf_counter() - started
+        single, mean = (task.scaling.outputs(y[:, 0]).numpy() for y in (made.samples[0], made.mean))
+        truth = task.data.target[which, 0].numpy()
+        found[part] = {"mean": scores(truth, mean), "single_pass": scores(truth, single), "seconds": seconds}
+    return found
+
+
+def boosted_trees(task: Task, settings: Learning, seed: int) -> dict[str, Any]:
+    """The same figures for gradient-boosted trees on the same rows, features as principal components."""
+    started = time.perf_counter()
+    columns = _components(task)
+    train, truth = task.split.train, task.data.target[:, 0].numpy()
+    options: dict[str, Any] = {"early_stopping": False, "random_state": seed}
+    trees = HistGradientBoostingRegressor(max_iter=settings.boosting, max_leaf_nodes=127, **options)
+    trees.fit(columns[train], truth[train])
+    held = {"validation": task.split.validation, "test": task.split.test}
+    parts = {name: rows[: settings.accuracy_rows] for name, rows in held.items()}
+    return {
+        **{part: {"mean": scores(truth[rows], trees.predict(columns[rows]))} for part, rows in parts.items()},
+        "features": columns.shape[1],
+        "iterations": int(trees.n_iter_),
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def scores(truth: NDArray[np.float32], prediction: NDArray[np.float32]) -> dict[str, float]:
+    """R2, MAE and Pearson's r."""
+    return {
+        "r2": float(r2_score(truth, prediction)),
+        "mae": float(mean_absolute_error(truth, prediction)),
+        "pearson": float(np.corrcoef(truth, prediction)[0, 1]),
+    }
+
+
+def _components(task: Task) -> NDArray[np.float32]:
+    """``[N, 3 K]``: the leading components of a row's cell line and drugs, learned on those of the training rows."""
+    index = task.data.index[task.split.train]
+
+    def project(table: Tensor, lines: Tensor) -> NDArray[np.float32]:
+        kept = min(COMPONENTS, len(lines), table.shape[1])
+        return PCA(kept, random_state=0).fit(table[lines].numpy()).transform(table.numpy()).astype(np.float32)
+
+    cells = project(task.tables.cells, index[:, 0].unique())
+    drugs = project(task.tables.drugs, index[:, 1:].unique())
+    cell, one, two = task.data.index.numpy().T
+    return np.hstack([cells[cell], drugs[one], drugs[two]])

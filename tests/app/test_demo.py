@@ -1,0 +1,44 @@
+"""The demo, once and whole."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from sklearn.datasets import load_diabetes
+
+from spikebayes.app.demo import run_demo
+from spikebayes.app.run_folder import load_run
+from spikebayes.data.tables import split_rows
+
+
+def test_the_demo_leaves_a_report_predictions_and_a_run(tmp_path: Path) -> None:
+    said = io.StringIO()
+    run_demo(tmp_path / "demo", 0, Console(file=said, width=1000))
+    out = tmp_path / "demo"
+    assert {p.name for p in out.iterdir()} == {"report.html", "predictions.csv", "run.json", "run.safetensors"}
+
+    made = pd.read_csv(out / "predictions.csv")
+    assert list(made.columns) == ["row", "mean", "std", "q0.05", "q0.5", "q0.95", "observation_std", "observed"]
+    patients = load_diabetes(as_frame=True, scaled=False).frame
+    test = split_rows(len(patients), 0.2, 0)[1].numpy()
+    assert made["observed"].tolist() == patients["target"].iloc[test].tolist()
+    assert np.corrcoef(made["mean"], made["observed"])[0, 1] > 0.55
+    covered = (made["mean"] - made["observed"]).abs() < 2 * made["observation_std"]
+    assert covered.mean() > 0.85
+
+    page = (out / "report.html").read_text()
+    assert "Diabetes progression" in page
+    assert "<svg" in page
+    text = said.getvalue()
+    assert "The predictions of the spiking network are statistically indistinguishable from the classical" in text
+    assert "Under the same masks the two differ by 0.0" in text
+    assert f"First patient: {made['mean'][0]:.0f} +- {made['std'][0]:.0f}" in text
+
+    run = load_run(out)
+    again = run.predict(patients.iloc[test], network=run.network(), samples=100, seed=2)
+    np.testing.assert_allclose(made["mean"], again.mean[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(made["q0.95"], again.quantile(0.95)[:, 0], rtol=1e-5)

@@ -1,0 +1,237 @@
+"""A run in a folder: it predicts to the same bits, and a damaged one is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from problems import table
+from spikebayes.app.run_folder import DESCRIPTION, FORMAT, TENSORS, load_run, save_run
+from spikebayes.app.table_run import TableRun, prepare_table, train_table
+from spikebayes.errors import ConfigError, StoreError
+from spikebayes.machine.checked_files import read_json, write_json, write_tensors
+from spikebayes.machine.versions import versions
+
+QUICK: dict[str, Any] = {"epochs": 3, "patience": 2}
+
+
+@pytest.fixture(scope="module")
+def regression() -> TableRun:
+    frame = table().drop(columns="kind")
+    return train_table(prepare_table(frame, "y", categorical=["color"], hidden=(6, 5)), **QUICK)
+
+
+@pytest.fixture(scope="module")
+def classification() -> TableRun:
+    return train_table(prepare_table(table().drop(columns=["y", "color"]), "kind", hidden=(6,)), **QUICK)
+
+
+@pytest.fixture(scope="module")
+def sharpened() -> TableRun:
+    frame = table().drop(columns=["y", "color"])
+    return train_table(prepare_table(frame, "kind", network="sharpened", hidden=(6,)), **QUICK)
+
+
+@pytest.fixture(scope="module")
+def s2m() -> TableRun:
+    frame = table().drop(columns="kind")
+    return train_table(prepare_table(frame, "y", categorical=["color"], network="s2m", hidden=(6, 5)), **QUICK)
+
+
+@pytest.fixture(params=["regression", "classification", "sharpened", "s2m"])
+def run(request: pytest.FixtureRequest) -> TableRun:
+    return request.getfixturevalue(request.param)
+
+
+# -- there and back ----------------------------------------------------------------------------------------
+
+
+def test_a_stored_run_predicts_to_the_same_bits(run: TableRun, tmp_path: Path) -> None:
+    save_run(run, tmp_path / "new" / "run")
+    loaded = load_run(tmp_path / "new" / "run")
+    rows = table(7, seed=1)
+    for network in (None, run.network()):
+        of = {"samples": 9, "seed": 3, "steps": 120, "burn_in": 60}
+        one = run.predict(rows, network=network, **of)
+        two = loaded.predict(rows, network=None if network is None else loaded.network(), **of)
+        assert torch.equal(one.samples, two.samples)
+        assert one.names == two.names
+        assert one.task is two.task
+        assert (one.noise_std is None) == (two.noise_std is None)
+        assert one.noise_std is None or torch.equal(one.noise_std, two.noise_std)
+
+
+def test_what_a_run_is_survives(run: TableRun, tmp_path: Path) -> None:
+    save_run(run, tmp_path)
+    loaded = load_run(tmp_path)
+    assert loaded.schema == run.schema
+    assert loaded.architecture == run.architecture
+    assert loaded.versions == run.versions
+    assert loaded.versions["torch"] == versions()["torch"]
+    assert loaded.fitted.history == run.fitted.history
+    assert not loaded.fitted.model.training
+    save_run(loaded, tmp_path / "again")
+    assert (tmp_path / "again" / DESCRIPTION).read_bytes() == (tmp_path / DESCRIPTION).read_bytes()
+    assert (tmp_path / "again" / TENSORS).read_bytes() == (tmp_path / TENSORS).read_bytes()
+
+
+def test_the_files_are_json_and_safetensors_and_nothing_else(regression: TableRun, tmp_path: Path) -> None:
+    save_run(regression, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [DESCRIPTION, TENSORS]
+    assert json.loads((tmp_path / DESCRIPTION).read_text())["format"] == FORMAT
+    content = (tmp_path / TENSORS).read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    assert len(content) == 8 + length + max(t["data_offsets"][1] for t in header.values())
+
+
+def test_a_folder_that_cannot_be_written_is_refused(regression: TableRun, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot write"):
+        save_run(regression, tmp_path / "file")
+
+
+# -- damage ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(regression: TableRun, tmp_path: Path) -> Path:
+    save_run(regression, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no run folder"):
+        load_run(tmp_path / "no")
+
+
+def test_a_folder_of_something_else(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"no finished run \(no run\.json\)$"):
+        load_run(tmp_path)
+
+
+def test_a_training_that_was_not_finished(stored: Path) -> None:
+    (stored / DESCRIPTION).unlink()
+    (stored / "checkpoints").mkdir()
+    with pytest.raises(StoreError, match="go on with fit --resume"):
+        load_run(stored)
+
+
+def flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("file", [DESCRIPTION, TENSORS])
+@pytest.mark.parametrize("damage", [lambda b: b[:-9], lambda b: b"", flipped, lambda b: b + b"x"])
+def test_torn_or_edited_files(stored: Path, file: str, damage: Callable[[bytes], bytes]) -> None:
+    (stored / file).write_bytes(damage((stored / file).read_bytes()))
+    with pytest.raises(StoreError, match=file.replace(".", r"\.")):
+        load_run(stored)
+
+
+def test_missing_tensors(stored: Path) -> None:
+    (stored / TENSORS).unlink()
+    with pytest.raises(StoreError, match=r"run\.safetensors is missing"):
+        load_run(stored)
+
+
+def test_tensors_of_another_run(stored: Path, classification: TableRun, tmp_path: Path) -> None:
+    save_run(classification, tmp_path / "other")
+    shutil.copy(tmp_path / "other" / TENSORS, stored / TENSORS)
+    with pytest.raises(StoreError, match="from another run"):
+        load_run(stored)
+
+
+def test_an_old_description_beside_new_tensors_is_refused(stored: Path) -> None:
+    """What a crash between the two files of a second save leaves."""
+    tensors = load_file(stored / TENSORS)
+    write_tensors(stored / TENSORS, tensors | {"fitted.noise_std": tensors["fitted.noise_std"] * 2})
+    with pytest.raises(StoreError, match="checksum"):
+        load_run(stored)
+
+
+@pytest.mark.parametrize("key", ["architecture", "schema", "history", "config", "versions", "tensors_sha256"])
+def test_a_description_without_a_key(stored: Path, key: str) -> None:
+    description = read_json(stored / DESCRIPTION, FORMAT)
+    del description[key]
+    write_json(stored / DESCRIPTION, description, FORMAT)
+    with pytest.raises(StoreError, match=f"damaged: '{key}' is missing"):
+        load_run(stored)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"hidden": [6, 7]}, "Error.* in loading state_dict"),
+        ({"hidden": [6]}, "Error.* in loading state_dict"),
+        ({"hidden": []}, "hidden layers"),
+        ({"hidden": 6}, "int"),
+        ({"hidden": ["6", "5"]}, "int"),
+        ({"dropout": 1.5}, "probability"),
+        ({"dropout": "much"}, "str"),
+        ({"layers": 2}, "unexpected keyword argument 'layers'"),
+        ({"inputs": 4}, "Error.* in loading state_dict"),
+    ],
+)
+def test_an_architecture_that_does_not_fit(stored: Path, change: dict[str, Any], says: str) -> None:
+    description = read_json(stored / DESCRIPTION, FORMAT)
+    description["architecture"] |= change
+    write_json(stored / DESCRIPTION, description, FORMAT)
+    with pytest.raises(StoreError, match=f"damaged: .*{says}"):
+        load_run(stored)
+
+
+def test_columns_that_do_not_fit_the_network(stored: Path) -> None:
+    description = read_json(stored / DESCRIPTION, FORMAT)
+    description["schema"]["features"].append("c")
+    write_json(stored / DESCRIPTION, description, FORMAT)
+    with pytest.raises(StoreError, match="the network does not fit a table of 6 inputs and 1 outputs"):
+        load_run(stored)
+
+
+def test_a_schema_of_another_task(stored: Path) -> None:
+    description = read_json(stored / DESCRIPTION, FORMAT)
+    description["schema"] |= {"task": "classification", "classes": ["down", "up"]}
+    write_json(stored / DESCRIPTION, description, FORMAT)
+    with pytest.raises(StoreError, match="does not fit a table of 5 inputs and 2 outputs"):
+        load_run(stored)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fitted.x_mean", None),
+        ("fitted.y_std", None),
+        ("fitted.noise_std", None),
+        ("fitted.x_std", torch.ones(4)),
+        ("fitted.noise_std", torch.ones(2)),
+        ("fitted.extra", torch.ones(1)),
+        ("model.0.bias", None),
+        ("model.0.bias", torch.ones(7)),
+        ("model.9.bias", torch.ones(7)),
+    ],
+)
+def test_tensors_that_do_not_add_up(stored: Path, name: str, value: torch.Tensor | None) -> None:
+    description, tensors = read_json(stored / DESCRIPTION, FORMAT), load_file(stored / TENSORS)
+    if value is None:
+        del tensors[name]
+    else:
+        tensors[name] = value
+    description["tensors_sha256"] = write_tensors(stored / TENSORS, tensors)
+    write_json(stored / DESCRIPTION, description, FORMAT)
+    with pytest.raises(StoreError, match="is damaged: "):
+        load_run(stored)
+
+
+def test_a_run_of_a_newer_version(stored: Path) -> None:
+    write_json(stored / DESCRIPTION, read_json(stored / DESCRIPTION, FORMAT), "spikebayes.run/2")
+    with pytest.raises(StoreError, match="newer spikebayes"):
+        load_run(stored)

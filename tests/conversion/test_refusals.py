@@ -1,0 +1,229 @@
+"""What cannot be converted is refused by the name of its node, with what to use instead, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules import Net, Net2, act, dense
+from spikebayes.conversion.convert import convert
+from spikebayes.errors import ConfigError, ConversionError
+
+
+def between(layer: nn.Module) -> nn.Module:
+    """A layer between an activation and the read-out, as the module named ``odd``."""
+    return Net(lambda m, x: m.out(m.odd(m.body(x))), body=dense(4, 6), odd=layer, out=nn.Linear(6, 2))
+
+
+LAYERS: list[tuple[nn.Module, str]] = [
+    (nn.Softmax(-1), "predict gives class probabilities"),
+    (nn.LogSoftmax(-1), "remove it: the read-out is the logits"),
+    (nn.LayerNorm(6), "use BatchNorm"),
+    (nn.GroupNorm(2, 6), "use BatchNorm"),
+    (nn.ReLU(), "use spikebayes.nn.SoftLIF"),
+    (nn.Tanh(), "use spikebayes.nn.SoftLIF"),
+    (nn.Embedding(3, 4), "use one-hot columns and Linear"),
+    (nn.LSTM(6, 6), "only feed-forward networks can be converted"),
+    (nn.AlphaDropout(0.5), "use Dropout, Dropout1d/2d or spikebayes.nn.Permadrop"),
+    (nn.Dropout3d(0.5), "use Dropout, Dropout1d/2d or spikebayes.nn.Permadrop"),
+    (nn.Hardshrink(), "between activations only linear operations are possible"),
+]
+
+
+@pytest.mark.parametrize(
+    ("layer", "advice"), LAYERS, ids=lambda v: type(v).__name__ if isinstance(v, nn.Module) else ""
+)
+def test_a_layer_that_is_not_linear_is_refused_by_name(layer: nn.Module, advice: str) -> None:
+    with pytest.raises(ConversionError) as caught:
+        convert(between(layer), torch.zeros(1, 4))
+    message = str(caught.value)
+    assert message.startswith(f"node 'odd' ({type(layer).__name__}, module 'odd'): not linear, or unknown; ")
+    assert advice in message
+    assert "\n" not in message
+
+
+def test_the_advice_is_for_what_a_layer_is_not_for_how_it_is_called() -> None:
+    model = Net(lambda m, x: m.out(m.relu(m.body(x))), body=dense(4, 6), relu=nn.Hardshrink(), out=nn.Linear(6, 2))
+    with pytest.raises(ConversionError, match="between activations only linear operations are possible"):
+        convert(model, torch.zeros(1, 4))
+
+
+FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
+    "max pooling": (lambda h: F.max_pool1d(h, 2), "function max_pool1d", "use AvgPool"),
+    "relu": (F.relu, "function relu", "use spikebayes.nn.SoftLIF"),
+    "relu method": (lambda h: h.relu(), "tensor method relu", "use spikebayes.nn.SoftLIF"),
+    "softmax": (lambda h: h.softmax(-1), "tensor method softmax", "the read-out is the logits"),
+    "layer norm": (lambda h: F.layer_norm(h, [6]), "function layer_norm", "use BatchNorm"),
+    "unknown function": (torch.sin, "function sin", "only linear operations are possible"),
+    "power": (lambda h: h**2, "function pow", "only linear operations are possible"),
+    "clamp": (lambda h: h.clamp(max=1), "tensor method clamp", "only linear operations are possible"),
+    "product": (lambda h: h * h, "function mul", "a product of two network values is not linear"),
+    "quotient": (lambda h: 1 / h, "function truediv", "a division by a network value is not linear"),
+    "alpha dropout": (lambda h: F.alpha_dropout(h, 0.5), "function alpha_dropout", "use Dropout, Dropout1d/2d"),
+    "3d dropout": (lambda h: F.dropout3d(h, 0.5), "function dropout3d", "use Dropout, Dropout1d/2d"),
+    "dropout twice": (lambda h: F.dropout(F.dropout(h)), "function dropout", "already masked by another dropout"),
+    "dropout after a constant": (lambda h: F.dropout(h + 1), "function dropout", "directly after the activation"),
+    "dropout after a reordering": (
+        lambda h: F.dropout(h[:, ::2]),
+        "function dropout",
+        "operations that mix or reorder units stand between the activation and the mask",
+    ),
+    "dropout of maps that no unit boundary meets": (
+        lambda h: F.dropout1d(torch.cat([h, h], 1).reshape(-1, 3, 4)),
+        "function dropout1d",
+        "operations that mix or reorder units stand between the activation and the mask",
+    ),
+    "dropout out of range": (lambda h: F.dropout(h, 1.0), "function dropout", "lies outside [0, 1)"),
+    "rows joined": (lambda h: torch.cat([h, h]), "function cat", "joins along the batch axis"),
+    "rows flattened": (lambda h: h.flatten(), "tensor method flatten", "mixes rows"),
+    "rows reshaped": (
+        lambda h: h.reshape(-1, 3),
+        "tensor method reshape",
+        "a row of shape [6] does not stay one row",
+    ),
+    "rows merged into one": (lambda h: h.view(1, -1), "tensor method view", "mixes rows"),
+    "rows behind another axis": (lambda h: h.unsqueeze(0), "tensor method unsqueeze", "mixes rows"),
+    "rows transposed": (lambda h: h.transpose(0, 1), "tensor method transpose", "moves the batch axis"),
+    "rows picked": (lambda h: h[0], "function getitem", "picks rows of the batch"),
+    "rows averaged": (lambda h: h.mean(0), "tensor method mean", "a mean is supported over all spatial axes"),
+    "everything averaged": (lambda h: h.mean(), "tensor method mean", "a mean is supported over all spatial axes"),
+    "transposed by attribute": (lambda h: h.T, "function getattr", "only linear operations are possible"),
+    "indexed by a list": (lambda h: h[:, [0, 1]], "function getitem", "use slices and integers"),
+    "index out of range": (lambda h: h[:, 6], "function getitem", "index 6 is out of range for an axis of length 6"),
+    "joined with a constant": (lambda h: torch.cat([h, torch.ones(1, 6)], 1), "function cat", "fixed tensors"),
+    "constant per row": (lambda h: h + torch.ones(7, 6), "function add", "the added constant is larger"),
+    "factor per row": (lambda h: h * torch.ones(7, 6), "function mul", "the factor is larger"),
+    "rows of unequal shapes": (lambda h: h + h[:, :1], "function add", "adds rows of shapes [6] and [1]"),
+    "batch norm on the batch": (
+        lambda h: F.batch_norm(h, None, None, training=True),
+        "function batch_norm",
+        "use track_running_stats=True",
+    ),
+    "divisor": (
+        lambda h: F.avg_pool2d(h.reshape(-1, 1, 2, 3), 2, divisor_override=3),
+        "function avg_pool2d",
+        "divisor_override is not supported",
+    ),
+    "convolution over rows": (
+        lambda h: F.conv1d(h, torch.ones(1, 1, 2)),
+        "function conv1d",
+        "needs rows of 2 axes (channels first); got shape [6]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_that_cannot_be_converted_is_refused_by_name(name: str) -> None:
+    function, what, advice = FUNCTIONS[name]
+    with pytest.raises(ConversionError) as caught:
+        convert(Net(lambda m, x: function(m.body(x)), body=dense(4, 6)), torch.zeros(1, 4))
+    message = str(caught.value)
+    assert message.startswith("node '")
+    assert f"({what})" in message
+    assert advice in message
+    assert "\n" not in message
+
+
+def test_a_value_changed_in_place_that_is_used_elsewhere_is_refused() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = m.body(x)
+        y = m.head(h)
+        h.add_(1)
+        return y + m.head(h)
+
+    with pytest.raises(
+        ConversionError, match=r"node 'add_' \(tensor method add_\): it changes in place a value that is used"
+    ):
+        convert(Net(forward, body=dense(4, 6), head=nn.Linear(6, 2)), torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_dropout_before_the_activation_is_refused(bias: bool) -> None:
+    model = nn.Sequential(nn.Linear(4, 6, bias=bias), nn.Dropout(0.5), act(), nn.Linear(6, 2))
+    with pytest.raises(
+        ConversionError, match=r"\(Dropout, module '1'\).*put the dropout directly after the activation"
+    ):
+        convert(model, torch.zeros(1, 4))
+
+
+def test_batch_norm_without_running_statistics_is_refused() -> None:
+    model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6, track_running_stats=False), act())
+    with pytest.raises(ConversionError, match=r"\(BatchNorm1d, module '1'\).*use track_running_stats=True"):
+        convert(model, torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize("mode", ["reflect", "circular"])
+def test_padding_with_other_than_zeros_is_refused(mode: Any) -> None:
+    model = nn.Sequential(nn.Conv1d(2, 2, 3, padding=1, padding_mode=mode), act())
+    with pytest.raises(ConversionError, match=f"padding_mode='{mode}'; only zero padding is supported"):
+        convert(model, torch.zeros(1, 2, 6))
+
+
+def test_control_flow_that_depends_on_data_is_refused() -> None:
+    model = Net(lambda m, x: m.body(x) if x.sum() > 0 else m.body(-x), body=dense(4, 6))
+    with pytest.raises(ConversionError, match=r"Net\.forward cannot be traced: .*must not branch on its values"):
+        convert(model, torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize(
+    "output", [lambda h: (h, h), lambda h: {"y": h}, lambda h: 3.0, lambda h: None, lambda h: torch.ones(2)]
+)
+def test_the_model_must_return_one_tensor(output: Callable[[Tensor], Any]) -> None:
+    model = Net(lambda m, x: output(m.body(x)), body=dense(4, 6))
+    with pytest.raises(ConversionError, match="must return one tensor that depends on its input"):
+        convert(model, torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize("dead", [True, False])
+def test_something_must_spike(dead: bool) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        if dead:
+            m.body(x)
+        return m.head(x)
+
+    with pytest.raises(
+        ConversionError, match=r"at least one activation \(spikebayes.nn.SoftLIF or LIFRate, or sign units\)"
+    ):
+        convert(Net(forward, body=dense(4, 6), head=nn.Linear(4, 2)), torch.zeros(1, 4))
+
+
+def test_a_layer_that_no_input_reaches_is_refused() -> None:
+    model = Net(lambda m, x: m.body(x) + m.body(m.learned), body=dense(4, 6), learned=torch.zeros(1, 4))
+    with pytest.raises(ConversionError, match=r"\(Linear, module 'body.0'\) does not act on the network's inputs"):
+        convert(model, torch.zeros(1, 4))
+
+
+def test_an_example_of_another_shape_is_refused() -> None:
+    with pytest.raises(ConversionError, match=r"node '_0' \(Linear, module '0'\) cannot be converted: .*1x5 and 4x6"):
+        convert(dense(4, 6), torch.zeros(1, 5))
+
+
+@pytest.mark.parametrize("example", [torch.zeros(4), torch.zeros(1, 4, dtype=torch.int64)])
+def test_an_example_without_a_batch_axis_or_of_integers_is_refused(example: Tensor) -> None:
+    with pytest.raises(ConversionError, match=r"must be floating point, \[B, \*shape\]; got"):
+        convert(dense(4, 6), example)
+
+
+@pytest.mark.parametrize("example", [[], [[0.0] * 4], torch.zeros(1, 4).numpy()])
+def test_an_example_that_is_no_tensor_is_refused(example: Any) -> None:
+    with pytest.raises(ConversionError, match="the example input must be a tensor"):
+        convert(dense(4, 6), example)
+
+
+def test_as_many_examples_as_arguments_are_asked_for() -> None:
+    x = torch.zeros(1, 4)
+    two = Net2(lambda m, x, y: m.body(x) + m.body(y), body=dense(4, 6))
+    with pytest.raises(ConversionError, match="takes an argument 'y', but 1 example inputs"):
+        convert(two, x)
+    with pytest.raises(ConversionError, match="the model takes 1 inputs, but 2 example inputs"):
+        convert(dense(4, 6), [x, x])
+
+
+def test_a_time_step_out_of_range_is_refused() -> None:
+    with pytest.raises(ConfigError, match="dt must be a positive number of seconds; got 0"):
+        convert(dense(4, 6), torch.zeros(1, 4), dt=0)

@@ -1,0 +1,40 @@
+"""What a network asks of hardware, counted by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from spikebayes import ConfigError, Connection, Input, Population, Readout, SpikingNetwork, Threshold
+from spikebayes.evaluate.energy.hardware_limits import Layer, Limits, demand
+from spikebayes.network.operators import Conv, Dense
+
+X = Input("x", (1, 4))
+
+
+def network(*connections: Connection) -> SpikingNetwork:
+    """Neurons ``h`` and ``k`` behind an input of 4, and a read-out of ``k``."""
+    populations = (Population("h", (2, 4), Threshold(0.5)), Population("k", (1, 3), Threshold(-1.0)))
+    read = Connection("k", "readout", Dense(torch.ones(2, 3)))
+    return SpikingNetwork((X,), populations, (*connections, read), Readout((1, 2)))
+
+
+CONV = Connection("x", "h", Conv(torch.ones(2, 1, 3), (1,), (1,), (1,)))
+DENSE = Connection("x", "k", Dense(torch.ones(3, 4)))
+
+
+def test_synapses_are_counted_with_edges_and_over_all_connections() -> None:
+    found = demand(network(CONV, DENSE, DENSE))
+    assert found.layers == (Layer("h", 8, 3, 2 * 10), Layer("k", 3, 8, 24))
+    assert (found.neurons, found.fan_in, found.synapses) == (11, 8, 44)
+    assert found.excesses(Limits("tiny", 10, 4, "made up")) == ["11 neurons > 10", "k: fan-in 8 > 4"]
+
+
+def test_neurons_without_connections_have_no_synapses() -> None:
+    assert demand(network(CONV)).layers == (Layer("h", 8, 3, 20), Layer("k", 3, 0, 0))
+
+
+def test_a_network_without_neurons_is_refused() -> None:
+    read = Connection("x", "readout", Dense(torch.ones(2, 4)))
+    with pytest.raises(ConfigError, match="a network without populations asks for no neurons"):
+        demand(SpikingNetwork((X,), (), (read,), Readout((1, 2))))

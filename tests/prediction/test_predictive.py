@@ -1,0 +1,325 @@
+"""What is read from samples, against NumPy, SciPy and hand-computed values."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from safetensors.torch import load_file, save_file
+from scipy import optimize, special, stats
+
+from spikebayes.errors import ConfigError, DataError, StoreError
+from spikebayes.prediction.predictive import FORMAT, Draw, Predictive, Task
+
+
+def regression(samples: int = 9, rows: int = 4, outputs: int = 2, noise: bool = True) -> Predictive:
+    values = torch.randn(samples, rows, outputs, generator=torch.Generator().manual_seed(1))
+    noise_std = torch.linspace(0.3, 0.7, outputs) if noise else None
+    return Predictive(values, Draw(3, "row", torch.arange(10, 10 + rows)), noise_std=noise_std)
+
+
+def classes(probabilities: list[list[list[float]]]) -> Predictive:
+    values = torch.tensor(probabilities)
+    return Predictive(values, Draw(0, "row", torch.arange(values.shape[1])), Task.CLASSIFICATION)
+
+
+# -- masks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (Draw(1, "row", torch.tensor([4, 5])), True),
+        (Draw(2, "row", torch.tensor([4, 5])), False),
+        (Draw(1, "pass", torch.tensor([4, 5])), False),
+        (Draw(1, "row", torch.tensor([5, 4])), False),
+        (Draw(1, "row", torch.tensor([4])), False),
+    ],
+)
+def test_masks_are_the_same_for_one_seed_scope_and_rows(other: Draw, same: bool) -> None:
+    assert Draw(1, "row", torch.tensor([4, 5])).same_masks(other) is same
+
+
+# -- moments and quantiles -----------------------------------------------------------------------------------
+
+
+def test_moments_are_numpys() -> None:
+    p = regression()
+    values = p.samples.double().numpy()
+    np.testing.assert_allclose(p.mean, values.mean(0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(p.var, values.var(0, ddof=1), rtol=1e-5)
+    np.testing.assert_allclose(p.std, values.std(0, ddof=1), rtol=1e-5)
+    expected = np.sqrt(values.var(0, ddof=1) + np.array([0.3, 0.7]) ** 2)
+    np.testing.assert_allclose(p.observation_std, expected, rtol=1e-5)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(
+    hnp.arrays(np.float32, (5, 2, 1), elements=st.floats(-100, 100, width=32)),
+    st.lists(st.floats(0, 1), min_size=1, max_size=4),
+)
+def test_quantiles_are_numpys(values: np.ndarray, levels: list[float]) -> None:
+    p = Predictive(torch.from_numpy(values), Draw(0, "row", torch.arange(2)))
+    np.testing.assert_allclose(p.quantile(levels), np.quantile(values, levels, axis=0), atol=1e-3)
+    np.testing.assert_allclose(p.quantile(levels[0]), np.quantile(values, levels[0], axis=0), atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(3000, 2900, 1), (3000, 3, 1000)])
+def test_quantiles_of_many_samples_are_taken_in_parts(shape: tuple[int, int, int]) -> None:
+    values = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    p = Predictive(values, Draw(0, "row", torch.arange(shape[1])))
+    expected = np.quantile(values.numpy(), [0.1, 0.5], axis=0)
+    np.testing.assert_allclose(p.quantile([0.1, 0.5]), expected, atol=1e-5)
+
+
+def test_interval_holds_the_central_share() -> None:
+    values = torch.arange(101.0).reshape(101, 1, 1)
+    lower, upper = Predictive(values, Draw(0, "row", torch.arange(1))).interval(0.9)
+    assert (lower.item(), upper.item()) == pytest.approx((5, 95), abs=1e-4)
+
+
+# -- a new observation ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.999])
+def test_observation_interval_inverts_the_mixture(level: float) -> None:
+    p = regression(samples=7)
+    lower, upper = p.observation_interval(level)
+    for row in range(4):
+        for output, noise in enumerate((0.3, 0.7)):
+            centres = p.samples[:, row, output].double().numpy()
+
+            def cdf(y: float, q: float, centres: np.ndarray = centres, noise: float = noise) -> float:
+                return float(stats.norm.cdf(y, centres, noise).mean() - q)
+
+            ends = [optimize.brentq(cdf, -20, 20, args=(q,), xtol=1e-12) for q in ((1 - level) / 2, (1 + level) / 2)]
+            found = lower[row, output].item(), upper[row, output].item()
+            np.testing.assert_allclose(found, ends, atol=2e-6)
+
+
+def test_observation_interval_of_equal_samples_is_the_normal_one() -> None:
+    p = Predictive(torch.full((5, 1, 1), 2.0), Draw(0, "row", torch.arange(1)), noise_std=torch.tensor([0.5]))
+    ends = [end.item() for end in p.observation_interval(0.9)]
+    np.testing.assert_allclose(ends, stats.norm.interval(0.9, 2, 0.5), atol=2e-6)
+
+
+def test_log_likelihood_of_values_is_the_mixtures() -> None:
+    p = regression()
+    target = torch.tensor([[0.1, -0.2], [3.0, 0.0], [50.0, 50.0], [0.0, 0.0]])
+    noise = p.noise_std.double().numpy()
+    density = stats.norm.logpdf(target.double().numpy(), p.samples.double().numpy(), noise).sum(-1)
+    expected = special.logsumexp(density, axis=0) - math.log(9)
+    np.testing.assert_allclose(p.log_likelihood(target), expected, rtol=1e-10)
+
+
+def test_log_likelihood_takes_a_flat_target_when_there_is_one_output() -> None:
+    p = regression(outputs=1)
+    target = torch.arange(4.0)
+    torch.testing.assert_close(p.log_likelihood(target), p.log_likelihood(target[:, None]))
+
+
+def test_log_likelihood_of_classes_averages_probabilities_and_has_a_floor() -> None:
+    p = classes([[[0.5, 0.5], [1.0, 0.0]], [[0.25, 0.75], [1.0, 0.0]]])
+    expected = [math.log(0.375), math.log(np.finfo(np.float32).tiny)]
+    np.testing.assert_allclose(p.log_likelihood(torch.tensor([0, 1])), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (torch.zeros(2, 4), r"target must be \[4, 2\]; got \[2, 4\]"),
+        (torch.full((4, 2), math.nan), "NaN"),
+    ],
+)
+def test_a_target_that_does_not_fit_is_refused(target: torch.Tensor, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        regression().log_likelihood(target)
+
+
+@pytest.mark.parametrize("target", [[0, 2], [-1, 0], [0, 0.5]])
+def test_a_target_that_is_no_class_is_refused(target: list[float]) -> None:
+    p = classes([[[0.5, 0.5], [1.0, 0.0]]])
+    with pytest.raises(DataError, match=r"class indices must be whole, in 0\.\.1"):
+        p.log_likelihood(torch.tensor(target))
+
+
+# -- class probabilities -------------------------------------------------------------------------------------
+
+
+def test_entropies_by_hand() -> None:
+    # row 0: two certain samples that contradict one another; row 1: two samples that agree on not knowing
+    p = classes([[[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.5, 0.5]]])
+    log2 = math.log(2)
+    np.testing.assert_allclose(p.entropy, [log2, log2], rtol=1e-6)
+    np.testing.assert_allclose(p.expected_entropy, [0, log2], rtol=1e-6)
+    np.testing.assert_allclose(p.mutual_information, [log2, 0], rtol=1e-6, atol=1e-7)
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(hnp.arrays(np.float32, (4, 3, 5), elements=st.floats(0, 8, width=32)))
+def test_mutual_information_is_the_mean_divergence_from_the_mean(logits: np.ndarray) -> None:
+    probabilities = torch.softmax(torch.from_numpy(logits), -1)
+    p = Predictive(probabilities, Draw(0, "row", torch.arange(3)), Task.CLASSIFICATION)
+    values = probabilities.double().numpy()
+    divergence = special.rel_entr(values, values.mean(0)).sum(-1).mean(0)
+    np.testing.assert_allclose(p.mutual_information, divergence, atol=1e-5)
+
+
+# -- tables --------------------------------------------------------------------------------------------------
+
+
+def test_a_table_of_one_output_has_plain_columns() -> None:
+    p = regression(outputs=1)
+    table = p.to_pandas(quantiles=(0.25,))
+    assert list(table.columns) == ["mean", "std", "q0.25", "observation_std"]
+    assert table.index.tolist() == [10, 11, 12, 13]
+    np.testing.assert_array_equal(table["q0.25"], p.quantile(0.25)[:, 0])
+
+
+def test_a_table_of_classes_names_the_most_probable() -> None:
+    values = torch.tensor([[[0.9, 0.1], [0.2, 0.8]], [[0.7, 0.3], [0.4, 0.6]]])
+    p = Predictive(values, Draw(0, "row", torch.arange(2)), Task.CLASSIFICATION, names=("cat", "dog"))
+    table = p.to_pandas()
+    assert table["predicted"].tolist() == ["cat", "dog"]
+    np.testing.assert_allclose(table["dog.mean"], [0.2, 0.7], rtol=1e-6)
+
+
+# -- refusals ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (torch.zeros(3, 2), r"must be \[S, B, C\]"),
+        (torch.zeros(3, 0, 1), "none of them 0"),
+        (torch.tensor([[[1.0], [math.nan]], [[math.inf], [0.0]]]), "on 2 of 2 rows"),
+        (torch.zeros(3, 3, 1), "3 rows of samples, 2 row indices"),
+    ],
+)
+def test_samples_that_cannot_be_used_are_refused(values: torch.Tensor, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Predictive(values, Draw(0, "row", torch.arange(2)))
+
+
+@pytest.mark.parametrize("noise", [[0.0], [-1.0], [math.nan], [0.1, 0.2]])
+def test_a_noise_that_is_no_standard_deviation_is_refused(noise: list[float]) -> None:
+    with pytest.raises(DataError, match=r"noise_std must be \[1\]"):
+        Predictive(torch.zeros(3, 2, 1), Draw(0, "row", torch.arange(2)), noise_std=torch.tensor(noise))
+
+
+def test_too_many_names_are_refused() -> None:
+    with pytest.raises(DataError, match="1 outputs, 2 names: a, b"):
+        Predictive(torch.zeros(3, 2, 1), Draw(0, "row", torch.arange(2)), names=("a", "b"))
+
+
+@pytest.mark.parametrize("row", [[0.5, 0.6], [-0.5, 1.5]])
+def test_logits_in_place_of_probabilities_are_refused(row: list[float]) -> None:
+    with pytest.raises(DataError, match="class probabilities"):
+        classes([[row]])
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, math.nan])
+def test_an_interval_of_nothing_or_everything_is_refused(level: float) -> None:
+    with pytest.raises(ConfigError, match=r"must lie in \(0, 1\)"):
+        regression().interval(level)
+
+
+def test_what_the_samples_cannot_answer_is_refused() -> None:
+    with pytest.raises(ConfigError, match="at least 2 samples"):
+        _ = regression(samples=1).std
+    with pytest.raises(ConfigError, match="this prediction is a regression"):
+        _ = regression().entropy
+    with pytest.raises(ConfigError, match="noise is for regression"):
+        classes([[[0.5, 0.5]]]).observation_interval(0.9)
+    with pytest.raises(ConfigError, match="no residual noise"):
+        _ = regression(noise=False).observation_std
+    with pytest.raises(ConfigError, match=r"quantiles must lie in \[0, 1\]"):
+        regression().quantile([0.5, 1.5])
+
+
+# -- files ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("noise", [True, False])
+def test_a_saved_prediction_comes_back(tmp_path: Path, noise: bool) -> None:
+    p = regression(noise=noise)
+    p = Predictive(p.samples, p.draw, p.task, p.noise_std, ("a", "b"), {"steps": 300, "engine": "cpu"})
+    p.save(tmp_path / "p.safetensors")
+    q = Predictive.load(tmp_path / "p.safetensors")
+    assert torch.equal(q.samples, p.samples)
+    assert q.draw.same_masks(p.draw)
+    assert (q.task, q.names, q.settings) == (p.task, p.names, p.settings)
+    assert (q.noise_std is None) is (p.noise_std is None)
+    assert p.noise_std is None or torch.equal(p.noise_std, q.noise_std)
+
+
+def test_a_view_of_a_larger_tensor_is_saved_as_it_reads(tmp_path: Path) -> None:
+    values = torch.rand(6, 5, 2).permute(1, 0, 2)[1:4]
+    Predictive(values, Draw(0, "pass", torch.arange(6))).save(tmp_path / "p")
+    assert torch.equal(Predictive.load(tmp_path / "p").samples, values)
+
+
+def test_settings_that_are_no_json_leave_no_file(tmp_path: Path) -> None:
+    p = Predictive(torch.zeros(2, 1, 1), Draw(0, "row", torch.arange(1)), settings={"synapse": object()})
+    with pytest.raises(TypeError):
+        p.save(tmp_path / "p")
+    assert os.listdir(tmp_path) == []
+
+
+def torn(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def replaced_by_text(path: Path) -> None:
+    path.write_text("row,mean,std\n" * 20)
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def replaced_by_weights(path: Path) -> None:
+    save_file({"weight": torch.zeros(2)}, path)
+
+
+def with_rows_missing(path: Path) -> None:
+    tensors = load_file(path)
+    header = {"seed": 0, "scope": "row", "task": "regression", "names": ["a", "b"], "settings": {}}
+    tensors["rows"] = tensors["rows"][:1]
+    save_file(tensors, path, metadata={"format": FORMAT, "predictive": json.dumps(header)})
+
+
+def with_a_header_that_is_a_list(path: Path) -> None:
+    save_file(load_file(path), path, metadata={"format": FORMAT, "predictive": "[]"})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        torn,
+        emptied,
+        replaced_by_text,
+        removed,
+        replaced_by_weights,
+        with_rows_missing,
+        with_a_header_that_is_a_list,
+    ],
+)
+def test_a_file_that_is_no_whole_prediction_is_refused_by_name(tmp_path: Path, damage) -> None:
+    path = tmp_path / "p.safetensors"
+    regression().save(path)
+    damage(path)
+    with pytest.raises(StoreError, match=r"p\.safetensors"):
+        Predictive.load(path)
