@@ -1,7 +1,12 @@
-"""Layers to build a network from; everything else in it may be plain torch."""
+"""Layers to build a network from, encoders to stand before them, and whole networks in ``zoo``.
 
+Everything else in a network may be plain torch.
+"""
+
+from spikebayes.nn import zoo
 from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear, SigmoidSign
 from spikebayes.nn.decoding import PopulationDecode, WinnerTakeAll
+from spikebayes.nn.encoders import BernoulliSpikes, Contours, NoisySign
 from spikebayes.nn.few_bits import few_bits
 from spikebayes.nn.permadrop import Permadrop
 from spikebayes.nn.sharpened import Sharpened
@@ -9,9 +14,12 @@ from spikebayes.nn.softlif import LIFRate, SoftLIF
 from spikebayes.nn.unit import Step
 
 __all__ = [
+    "BernoulliSpikes",
     "BlankOutConv2d",
     "BlankOutLinear",
+    "Contours",
     "LIFRate",
+    "NoisySign",
     "Permadrop",
     "PopulationDecode",
     "Sharpened",
@@ -20,4 +28,5 @@ __all__ = [
     "Step",
     "WinnerTakeAll",
     "few_bits",
+    "zoo",
 ]

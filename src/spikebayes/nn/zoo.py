@@ -12,10 +12,16 @@ from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.noise import Law, Sampling
-from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, PopulationDecode, Sharpened, SigmoidSign, SoftLIF
+from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear, SigmoidSign
+from spikebayes.nn.decoding import PopulationDecode
 from spikebayes.nn.encoders import NoisySign
 from spikebayes.nn.few_bits import few_bits
+from spikebayes.nn.permadrop import Permadrop
+from spikebayes.nn.sharpened import Sharpened
+from spikebayes.nn.softlif import SoftLIF
 from spikebayes.noise.masks import Masks
+
+__all__ = ["Combo", "ComboRows", "combo", "mlp", "s2m", "s2m_conv", "sharpened", "sigmoid_network"]
 
 BEFORE = 2  # modules of a tower before its first dropout
 CENTRE = 0.5  # mean input of a new dense unit, where sharpened activations step: it halves its inputs
