@@ -27,7 +27,7 @@ from benchmarks.synapses import IMAGES, LONGEST, SAMPLES, synapses
 from benchmarks.synapses import memory as synapses_memory
 from benchmarks.thresholds import thresholds
 from benchmarks.workloads import NAMES, workload
-from spikebayes.errors import ConfigError
+from spikebayes import ConfigError
 from spikebayes.noise.philox import split_seed
 from studies.results import provenance, write_page, write_results
 

@@ -8,10 +8,10 @@ import torch
 
 from benchmarks.peers import Outcome
 from benchmarks.workloads import Workload
+from spikebayes import Run, simulate
 from spikebayes.engine.contract import Result, Work
 from spikebayes.engine.select import select
-from spikebayes.network.operators import size
-from spikebayes.prediction.simulate import Run, simulate
+from spikebayes.network import size
 
 NAME = "spikebayes"
 

@@ -19,7 +19,7 @@ import numba
 import torch
 from threadpoolctl import threadpool_limits
 
-from spikebayes.errors import ConfigError
+from spikebayes import ConfigError
 
 Run = Callable[[], object]
 K = TypeVar("K")

@@ -18,13 +18,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from spikebayes.data.tables import split_rows
-from spikebayes.data.uci import SETS, Split, load_split
-from spikebayes.evaluate.equivalence import compare
+from spikebayes import compare, fit
+from spikebayes.data import Split, load_split, split_rows
+from spikebayes.data.uci import SETS
 from spikebayes.machine.progress import track
 from spikebayes.nn import SoftLIF
 from spikebayes.nn.zoo import mlp
-from spikebayes.training.fit import fit
 from studies.results import markdown_table, provenance, write_page, write_results
 
 METHODS: dict[str, Callable[[], nn.Module]] = {

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from spikebayes import versions
 from spikebayes.machine.files import atomic
-from spikebayes.machine.versions import versions
 
 
 def provenance(command: str, seed: int) -> dict[str, Any]:

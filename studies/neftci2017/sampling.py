@@ -13,15 +13,10 @@ from scipy import stats
 from scipy.special import erf
 from torch import Tensor
 
-from spikebayes.conversion.convert import convert
-from spikebayes.conversion.imperfections import scaled
-from spikebayes.evaluate.scores import error_rate, single_sample_error
-from spikebayes.machine.progress import track
-from spikebayes.network.network import SpikingNetwork
-from spikebayes.network.noise import Exact, Law, Sampling
+from spikebayes import Exact, Law, Predictive, SpikingNetwork, Task, convert, predict, scaled
+from spikebayes.evaluate import error_rate, single_sample_error
+from spikebayes.network import Sampling
 from spikebayes.nn import BlankOutLinear
-from spikebayes.prediction.predict import predict
-from spikebayes.prediction.predictive import Predictive, Task
 from studies.neftci2017 import learning
 from studies.neftci2017.settings import Learning
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from spikebayes import ConfigError
 from spikebayes.data.columns import near
-from spikebayes.errors import ConfigError
 from spikebayes.machine.files import make_folder
 from studies.processes import Job, side_by_side
 from studies.results import provenance, write_page, write_results

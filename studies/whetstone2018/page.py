@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from spikebayes.data.hyperspectral import NAME as JASPER
-from spikebayes.data.images import PUBLISHED_ROWS
+from spikebayes.data import PUBLISHED_ROWS
 from studies.results import markdown_table
 from studies.whetstone2018.accuracies import accuracies, bars
 from studies.whetstone2018.figures import captions, recipes, title

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from spikebayes.conversion.folding import folded
+from spikebayes import folded, simulate
 from spikebayes.engine.contract import SPIKES
-from spikebayes.prediction.simulate import simulate
 from studies.whetstone2018.images import Rows
 from studies.whetstone2018.judging import spiking
 from studies.whetstone2018.learning import SPIKING, rows, trained

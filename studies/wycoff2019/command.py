@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from spikebayes import energy
 from spikebayes.data.combo import ComboData, load_almanac, load_benchmark
-from spikebayes.evaluate.energy.energy import energy
 from spikebayes.machine.files import make_folder
 from studies.results import provenance, write_page, write_results
 from studies.stages import Stages

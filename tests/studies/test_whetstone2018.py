@@ -240,7 +240,7 @@ def test_a_stopped_training_goes_on(
     monkeypatch.setattr(learning, "between", stops)
     with pytest.raises(RuntimeError, match="stopped here"):
         learning.train(THREE, made_up(), 5, tmp_path)
-    assert (tmp_path / kind / learning.LAST).exists() == kept
+    assert (tmp_path / kind / learning.LAST_CHECKPOINT).exists() == kept
     assert not (tmp_path / kind / learning.WEIGHTS).exists()
     resumed, (found, home) = learning.train(THREE, made_up(), 5, tmp_path), whole
     for part in (learning.ORIGINAL, learning.SPIKING):
