@@ -16,6 +16,7 @@ NAME = "spikebayes"
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("src", "studies", "benchmarks")  # where a file that git does not know may be code that runs
 MADE = ("results", "docs")  # what studies write
+ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_PREFIX")
 SHOWN = 3  # changed files that a message names
 
 
@@ -49,10 +50,8 @@ def tree(root: Path = ROOT, library: Path | None = None) -> Tree:
     """
     try:
         top = Path(_git(root, "rev-parse", "--show-toplevel").strip()).resolve()
-        if (
-            top != root.resolve()
-            or tomllib.loads((top / "pyproject.toml").read_text("utf-8"))["project"]["name"] != NAME
-        ):
+        project = tomllib.loads((top / "pyproject.toml").read_text("utf-8"))["project"]["name"]
+        if top != root.resolve() or project != NAME:
             return Tree(None)
         _git(root, "ls-files", "--error-unmatch", "studies/tree.py")
         commit = _git(root, "rev-parse", "HEAD").strip()
@@ -103,7 +102,7 @@ def _imported() -> Path:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git says; variables that point it to another repository, as a hook sets them, are left out."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    """What git says of a folder, whatever repository a hook's variables point it to."""
+    environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     command = ["git", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True).stdout

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import track
 from scipy import stats
 from scipy.special import erf
 from torch import Tensor
@@ -21,6 +23,7 @@ from studies.neftci2017 import learning
 from studies.neftci2017.settings import Learning
 
 SCALE = 0.1  # of the weights in the paper's third line
+STDERR = Console(stderr=True)
 DRAWN_SEED = 1  # of the samples; networks that are compared share it
 
 
@@ -59,7 +62,7 @@ def last_epochs(
     x = learning.rows(kind, digits.x_test)
     lines = []
     epochs = range(s.epochs - 1, s.epochs - s.averaged - 1, -spaced)[::-1]
-    for epoch in track(epochs, f"{kind}, last epochs", progress):
+    for epoch in track(epochs, f"{kind}, last epochs", console=STDERR, disable=not progress):
         network = spiking(kind, s, folder, epoch)
         lines.append(errors(network if factor == 1 else scaled(network, factor), x, digits.y_test, samples))
     mean = {name: float(np.mean([line[name] for line in lines])) for name in lines[0]}

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from spikebayes import ConfigError
 from spikebayes.data import load_images, load_jasper_ridge
+from studies.whetstone2018.settings import JASPER
 
 HELD = 5000  # images that validate
 LIGHT, GRAIN = 0.1, 0.01  # standard deviations: of a pixel's brightness, as a share, and of its bands

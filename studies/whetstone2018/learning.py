@@ -89,14 +89,8 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
         callbacks += [ScheduledSharpening(recipe.fork, recipe.sharpening * recipe.epochs)]
     callbacks += [FrozenNorms(round(recipe.frozen * recipe.epochs))]
     callbacks += [ModelCheckpoint(home, Path(LAST_CHECKPOINT).stem, enable_version_counter=False)]
-    begin = next(
-        (
-            path
-            for path in (home / LAST_CHECKPOINT, original / FORK if original else home / LAST_CHECKPOINT)
-            if path.exists()
-        ),
-        None,
-    )
+    last = home / LAST_CHECKPOINT
+    begin = next((path for path in (last, original / FORK if original else last) if path.exists()), None)
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
         learner = _Learner(net, recipe)

@@ -12,7 +12,7 @@ from studies.whetstone2018.figures import captions, recipes, title
 from studies.whetstone2018.forms import agreement, hardware
 from studies.whetstone2018.learning import LOOK, ORIGINAL, SPIKING, WARM
 from studies.whetstone2018.scores import posterior
-from studies.whetstone2018.settings import Recipe
+from studies.whetstone2018.settings import JASPER, Recipe
 from studies.whetstone2018.words import capital, set_name
 
 FOLDER = "whetstone2018"  # of the figures, beside the page

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-JASPER = "jasper_ridge"
+from studies.whetstone2018.settings import JASPER
+
 SETS = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", JASPER: "Jasper Ridge"}
 
 
