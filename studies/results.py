@@ -78,7 +78,7 @@ def write_page(text: str, path: Path, figures: Mapping[str, str] | None = None) 
     for name, svg in (figures or {}).items():
         if len(svg.encode()) > HEAVIEST:
             raise ConfigError(
-                f"the figure {name} has {len(svg.encode()):,} bytes, at most {HEAVIEST:,} are allowed; draw fewer points"
+                f"the figure {name} has {len(svg.encode()):,} bytes, more than {HEAVIEST:,}; draw fewer points"
             )
         made[path.with_suffix("") / f"{name}.svg"] = svg
     if figures:
