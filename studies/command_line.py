@@ -63,36 +63,51 @@ class Places:
     Args:
         data: folder of the data sets.
         results: JSON file.
-        docs: folder for the page and its figures.
+        docs: folder for the page and its figures. page: in it.
         work: folder for what is kept on the way.
     """
 
     data: Path
     results: Path
     docs: Path
+    page: Path
     work: Path
 
 
-def places(name: str, results: Path, docs: Path | None, data: Path | None = None, work: Path | None = None) -> Places:
+def places(
+    name: str,
+    results: Path,
+    docs: Path | None,
+    data: Path | None = None,
+    work: Path | None = None,
+    *,
+    page: str = "",
+    measures: bool = True,
+) -> Places:
     """The places of a study by name, each checked before any work.
 
     Args:
-        name: of the results file and the page.
+        name: of the results file.
         results: folder.
         docs: folder; by default ``docs`` where results go to ``results``, else the folder of the results.
+        page: its name; by default that of the results.
+        measures: whether new figures come into the results.
         data, work: folders; by default $SPIKEBAYES_DATA or the user's cache folder, and ``studies`` in it.
 
     Raises:
         ConfigError: a folder that is missing or cannot be written; or ``results`` is the project's own and the
             code differs from its commit.
     """
+    folder = docs or (DOCS if results == RESULTS else results)
     made = Places(
         data or default_folder(),
         results / f"{name}.json",
-        docs or (DOCS if results == RESULTS else results),
+        folder,
+        folder / f"{page or name}.md",
         work or default_folder() / "studies" / name,
     )
     check_writable(made.results)
-    check_writable(made.docs / f"{name}.md")
-    check_committed(made.results)
+    check_writable(made.page)
+    if measures:
+        check_committed(made.results)
     return made

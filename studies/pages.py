@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,7 +12,7 @@ from typing import Any
 from spikebayes import ConfigError
 from studies import command_line
 from studies.command_line import DOCS, OUT, RESULTS
-from studies.results import write_page
+from studies.results import read_results, write_page
 
 STUDIES = ("posterior", "wycoff2019", "neftci2017", "whetstone2018")
 
@@ -40,18 +39,6 @@ def made(name: str, found: dict[str, Any]) -> tuple[str, dict[str, str]]:
     figures = f"studies.{name}.figures"
     drawn = import_module(figures).figures(found) if find_spec(figures) else {}
     return import_module(f"studies.{name}.page").render(found), drawn
-
-
-def read_results(path: Path) -> dict[str, Any]:
-    """What a results file holds.
-
-    Raises:
-        ConfigError: it is not there, or torn.
-    """
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"no results in {path}: {error}; run the study, or give --results FOLDER") from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -26,6 +26,18 @@ def provenance(command: str, seed: int) -> dict[str, Any]:
     }
 
 
+def read_results(path: Path) -> dict[str, Any]:
+    """What a results file holds.
+
+    Raises:
+        ConfigError: it is not there, or torn.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"no results in {path}: {error}; run the study, or give --results FOLDER") from error
+
+
 def write_results(results: dict[str, Any], path: Path) -> None:
     """Write results as indented JSON, whole or not at all.
 

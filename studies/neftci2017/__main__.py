@@ -35,7 +35,7 @@ def study(
     at = places("neftci2017", results, docs, data, work)
     settings = QUICK if quick else PUBLISHED
     found = run_neftci2017(at.data, at.results, at.docs, at.work, settings=settings, seed=seed, say=OUT.print)
-    OUT.print(f"written to {at.results} and {at.docs / 'neftci2017.md'}; {found['seconds']:.0f} s")
+    OUT.print(f"written to {at.results} and {at.page}; {found['seconds']:.0f} s")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,7 +17,7 @@ def study(
     docs: Path | None = None,
     seed: int = 0,
 ) -> None:
-    """Compare spiking and classical predictions on seven UCI sets: a quarter of an hour.
+    """Compare spiking and classical predictions on seven UCI sets: ten minutes.
 
     Args:
         data: folder of the data sets; by default $SPIKEBAYES_DATA or the user's cache folder.
@@ -28,9 +28,9 @@ def study(
     from studies.posterior.command import run_posterior
 
     at = places("posterior", results, docs, data)
-    found = run_posterior(at.data, at.results, at.docs / "posterior.md", seed=seed)
+    found = run_posterior(at.data, at.results, at.page, seed=seed)
     OUT.print(found["summary"])
-    OUT.print(f"written to {at.results} and {at.docs / 'posterior.md'}; {found['seconds']:.0f} s")
+    OUT.print(f"written to {at.results} and {at.page}; {found['seconds']:.0f} s")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -40,7 +40,7 @@ def study(
     found = run_whetstone2018(
         at.data, at.results, at.docs, at.work, networks=chosen, settings=settings, seed=seed, say=OUT.print
     )
-    OUT.print(f"written to {at.results} and {at.docs / 'whetstone2018.md'}; {found['seconds']:.0f} s")
+    OUT.print(f"written to {at.results} and {at.page}; {found['seconds']:.0f} s")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
