@@ -49,13 +49,13 @@ def bench(
     from benchmarks.peers import missing
     from studies.results import read_results, write_page
 
+    parts = [part for part in _names(only) if part != "engine"] if only else list(PARTS)
+    check(_names(workloads), parts, repeats, threads, seed, update=update)
     at = places("bench", results, docs, page="performance", measures=not page)
     if page:
         write_page(render(read_results(at.results)), at.page)
         OUT.print(f"written to {at.page}")
         return
-    parts = [part for part in _names(only) if part != "engine"] if only else list(PARTS)
-    check(_names(workloads), parts, repeats, threads, seed, update=update)
     gone = missing() if "peers" in parts else {}
     if gone:
         OUT.print(
