@@ -17,7 +17,6 @@ import torch
 from safetensors.torch import save_file
 from scipy.io import savemat
 
-from spikebayes.app.cli import main
 from spikebayes.data.hyperspectral import BANDS, FILE, SIDE
 from spikebayes.data.hyperspectral import CLASSES as END_MEMBERS
 from spikebayes.errors import ConfigError
@@ -186,18 +185,6 @@ def test_a_part_of_the_networks(study: Study) -> None:
 def test_an_unknown_network_is_named(study: Study) -> None:
     with pytest.raises(ConfigError, match=r"no network 'stpu_dn' \(did you mean 'stpu_dnn'"):
         study(networks=["jasper_dnn", "stpu_dn"])
-
-
-def test_the_command_line_refuses_an_unknown_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    places = [f"--{place}={tmp_path}" for place in ("data", "results", "docs", "work")]
-    assert main(["study", "whetstone2018", "--networks", "nonsense", *places]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "no network 'nonsense'" in said
-    assert "stpu_dnn" in said
-    assert not list(tmp_path.iterdir())
-    assert main(["study", "neftci2017", "--networks", "stpu_dnn", *places]) == 2
-    assert "--networks is for the study whetstone2018" in capsys.readouterr().err
 
 
 # -- training and judging ----------------------------------------------------------------------------------

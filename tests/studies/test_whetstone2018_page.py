@@ -125,7 +125,7 @@ def made_up(names: Sequence[str] = tuple(RECIPES)) -> dict[str, Any]:
     used = {name: RECIPES[name] for name in names}
     plain = {name: recipe for name, recipe in used.items() if not recipe.dropout}
     return {
-        "command": "spikebayes study whetstone2018",
+        "command": "python -m studies.whetstone2018",
         "seed": 0,
         "versions": {},
         "commit": "abc",
