@@ -17,12 +17,14 @@ from torch import Tensor, nn
 from spikebayes.conversion.convert import convert
 from spikebayes.engine.contract import Work
 from spikebayes.engine.select import select
+from spikebayes.engine.timing import Timing
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Connection, Input, Population, SpikingNetwork
 from spikebayes.network.operators import Chain, Dense, Reshape, Shape, size
 from spikebayes.network.synapses import Alpha
 from spikebayes.nn import LIFRate, Permadrop
 from spikebayes.nn.zoo import combo, mlp
+from spikebayes.noise.keys import Keys
 
 DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.001  # s
 SYNAPSE = Alpha(0.02)
@@ -179,7 +181,7 @@ def at_rate(network: SpikingNetwork, inputs: tuple[Tensor, ...], rate: float, st
 
     def measure(shifts: Mapping[str, float]) -> dict[str, float]:
         given = tuple(torch.full((len(rows), 1), shifts[name]) for name in sizes)
-        result = work(Work((*inputs, *given), rows, rows, torch.zeros_like(rows), 0, steps, 0))
+        result = work(Work((*inputs, *given), rows, Keys(0, torch.zeros_like(rows), rows), Timing(steps)))
         return {name: float(result.counts[name].sum()) / (len(rows) * steps * n) for name, n in sizes.items()}
 
     one_neuron = 1 + 1 / math.expm1((DT / rate - TAU_REF) / TAU_RC)  # constant current that makes one fire like this

@@ -8,8 +8,9 @@ from spikebayes.conversion.convert import convert
 from spikebayes.conversion.folding import folded
 from spikebayes.conversion.integers import IntegerNetwork, integers
 from spikebayes.conversion.unreliable import with_blank_out
-from spikebayes.engine.windows import Flat, Hann
+from spikebayes.engine.timing import Flat, Hann
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
+from spikebayes.machine.products import ask_for_steady_products
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold
 from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law
@@ -76,6 +77,8 @@ if TYPE_CHECKING:
     from spikebayes.evaluate.energy.energy import Energy, energy
     from spikebayes.evaluate.equivalence import Equivalence, compare
     from spikebayes.training.fit import fit
+
+ask_for_steady_products()  # before anything multiplies
 
 _LAZY = {  # Lightning and SciPy's statistics take seconds to import, which prediction need not spend
     "Device": "spikebayes.evaluate.energy.devices",

@@ -11,7 +11,7 @@ from sklearn.metrics import r2_score
 from torch import Tensor, nn
 
 from spikebayes.conversion.convert import convert
-from spikebayes.engine.windows import Flat, Window
+from spikebayes.engine.timing import Flat, Window
 from spikebayes.network.network import Connection, SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.synapses import Alpha, Synapse

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikebayes.engine.windows import Flat, Hann
+from spikebayes.engine.timing import Flat, Hann
 from spikebayes.network.synapses import Alpha
 from spikebayes.nn import SoftLIF
 from studies.wycoff2019.methods import Bench, Method, hardened, with_gamma

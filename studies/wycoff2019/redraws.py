@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from spikebayes.engine.windows import Flat, Hann, Window
+from spikebayes.engine.timing import Flat, Hann, Window
 from spikebayes.network.synapses import Alpha
 from spikebayes.prediction.predictive import Predictive
 from spikebayes.prediction.redraw import Redraw, estimate_carry_over

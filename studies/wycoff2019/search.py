@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from spikebayes.engine.windows import Hann, Window
+from spikebayes.engine.timing import Hann, Window
 from spikebayes.network.synapses import Alpha, Lowpass
 from spikebayes.prediction.predictive import Predictive
 from spikebayes.prediction.simulate import simulate

@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from spikebayes import ConversionError, convert, folded, integers
+from spikebayes import ConversionError, convert, folded, integers, simulate
 from spikebayes.nn import PopulationDecode, Sharpened, Step, few_bits
 from spikebayes.nn.few_bits import settle_bits, whole_weights
-from spikebayes.prediction import simulate
 from stepped import stepped
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,15 +22,17 @@ from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling
 from spikebayes.network.operators import patches
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, SigmoidSign
 from spikebayes.noise.blank_out import Synapses, blank_out_keep, blank_out_scale
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks
 from spikebayes.noise.random_layers import Draws
+from spikebayes.noise.stochastic_units import fired
 
 SAMPLINGS = [Exact(), Gaussian(), Law()]
 FALSE_ALARM = 1e-3
 
 
 def draws(lines: int) -> Draws:
-    return Draws(5, torch.arange(lines) + 3, torch.arange(lines) % 4, site=2)
+    return Draws(Keys(5, torch.arange(lines) + 3, torch.arange(lines) % 4), site=2)
 
 
 def signs(*shape: int, seed: int = 0) -> Tensor:
@@ -136,7 +139,9 @@ def test_a_layer_is_random_in_either_mode(sampling: Sampling, training: bool, dt
 def test_a_draw_of_every_synapse_is_the_sum_of_eq_2() -> None:
     """By hand, with the bits of ``blank_out_keep``."""
     layer, z, keys = dense(sampling=Exact(), keep=0.75).requires_grad_(False), signs(9, 12), draws(9)
-    xi = blank_out_keep(BlankOut(0.75, site=2), 5, keys.samples, keys.rows, Synapses(1, 12, 5))[:, 0]  # [R, K, O]
+    xi = blank_out_keep(BlankOut(0.75, site=2), Keys(5, keys.samples, keys.rows), Synapses(1, 12, 5))[
+        :, 0
+    ]  # [R, K, O]
     u = ((xi + blank_out_scale(layer.beta, 0.75)) * layer.weight.T * z[:, :, None]).sum(1)
     assert torch.equal(layer.drawn(z, keys), u >= 0)
 
@@ -265,14 +270,14 @@ def test_a_sigmoid_units_gradient_is_its_means() -> None:
 def test_a_sigmoid_unit_is_the_neuron_it_says(training: bool) -> None:
     unit, x = SigmoidSign().train(training), torch.linspace(-3, 3, 60).reshape(3, 20)
     neuron, factor, shift = unit.neuron(0)
-    with Masks(9, torch.arange(3), torch.arange(3)):
+    with Masks(Keys(9, torch.arange(3), torch.arange(3))):
         z = unit(x)
-    on = Draws(9, torch.arange(3), torch.arange(3)).fire(factor * x + shift, Curve.SIGMOID)
+    chance = partial(fired, keys=Keys(9, torch.arange(3), torch.arange(3)))
     assert isinstance(neuron, Bernoulli)
     assert neuron == Bernoulli(Curve.SIGMOID)
     assert unit.neuron(3)[0] == Bernoulli(Curve.SIGMOID, site=3)
     assert unit.is_random
-    assert torch.equal(z, neuron.output(on, x.dtype))
+    assert torch.equal(z, neuron.step(factor * x + shift, (), 1e-3, chance)[1])
 
 
 # -- settings ----------------------------------------------------------------------------------------------

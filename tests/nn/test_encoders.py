@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from spikebayes.errors import ConfigError, DataError
 from spikebayes.network.neurons import Bernoulli, Sign, Threshold
 from spikebayes.nn import SoftLIF
 from spikebayes.nn.encoders import BernoulliSpikes, Contours, DirectCurrent, NoisySign, ThresholdSpikes
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks
 from spikebayes.noise.stochastic_units import fired
 from spikebayes.prediction.simulate import simulate
@@ -88,10 +90,10 @@ def test_a_random_encoder_is_the_neuron_it_says(encoder: NoisySign | BernoulliSp
     x = torch.linspace(0, 1, 300).reshape(3, 4, 25)
     neuron, factor, shift = encoder.neuron(0)
     assert isinstance(neuron, Bernoulli)
-    with Masks(9, SAMPLES, ROWS) as masks:
+    with Masks(Keys(9, SAMPLES, ROWS)) as masks:
         z = encoder(x)
-    on = fired(factor * x + shift, neuron, 9, SAMPLES, ROWS)
-    assert torch.equal(z, neuron.output(on, x.dtype))
+    chance = partial(fired, keys=Keys(9, SAMPLES, ROWS))
+    assert torch.equal(z, neuron.step(factor * x + shift, (), 1e-3, chance)[1])
     assert encoder.is_random
     assert masks.random
     other, *_ = encoder.neuron(3)
@@ -107,7 +109,7 @@ def test_a_certain_encoder_is_the_neuron_it_says(encoder: NoisySign | ThresholdS
     neuron, factor, shift = encoder.neuron(0)
     assert isinstance(neuron, kind)
     assert isinstance(neuron, Sign | Threshold)
-    with Masks(9, SAMPLES, ROWS) as masks:
+    with Masks(Keys(9, SAMPLES, ROWS)) as masks:
         z = encoder(x)
     assert torch.equal(z, neuron.step(factor * x + shift, (), 1.0)[1])
     assert (masks.sites, masks.random, encoder.is_random) == (0, False, False)
@@ -151,7 +153,7 @@ def test_settings_out_of_range_are_refused(make: Callable[[], nn.Module], messag
 def test_probabilities_outside_the_unit_interval_are_refused(values: list[float], got: str) -> None:
     with pytest.raises(DataError, match=rf"Bernoulli spikes need values in \[0, 1\]; {got}"):
         BernoulliSpikes()(torch.tensor(values))
-    with Masks(9, SAMPLES, ROWS), pytest.raises(DataError, match=got):
+    with Masks(Keys(9, SAMPLES, ROWS)), pytest.raises(DataError, match=got):
         BernoulliSpikes()(torch.tensor([values] * 3))
 
 

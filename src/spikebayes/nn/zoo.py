@@ -15,6 +15,7 @@ from spikebayes.network.noise import Law, Sampling
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, PopulationDecode, Sharpened, SigmoidSign, SoftLIF
 from spikebayes.nn.encoders import NoisySign
 from spikebayes.nn.few_bits import few_bits
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 
 BEFORE = 2  # modules of a tower before its first dropout
@@ -99,7 +100,7 @@ class ComboRows(nn.Module):
     def forward(self, index: Tensor) -> Tensor:
         if self.training and torch.is_grad_enabled():  # these masks take a third of the time of torch's own
             seed, lines = int(torch.randint(1 << 62, ())), torch.arange(len(index))
-            with Masks(seed, torch.zeros_like(lines), lines):
+            with Masks(Keys(seed, torch.zeros_like(lines), lines)):
                 return self._forward(index)
         return self._forward(index)
 
