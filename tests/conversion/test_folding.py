@@ -52,6 +52,21 @@ def test_the_network_decides_as_the_folded_module_does_at_every_unit() -> None:
         assert sum(torch.equal(s[0, :, 0], by_size[s.shape[-1]]) for s in of_units) >= len(seen)
 
 
+def test_a_bias_is_rounded_down_so_that_no_sum_below_the_threshold_reaches_it() -> None:
+    """The grid of weights 1 and 1/2 has steps of 2^-22; the bias lies a quarter of one below a point of it."""
+    net = nn.Sequential(nn.Linear(2, 1), Step(0.5), nn.Linear(1, 1))
+    for above in (-(2.0**-24), 0.0, 2.0**-24):
+        with torch.no_grad():
+            net[0].weight.copy_(torch.tensor([[1.0, 0.5]]))
+            net[0].bias.fill_(-0.5 + above)
+            x = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+            fires, made = net[:2](x), folded(net)
+            assert made[0].bias.item() <= net[0].bias.item()  # pyright: ignore[reportIndexIssue]
+            assert made[0].bias.item() > net[0].bias.item() - 2.0**-22  # pyright: ignore[reportIndexIssue]
+            assert torch.equal(made[:2](x), fires)  # pyright: ignore[reportIndexIssue]
+            assert fires.flatten().tolist() == [float(above >= 0), 0.0, 1.0]
+
+
 def test_a_module_with_weights_of_few_bits_stays_usable() -> None:
     net = few_bits(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), Sharpened("brelu", 1.0), nn.Linear(4, 2))).eval()
     x = torch.randn(5, 3)
