@@ -20,7 +20,7 @@ from spikebayes import (
 from spikebayes.network.neurons import Threshold
 from spikebayes.network.operators import Conv, Dense
 from spikebayes.nn import BlankOutLinear, Sharpened
-from spikebayes.prediction import predict, simulate
+from spikebayes import predict, simulate
 from stepped import stepped
 
 

@@ -23,8 +23,8 @@ from spikebayes.network.operators import Chain, Dense, Operator, Scale, parts
 from spikebayes.network.store import DESCRIPTION, FORMAT, TENSORS, load_network, save_network
 from spikebayes.network.synapses import Alpha, Lowpass
 from spikebayes.network.vocabulary import VOCABULARY
-from spikebayes.nn import BlankOutConv2d, SigmoidSign
-from spikebayes.nn.encoders import BernoulliSpikes, ThresholdSpikes
+from spikebayes.nn import BlankOutConv2d, SigmoidSign, Step
+from spikebayes.nn.encoders import BernoulliSpikes
 from spikebayes.nn.zoo import s2m
 from spikebayes.prediction.simulate import simulate
 
@@ -90,7 +90,7 @@ def gaussian_maps() -> SpikingNetwork:
 
 def law_maps() -> SpikingNetwork:
     torch.manual_seed(0)
-    layers = [ThresholdSpikes(), nn.Conv2d(1, 2, 3), SigmoidSign(), BlankOutConv2d(2, 2, 2, stride=2), nn.Flatten()]
+    layers = [Step(), nn.Conv2d(1, 2, 3), SigmoidSign(), BlankOutConv2d(2, 2, 2, stride=2), nn.Flatten()]
     return convert(nn.Sequential(*layers, nn.Linear(2, 2)), torch.zeros(1, 1, 5, 5), sampling=Law())
 
 
