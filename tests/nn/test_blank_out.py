@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -21,11 +20,11 @@ from spikebayes.network.neurons import Bernoulli, Curve
 from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling
 from spikebayes.network.operators import patches
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, SigmoidSign
+from spikebayes.nn.unit import Place
 from spikebayes.noise.blank_out import Synapses, blank_out_keep, blank_out_scale
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks
 from spikebayes.noise.random_layers import Draws
-from spikebayes.noise.stochastic_units import fired
 
 SAMPLINGS = [Exact(), Gaussian(), Law()]
 FALSE_ALARM = 1e-3
@@ -269,15 +268,14 @@ def test_a_sigmoid_units_gradient_is_its_means() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_a_sigmoid_unit_is_the_neuron_it_says(training: bool) -> None:
     unit, x = SigmoidSign().train(training), torch.linspace(-3, 3, 60).reshape(3, 20)
-    neuron, factor, shift = unit.neuron(0)
-    with Masks(Keys(9, torch.arange(3), torch.arange(3))):
+    made = unit.units(Place((20,), 3, Exact()))
+    keys = Keys(9, torch.arange(3), torch.arange(3))
+    with Masks(keys):
         z = unit(x)
-    chance = partial(fired, keys=Keys(9, torch.arange(3), torch.arange(3)))
-    assert isinstance(neuron, Bernoulli)
-    assert neuron == Bernoulli(Curve.SIGMOID)
-    assert unit.neuron(3)[0] == Bernoulli(Curve.SIGMOID, site=3)
-    assert unit.is_random
-    assert torch.equal(z, neuron.step(factor * x + shift, (), 1e-3, chance)[1])
+    assert made.neuron == Bernoulli(Curve.SIGMOID, site=3)
+    assert (made.operator, made.noise, made.factor, made.shift, made.demands) == (None, None, 1.0, 0.0, ())
+    on = Draws(keys, site=0).fire(x, Curve.SIGMOID)
+    assert torch.equal(z, made.neuron.drawing_by(lambda *_: on)(x, (), 1e-3)[1])
 
 
 # -- settings ----------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from spikebayes.engine.timing import Timing
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import Neuron
 from spikebayes.network.noise import Noise
-from spikebayes.network.operators import KINDS, parts
+from spikebayes.network.operators import parts
 from spikebayes.network.synapses import Synapse
+from spikebayes.network.vocabulary import VOCABULARY
 from spikebayes.noise.keys import Keys
 
 SPIKES, POTENTIALS, TRACE = "spikes", "potentials", "trace"
@@ -99,7 +100,7 @@ class Abilities:
             if c.synapse is not None and type(c.synapse) not in self.synapses:
                 return f"{type(c.synapse).__name__} filters, {where}"
             for part in parts(c.operator):
-                if KINDS.get(type(part).__name__) is not type(part):
+                if VOCABULARY.get(type(part).__name__) is not type(part):
                     return f"{type(part).__name__} operators, {where}"
         return unknown_noise(network, self.noises)
 

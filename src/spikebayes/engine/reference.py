@@ -109,9 +109,7 @@ class _Simulator:
                     values[node.name] = _masked(arguments[node.argument], node, keep[node.name])
                     continue
                 drive = self._drive(node, values, filters, work, step, blank)
-                advance = node.neuron.step
-                if node.neuron.random:
-                    advance = partial(advance, chance=partial(fired, keys=work.keys.later(step)))
+                advance = node.neuron.drawing_by(partial(fired, keys=work.keys.later(step)))
                 spiked, output, neurons[node.name] = advance(drive, neurons[node.name], net.dt)
                 values[node.name] = _masked(output, node, keep[node.name])
                 _record(result, node, spiked, neurons[node.name], keep[node.name], step)

@@ -11,12 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.noise import check_site
+from spikebayes.network.vocabulary import stored
 
 
 class Curve(StrEnum):
@@ -70,12 +72,17 @@ class Neuron(ABC):
             (spiked, bool; output; state), shaped like x.
         """
 
+    def drawing_by(self, chance: Chance) -> Callable[[Tensor, State, float], tuple[Tensor, Tensor, State]]:
+        """:meth:`step` with its chance already given; only a random neuron is given one."""
+        return partial(self.step, chance=chance) if self.random else self.step
+
     @property
     def words(self) -> str:
         """The neuron in a few words, for reports."""
         return repr(self)
 
 
+@stored
 @dataclass(frozen=True)
 class LIF(Neuron):
     """Leaky integrate-and-fire, stepped as Nengo 4 steps it: threshold 1, reset 0, voltage never below 0.
@@ -149,6 +156,7 @@ class LIF(Neuron):
         return spiked, spiked.to(x.dtype) * self.on(dt), (voltage, refractory)
 
 
+@stored
 @dataclass(frozen=True)
 class Threshold(Neuron):
     """Memoryless unit: output 1 when the input reaches the threshold, else 0; one step a frame (Whetstone).
@@ -178,6 +186,7 @@ class Threshold(Neuron):
         return spiked, spiked.to(x.dtype), state
 
 
+@stored
 @dataclass(frozen=True)
 class Sign(Neuron):
     """Memoryless unit with output +1 when the input is >= 0, else -1 (Neftci 2017). A spike is a +1."""
@@ -196,6 +205,7 @@ class Sign(Neuron):
         return spiked, spiked.to(x.dtype) * 2 - 1, state
 
 
+@stored
 @dataclass(frozen=True)
 class Bernoulli(Neuron):
     """Memoryless unit that is on with a probability, drawn anew in every step. A spike is an on.

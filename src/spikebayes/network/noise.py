@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.network.vocabulary import stored
 
 SITES = 1 << 12  # places with noise in a network
 DRAWS = 1 << 20  # times that a mask may be redrawn in a run
@@ -57,6 +58,7 @@ class Noise:
             raise ConfigError(f"start must be a number of steps >= 0; got {self.start}")
 
 
+@stored
 @dataclass(frozen=True)
 class Dropout(Noise):
     """Values 0 (with probability p) or 1/(1 - p) on the output of a population or an input.
@@ -95,11 +97,13 @@ class Dropout(Noise):
         return self.p > 0
 
 
+@stored
 @dataclass(frozen=True)
 class Exact:
     """A Bernoulli draw for every synapse and step, as hardware does it."""
 
 
+@stored
 @dataclass(frozen=True)
 class Gaussian:
     """The sum over a unit's synapses as one normal draw of the same mean and variance (Neftci 2017, section II.A)."""
@@ -113,6 +117,7 @@ class Law:
 Sampling = Exact | Gaussian | Law
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class BlankOut(Noise):
     """Values Bernoulli(keep) + scale on each synapse of a connection (Neftci 2017, eq. 2: xi_ij + a_i).

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.network.vocabulary import stored
 
 
 class Synapse(ABC):
@@ -47,6 +48,7 @@ class Synapse(ABC):
         return repr(self)
 
 
+@stored
 @dataclass(frozen=True)
 class Lowpass(Synapse):
     """First-order filter 1/(tau s + 1):  x <- a x + (1 - a) u,  a = exp(-dt/tau).
@@ -81,6 +83,7 @@ class Lowpass(Synapse):
         return b * a**n
 
 
+@stored
 @dataclass(frozen=True)
 class Alpha(Synapse):
     """Second-order filter 1/(tau s + 1)^2, its zero-order hold in cascade form.
