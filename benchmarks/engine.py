@@ -8,12 +8,12 @@ import torch
 
 from benchmarks.peers import Outcome
 from benchmarks.workloads import Workload
+from spikebayes import Run, simulate
 from spikebayes.engine.contract import Result, Work
 from spikebayes.engine.select import select
 from spikebayes.engine.timing import Timing
-from spikebayes.network.operators import size
+from spikebayes.network import size
 from spikebayes.noise.keys import Keys
-from spikebayes.prediction.simulate import Run, simulate
 
 NAME = "spikebayes"
 
