@@ -22,7 +22,7 @@ from benchmarks.synapses_bound import product_loop
 from spikebayes.conversion.convert import convert
 from spikebayes.conversion.folding import folded
 from spikebayes.network.network import SpikingNetwork
-from spikebayes.network.operators import Chain, Conv, Dense, Operator, parts, size, synapses
+from spikebayes.network.operators import Operator, size
 from spikebayes.nn import Sharpened
 from spikebayes.nn.zoo import sharpened
 from spikebayes.prediction.simulate import simulate
@@ -87,17 +87,15 @@ def of_8_bits(network: SpikingNetwork) -> SpikingNetwork:
     """All weights as integers within +- 127 times a power of two, one for each operator: exact in any order."""
 
     def rounded(operator: Operator) -> Operator:
-        if isinstance(operator, Chain):
-            return Chain(tuple(rounded(part) for part in parts(operator)))  # pyright: ignore[reportArgumentType]
-        if not isinstance(operator, Dense | Conv):
-            return operator
-        peak = float(operator.weight.abs().max())
-        step = 2.0 ** math.ceil(math.log2(peak / LEVELS)) if peak > 0 else 1.0
-        changed = copy.copy(operator)
-        changed._buffers = {"weight": (operator.weight / step).round() * step}
-        return changed
+        new = {}
+        for part in operator.parts:
+            if part.weight is not None:
+                peak = float(part.weight.abs().max())
+                step = 2.0 ** math.ceil(math.log2(peak / LEVELS)) if peak > 0 else 1.0
+                new[part] = part.with_weight((part.weight / step).round() * step)
+        return operator.replaced(new)
 
-    made = tuple(replace(c, operator=rounded(c.operator)) for c in network.connections)  # pyright: ignore
+    made = tuple(replace(c, operator=rounded(c.operator)) for c in network.connections)
     return replace(network, connections=made)
 
 
@@ -106,8 +104,8 @@ def products(network: SpikingNetwork) -> tuple[int, int]:
     counts = [0, 0]
     inputs = {i.name for i in network.inputs}
     for c in network.connections:
-        if found := synapses(c.operator):
-            weight = found[1].matrix()
+        if rows := c.operator.weight_rows():
+            weight = rows.weight
             counts[c.source not in inputs] += weight.numel() * size(network.shape(c.target)) // len(weight)
     return counts[0], counts[1]
 

@@ -12,7 +12,7 @@ from benchmarks.workloads import Workload, settle, workload
 from spikebayes import LIF, Alpha
 from spikebayes.errors import ConfigError
 from spikebayes.network.operators import size
-from spikebayes.prediction import simulate
+from spikebayes.prediction.simulate import simulate
 
 
 def rates(made: Workload, rows: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ from torch import nn
 from spikebayes import ConversionError, convert, folded, integers
 from spikebayes.nn import PopulationDecode, Sharpened, Step, few_bits
 from spikebayes.nn.few_bits import settle_bits, whole_weights
-from spikebayes.prediction import simulate
+from spikebayes.prediction.simulate import simulate
 from stepped import stepped
 
 

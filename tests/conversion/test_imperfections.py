@@ -20,7 +20,7 @@ from spikebayes.errors import ConfigError
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import LIF, Sign
 from spikebayes.network.operators import AvgPool, Chain, Conv, Dense, Operator, Permute, Place, Reshape, Scale
-from spikebayes.prediction import simulate
+from spikebayes.prediction.simulate import simulate
 
 Change = Callable[[SpikingNetwork], SpikingNetwork]
 

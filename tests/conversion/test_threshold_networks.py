@@ -21,7 +21,8 @@ from spikebayes.network.neurons import Threshold
 from spikebayes.nn import BlankOutLinear, LIFRate, Permadrop, Sharpened, SoftLIF, Step, zoo
 from spikebayes.nn.encoders import BernoulliSpikes
 from spikebayes.noise.masks import Masks, evaluating
-from spikebayes.prediction import predict, simulate
+from spikebayes.prediction.predict import predict
+from spikebayes.prediction.simulate import simulate
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # torch's, once
 ENGINE_NAMES = [engine.name for engine in ENGINES]

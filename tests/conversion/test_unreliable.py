@@ -20,7 +20,8 @@ from spikebayes import (
 from spikebayes.network.neurons import Threshold
 from spikebayes.network.operators import Conv, Dense
 from spikebayes.nn import BlankOutLinear, Sharpened
-from spikebayes.prediction import predict, simulate
+from spikebayes.prediction.predict import predict
+from spikebayes.prediction.simulate import simulate
 from stepped import stepped
 
 

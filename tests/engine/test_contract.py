@@ -35,7 +35,7 @@ from spikebayes.network.operators import Dense
 from spikebayes.network.synapses import Synapse
 from spikebayes.nn import LIFRate
 from spikebayes.noise.bits import dropout_keep
-from spikebayes.prediction import simulate
+from spikebayes.prediction.simulate import simulate
 
 EVERY_STEP = Threshold(-1e6)
 

@@ -29,7 +29,7 @@ from spikebayes import (
 from spikebayes.engine.contract import PROBES
 from spikebayes.network.operators import Conv, Dense
 from spikebayes.nn import Permadrop, SoftLIF
-from spikebayes.prediction import simulate
+from spikebayes.prediction.simulate import simulate
 
 
 def assert_engines_agree(network: SpikingNetwork, x: Any, steps: int = 60, **settings: Any) -> Run:

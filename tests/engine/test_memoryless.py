@@ -37,7 +37,8 @@ from spikebayes.network.neurons import Bernoulli, Curve
 from spikebayes.network.noise import Exact, Gaussian, Law
 from spikebayes.network.operators import Chain, Conv, Dense, Operator, Reshape, size, target_shape
 from spikebayes.nn import Sharpened, zoo
-from spikebayes.prediction import predict, simulate
+from spikebayes.prediction.predict import predict
+from spikebayes.prediction.simulate import simulate
 
 SIXTEENTHS = 16.0  # weights and inputs are whole numbers of them, so that sums are exact in any order
 DTYPES = [torch.float32, torch.float64]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from networks import feed_forward, lif_neurons
 from spikebayes import LIF, Alpha, Lowpass, SpikingNetwork
 from spikebayes.noise.bits import dropout_keep
-from spikebayes.prediction import simulate
+from spikebayes.prediction.simulate import simulate
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "numpy.core is deprecated", DeprecationWarning)  # Nengo 4.1 under NumPy 2

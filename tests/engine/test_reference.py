@@ -29,7 +29,7 @@ from spikebayes import (
 from spikebayes.network.operators import Dense
 from spikebayes.network.synapses import Synapse, impulse_response
 from spikebayes.noise.bits import dropout_keep
-from spikebayes.prediction import simulate
+from spikebayes.prediction.simulate import simulate
 
 EVERY_STEP = Threshold(-1e6)
 ONCE = LIF(tau_ref=100.0, bias=1.5)  # fires a single spike

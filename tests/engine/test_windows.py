@@ -11,7 +11,8 @@ from torch import nn
 
 from spikebayes import ConfigError, Flat, Hann, Redraw, SpikingNetwork, convert
 from spikebayes.nn import Permadrop, SoftLIF
-from spikebayes.prediction import predict, simulate
+from spikebayes.prediction.predict import predict
+from spikebayes.prediction.simulate import simulate
 
 X = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
 

@@ -15,7 +15,8 @@ from spikebayes import convert
 from spikebayes.engine.select import ENGINES
 from spikebayes.errors import ConfigError
 from spikebayes.nn import Permadrop, PopulationDecode, Sharpened, Step, WinnerTakeAll
-from spikebayes.prediction import predict, simulate
+from spikebayes.prediction.predict import predict
+from spikebayes.prediction.simulate import simulate
 
 ENGINE_NAMES = [engine.name for engine in ENGINES]
 SIZES = st.integers(2, 12).flatmap(lambda c: st.tuples(st.just(c), st.integers(c, 5 * c + 3)))

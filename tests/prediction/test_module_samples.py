@@ -17,7 +17,8 @@ from modules import Net
 from spikebayes import ConfigError, DataError
 from spikebayes.nn import Permadrop, SoftLIF
 from spikebayes.noise.masks import Masks, evaluating
-from spikebayes.prediction import module_samples, predict
+from spikebayes.prediction import module_samples
+from spikebayes.prediction.predict import predict
 
 ROWS = 23
 

@@ -31,7 +31,8 @@ from spikebayes.network.operators import Dense
 from spikebayes.nn import Permadrop, SoftLIF
 from spikebayes.nn.zoo import s2m
 from spikebayes.noise.bits import dropout_keep
-from spikebayes.prediction import predict, simulate
+from spikebayes.prediction.predict import predict
+from spikebayes.prediction.simulate import simulate
 
 X = torch.randn(6, 4, generator=torch.Generator().manual_seed(2))
 

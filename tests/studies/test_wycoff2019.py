@@ -16,7 +16,8 @@ from spikebayes.data.combo import ComboData, PairSplit
 from spikebayes.engine.windows import Flat, Hann
 from spikebayes.errors import DataError
 from spikebayes.nn import LIFRate, SoftLIF, zoo
-from spikebayes.prediction import predict, simulate
+from spikebayes.prediction.predict import predict
+from spikebayes.prediction.simulate import simulate
 from studies.wycoff2019 import redraws as redrawing
 from studies.wycoff2019.command import run_wycoff2019
 from studies.wycoff2019.learning import Task, scores

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import math
 import warnings
@@ -16,7 +15,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from spikebayes.conversion.affine import Affine, Source, Term
-from spikebayes.conversion.exact_sums import on_grid
+from spikebayes.conversion.exact_sums import on_grid, with_exact_sums
 from spikebayes.conversion.refusals import Refused, hint
 from spikebayes.conversion.rules import IN_PLACE, ROWS, Rules, as_tuple
 from spikebayes.conversion.tracing import attribute, describe, kind, trace
@@ -24,7 +23,7 @@ from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import LIF, Bernoulli, Curve, Neuron, Sign, Threshold
 from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling
-from spikebayes.network.operators import AvgPool, Chain, Conv, Dense, Operator, Permute, Reshape, Scale, Slice, parts
+from spikebayes.network.operators import AvgPool, Chain, Conv, Dense, Operator, Permute, Reshape, Scale, Slice
 from spikebayes.network.synapses import Alpha, Synapse
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, LIFRate, Permadrop
 from spikebayes.nn.unit import Unit
@@ -360,7 +359,7 @@ class _Builder:
         constant = self.output.constant[0] if self.output.constant.any() else None
         readout = Readout(self.output.shape, constant, READOUT)
         made = SpikingNetwork(tuple(inputs), tuple(populations), tuple(connections), readout, dt)
-        return _with_exact_sums(made) if made.is_memoryless else made
+        return with_exact_sums(made) if made.is_memoryless else made
 
     def _connections(
         self,
@@ -381,23 +380,6 @@ class _Builder:
 def _pool_settings(module: Any) -> dict[str, Any]:
     names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
     return {name: getattr(module, name) for name in names}
-
-
-def _with_exact_sums(network: SpikingNetwork) -> SpikingNetwork:
-    """The weights of connections from populations on a grid (:func:`on_grid`); what was shared stays shared."""
-    gridded: dict[int, Operator] = {}
-    populations = {p.name for p in network.populations}
-    made = []
-    for c in network.connections:
-        *before, last = parts(c.operator) or (c.operator,)
-        if c.source in populations and isinstance(last, Dense | Conv):
-            if id(last) not in gridded:
-                gridded[id(last)] = copy.deepcopy(last)
-                gridded[id(last)].weight = on_grid(last.weight)
-            both = (*before, gridded[id(last)])
-            c = replace(c, operator=Chain(both) if before else both[0])  # pyright: ignore[reportArgumentType]
-        made.append(c)
-    return replace(network, connections=tuple(made))
 
 
 def _holds_affine(arguments: Any) -> bool:

@@ -37,7 +37,7 @@ from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, SigmoidSign
 from spikebayes.nn.encoders import NoisySign
 from spikebayes.nn.zoo import s2m
 from spikebayes.noise.bits import dropout_keep
-from spikebayes.prediction import simulate
+from spikebayes.prediction.simulate import simulate
 
 
 def naive(network: SpikingNetwork, x: Any, samples: int, steps: int, seed: int, scope: Any) -> dict[str, int]:
