@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules import Net
-from spikebayes import convert
+from spikebayes import convert, predict, simulate
 from spikebayes.engine.select import ENGINES
 from spikebayes.errors import ConversionError
 from spikebayes.network.network import SpikingNetwork
@@ -21,8 +21,6 @@ from spikebayes.network.neurons import Threshold
 from spikebayes.nn import BlankOutLinear, LIFRate, Permadrop, Sharpened, SoftLIF, Step, zoo
 from spikebayes.nn.encoders import BernoulliSpikes
 from spikebayes.noise.masks import Masks, evaluating
-from spikebayes.prediction.predict import predict
-from spikebayes.prediction.simulate import simulate
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # torch's, once
 ENGINE_NAMES = [engine.name for engine in ENGINES]

@@ -15,11 +15,13 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spikebayes.conversion import facts
 from spikebayes.errors import ConfigError
 from spikebayes.network.neurons import Bernoulli, Curve
 from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling
 from spikebayes.network.operators import patches
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, SigmoidSign
+from spikebayes.nn.unit import Place
 from spikebayes.noise.blank_out import Synapses, blank_out_keep, blank_out_scale
 from spikebayes.noise.masks import DropoutInputs, Masks
 from spikebayes.noise.random_layers import Draws
@@ -264,15 +266,13 @@ def test_a_sigmoid_units_gradient_is_its_means() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_a_sigmoid_unit_is_the_neuron_it_says(training: bool) -> None:
     unit, x = SigmoidSign().train(training), torch.linspace(-3, 3, 60).reshape(3, 20)
-    neuron, factor, shift = unit.neuron(0)
+    made = unit.units(Place((20,), 3, Exact()))
     with Masks(9, torch.arange(3), torch.arange(3)):
         z = unit(x)
-    on = Draws(9, torch.arange(3), torch.arange(3)).fire(factor * x + shift, Curve.SIGMOID)
-    assert isinstance(neuron, Bernoulli)
-    assert neuron == Bernoulli(Curve.SIGMOID)
-    assert unit.neuron(3)[0] == Bernoulli(Curve.SIGMOID, site=3)
-    assert unit.is_random
-    assert torch.equal(z, neuron.output(on, x.dtype))
+    on = Draws(9, torch.arange(3), torch.arange(3)).fire(x, Curve.SIGMOID)
+    assert made.neuron == Bernoulli(Curve.SIGMOID, site=3)
+    assert (made.operator, made.noise, made.factor, made.shift, made.demands) == (None, None, 1.0, 0.0, ())
+    assert torch.equal(z, facts.output(made.neuron, x, 1e-3, lambda *_: on))
 
 
 # -- settings ----------------------------------------------------------------------------------------------

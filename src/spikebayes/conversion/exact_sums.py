@@ -40,16 +40,20 @@ def grid_steps(flat: Tensor) -> Tensor:
     return torch.where(over, step / 2, step)
 
 
+def gridded(operator: Operator) -> Operator:
+    """The same with weights on the grid (:func:`on_grid`); itself if it has none."""
+    return operator if operator.weight is None else operator.with_weight(on_grid(operator.weight))
+
+
 def with_exact_sums(network: SpikingNetwork) -> SpikingNetwork:
     """The weights of connections from populations on a grid (:func:`on_grid`); what was shared stays shared."""
-    gridded: dict[Operator, Operator] = {}
+    shared: dict[Operator, Operator] = {}
     populations = {p.name for p in network.populations}
     made = []
     for c in network.connections:
         last = c.operator.parts[-1] if c.operator.parts else c.operator
         if c.source in populations and last.weight is not None:
-            if last not in gridded:
-                gridded[last] = last.with_weight(on_grid(last.weight))
-            c = replace(c, operator=c.operator.ending_in(gridded[last]))
+            shared[last] = shared.get(last) or gridded(last)
+            c = replace(c, operator=c.operator.ending_in(shared[last]))
         made.append(c)
     return replace(network, connections=tuple(made))

@@ -17,8 +17,10 @@ from spikebayes.network.neurons import LIF, Bernoulli, Neuron, is_memoryless
 from spikebayes.network.noise import BlankOut, Dropout
 from spikebayes.network.operators import Operator, Shape, size, target_shape
 from spikebayes.network.synapses import Synapse
+from spikebayes.network.vocabulary import stored
 
 
+@stored
 @dataclass(frozen=True)
 class Input:
     """An argument of the network, constant over a simulation.
@@ -37,6 +39,7 @@ class Input:
     argument: int = 0
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class Population:
     """Neurons of one kind.
@@ -56,6 +59,7 @@ class Population:
     constant: Tensor | None = None
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class Connection:
     """A linear operator from a source's output to a target's input.
@@ -74,6 +78,7 @@ class Connection:
     blank_out: BlankOut | None = None
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class Readout:
     """Where the output is read: a sum of connections plus a constant, no neurons. Averaged over time by engines."""
@@ -83,6 +88,7 @@ class Readout:
     name: str = "readout"
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class SpikingNetwork:
     """The whole network. Populations stand in an order in which every connection points forward.

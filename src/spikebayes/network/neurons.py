@@ -12,8 +12,10 @@ from torch import Tensor
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.noise import check_site
+from spikebayes.network.vocabulary import stored
 
 
+@stored
 @dataclass(frozen=True)
 class LIF:
     """Leaky integrate-and-fire, stepped as Nengo 4 steps it: threshold 1, reset 0, voltage never below 0.
@@ -87,6 +89,7 @@ class LIF:
         return spiked, spiked.to(x.dtype) * (self.amplitude / dt), (voltage, refractory)
 
 
+@stored
 @dataclass(frozen=True)
 class Threshold:
     """Memoryless unit: output 1 when the input reaches the threshold, else 0; one step a frame (Whetstone).
@@ -115,6 +118,7 @@ class Threshold:
         return spiked, spiked.to(x.dtype), state
 
 
+@stored
 @dataclass(frozen=True)
 class Sign:
     """Memoryless unit with output +1 when the input is >= 0, else -1 (Neftci 2017). A spike is a +1."""
@@ -139,6 +143,7 @@ class Curve(StrEnum):
     LINEAR = "linear"  # x, cut off at 0 and 1
 
 
+@stored
 @dataclass(frozen=True)
 class Bernoulli:
     """Memoryless unit that is on with a probability, drawn anew in every step. A spike is an on.

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.network.vocabulary import stored
 
 SITES = 1 << 12  # places with noise in a network
 DRAWS = 1 << 20  # times that a mask may be redrawn in a run
 
 
+@stored
 @dataclass(frozen=True)
 class Dropout:
     """Values 0 (with probability p) or 1/(1 - p) on the output of a population or an input.
@@ -58,11 +60,13 @@ class Dropout:
         return 0 if self.hold is None else max(0, step - self.start) // self.hold
 
 
+@stored
 @dataclass(frozen=True)
 class Exact:
     """A Bernoulli draw for every synapse and step, as hardware does it."""
 
 
+@stored
 @dataclass(frozen=True)
 class Gaussian:
     """The sum over a unit's synapses as one normal draw of the same mean and variance (Neftci 2017, section II.A)."""
@@ -76,6 +80,7 @@ class Law:
 Sampling = Exact | Gaussian | Law
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class BlankOut:
     """Values Bernoulli(keep) + scale on each synapse of a connection (Neftci 2017, eq. 2: xi_ij + a_i).

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.network.vocabulary import stored
 
 
+@stored
 @dataclass(frozen=True)
 class Lowpass:
     """First-order filter 1/(tau s + 1):  x <- a x + (1 - a) u,  a = exp(-dt/tau).
@@ -40,6 +42,7 @@ class Lowpass:
         return (a * state[0] + b * u,)
 
 
+@stored
 @dataclass(frozen=True)
 class Alpha:
     """Second-order filter 1/(tau s + 1)^2, its zero-order hold in cascade form.

@@ -12,13 +12,7 @@ from spikebayes.network.operators.operator import Operator, Shape, WeightRows, s
 from spikebayes.network.operators.pooling import AdaptiveAvgPool, AvgPool
 from spikebayes.network.operators.rearranging import Permute, Place, Reshape, Slice
 
-KINDS: dict[str, type[Operator]] = {
-    kind.__name__: kind
-    for kind in (Dense, Conv, AvgPool, AdaptiveAvgPool, Scale, Reshape, Permute, Place, Slice, Chain)
-}
-
 __all__ = [
-    "KINDS",
     "AdaptiveAvgPool",
     "AvgPool",
     "Chain",

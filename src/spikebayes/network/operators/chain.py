@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from spikebayes.network.operators.operator import Operator, Shape, WeightRows, size, target_shape, tidied
 from spikebayes.network.operators.patterns import Laid, Pattern
+from spikebayes.network.vocabulary import stored
 
 if TYPE_CHECKING:
     from spikebayes.network.operators.operator import Matrix
 
 
+@stored
 class Chain(Operator):
     """Operators one after another; an empty chain is the identity."""
 

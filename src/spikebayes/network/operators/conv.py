@@ -13,11 +13,13 @@ from torch.nn import functional as F
 
 from spikebayes.network.operators.operator import Operator, Shape, WeightRows, size, target_shape, tidied
 from spikebayes.network.operators.patterns import ByAxis, Pattern, lines_of, ones_of, reached
+from spikebayes.network.vocabulary import stored
 
 if TYPE_CHECKING:
     from spikebayes.network.operators.operator import Matrix
 
 
+@stored
 class Conv(Operator):
     """Convolution over 1 or 2 spatial axes. weight: ``[out, in / groups, *kernel]``; x: ``[R, in, *space]``."""
 

@@ -9,11 +9,13 @@ from torch.nn import functional as F
 
 from spikebayes.network.operators.operator import Operator, Shape, WeightRows, size
 from spikebayes.network.operators.patterns import ByAxis, Pattern, ones_of
+from spikebayes.network.vocabulary import stored
 
 if TYPE_CHECKING:
     from spikebayes.network.operators.operator import Matrix
 
 
+@stored
 class Dense(Operator):
     """y = x W^T on the last axis. weight: ``[out, in]``."""
 
@@ -45,6 +47,7 @@ class Dense(Operator):
         return ByAxis.of(source, (*(None for _ in source[1:]), ones_of(into, out)))
 
 
+@stored
 class Scale(Operator):
     """y = factor x, elementwise. factor: broadcasts against ``[*shape]``."""
 

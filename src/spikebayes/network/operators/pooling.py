@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from spikebayes.network.operators.operator import Operator, Shape, probed
 from spikebayes.network.operators.patterns import ByAxis, Pattern, lines_of, reached
+from spikebayes.network.vocabulary import stored
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from spikebayes.network.operators.operator import Matrix
 
 
+@stored
 class AvgPool(Operator):
     """Average pooling over 1 or 2 spatial axes."""
 
@@ -57,6 +59,7 @@ class AvgPool(Operator):
         }
 
 
+@stored
 class AdaptiveAvgPool(Operator):
     """Average pooling to a given spatial size (None keeps an axis)."""
 

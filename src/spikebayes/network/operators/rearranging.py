@@ -10,8 +10,10 @@ from torch.nn import functional as F
 
 from spikebayes.network.operators.operator import Operator, Shape, target_shape
 from spikebayes.network.operators.patterns import ByAxis, Pattern, Permuted, Reshaped
+from spikebayes.network.vocabulary import stored
 
 
+@stored
 class Reshape(Operator):
     """Another shape for each row, elements in the same order."""
 
@@ -34,6 +36,7 @@ class Reshape(Operator):
         return {"shape": self.shape}
 
 
+@stored
 class Permute(Operator):
     """Axes of each row in another order; dims counts them from 1, as torch does with the batch axis in front."""
 
@@ -53,6 +56,7 @@ class Permute(Operator):
         return {"dims": self.dims}
 
 
+@stored
 class Place(Operator):
     """This part's slot in a concatenation along ``dim``: zeros before and after it."""
 
@@ -72,6 +76,7 @@ class Place(Operator):
         return {"dim": self.dim, "before": self.before, "after": self.after}
 
 
+@stored
 class Slice(Operator):
     """Elements start, start + step, ... below stop along ``dim``."""
 
