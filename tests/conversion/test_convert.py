@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from modules import GAMMA, Net, Net2, act, conv_stack, dense
 from spikebayes.conversion.convert import convert
 from spikebayes.network.network import Input, Population, SpikingNetwork
-from spikebayes.network.operators import parts, size
+from spikebayes.network.operators import size
 from spikebayes.network.synapses import Alpha, Lowpass
 from spikebayes.nn import LIFRate, Permadrop, SoftLIF
 from spikebayes.noise.bits import dropout_keep
@@ -264,7 +264,7 @@ def test_functional_layers() -> None:
         "bias": torch.randn(2),
     }
     network = check(Net(forward, **parts_).double(), (3, 8, 8))
-    assert [type(part).__name__ for c in network.connections for part in parts(c.operator)] == [
+    assert [type(part).__name__ for c in network.connections for part in c.operator.parts] == [
         *("Conv", "Reshape", "Dense")
     ]
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 from torch import Tensor, nn
 
-from spikebayes.conversion.builder import Builder, gridded
+from spikebayes.conversion.builder import Builder
 from spikebayes.conversion.check import Check
+from spikebayes.conversion.exact_sums import with_exact_sums
 from spikebayes.conversion.tracing import trace
 from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.noise import Exact, Gaussian, Law, Sampling
-from spikebayes.network.operators import Chain, Conv, Dense, Operator, parts
 from spikebayes.network.synapses import Alpha, Synapse
 from spikebayes.noise.masks import evaluating
 
@@ -92,7 +91,7 @@ def convert(
         network = builder.network(dt)
         check.compare(builder, network)
     if network.is_memoryless:
-        network = _with_exact_sums(network)
+        network = with_exact_sums(network)
     _warn_of_coarse_steps(network)
     return network
 
@@ -107,19 +106,3 @@ def _warn_of_coarse_steps(network: SpikingNetwork) -> None:
                 stacklevel=3,
             )
             return
-
-
-def _with_exact_sums(network: SpikingNetwork) -> SpikingNetwork:
-    """The weights of connections from populations on a grid (``exact_sums``); what was shared stays shared."""
-    shared: dict[int, Operator] = {}
-    populations = {p.name for p in network.populations}
-    made = []
-    for c in network.connections:
-        *before, last = parts(c.operator) or (c.operator,)
-        if c.source in populations and isinstance(last, Dense | Conv):
-            if id(last) not in shared:
-                shared[id(last)] = gridded(last)
-            both = (*before, shared[id(last)])
-            c = replace(c, operator=Chain(both) if before else both[0])  # pyright: ignore[reportArgumentType]
-        made.append(c)
-    return replace(network, connections=tuple(made))

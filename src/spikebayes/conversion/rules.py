@@ -155,13 +155,10 @@ class Rules:
         return fold or input.then(made, _per_channel(shift, dims))
 
     def _fold(self, last: Operator, scale: Scale, factor: Tensor) -> Operator | None:
-        if isinstance(last, Dense) and scale.factor.ndim == 1:
-            return self._once((last, scale), lambda: Dense(last.weight * factor[:, None]))
-        if isinstance(last, Conv):
-            shaped = factor.reshape(-1, *[1] * (last.weight.ndim - 1))
-            settings = (last.stride, last.padding, last.dilation, last.groups)
-            return self._once((last, scale), lambda: Conv(last.weight * shaped, *settings))
-        return None
+        """The last operator with the factor in its weights, where their rows are what the norm calls features."""
+        if last.weight is None or last.row_axis is None or last.row_axis % scale.factor.ndim != 0:
+            return None
+        return self._once((last, scale), lambda: last.with_scaled_rows(factor))
 
     def _pool_module(self, x: Affine, m: Any) -> Affine:
         if getattr(m, "divisor_override", None) is not None:

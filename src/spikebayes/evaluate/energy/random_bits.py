@@ -124,8 +124,8 @@ def _synapses(connection: Connection, network: SpikingNetwork) -> int:
     *before, last = Stages().of(connection.operator, source)
     reached = torch.ones(1, *source, dtype=torch.float64)
     for stage in before:
-        reached = (stage.forward(reached) > 0).double()
-    return int(last.forward(reached).sum())
+        reached = (stage.pattern.forward(reached) > 0).double()
+    return int(last.pattern.forward(reached).sum())
 
 
 def _blanks(connection: Connection, steps: int) -> int:
