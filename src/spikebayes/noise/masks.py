@@ -42,6 +42,7 @@ class Masks(TorchFunctionMode):
             first one is computed once for all pairs that share a line.
         before: what the dropout calls saw (:attr:`DropoutInputs.seen`) when the module was run on other lines;
             ``lines`` counts through these first.
+        certain: random layers draw nothing and do what is likelier.
     """
 
     def __init__(
@@ -51,10 +52,11 @@ class Masks(TorchFunctionMode):
         rows: Tensor,
         lines: Tensor | None = None,
         before: Sequence[Sequence[Tensor]] = (),
+        certain: bool = False,
     ) -> None:
         super().__init__()
         self.seed, self.samples, self.rows = seed, samples, rows
-        self.lines, self.before = lines, before
+        self.lines, self.before, self.certain = lines, before, certain
         self.sites = 0
         self.random = False
 
@@ -74,7 +76,7 @@ class Masks(TorchFunctionMode):
         site, self.sites = self.sites, self.sites + 1
         x, lines = self._lines(x, site)
         self.random = True
-        draws = Draws(self.seed, self.samples, self.rows, site)
+        draws = Draws(self.seed, self.samples, self.rows, site, self.certain)
         return function(draws, x if lines is None else x[lines], *arguments)
 
     def _drop(self, x: Tensor, p: float, per_channel: bool) -> Tensor:
