@@ -24,7 +24,7 @@ from spikebayes.conversion import facts
 from spikebayes.conversion.builder import Builder
 from spikebayes.conversion.observing import Call, Seen, StandIn, few_rows, observe
 from spikebayes.conversion.tracing import describe
-from spikebayes.errors import ConversionError, DataError
+from spikebayes.errors import ConversionError
 from spikebayes.network.network import Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Curve
 from spikebayes.network.operators import Dense, size
@@ -35,6 +35,7 @@ from spikebayes.noise.random_layers import Draws
 TOLERANCE = 1e-4  # of the numbers that a unit sums; float32 strays by less than 1e-5
 OF_LAYER = 0.03  # of a layer's largest numbers; where a unit sums smaller ones, they are taken for these
 OUTPUT = 1e-3  # of a layer's largest output, by which rounding may change one
+GRID = 10  # times the tolerance, for weights on the grid
 SUSPECTS = 3  # named in a refusal
 CAUSES = (
     "A model is converted by its graph. That shows no hooks that change values, no forward that was replaced, no "
@@ -93,7 +94,7 @@ class Check:
             try:
                 passes.append(observe(self.model, self.seen.rows, self.modules, certain=False, stand_in=stand_in))
                 break
-            except DataError:  # a layer that takes some values only: the module's own may do
+            except Exception:  # some modules take some values only: their own may do
                 continue
         self._compare(builder, network, passes)
 
@@ -196,6 +197,8 @@ def _gives(units: Units, x: Tensor, margin: Tensor, dt: float, seen: Seen, gave:
         return True
     if not seen.certain and (units.operator is not None or not facts.random(neuron)):
         return True  # seen in the first pass; and the module may draw synapses otherwise than the network
+    if units.operator is not None:
+        margin = GRID * margin  # the operator's weights are on a grid, the module's are not
     factor = _mean_factor(units, x.ndim)
 
     def chance(x: Tensor, curve: Curve, site: int) -> Tensor:
