@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from spikebayes import convert, predict, simulate
 from spikebayes.errors import ConversionError
-from spikebayes.network.neurons import Threshold
+from spikebayes.network.neurons import Chance, Neuron, State, Threshold
 from spikebayes.network.store import load_network, save_network
 from spikebayes.network.vocabulary import VOCABULARY, stored
 from spikebayes.nn import Permadrop, Place, Spiking, Units
@@ -22,11 +21,14 @@ from spikebayes.nn.encoders import NoisySign
 
 @stored
 @dataclass(frozen=True)
-class Band(Threshold):
-    """Memoryless unit: output 1 when the input is no further than the threshold from 0, else 0."""
+class Band(Neuron):
+    """Memoryless unit: output 1 when the input is no further than the width from 0, else 0."""
 
-    def step(self, x: Tensor, state: tuple[Tensor, ...], dt: float, *_: Any) -> tuple[Tensor, Tensor, Any]:
-        spiked = x.abs() <= self.threshold
+    width: float
+    memoryless = True
+
+    def step(self, x: Tensor, state: State, dt: float, chance: Chance | None = None) -> tuple[Tensor, Tensor, State]:
+        spiked = x.abs() <= self.width
         return spiked, spiked.to(x.dtype), state
 
 

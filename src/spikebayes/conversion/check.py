@@ -20,13 +20,12 @@ from typing import NoReturn
 import torch
 from torch import Tensor, fx, nn
 
-from spikebayes.conversion import facts
 from spikebayes.conversion.builder import Builder
 from spikebayes.conversion.observing import Call, Seen, StandIn, few_rows, observe
 from spikebayes.conversion.tracing import describe
 from spikebayes.errors import ConversionError
 from spikebayes.network.network import Input, Population, Readout, SpikingNetwork
-from spikebayes.network.neurons import Curve
+from spikebayes.network.neurons import Curve, Neuron
 from spikebayes.network.operators import Dense, size
 from spikebayes.nn.unit import Spiking, Units
 from spikebayes.noise.bits import dropout_keep
@@ -105,7 +104,7 @@ class Check:
 
         def drawn(call: int, like: Tensor) -> Tensor:
             values = torch.rand(like.shape, generator=rng)
-            return facts.levels(neurons[self.nodes[call]], values).to(like) if call < len(self.nodes) else like
+            return _levels(neurons[self.nodes[call]], values).to(like) if call < len(self.nodes) else like
 
         return drawn
 
@@ -126,7 +125,7 @@ class Check:
             made = builder.made_of[node.name]
             drive = _Drive(node, network, values)
             if made.node not in calls:  # max pooling, a function of spikes
-                fired = facts.output(node.neuron, drive.total, network.dt, _nothing)
+                _, fired, _ = node.neuron.step(drive.total, (), network.dt)
                 values[node.name] = _masked(fired.chunk(len(passes)), node, passes)
                 continue
             where, here = describe(self.model, made.node), calls[made.node]
@@ -164,9 +163,9 @@ class Check:
 def _masked(values: Sequence[Tensor], node: Input | Population, passes: list[Seen]) -> Tensor:
     """A node's values ``[R, *shape]`` in each pass under their masks, one below the other."""
     dropout, whole = node.dropout, torch.cat(list(values))
-    if dropout is None or dropout.p == 0:
+    if dropout is None or not dropout.acts:
         return whole
-    drawn = [dropout_keep(dropout, *seen.keys, size(node.shape)) for seen in passes]
+    drawn = [dropout_keep(dropout, seen.keys, size(node.shape)) for seen in passes]
     keep = torch.cat(drawn).reshape(whole.shape)
     return torch.where(keep, whole / (1 - dropout.p), 0.0)
 
@@ -193,19 +192,21 @@ def _wanted(units: Units, call: Call) -> Tensor:
 def _gives(units: Units, x: Tensor, margin: Tensor, dt: float, seen: Seen, gave: Tensor) -> bool:
     """Whether neurons with the input x, known to a margin, give what the module gave; or nothing can be said."""
     neuron = units.neuron
-    if units.curve is None and not facts.memoryless(neuron):
+    if units.curve is None and not neuron.memoryless:
         return True
-    if not seen.certain and (units.operator is not None or not facts.random(neuron)):
+    if not seen.certain and (units.operator is not None or not neuron.random):
         return True  # seen in the first pass; and the module may draw synapses otherwise than the network
     if units.operator is not None:
         margin = GRID * margin  # the operator's weights are on a grid, the module's are not
     factor = _mean_factor(units, x.ndim)
 
     def chance(x: Tensor, curve: Curve, site: int) -> Tensor:
-        return Draws(*seen.keys, site, seen.certain).fire(x, curve)
+        return Draws(seen.keys, site, seen.certain).fire(x, curve)
 
     def output(x: Tensor) -> Tensor:
-        return facts.output(neuron, factor * x, dt, chance) if units.curve is None else units.curve(x)
+        if units.curve is not None:
+            return units.curve(x)
+        return neuron.drawing_by(chance)(factor * x, neuron.initial(x), dt)[1]
 
     middle = output(x)
     if middle.shape != gave.shape:
@@ -225,8 +226,9 @@ def _mean_factor(units: Units, ndim: int) -> Tensor | float:
     return mean if isinstance(units.operator, Dense) else mean.reshape(-1, *[1] * (ndim - 2))
 
 
-def _nothing(x: Tensor, curve: Curve, site: int) -> Tensor:
-    raise AssertionError("a unit that takes the maximum draws nothing")
+def _levels(neuron: Neuron, uniform: Tensor) -> Tensor:
+    """What neurons could give, from numbers in [0, 1): either of their outputs, or a rate."""
+    return (uniform >= 0.5) * (1.0 - neuron.off) + neuron.off if neuron.memoryless else uniform
 
 
 def _check_finite(model: nn.Module) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 
 EACH = 2  # rows: of the example, and drawn from [0, 1)
@@ -48,10 +49,10 @@ class Seen:
     output: Any = None
 
     @property
-    def keys(self) -> tuple[int, Tensor, Tensor]:
-        """Seed, samples and rows ``[R]`` of the masks, which are others where the random layers draw."""
+    def keys(self) -> Keys:
+        """Of the masks, which are others where the random layers draw."""
         lines = torch.arange(len(self.rows[0]))
-        return SEED, torch.full_like(lines, 0 if self.certain else 1), lines
+        return Keys(SEED, torch.full_like(lines, 0 if self.certain else 1), lines)
 
 
 def observe(
@@ -81,7 +82,7 @@ def observe(
 
     handles = [module.register_forward_hook(hook) for module in dict.fromkeys(watched)]
     try:
-        with _alone(), Masks(*seen.keys, certain=certain) as masks:
+        with _alone(), Masks(seen.keys, certain=certain) as masks:
             seen.output = model(*(row.clone() for row in rows))
         seen.sites = masks.sites
     finally:
