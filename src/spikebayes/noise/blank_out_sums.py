@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import extending, types
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spikebayes.machine.kernel_cache import compiled
 from spikebayes.machine.llvm import VECTOR_BYTES, Emitter, index
 from spikebayes.noise.bits import bernoulli_bits
 from spikebayes.noise.blank_out import TARGETS, Synapses
@@ -89,7 +89,7 @@ def blanked_sums(
     _sums(*flat, weights.values, weights.first, weights.vectors, samples, rows, key, sizes)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _sums(values, out, weight, first, vectors, samples, rows, key, sizes):
     places, sources, targets, stride, blocks, bits = sizes
     lanes = 64 // weight.itemsize
@@ -124,7 +124,7 @@ def _sums(values, out, weight, first, vectors, samples, rows, key, sizes):
             out[begin + k] = total[k, :targets]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _pack(drawn, masks, span, bits, threshold):
     """masks[w] = bit i: whether draw 32 w + i, ``bits`` wide, lies below the threshold."""
     if bits == 32:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from spikebayes.machine.kernel_cache import compiled
 from spikebayes.network.neurons import Bernoulli, Curve
 from spikebayes.noise.bits import draw_words
 from spikebayes.noise.philox import site_word, split_seed
@@ -74,7 +74,7 @@ def _fired_anywhere(x: Tensor, neuron: Bernoulli, seed: int, samples: Tensor, ro
     return (words < (tail * float(WORDS)).long()) ^ (x >= 0)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _fire(out, x, curve, samples, rows, key):
     """The words of a pair first, then its units without a branch, so that LLVM takes several at a time."""
     units = x.shape[1]
