@@ -109,7 +109,7 @@ def test_a_torn_stage_is_named(run: Callable[[], tuple[dict[str, Any], list[str]
 
 def test_missing_images_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spikebayes.data.fetching.TIMEOUT", 1.0)
-    monkeypatch.setattr("spikebayes.data.images.PUBLISHERS", {"mnist": "http://127.0.0.1:9", "fashion-mnist": ""})
+    monkeypatch.setattr("spikebayes.data.images.PUBLISHERS", {"mnist": "https://127.0.0.1:9", "fashion-mnist": ""})
     with pytest.raises(DataError, match=r"put train-images-idx3-ubyte\.gz"):
         learning.Digits.load(tmp_path, 10, 0)
 
