@@ -144,7 +144,7 @@ class Watched(Masks):
     """Which sites were random, in the order of the calls."""
 
     def __init__(self) -> None:
-        super().__init__(0, torch.zeros(2, dtype=torch.int64), torch.arange(2))
+        super().__init__(Keys(0, torch.zeros(2, dtype=torch.int64), torch.arange(2)))
         self.drawn: list[int] = []
 
     def _draw(self, *arguments: Any) -> Tensor:
