@@ -108,6 +108,7 @@ def test_compare_prints_a_verdict_and_writes_a_page(
     assert "<svg" in page.read_text()
 
 
+@pytest.mark.slow
 def test_classification(tmp_path: Path) -> None:
     frame = table(80)
     frame["kind"] = np.where(frame["a"] > 0, "up", "down")
@@ -121,6 +122,7 @@ def test_classification(tmp_path: Path) -> None:
     assert (made["mutual_information"] <= made["entropy"] + 1e-6).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "neuron"), [("sharpened", "Threshold("), ("s2m", "Sign(")])
 def test_networks_of_one_step(
     network: str, neuron: str, fails: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -307,6 +309,7 @@ def test_resume_without_a_checkpoint(fails, tmp_path: Path) -> None:
 # -- Ctrl-C ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_goes_on(fails, tmp_path: Path) -> None:
     frame = table(120).drop(columns="color")
     given = fit_of(frame, tmp_path, "--epochs", "150", "--patience", "150")

@@ -50,6 +50,7 @@ def assert_engines_agree(network: SpikingNetwork, x: Any, steps: int = 60, **set
     return actual
 
 
+@pytest.mark.slow
 def test_random_networks() -> None:
     tally = {"had time to fire": 0, "firing to the last layer": 0, "spikes": 0}
 
@@ -280,6 +281,7 @@ def test_factors_behind_a_convolution_of_as_many_channels_as_places(shape: tuple
 # -- float32 -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_float32_reads_the_same_to_a_hundredth_of_the_predictive_spread() -> None:
     torch.manual_seed(0)
     layers = [nn.Linear(8, 50), SoftLIF(), Permadrop(0.1), nn.Linear(50, 50), SoftLIF(), Permadrop(0.1)]

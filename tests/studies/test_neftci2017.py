@@ -69,6 +69,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], tu
     return again
 
 
+@pytest.mark.slow
 def test_the_whole_study_runs_once(run: Callable[[], tuple[dict[str, Any], list[str], Path]]) -> None:
     found, said, home = run()
     assert json.loads((home / "neftci2017.json").read_text()) == json.loads(json.dumps(found))
