@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from spikebayes.app.cli import main
+from spikebayes.machine.files import locked
 
 QUICK = ["--epochs", "12", "--hidden", "[12]", "--patience", "5"]
 
@@ -178,6 +179,15 @@ def test_missing_file(fails, tmp_path: Path) -> None:
 def test_unreadable_file(fails, tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"not a parquet file")
     fails("fit", "--data", tmp_path / "t.parquet", "--target", "y", "--out", tmp_path / "run", says="cannot read")
+
+
+def test_a_second_fit_in_the_same_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = fit_of(table().drop(columns="color"), tmp_path, "--overwrite")
+    (tmp_path / "run").mkdir()
+    with locked(tmp_path / "run", "fit"):
+        assert main(given) == 2
+    assert f"another fit is at work in {tmp_path / 'run'}" in capsys.readouterr().err
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_missing_target(fails, tmp_path: Path) -> None:

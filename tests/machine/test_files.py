@@ -19,7 +19,7 @@ import torch
 from spikebayes.data.tables import write_table
 from spikebayes.errors import ConfigError
 from spikebayes.machine.checked_files import write_json, write_tensors
-from spikebayes.machine.files import atomic, check_writable, make_folder, user_cache
+from spikebayes.machine.files import atomic, check_writable, locked, make_folder, user_cache
 from spikebayes.prediction.predictive import Draw, Predictive
 
 
@@ -266,3 +266,30 @@ def test_the_cache_lies_where_the_environment_says(monkeypatch: pytest.MonkeyPat
     assert user_cache() == tmp_path / ".cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
     assert user_cache() == tmp_path / "other"
+
+
+LOCKED = """
+import os, signal, sys
+from pathlib import Path
+from spikebayes.machine.files import locked
+
+with locked(Path(sys.argv[1]), "fit"):
+    print("locked", flush=True)
+    signal.pause()
+"""
+
+
+def test_a_lock_holds_until_its_process_ends(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LOCKED, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "locked\n"
+            with pytest.raises(ConfigError, match=f"another fit is at work in {tmp_path};"), locked(tmp_path, "fit"):
+                raise AssertionError("not to be reached")
+        finally:
+            child.kill()
+    for _ in range(2):
+        with locked(tmp_path, "fit"):
+            pass
+    assert os.listdir(tmp_path) == []

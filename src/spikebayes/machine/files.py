@@ -18,6 +18,8 @@ SAME = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says that takes no more
 NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EISDIR)  # folders of some file systems
 
+NO_LOCK = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOLCK)
+
 
 def user_cache() -> Path:
     """The user's folder for what can be made again: $XDG_CACHE_HOME, else ``~/.cache``.
@@ -94,6 +96,36 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()
+
+
+@contextmanager
+def locked(folder: Path, what: str) -> Iterator[None]:
+    """Work that one process at a time may do in a folder. A process that ends in any way leaves no lock behind.
+
+    Args:
+        folder: it must exist; no file is put in it.
+        what: the work, for the message.
+
+    Raises:
+        ConfigError: another process is at it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # a system without such locks
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another {what} is at work in {folder}; wait for it, or give another folder") from None
+        except OSError as error:  # some network file systems lock no folders
+            if error.errno not in NO_LOCK:
+                raise
+        yield
+    finally:
+        os.close(handle)
 
 
 def _create_beside(path: Path) -> Path:
