@@ -19,13 +19,9 @@ from torch import Tensor, nn
 from benchmarks.measure import Run, Timing, affordable, alternate
 from benchmarks.roofline import Loop, fastest
 from benchmarks.synapses_bound import product_loop
-from spikebayes.conversion.convert import convert
-from spikebayes.conversion.folding import folded
-from spikebayes.network.network import SpikingNetwork
-from spikebayes.network.operators import Operator, size
-from spikebayes.nn import Sharpened
-from spikebayes.nn.zoo import sharpened
-from spikebayes.prediction.simulate import simulate
+from spikebayes import SpikingNetwork, convert, folded, simulate
+from spikebayes.network import Operator, size
+from spikebayes.nn import Sharpened, zoo
 from studies.whetstone2018.settings import RECIPES
 
 NETWORKS: dict[str, tuple[str, tuple[int, ...]]] = {  # recipe and shape of a row
@@ -71,7 +67,7 @@ def job(name: str, rows: int = IMAGES, seed: int = 0) -> Job:
     sizes = {key: getattr(recipe, key) for key in ("convolutions", "padding", "hidden", "width", "scale")}
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        module = sharpened(shape, 10, **sizes)
+        module = zoo.sharpened(shape, 10, **sizes)
         images = torch.rand(rows, *shape)
         for part in module:
             if isinstance(part, Sharpened):

@@ -17,7 +17,7 @@ from torch import Tensor
 from benchmarks.peers.base import Outcome
 from benchmarks.peers.graph import Fire, Graph, in_sequence
 from benchmarks.workloads import Workload
-from spikebayes.network.neurons import LIF
+from spikebayes import LIF
 
 
 class SnnTorch:
@@ -34,7 +34,7 @@ def _fire(lif: LIF, dt: float) -> Fire:
     import snntorch  # pyright: ignore[reportMissingImports]
 
     beta = math.exp(-dt / lif.tau_rc)
-    layer = snntorch.Leaky(beta, reset_mechanism="zero", surrogate_disable=True).eval()
+    layer = snntorch.Leaky(beta, reset_mechanism="zero", surrogate_disable=True).eval()  # pyright: ignore
 
     def fire(current: Tensor) -> Tensor:
         voltage = torch.zeros_like(current[0])

@@ -16,14 +16,13 @@ from benchmarks.peers import PEERS, available, match_rates, missing
 from benchmarks.peers.base import Outcome, Peer
 from benchmarks.peers.graph import Graph, in_sequence, masks
 from benchmarks.workloads import Workload, workload
-from spikebayes import LIF, convert
+from spikebayes import LIF, convert, simulate
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Readout, SpikingNetwork, output_scale
 from spikebayes.network.noise import Dropout
 from spikebayes.network.operators import size
 from spikebayes.nn import LIFRate, Permadrop
 from spikebayes.nn.zoo import combo
-from spikebayes.prediction.simulate import simulate
 
 FILTERED = ("nengo",)
 ALL = [*PEERS]

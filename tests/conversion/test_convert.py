@@ -17,6 +17,7 @@ from rate_form import PAIRS, ROWS, SAMPLES, check, rates, settle
 from spikebayes.conversion.convert import convert
 from spikebayes.network.synapses import Alpha, Lowpass
 from spikebayes.nn import LIFRate, Permadrop, SoftLIF
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks, evaluating
 
 # -- the same function -------------------------------------------------------------------------------------
@@ -399,7 +400,7 @@ def test_any_graph_of_these_pieces(steps: list[tuple[str, int, int, float]], see
     torch.manual_seed(seed % 100)
     model = settle(Graph(steps))
     x = torch.randn(PAIRS, Graph.WIDTH, dtype=torch.float64)
-    with torch.no_grad(), evaluating(model), Masks(seed, SAMPLES, ROWS):
+    with torch.no_grad(), evaluating(model), Masks(Keys(seed, SAMPLES, ROWS)):
         expected = model(x)
     network = convert(model, x)
     assert torch.allclose(rates(network, [x], seed), expected, rtol=1e-9, atol=1e-9)

@@ -21,6 +21,7 @@ from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, SigmoidSign
 from spikebayes.nn.encoders import BernoulliSpikes, NoisySign
 from spikebayes.nn.zoo import s2m, s2m_conv, sigmoid_network
 from spikebayes.noise.bits import dropout_keep
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.simulate import simulate
@@ -208,7 +209,7 @@ def test_one_layer_under_two_masks_draws_once() -> None:
     run = simulate(network, torch.randn(2, 40), samples=5, steps=1, probe=["spikes"])
     rows = torch.arange(2)
     for sample in range(5):
-        keep = [dropout_keep(p.dropout, 0, torch.full((2,), sample), rows, 30) for p in (one, other)]  # pyright: ignore
+        keep = [dropout_keep(p.dropout, Keys(0, torch.full((2,), sample), rows), 30) for p in (one, other)]  # pyright: ignore
         both = keep[0] & keep[1]
         assert not torch.equal(*keep)
         assert torch.equal(run.spikes[one.name][sample, :, 0] & both, run.spikes[other.name][sample, :, 0] & both)

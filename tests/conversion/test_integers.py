@@ -24,6 +24,7 @@ from spikebayes import (
     convert,
     folded,
     integers,
+    simulate,
 )
 from spikebayes.network.operators import (
     AdaptiveAvgPool,
@@ -37,7 +38,6 @@ from spikebayes.network.operators import (
     Slice,
 )
 from spikebayes.nn import Permadrop, Sharpened, SoftLIF
-from spikebayes.prediction.simulate import simulate
 from stepped import stepped
 
 

@@ -38,6 +38,7 @@ from spikebayes.evaluate.energy.spiking_counts import SpikingTally
 from spikebayes.network.operators import Chain, Dense, Operator, Reshape, Shape, size, target_shape
 from spikebayes.network.vocabulary import VOCABULARY, stored
 from spikebayes.noise.bits import dropout_keep
+from spikebayes.noise.keys import Keys
 from spikebayes.prediction.simulate import simulate
 
 
@@ -237,7 +238,7 @@ def test_a_run_is_counted_spike_by_spike() -> None:
 def _kept(arriving: Tensor, net: SpikingNetwork, target: str) -> float:
     noise = next(p.dropout for p in net.populations if p.name == target)
     assert noise is not None
-    keep = dropout_keep(noise, 0, torch.zeros(ROWS, dtype=torch.int64), torch.arange(ROWS), arriving.shape[1])
+    keep = dropout_keep(noise, Keys(0, torch.zeros(ROWS, dtype=torch.int64), torch.arange(ROWS)), arriving.shape[1])
     return float((arriving * keep).sum())
 
 

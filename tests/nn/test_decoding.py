@@ -16,7 +16,7 @@ from spikebayes.engine.select import ENGINES
 from spikebayes.errors import ConfigError
 from spikebayes.nn import Permadrop, PopulationDecode, Sharpened, Step, WinnerTakeAll
 
-ENGINE_NAMES = [engine.name for engine in ENGINES]
+ENGINE_NAMES = list(dict.fromkeys(engine.name for engine in ENGINES))
 SIZES = st.integers(2, 12).flatmap(lambda c: st.tuples(st.just(c), st.integers(c, 5 * c + 3)))
 
 

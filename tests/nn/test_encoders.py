@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -14,13 +15,13 @@ from scipy import stats
 from torch import Tensor, nn
 
 from spikebayes import convert
-from spikebayes.conversion import facts
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.network.neurons import Bernoulli, Curve, Sign, Threshold
+from spikebayes.network.neurons import Bernoulli, Sign, Threshold
 from spikebayes.network.noise import Exact
 from spikebayes.nn import SoftLIF, Spiking, Step
 from spikebayes.nn.encoders import BernoulliSpikes, Contours, NoisySign
 from spikebayes.nn.unit import Place, Units
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks
 from spikebayes.noise.stochastic_units import fired
 from spikebayes.prediction.simulate import simulate
@@ -93,17 +94,15 @@ def units(encoder: Spiking, site: int = 0) -> Units:
 def as_neurons(made: Units, x: Tensor) -> Tensor:
     """What the neurons give for the module's input, drawn at the samples and rows."""
 
-    def chance(x: Tensor, curve: Curve, site: int) -> Tensor:
-        return fired(x, Bernoulli(curve, site=site), 9, SAMPLES, ROWS)
-
-    return facts.output(made.neuron, made.factor * x + made.shift, 1e-3, chance)
+    step = made.neuron.drawing_by(partial(fired, keys=Keys(9, SAMPLES, ROWS)))
+    return step(made.factor * x + made.shift, (), 1e-3)[1]
 
 
 @pytest.mark.parametrize("encoder", [NoisySign(0.5), NoisySign(0.3, -0.25), BernoulliSpikes()])
 def test_a_random_encoder_is_the_neuron_it_says(encoder: NoisySign | BernoulliSpikes) -> None:
     x = torch.linspace(0, 1, 300).reshape(3, 4, 25)
     made, other = units(encoder), units(encoder, site=3)
-    with Masks(9, SAMPLES, ROWS) as masks:
+    with Masks(Keys(9, SAMPLES, ROWS)) as masks:
         z = encoder(x)
     assert torch.equal(z, as_neurons(made, x))
     assert masks.random
@@ -118,7 +117,7 @@ def test_a_certain_encoder_is_the_neuron_it_says(encoder: NoisySign | Step, kind
     x = torch.tensor([-1.0, 0.0, 0.25, 0.25 + 2**-25, 0.25 - 2**-26, 0.5])
     made = units(encoder)
     assert type(made.neuron) is kind
-    with Masks(9, SAMPLES, ROWS) as masks:
+    with Masks(Keys(9, SAMPLES, ROWS)) as masks:
         z = encoder(x)
     assert torch.equal(z, as_neurons(made, x))
     assert (masks.sites, masks.random) == (0, False)
@@ -162,7 +161,7 @@ def test_settings_out_of_range_are_refused(make: Callable[[], nn.Module], messag
 def test_probabilities_outside_the_unit_interval_are_refused(values: list[float], got: str) -> None:
     with pytest.raises(DataError, match=rf"Bernoulli spikes need values in \[0, 1\]; {got}"):
         BernoulliSpikes()(torch.tensor(values))
-    with Masks(9, SAMPLES, ROWS), pytest.raises(DataError, match=got):
+    with Masks(Keys(9, SAMPLES, ROWS)), pytest.raises(DataError, match=got):
         BernoulliSpikes()(torch.tensor([values] * 3))
 
 

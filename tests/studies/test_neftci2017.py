@@ -109,7 +109,7 @@ def test_a_torn_stage_is_named(run: Callable[[], tuple[dict[str, Any], list[str]
 
 def test_missing_images_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spikebayes.data.fetching.TIMEOUT", 1.0)
-    monkeypatch.setattr("spikebayes.data.images.PUBLISHERS", {"mnist": "http://127.0.0.1:9", "fashion-mnist": ""})
+    monkeypatch.setattr("spikebayes.data.images.PUBLISHERS", {"mnist": "https://127.0.0.1:9", "fashion-mnist": ""})
     with pytest.raises(DataError, match=r"put train-images-idx3-ubyte\.gz"):
         learning.Digits.load(tmp_path, 10, 0)
 
@@ -118,7 +118,7 @@ def test_training_goes_on_from_its_last_epoch(data: Path, tmp_path: Path) -> Non
     s = TINY.learning
     whole = learning.train("s2m", data, s, 3, tmp_path / "whole")
     learning.train("s2m", data, replace(s, epochs=1), 3, tmp_path / "parts")
-    assert torch.load(tmp_path / "parts/s2m" / learning.LAST, weights_only=True)["epoch"] == 0
+    assert torch.load(tmp_path / "parts/s2m" / learning.LAST_CHECKPOINT, weights_only=True)["epoch"] == 0
     resumed = learning.train("s2m", data, s, 3, tmp_path / "parts")
     assert whole["epochs"] == resumed["epochs"] == 2
     assert len(resumed["test_error"]) == 2

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from spikebayes.conversion import dropout, facts
+from spikebayes.conversion import dropout
 from spikebayes.conversion.affine import Affine, Source, Term
 from spikebayes.conversion.exact_sums import gridded
 from spikebayes.conversion.moves import ROWS
@@ -151,7 +151,7 @@ class Builder:
 
     def _spiking(self, node: fx.Node, module: Spiking, value: Affine) -> Affine:
         units = module.units(Place(value.shape, self.sites, self.sampling))
-        if units.noise is not None or facts.random(units.neuron):
+        if units.noise is not None or units.neuron.random:
             self.sites += 1
         for demand in units.demands:
             if not self._meets(demand.values, value):
@@ -184,7 +184,7 @@ class Builder:
         """Whether a term's values are +-1."""
         if term.source.dropout or not Chain(term.operators).only_moves(term.source.shape):
             return False
-        return facts.fires(self._neuron(term.source), off=-1)
+        return _fires(self._neuron(term.source), off=-1)
 
     def _max_pool(
         self,
@@ -200,7 +200,7 @@ class Builder:
     ) -> Affine:
         """Threshold units that fire if any unit in their window has fired."""
         term = input.terms[0]
-        spikes = facts.fires(self._neuron(term.source), off=0)
+        spikes = _fires(self._neuron(term.source), off=0)
         if len(input.terms) != 1 or term.operators or input.constant.any() or not spikes:
             raise Refused(
                 "only of spikes that are 0 or 1, straight from threshold units, is the maximum a spike, their OR; "
@@ -296,7 +296,7 @@ class Builder:
         for term in value.terms:
             operator: Operator = term.operators[0] if len(term.operators) == 1 else Chain(term.operators)
             neuron = self._neuron(term.source)
-            synapse = None if neuron is None or facts.memoryless(neuron) else self.synapse
+            synapse = None if neuron is None or neuron.memoryless else self.synapse
             made.append(Connection(names[term.source], target, operator, synapse))
         return made
 
@@ -313,3 +313,8 @@ def _holds_affine(arguments: Any) -> bool:
 def _batch(value: Affine) -> Tensor:
     """A batch of the value's shape, to be asked for its sizes."""
     return value.constant.expand(ROWS, *value.shape)
+
+
+def _fires(neuron: Neuron | None, off: int) -> bool:
+    """Whether its output is 1 where it fires, and ``off`` where it does not, in the step itself."""
+    return neuron is not None and neuron.memoryless and neuron.off == off

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,8 +15,7 @@ from spikebayes.network.operators import Conv, Dense, Operator, Shape
 from spikebayes.nn.signs import StraightThrough, plus_minus
 from spikebayes.nn.unit import Demand, Place, Spiking, Units, Values
 from spikebayes.noise.blank_out import blank_out_scale, gaussian_sums
-from spikebayes.noise.blank_out_sums import blanked_sums, lay_out_weights
-from spikebayes.noise.philox import site_word
+from spikebayes.noise.blank_out_sums import exact_sums, lay_out_weights
 from spikebayes.noise.random_layers import Draws, randomly
 
 ONE_SOURCE = Demand(Values.ONE_SOURCE, "its synapses need one population or input as their source, and no bias on it")
@@ -89,17 +87,13 @@ class _BlankOut(Spiking):
         synapses = operator.weight_rows()
         assert synapses is not None
         seen, weight = synapses.unfold(z).contiguous(), synapses.weight  # [R, L, K], [O, K]
+        noise = BlankOut(self.keep, site=draws.site)
         if isinstance(self.sampling, Gaussian):
-            noise = BlankOut(self.keep, site=draws.site)
-            part = gaussian_sums(noise, seen, weight, draws.seed, draws.samples, draws.rows)
+            part = gaussian_sums(noise, seen, weight, draws.keys)
         else:
             if z.device.type != "cpu":
                 raise ConfigError("exact sampling of blank-out synapses runs on the CPU; use Law() or Gaussian()")
-            part = torch.empty(*seen.shape[:2], len(weight), dtype=seen.dtype)
-            samples, rows = (keys.numpy().astype(np.uint64) for keys in (draws.samples, draws.rows))
-            weights = lay_out_weights(weight.to(seen.dtype), seen.shape[1])
-            word = site_word(draws.site)
-            blanked_sums(seen.numpy(), weights, self.keep, draws.seed, samples, rows, word, part.numpy())
+            part = exact_sums(noise, seen, lay_out_weights(weight.to(seen.dtype), seen.shape[1]), draws.keys)
         return synapses.fold(part + self.scale * (seen @ weight.T), tuple(operator(z[:1]).shape[1:])) >= 0
 
     @abstractmethod

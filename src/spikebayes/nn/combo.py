@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from spikebayes.nn.hidden import check_widths, hidden_layers
 from spikebayes.nn.softlif import SoftLIF
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 
 BEFORE = 2  # modules of a tower before its first dropout
@@ -61,7 +62,7 @@ class ComboRows(nn.Module):
     def forward(self, index: Tensor) -> Tensor:
         if self.training and torch.is_grad_enabled():  # these masks take a third of the time of torch's own
             seed, lines = int(torch.randint(1 << 62, ())), torch.arange(len(index))
-            with Masks(seed, torch.zeros_like(lines), lines):
+            with Masks(Keys(seed, torch.zeros_like(lines), lines)):
                 return self._forward(index)
         return self._forward(index)
 

@@ -12,13 +12,18 @@ from torch import nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.noise import Law, Sampling
-from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, PopulationDecode, Sharpened, SigmoidSign, SoftLIF
+from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear
 from spikebayes.nn.combo import Combo, ComboRows, combo
+from spikebayes.nn.decoding import PopulationDecode
 from spikebayes.nn.encoders import NoisySign
 from spikebayes.nn.few_bits import few_bits
 from spikebayes.nn.hidden import check_widths, hidden_layers
+from spikebayes.nn.permadrop import Permadrop
+from spikebayes.nn.sharpened import Sharpened
+from spikebayes.nn.signs import SigmoidSign
+from spikebayes.nn.softlif import SoftLIF
 
-__all__ = ["Combo", "ComboRows", "check_widths", "combo", "mlp", "s2m", "s2m_conv", "sharpened", "sigmoid_network"]
+__all__ = ["Combo", "ComboRows", "combo", "mlp", "s2m", "s2m_conv", "sharpened", "sigmoid_network"]
 
 CENTRE = 0.5  # mean input of a new dense unit, where sharpened activations step: it halves its inputs
 # Mean input of a new feature map. An image's empty background is close to a map's mean; were that at the step, the
