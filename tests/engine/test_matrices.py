@@ -21,8 +21,10 @@ from spikebayes.network.operators import (
     Chain,
     Conv,
     Dense,
+    Mix,
     Operator,
     Permute,
+    Pick,
     Place,
     Reshape,
     Scale,
@@ -80,6 +82,13 @@ def operators(draw: st.DrawFn, kind: type[Operator], shape: Shape) -> Operator:
         dim = draw(st.integers(1, len(shape)))
         start = draw(st.integers(0, shape[dim - 1] - 1))
         return Slice(dim, start, draw(st.integers(start + 1, shape[dim - 1])), draw(st.integers(1, 3)))
+    if kind is Pick:
+        dim = draw(st.integers(1, len(shape)))
+        return Pick(dim, torch.tensor(draw(st.lists(st.integers(-1, shape[dim - 1] - 1), min_size=1, max_size=9))))
+    if kind is Mix:
+        dim = draw(st.integers(1, len(shape)))
+        return Mix(dim, normal(draw(SIZES), shape[dim - 1]))
+    assert kind is Chain
     parts: list[Operator] = []
     for part in draw(st.lists(st.sampled_from([k for k in KINDS.values() if k is not Chain]), max_size=4)):
         if len(shape) not in (2, 3) and part in (Conv, AvgPool, AdaptiveAvgPool):

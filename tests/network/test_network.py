@@ -21,8 +21,10 @@ from spikebayes.network.operators import (
     Chain,
     Conv,
     Dense,
+    Mix,
     Operator,
     Permute,
+    Pick,
     Place,
     Reshape,
     Scale,
@@ -203,6 +205,8 @@ OPERATORS: list[tuple[Operator, tuple[int, ...]]] = [
     (Permute((2, 3, 1)), (2, 3, 4)),
     (Place(1, 2, 1), (2, 3)),
     (Slice(2, 1, 6, 2), (2, 7)),
+    (Pick(2, torch.tensor([2, -1, 0, 0])), (2, 3)),
+    (Mix(1, torch.randn(4, 3)), (3, 2)),
     (Chain((Reshape((6,)), Dense(torch.randn(2, 6)))), (2, 3)),
 ]
 

@@ -42,7 +42,7 @@ def images() -> SpikingNetwork:
     def forward(m: Any, x: Tensor) -> Tensor:
         h = m.drop(m.stack(x))
         pooled = m.pool(h) + m.adaptive(h)[:, :, ::2]
-        turned = pooled.transpose(1, 2)[:, :, 1:3] / 3
+        turned = (pooled.transpose(1, 2)[:, :, 1:3] / 3).flip(1) + pooled.sum(1, keepdim=True)[..., :2, :]
         return m.head(torch.cat([turned.flatten(1), h.flatten(1)], 1))
 
     layers = {"pool": nn.AvgPool2d(2), "adaptive": nn.AdaptiveAvgPool2d((None, 2)), "drop": nn.Dropout2d(0.5)}

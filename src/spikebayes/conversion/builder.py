@@ -14,8 +14,9 @@ from torch.nn import functional as F
 from spikebayes.conversion import dropout
 from spikebayes.conversion.affine import Affine, Source, Term
 from spikebayes.conversion.exact_sums import gridded
+from spikebayes.conversion.moves import ROWS
 from spikebayes.conversion.refusals import Refused, hint
-from spikebayes.conversion.rules import IN_PLACE, ROWS, Rules, as_tuple
+from spikebayes.conversion.rules import IN_PLACE, Rules, as_tuple
 from spikebayes.conversion.tracing import attribute, describe, kind
 from spikebayes.errors import ConversionError
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork

@@ -8,9 +8,10 @@ Each is an ``nn.Module`` without bias, acts on ``[R, *shape]`` row by row, and c
 from spikebayes.network.operators.chain import Chain
 from spikebayes.network.operators.conv import Conv, patches
 from spikebayes.network.operators.dense import Dense, Scale
+from spikebayes.network.operators.mixing import Mix
 from spikebayes.network.operators.operator import Operator, Shape, WeightRows, size, target_shape
 from spikebayes.network.operators.pooling import AdaptiveAvgPool, AvgPool
-from spikebayes.network.operators.rearranging import Permute, Place, Reshape, Slice
+from spikebayes.network.operators.rearranging import Permute, Pick, Place, Reshape, Slice
 
 __all__ = [
     "AdaptiveAvgPool",
@@ -18,8 +19,10 @@ __all__ = [
     "Chain",
     "Conv",
     "Dense",
+    "Mix",
     "Operator",
     "Permute",
+    "Pick",
     "Place",
     "Reshape",
     "Scale",

@@ -98,6 +98,45 @@ class Slice(Operator):
         return {"dim": self.dim, "start": self.start, "stop": self.stop, "step": self.step}
 
 
+@stored
+class Pick(Operator):
+    """Along ``dim``, the units of the given numbers, in this order; a zero where a number is -1.
+
+    Any number of times and in any order: flipped, rolled, repeated, padded, spread out.
+
+    Args:
+        dim: counts axes from 1, as torch does with the batch axis in front.
+        index: ``[M]`` int64.
+
+    Example:
+        >>> Pick(1, torch.tensor([2, 0, 0, -1]))(torch.tensor([[5.0, 6.0, 7.0]])).tolist()
+        [[7.0, 5.0, 5.0, 0.0]]
+    """
+
+    rearranges = True
+    index: Tensor
+
+    def __init__(self, dim: int, index: Tensor) -> None:
+        super().__init__()
+        self.dim = dim
+        self.register_buffer("index", index)
+        self._gaps = bool((index < 0).any())
+
+    def forward(self, x: Tensor) -> Tensor:
+        picked = x.index_select(self.dim, self.index.clamp(min=0))
+        if not self._gaps:
+            return picked
+        return picked.masked_fill((self.index < 0).reshape(-1, *[1] * (x.ndim - 1 - self.dim)), 0)
+
+    def pattern(self, source: Shape) -> Pattern:
+        if len(source) == 1:  # perhaps a whole feature map in a line
+            return super().pattern(source)
+        return _along_one_axis(self.dim, Pick(1, self.index), source)
+
+    def config(self) -> dict[str, Any]:
+        return {"dim": self.dim}
+
+
 def _along_one_axis(dim: int, alone: Operator, source: Shape) -> ByAxis:
     """The pattern of what acts along one axis as ``alone`` does on vectors."""
     at = dim % (len(source) + 1) - 1
