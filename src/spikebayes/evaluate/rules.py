@@ -1,0 +1,364 @@
+"""The judge's rules: confidence bounds on effects against margins. docs/how-we-judge.md has the reasons.
+
+A rule says *not kept* when its effect is shown to lie beyond the margin, *kept* when the effect is estimated within
+the margin and its bound lies within the margin widened by a fixed factor, else *undecided*.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from spikebayes.evaluate.effect_sizes import Floats, RowEffects, in_units
+from spikebayes.evaluate.margins import Margins, Outcome
+
+#: how far the bound of an effect that is estimated within its margin may reach, in margins: the error of an offset is
+#: the same for every distribution; that of a spread grows with its tails; a single row has its own samples alone
+POOLED_OFFSET_REACH, POOLED_SPREAD_REACH, ROW_REACH = 1.0, 1.5, 2.0
+#: of the number of rows that noise alone puts beyond a margin
+NOISE_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one rule found.
+
+    Args:
+        rule: "mean offset", "ratio of spreads" or "rows".
+        about: the output or class that it is about; empty when there is only one.
+        outcome: what the rule says.
+        estimate: the pooled effect (an offset in std, a ratio), or the share of rows estimated within the margins.
+        low: lower confidence bound of that. For rows, of the share within twice the margins.
+        high: upper confidence bound.
+        sentence: the finding in words.
+        factor: how many times as many samples, or rows as well for a pooled effect, would decide; None when
+            decided, or when the effect is too close to its margin.
+    """
+
+    rule: str
+    about: str
+    outcome: Outcome
+    estimate: float
+    low: float
+    high: float
+    sentence: str
+    factor: float | None = None
+
+
+@dataclass(frozen=True)
+class Level:
+    """How sure a rule must be: error rate of "kept", and of "not kept" for each of the rules that share it."""
+
+    kept: float
+    broken: float
+
+
+def softened(spread: Floats, tolerance: float, margin: float) -> Floats:
+    """A spread with a floor in quadrature: an offset below ``tolerance`` is then less than ``margin`` spreads."""
+    return np.hypot(spread, tolerance / margin)
+
+
+def pooled_offset(
+    effects: RowEffects, place: NDArray[np.int64], tolerance: float, margins: Margins, level: Level, *, by_row: bool
+) -> Finding:
+    """Rule on the mean offset over rows, (1/B) sum_b offset_b / std_b.
+
+    Args:
+        effects: of B rows.
+        place: ``[B]``, which of each row's K numbers.
+        tolerance: in the samples' unit.
+        margins: those of the comparison.
+        level: how sure to be.
+        by_row: rows are independent. Else samples are averaged over rows first, and the averages are independent.
+    """
+    rows = np.arange(len(place))
+    unit = softened(effects.unit, tolerance, margins.offset)
+    mean = float(in_units(effects.offset[rows, place], unit).mean())
+    if by_row:
+        errors = in_units(effects.offset_error[rows, place], unit)
+        # a unit that is estimated itself makes a ratio stray further
+        few = effects.freedom / (effects.freedom - 2) if effects.freedom > 2 else 3.0
+        error, freedom = math.sqrt(few * float((errors**2).sum())) / len(rows), effects.freedom * len(rows)
+    else:
+        across = [in_units(x[:, rows, place], unit[None]).mean(1) for x in (effects.reference, effects.candidate)]
+        error, freedom = _error_of_means(across[0], across[1], effects.paired), effects.freedom
+    reach = POOLED_OFFSET_REACH * margins.offset
+    sides = (-margins.offset, margins.offset), (-reach, reach)
+    found = _pooled(mean, error, freedom, sides, level)
+    return Finding(
+        "mean offset",
+        "",
+        found.outcome,
+        mean,
+        found.low,
+        found.high,
+        f"the mean offset over rows is {mean:.2g} std ({found.low:.2g} to {found.high:.2g}; "
+        f"margin {margins.offset:g})",
+        found.factor,
+    )
+
+
+def pooled_spread(effects: RowEffects, tolerance: float, margins: Margins, level: Level, *, by_row: bool) -> Finding:
+    """Rule on the ratio of spreads, exp of the mean over rows of its logarithm; arguments as above."""
+    damping = _damping(effects, tolerance, margins.spread)
+    weight = damping / len(damping)
+    if by_row:
+        error, freedom = 0.0, effects.freedom * len(damping)
+        error = math.sqrt(float(((2 / effects.order * weight * effects.change_error) ** 2).sum()))
+    else:
+        across = [(x * (2 / effects.order * weight)).sum(1) for x in effects.influence]
+        error, freedom = _error_of_means(across[0], across[1], effects.paired), effects.freedom
+    # averages of the bounded change, of either order apart, turned back into logarithms
+    mean = 0.0
+    for order in (1.0, 2.0):
+        of = effects.order == order
+        if of.any():
+            average = float((damping * effects.change)[of].mean())
+            mean += float(of.mean()) * 2 / order * math.atanh(min(max(average, -1 + 1e-9), 1 - 1e-9))
+    narrow = math.log(1 - margins.spread), math.log(1 + margins.spread)
+    wide = POOLED_SPREAD_REACH * narrow[0], POOLED_SPREAD_REACH * narrow[1]
+    found = _pooled(mean, error, freedom, (narrow, wide), level)
+    ratio, low, high = (math.exp(value) for value in (mean, found.low, found.high))
+    return Finding(
+        "ratio of spreads",
+        "",
+        found.outcome,
+        ratio,
+        low,
+        high,
+        f"the ratio of spreads over rows is {ratio:.3g} ({low:.3g} to {high:.3g}; "
+        f"margin {1 - margins.spread:g} to {1 + margins.spread:g})",
+        found.factor,
+    )
+
+
+def row_rule(effects: RowEffects, tolerance: float, margins: Margins, level: Level, *, by_row: bool) -> Finding:
+    """Rule on the share of rows within the row margins.
+
+    *Not kept*: more than the allowed number k are shown beyond the margins, p_(k+1) (B - k) <= level (a partial
+    conjunction by Bonferroni, right whatever rows share). *Kept*: no more rows are beyond the margins than k or than
+    noise alone would put there, and it is shown that no more than k are beyond twice the margins.
+
+    Args:
+        effects: of B rows.
+        tolerance: in the samples' unit.
+        margins: those of the comparison.
+        level: how sure to be.
+        by_row: rows are independent, which sharpens the second part of *kept*.
+
+    Reference:
+        Benjamini & Heller 2008, Screening for partial conjunction hypotheses.
+    """
+    tests = _paired_rows(effects, tolerance, margins) if effects.paired else _rows(effects, tolerance, margins)
+    count, k = len(tests.beyond), margins.allowed(len(tests.beyond))
+    shown = _shown_beyond(tests.p_beyond, level.broken)
+    broken = np.sort(tests.p_beyond)[k] * (count - k) <= level.broken
+    noise = int(stats.poisson.ppf(NOISE_LEVEL, tests.by_noise)) if tests.by_noise > 1e-12 else 0
+    beyond = int(tests.beyond.sum())
+    within = np.sort(tests.p_within)[::-1]
+    at_most = _most_beyond(within, level.kept, by_row)
+    few = beyond <= max(k, noise)
+    if broken:
+        outcome = Outcome.NOT_KEPT
+    elif few and _excluded(within[: k + 1], k, level.kept, by_row):
+        outcome = Outcome.KEPT
+    else:
+        outcome = Outcome.UNDECIDED
+    estimate = 1 - max(0.0, beyond - tests.by_noise) / count
+    if shown:
+        sentence = f"{shown} of {count} rows are shown to be {tests.words} ({k} may be)"
+    else:
+        sentence = f"{beyond} of {count} rows seem to be {tests.words} ({k} may be; chance alone allows {noise})"
+    sentence += f", at most {at_most} by more than twice that"
+    factor = _rows_factor(tests, k, level, few) if outcome is Outcome.UNDECIDED else None
+    return Finding(
+        "rows", "", outcome, estimate, 1 - at_most / count, 1 - max(shown, k + 1 if broken else 0) / count,
+        sentence, factor
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Pooled:
+    outcome: Outcome
+    low: float
+    high: float
+    factor: float | None
+
+
+def _pooled(
+    mean: float,
+    error: float,
+    freedom: int,
+    sides: tuple[tuple[float, float], tuple[float, float]],
+    level: Level,
+) -> _Pooled:
+    narrow, wide = sides
+    kept, broken = (float(special.stdtrit(freedom, 1 - a)) for a in (level.kept, level.broken))
+    low, high = mean - kept * error, mean + kept * error
+    inside = narrow[0] <= mean <= narrow[1]
+    if mean - broken * error > narrow[1] or mean + broken * error < narrow[0]:
+        return _Pooled(Outcome.NOT_KEPT, low, high, None)
+    if inside and wide[0] <= low and high <= wide[1]:
+        return _Pooled(Outcome.KEPT, low, high, None)
+    # what would decide, were the effect as estimated, or none when it is not told from none
+    effect = mean if abs(mean) > 2 * error else 0.0
+    power = stats.norm.ppf(0.95)
+    if narrow[0] < effect < narrow[1]:
+        room = min(effect - narrow[0], narrow[1] - effect) / power
+        room = min(room, min(effect - wide[0], wide[1] - effect) / (kept + power))
+    else:
+        room = max(effect - narrow[1], narrow[0] - effect) / (broken + power)
+    return _Pooled(Outcome.UNDECIDED, low, high, _bounded((error / room) ** 2 if room > 0 else math.inf))
+
+
+@dataclass(frozen=True, eq=False)
+class _RowTests:
+    """What is known of each row: whether it seems beyond a margin, and two p-values.
+
+    Args:
+        beyond: ``[B]`` bool, estimated beyond the margins.
+        by_noise: how many rows noise alone would put there, expected.
+        p_beyond: ``[B]``, small where the row is shown to be beyond the margins.
+        p_within: ``[B]``, small where it is shown to be within twice the margins.
+        excess: ``[B]``, how many errors the row is beyond the margins.
+        reach: ``[B]``, how many errors twice the margins are.
+        words: what beyond means.
+    """
+
+    beyond: NDArray[np.bool_]
+    by_noise: float
+    p_beyond: Floats
+    p_within: Floats
+    excess: Floats
+    reach: Floats
+    words: str
+
+
+def _rows(effects: RowEffects, tolerance: float, margins: Margins) -> _RowTests:
+    offset, error = effects.distance, effects.distance_error
+    margin = margins.row_offset * softened(effects.unit, tolerance, margins.row_offset)
+    half = effects.order / 2  # the change is the hyperbolic tangent of so many logarithms
+    damping = _damping(effects, tolerance, math.log(margins.row_spread))
+    change, change_error = np.abs(damping * effects.change), damping * effects.change_error
+    limit, far = np.tanh(half * math.log(margins.row_spread)), np.tanh(
+        half * math.log(margins.row_spread) * ROW_REACH
+    )
+    excess = _in_errors(offset - margin, error), _in_errors(change - limit, change_error)
+    far_excess = (
+        _in_errors(offset - ROW_REACH * margin, error),
+        _in_errors(change - far, change_error * (1 - far**2)),  # bounded, so it strays less at large ratios
+    )
+    tails = [2 * _upper(effects.freedom, _reach(margin, error)), 2 * special.ndtr(-_reach(limit, change_error))]
+    return _RowTests(
+        beyond=(offset > margin) | (change > limit),
+        by_noise=float(np.minimum(tails[0] + tails[1], 1).sum()),
+        p_beyond=np.minimum(
+            1, 2 * np.minimum(_upper(effects.freedom, excess[0]), special.ndtr(-excess[1]))
+        ),
+        p_within=np.maximum(1 - _upper(effects.freedom, far_excess[0]), special.ndtr(far_excess[1])),
+        excess=np.maximum(*excess),
+        reach=np.minimum(_reach(ROW_REACH * margin, error), _reach(far, change_error * (1 - far**2))),
+        words=f"off by more than {margins.row_offset:g} std or a factor of {margins.row_spread:g} in spread",
+    )
+
+
+def _paired_rows(effects: RowEffects, tolerance: float, margins: Margins) -> _RowTests:
+    square, relative = effects.paired_square, effects.paired_error
+    assert square is not None
+    assert relative is not None
+    limit = (margins.paired * softened(effects.unit, tolerance, margins.paired)) ** 2
+    # in logarithms, where the error of a mean of squares is symmetric
+    with np.errstate(divide="ignore"):
+        far = np.where(square == 0, -np.inf, np.log(np.where(limit == 0, np.inf, square / np.where(limit == 0, 1, limit))))
+    excess = far / relative
+    wider = 2 * math.log(ROW_REACH)
+    return _RowTests(
+        beyond=square > limit,
+        by_noise=0.0,
+        p_beyond=special.ndtr(-excess),
+        p_within=special.ndtr((far - wider) / relative),
+        excess=excess,
+        reach=(wider - np.minimum(far, 0)) / relative,
+        words=f"off by more than {margins.paired:g} std under the same masks",
+    )
+
+
+def _damping(effects: RowEffects, tolerance: float, margin: float) -> Floats:
+    """``[B]``, by how much a change counts: all but 1, and little where spreads are below the tolerance."""
+    floor = tolerance / (2 * margin)
+    return in_units(effects.level**2, effects.level**2 + floor**2)
+
+
+def _upper(freedom: int, value: Floats) -> Floats:
+    """P(T > value), Student's t."""
+    return special.stdtr(freedom, -value)
+
+
+def _in_errors(value: Floats, error: Floats) -> Floats:
+    """Value / error; without any error, infinitely many, or none less when the value is 0."""
+    return np.where(error == 0, np.where(value > 0, np.inf, -np.inf), value / np.where(error == 0, 1.0, error))
+
+
+def _reach(value: Floats, error: Floats) -> Floats:
+    """How many errors away a limit is; infinitely many without any error."""
+    return np.where(error == 0, np.inf, value / np.where(error == 0, 1.0, error))
+
+
+def _error_of_means(first: Floats, second: Floats, paired: bool) -> float:
+    """Standard error of mean(second) - mean(first) over independent samples."""
+    if paired:
+        difference = second - first
+        return float(difference.std(ddof=1) / math.sqrt(len(difference)))
+    return math.sqrt(float(first.var(ddof=1) / len(first) + second.var(ddof=1) / len(second)))
+
+
+def _shown_beyond(pvalues: Floats, alpha: float) -> int:
+    """At least so many rows are beyond: Holm's rejections."""
+    stepped = np.sort(pvalues) * np.arange(len(pvalues), 0, -1)
+    return int(np.argmin(np.append(stepped <= alpha, False)))
+
+
+def _most_beyond(ordered: Floats, alpha: float, by_row: bool) -> int:
+    """At most so many rows are beyond twice the margins; ``ordered`` are the p-values, largest first."""
+    low, high = 0, len(ordered)
+    while low < high:
+        k = (low + high) // 2
+        low, high = (low, k) if _excluded(ordered[: k + 1], k, alpha, by_row) else (k + 1, high)
+    return low
+
+
+def _excluded(largest: Floats, k: int, alpha: float, by_row: bool) -> bool:
+    """Whether more than k rows beyond are excluded, from the k + 1 largest p-values.
+
+    Of k + 1 such rows each p-value is below t with probability at most t. Were all but n of the p-values below t, so
+    were k + 1 - n of those: with independent rows the chance is at most P(Binomial(k + 1, 1 - t) <= n), tried for
+    n = 0 to k; for dependent rows only n = k is left, at most (k + 1) t.
+    """
+    if not by_row:
+        return bool((k + 1) * largest[k] <= alpha)
+    n = np.arange(k + 1)
+    return bool(((k + 1) * special.bdtr(n, k + 1, 1 - largest) <= alpha).any())
+
+
+def _rows_factor(tests: _RowTests, k: int, level: Level, few: bool) -> float | None:
+    """How many times as many samples would decide."""
+    count = len(tests.beyond)
+    power = stats.norm.ppf(0.95)
+    if not few:
+        excess = np.sort(tests.excess)[::-1][k]
+        needed = stats.norm.isf(level.broken / (2 * (count - k))) + power
+        return _bounded((needed / excess) ** 2 if excess > 0 else math.inf)
+    reach = np.sort(tests.reach)[0 if count <= 1 else min(count - 1, k)]
+    # the furthest of all rows by chance, and how small its p-value must be
+    needed = stats.norm.isf(0.05 / count) - stats.norm.ppf((level.kept / (k + 1)) ** (1 / (k + 1)))
+    each = stats.norm.isf((k + 0.5) / count) - stats.norm.ppf(level.kept / (k + 1)) if count > k + 1 else math.inf
+    return _bounded((min(needed, each) / reach) ** 2 if reach > 0 else math.inf)
+
+
+def _bounded(factor: float) -> float | None:
+    """A factor of 1.1 or more; None when the budget would be out of all proportion."""
+    return max(1.1, factor) if factor <= 1000 else None
