@@ -16,6 +16,9 @@ from scipy import stats
 
 Floats = NDArray[np.float64]
 
+#: samples for each relative variance of the distances: normal samples have relative variance 2, rare values far more
+ENOUGH = 20
+
 
 def spread(samples: Floats) -> Floats:
     """Standard deviation of each row over its samples, S - 1 in the denominator; exactly 0 on constant rows.
@@ -200,9 +203,7 @@ def row_effects(reference: Floats, candidate: Floats, *, paired: bool) -> RowEff
         error = np.sqrt(variances[0] / n + variances[1] / m)
     chosen, alone = (_change(from_mean, q, paired) for q in (2, 1))
     swap = 2 * alone[1] < chosen[1]  # errors of the logarithm of the ratio: 2 / q times those of the change
-    change, change_error, level = (
-        np.where(swap, x, y) for x, y in zip(alone[:3], chosen[:3], strict=True)
-    )
+    change, change_error, level = (np.where(swap, x, y) for x, y in zip(alone[:3], chosen[:3], strict=True))
     influence = tuple(np.where(swap, x, y) for x, y in zip(alone[3], chosen[3], strict=True))
     extra: dict[str, Any] = {}
     if paired:
@@ -229,9 +230,26 @@ def row_effects(reference: Floats, candidate: Floats, *, paired: bool) -> RowEff
     )
 
 
-def _change(
-    from_mean: list[Floats], q: int, paired: bool
-) -> tuple[Floats, Floats, Floats, tuple[Floats, Floats]]:
+def _within(first: Floats, second: Floats, means: list[Floats], scale: Floats) -> Floats:
+    """``[B]``, variance of a sample's influence, common to both sides.
+
+    Where both sides have enough samples for it their relative variances are averaged, so that a spread which is
+    larger on one side does not count as noise. Rare values leave too few: then both are taken as one sample.
+    """
+    n, m = len(first), len(second)
+    squares = (first**2).sum(0), (second**2).sum(0)
+    together = (squares[0] + squares[1]) / (n + m - 2)
+    # a quarter of the variance relative to the side's own mean, which is what counts when both means are equal
+    alone = [
+        in_units(square / (size - 1) * scale**2 / 4, mean**2)
+        for square, size, mean in zip(squares, (n, m), means, strict=True)
+    ]
+    enough = (4 * alone[0] <= n / ENOUGH) & (4 * alone[1] <= m / ENOUGH)
+    average = (alone[0] * (n - 1) + alone[1] * (m - 1)) / (n + m - 2)
+    return np.where(enough, np.where(enough, average, 0.0), together)
+
+
+def _change(from_mean: list[Floats], q: int, paired: bool) -> tuple[Floats, Floats, Floats, tuple[Floats, Floats]]:
     """``change`` of order q, its error, the common spread, and the samples' influences."""
     means, influences = [], []
     for x in from_mean:
@@ -249,7 +267,8 @@ def _change(
             # the mean itself moves with every sample
             influence = r - r.mean(0) - (x * direction.mean(0)).sum(2)
         means.append(mean)
-        influences.append(influence)
+        # distances are from a mean that each sample shapes, so few samples look too alike; found by simulation
+        influences.append(influence * (size / (size - 1.5)))
     n, m = len(from_mean[0]), len(from_mean[1])
     total = means[0] + means[1]
     scale = np.where(total == 0, 1.0, total)
@@ -258,7 +277,7 @@ def _change(
     if paired:
         error = np.sqrt(((second - first) ** 2).sum(0) / (n - 1) / n)
     else:
-        within = ((first**2).sum(0) + (second**2).sum(0)) / (n + m - 2)
+        within = _within(first, second, means, scale)
         error = np.sqrt(within * (1 / n + 1 / m))
         change = change + within * (1 / m - 1 / n)  # sizes that differ bias a ratio
     return change, error, (total / 2) ** (1 / q), (first, second)

@@ -16,11 +16,15 @@ from scipy import special, stats
 from spikebayes.evaluate.effect_sizes import Floats, RowEffects, in_units
 from spikebayes.evaluate.margins import Margins, Outcome
 
-#: how far the bound of an effect that is estimated within its margin may reach, in margins: the error of an offset is
-#: the same for every distribution; that of a spread grows with its tails; a single row has its own samples alone
+#: how far the bound of an effect that is estimated within its margin may reach at most, in margins: the error of an
+#: offset is the same for every distribution; that of a spread grows with its tails; a row has its own samples alone
 POOLED_OFFSET_REACH, POOLED_SPREAD_REACH, ROW_REACH = 1.0, 1.5, 2.0
+#: by so many errors an effect that is none may be estimated beyond 0, in 98 of 100 cases
+CHANCE = 2.326
 #: of the number of rows that noise alone puts beyond a margin
-NOISE_LEVEL = 0.95
+NOISE_LEVEL = 0.99
+#: errors by which a planned budget must clear a bound, to decide in 95 of 100 cases
+POWER = 1.645
 
 
 @dataclass(frozen=True)
@@ -57,34 +61,36 @@ class Level:
     broken: float
 
 
-def softened(spread: Floats, tolerance: float, margin: float) -> Floats:
-    """A spread with a floor in quadrature: an offset below ``tolerance`` is then less than ``margin`` spreads."""
+def softened(spread: Floats, tolerance: Floats, margin: float) -> Floats:
+    """Spreads with a floor in quadrature: an offset below ``tolerance`` is then less than ``margin`` of them."""
     return np.hypot(spread, tolerance / margin)
 
 
 def pooled_offset(
-    effects: RowEffects, place: NDArray[np.int64], tolerance: float, margins: Margins, level: Level, *, by_row: bool
+    effects: RowEffects, place: int, tolerance: Floats, margins: Margins, level: Level, *, by_row: bool
 ) -> Finding:
     """Rule on the mean offset over rows, (1/B) sum_b offset_b / std_b.
 
     Args:
         effects: of B rows.
-        place: ``[B]``, which of each row's K numbers.
-        tolerance: in the samples' unit.
+        place: which of the K numbers.
+        tolerance: ``[B]``, differences that count as none, in the samples' unit.
         margins: those of the comparison.
         level: how sure to be.
         by_row: rows are independent. Else samples are averaged over rows first, and the averages are independent.
     """
-    rows = np.arange(len(place))
-    unit = softened(effects.unit, tolerance, margins.offset)
-    mean = float(in_units(effects.offset[rows, place], unit).mean())
+    offset, count = effects.offset[:, place], len(effects.unit)
+    # with half the offset in quadrature no row counts more than 2, however small its std
+    unit = np.hypot(softened(effects.unit, tolerance, margins.offset), offset / 2)
+    bounded = float(in_units(offset, unit).mean())
+    mean = bounded / math.sqrt(max(1 - bounded**2 / 4, 1e-9))
     if by_row:
-        errors = in_units(effects.offset_error[rows, place], unit)
+        errors = in_units(effects.offset_error[:, place], unit)
         # a unit that is estimated itself makes a ratio stray further
         few = effects.freedom / (effects.freedom - 2) if effects.freedom > 2 else 3.0
-        error, freedom = math.sqrt(few * float((errors**2).sum())) / len(rows), effects.freedom * len(rows)
+        error, freedom = math.sqrt(few * float((errors**2).sum())) / count, effects.freedom * count
     else:
-        across = [in_units(x[:, rows, place], unit[None]).mean(1) for x in (effects.reference, effects.candidate)]
+        across = [in_units(x[:, :, place], unit[None]).mean(1) for x in (effects.reference, effects.candidate)]
         error, freedom = _error_of_means(across[0], across[1], effects.paired), effects.freedom
     reach = POOLED_OFFSET_REACH * margins.offset
     sides = (-margins.offset, margins.offset), (-reach, reach)
@@ -102,7 +108,7 @@ def pooled_offset(
     )
 
 
-def pooled_spread(effects: RowEffects, tolerance: float, margins: Margins, level: Level, *, by_row: bool) -> Finding:
+def pooled_spread(effects: RowEffects, tolerance: Floats, margins: Margins, level: Level, *, by_row: bool) -> Finding:
     """Rule on the ratio of spreads, exp of the mean over rows of its logarithm; arguments as above."""
     damping = _damping(effects, tolerance, margins.spread)
     weight = damping / len(damping)
@@ -136,16 +142,16 @@ def pooled_spread(effects: RowEffects, tolerance: float, margins: Margins, level
     )
 
 
-def row_rule(effects: RowEffects, tolerance: float, margins: Margins, level: Level, *, by_row: bool) -> Finding:
+def row_rule(effects: RowEffects, tolerance: Floats, margins: Margins, level: Level, *, by_row: bool) -> Finding:
     """Rule on the share of rows within the row margins.
 
     *Not kept*: more than the allowed number k are shown beyond the margins, p_(k+1) (B - k) <= level (a partial
     conjunction by Bonferroni, right whatever rows share). *Kept*: no more rows are beyond the margins than k or than
-    noise alone would put there, and it is shown that no more than k are beyond twice the margins.
+    noise alone would put there, and it is shown that no more than k are beyond the widened margins.
 
     Args:
         effects: of B rows.
-        tolerance: in the samples' unit.
+        tolerance: ``[B]``, differences that count as none, in the samples' unit.
         margins: those of the comparison.
         level: how sure to be.
         by_row: rows are independent, which sharpens the second part of *kept*.
@@ -153,8 +159,10 @@ def row_rule(effects: RowEffects, tolerance: float, margins: Margins, level: Lev
     Reference:
         Benjamini & Heller 2008, Screening for partial conjunction hypotheses.
     """
-    tests = _paired_rows(effects, tolerance, margins) if effects.paired else _rows(effects, tolerance, margins)
-    count, k = len(tests.beyond), margins.allowed(len(tests.beyond))
+    count = len(effects.unit)
+    k = margins.allowed(count)
+    chance = _chance(count, k, level.kept, by_row)
+    tests = (_paired_rows if effects.paired else _rows)(effects, tolerance, margins, chance)
     shown = _shown_beyond(tests.p_beyond, level.broken)
     broken = np.sort(tests.p_beyond)[k] * (count - k) <= level.broken
     noise = int(stats.poisson.ppf(NOISE_LEVEL, tests.by_noise)) if tests.by_noise > 1e-12 else 0
@@ -173,8 +181,8 @@ def row_rule(effects: RowEffects, tolerance: float, margins: Margins, level: Lev
         sentence = f"{shown} of {count} rows are shown to be {tests.words} ({k} may be)"
     else:
         sentence = f"{beyond} of {count} rows seem to be {tests.words} ({k} may be; chance alone allows {noise})"
-    sentence += f", at most {at_most} by more than twice that"
-    factor = _rows_factor(tests, k, level, few) if outcome is Outcome.UNDECIDED else None
+    sentence += f", at most {at_most} by much more"
+    factor = _rows_factor(tests, k, level, few, by_row) if outcome is Outcome.UNDECIDED else None
     return Finding(
         "rows", "", outcome, estimate, 1 - at_most / count, 1 - max(shown, k + 1 if broken else 0) / count,
         sentence, factor
@@ -196,9 +204,12 @@ def _pooled(
     sides: tuple[tuple[float, float], tuple[float, float]],
     level: Level,
 ) -> _Pooled:
-    narrow, wide = sides
+    narrow, widest = sides
     kept, broken = (float(special.stdtrit(freedom, 1 - a)) for a in (level.kept, level.broken))
     low, high = mean - kept * error, mean + kept * error
+    # no wider than chance needs
+    needs = (kept + CHANCE) * error
+    wide = max(widest[0], min(narrow[0], -needs)), min(widest[1], max(narrow[1], needs))
     inside = narrow[0] <= mean <= narrow[1]
     if mean - broken * error > narrow[1] or mean + broken * error < narrow[0]:
         return _Pooled(Outcome.NOT_KEPT, low, high, None)
@@ -206,12 +217,11 @@ def _pooled(
         return _Pooled(Outcome.KEPT, low, high, None)
     # what would decide, were the effect as estimated, or none when it is not told from none
     effect = mean if abs(mean) > 2 * error else 0.0
-    power = stats.norm.ppf(0.95)
     if narrow[0] < effect < narrow[1]:
-        room = min(effect - narrow[0], narrow[1] - effect) / power
-        room = min(room, min(effect - wide[0], wide[1] - effect) / (kept + power))
+        room = min(effect - narrow[0], narrow[1] - effect) / POWER
+        room = min(room, min(effect - widest[0], widest[1] - effect) / (kept + POWER))
     else:
-        room = max(effect - narrow[1], narrow[0] - effect) / (broken + power)
+        room = max(effect - narrow[1], narrow[0] - effect) / (broken + POWER)
     return _Pooled(Outcome.UNDECIDED, low, high, _bounded((error / room) ** 2 if room > 0 else math.inf))
 
 
@@ -238,56 +248,60 @@ class _RowTests:
     words: str
 
 
-def _rows(effects: RowEffects, tolerance: float, margins: Margins) -> _RowTests:
+def _rows(effects: RowEffects, tolerance: Floats, margins: Margins, chance: float) -> _RowTests:
     offset, error = effects.distance, effects.distance_error
     margin = margins.row_offset * softened(effects.unit, tolerance, margins.row_offset)
-    half = effects.order / 2  # the change is the hyperbolic tangent of so many logarithms
+    wide = np.clip(chance * error, margin, ROW_REACH * margin)
+    # the change is the hyperbolic tangent of half or all of the logarithm
+    half = effects.order / 2
     damping = _damping(effects, tolerance, math.log(margins.row_spread))
-    change, change_error = np.abs(damping * effects.change), damping * effects.change_error
-    limit, far = np.tanh(half * math.log(margins.row_spread)), np.tanh(
-        half * math.log(margins.row_spread) * ROW_REACH
-    )
-    excess = _in_errors(offset - margin, error), _in_errors(change - limit, change_error)
-    far_excess = (
-        _in_errors(offset - ROW_REACH * margin, error),
-        _in_errors(change - far, change_error * (1 - far**2)),  # bounded, so it strays less at large ratios
-    )
-    tails = [2 * _upper(effects.freedom, _reach(margin, error)), 2 * special.ndtr(-_reach(limit, change_error))]
+    bounded, ratio_error = np.abs(damping * effects.change), damping * effects.change_error
+    ratio = np.arctanh(np.minimum(bounded, 1 - 1e-12))
+    limit = half * math.log(margins.row_spread)
+    wide_limit = np.clip(chance * ratio_error, limit, ROW_REACH * limit)
+    # bounded, so that a constant side proves no more than its samples can; without an error there is nothing to prove
+    excess = _in_errors(offset - margin, error), _in_errors(np.tanh(ratio - limit), ratio_error)
+    left = _in_errors(offset - wide, error), _in_errors(ratio - wide_limit, ratio_error)
+    tails = [2 * _upper(effects.freedom, _reach(margin, error)), 2 * special.ndtr(-_reach(limit, ratio_error))]
+    # two constants that differ by chance: no row is rarer than the rarest order of its samples
+    n, m = len(effects.reference), len(effects.candidate)
+    rarest = 2 * math.exp(special.gammaln(n + 1) + special.gammaln(m + 1) - special.gammaln(n + m + 1))
     return _RowTests(
-        beyond=(offset > margin) | (change > limit),
+        beyond=(offset > margin) | (ratio > limit),
         by_noise=float(np.minimum(tails[0] + tails[1], 1).sum()),
-        p_beyond=np.minimum(
-            1, 2 * np.minimum(_upper(effects.freedom, excess[0]), special.ndtr(-excess[1]))
-        ),
-        p_within=np.maximum(1 - _upper(effects.freedom, far_excess[0]), special.ndtr(far_excess[1])),
+        p_beyond=np.clip(2 * np.minimum(_upper(effects.freedom, excess[0]), special.ndtr(-excess[1])), rarest, 1),
+        p_within=np.maximum(1 - _upper(effects.freedom, left[0]), special.ndtr(left[1])),
         excess=np.maximum(*excess),
-        reach=np.minimum(_reach(ROW_REACH * margin, error), _reach(far, change_error * (1 - far**2))),
+        reach=np.minimum(_reach(ROW_REACH * margin, error), _reach(ROW_REACH * limit, ratio_error)),
         words=f"off by more than {margins.row_offset:g} std or a factor of {margins.row_spread:g} in spread",
     )
 
 
-def _paired_rows(effects: RowEffects, tolerance: float, margins: Margins) -> _RowTests:
+def _paired_rows(effects: RowEffects, tolerance: Floats, margins: Margins, chance: float) -> _RowTests:
     square, relative = effects.paired_square, effects.paired_error
     assert square is not None
     assert relative is not None
     limit = (margins.paired * softened(effects.unit, tolerance, margins.paired)) ** 2
     # in logarithms, where the error of a mean of squares is symmetric
     with np.errstate(divide="ignore"):
-        far = np.where(square == 0, -np.inf, np.log(np.where(limit == 0, np.inf, square / np.where(limit == 0, 1, limit))))
+        far = np.where(
+            square == 0, -np.inf, np.log(np.where(limit == 0, np.inf, square / np.where(limit == 0, 1, limit)))
+        )
     excess = far / relative
-    wider = 2 * math.log(ROW_REACH)
+    widest = 2 * math.log(ROW_REACH)
+    wide = np.minimum(chance * relative, widest)
     return _RowTests(
         beyond=square > limit,
         by_noise=0.0,
         p_beyond=special.ndtr(-excess),
-        p_within=special.ndtr((far - wider) / relative),
+        p_within=special.ndtr((far - wide) / relative),
         excess=excess,
-        reach=(wider - np.minimum(far, 0)) / relative,
+        reach=(widest - np.minimum(far, 0)) / relative,
         words=f"off by more than {margins.paired:g} std under the same masks",
     )
 
 
-def _damping(effects: RowEffects, tolerance: float, margin: float) -> Floats:
+def _damping(effects: RowEffects, tolerance: Floats, margin: float) -> Floats:
     """``[B]``, by how much a change counts: all but 1, and little where spreads are below the tolerance."""
     floor = tolerance / (2 * margin)
     return in_units(effects.level**2, effects.level**2 + floor**2)
@@ -344,19 +358,25 @@ def _excluded(largest: Floats, k: int, alpha: float, by_row: bool) -> bool:
     return bool(((k + 1) * special.bdtr(n, k + 1, 1 - largest) <= alpha).any())
 
 
-def _rows_factor(tests: _RowTests, k: int, level: Level, few: bool) -> float | None:
+def _chance(count: int, k: int, alpha: float, by_row: bool, tail: float = 0.01) -> float:
+    """How many errors wide a margin must be for rows without any difference to be shown within it, nearly always."""
+    # all but k rows shown, each by itself; rows may stray by their offset or their spread, to either side
+    stray = special.gammaincinv(k + 1, tail) / count / 4
+    every = stats.norm.isf(min(0.5, stray)) + stats.norm.isf(alpha / (k + 1))
+    # or the furthest of all, by k + 1 rows together
+    furthest = stats.norm.isf(tail / count / 4) - stats.norm.ppf((alpha / (k + 1)) ** (1 / (k + 1)))
+    return float(max(every, furthest) if by_row else every)
+
+
+def _rows_factor(tests: _RowTests, k: int, level: Level, few: bool, by_row: bool) -> float | None:
     """How many times as many samples would decide."""
     count = len(tests.beyond)
-    power = stats.norm.ppf(0.95)
-    if not few:
-        excess = np.sort(tests.excess)[::-1][k]
-        needed = stats.norm.isf(level.broken / (2 * (count - k))) + power
-        return _bounded((needed / excess) ** 2 if excess > 0 else math.inf)
-    reach = np.sort(tests.reach)[0 if count <= 1 else min(count - 1, k)]
-    # the furthest of all rows by chance, and how small its p-value must be
-    needed = stats.norm.isf(0.05 / count) - stats.norm.ppf((level.kept / (k + 1)) ** (1 / (k + 1)))
-    each = stats.norm.isf((k + 0.5) / count) - stats.norm.ppf(level.kept / (k + 1)) if count > k + 1 else math.inf
-    return _bounded((min(needed, each) / reach) ** 2 if reach > 0 else math.inf)
+    excess = float(np.sort(tests.excess)[::-1][k])
+    if not few and excess > 2:  # else it is as likely that noise put them there
+        needed = float(stats.norm.isf(level.broken / (2 * (count - k)))) + POWER
+        return _bounded((needed / excess) ** 2)
+    reach = float(np.sort(tests.reach)[min(count - 1, k)])
+    return _bounded((_chance(count, k, level.kept, by_row, 0.05) / reach) ** 2 if reach > 0 else math.inf)
 
 
 def _bounded(factor: float) -> float | None:
