@@ -191,14 +191,14 @@ def row_effects(reference: Floats, candidate: Floats, *, paired: bool) -> RowEff
     n, m = len(reference), len(candidate)
     means = reference.mean(0), candidate.mean(0)
     # the mean of equal values may be off by a rounding, which would leave a spread of 1e-17
-    still = np.ptp(reference, axis=0) == 0, np.ptp(candidate, axis=0) == 0
+    still = _constant(reference), _constant(candidate)
     from_mean = [
-        np.where(s, 0.0, x - mean) for x, mean, s in zip((reference, candidate), means, still, strict=True)
+        (x - mean) * ~s for x, mean, s in zip((reference, candidate), means, still, strict=True)
     ]  # [S, B, K]
-    variances = [(x**2).sum(0) / (len(x) - 1) for x in from_mean]  # [B, K]
+    variances = [np.einsum("sbk,sbk->bk", x, x) / (len(x) - 1) for x in from_mean]  # [B, K]
     if paired:
         difference = candidate - reference
-        error = np.sqrt(np.where(np.ptp(difference, axis=0) == 0, 0.0, difference.var(0, ddof=1)) / n)
+        error = np.sqrt(np.where(_constant(difference), 0.0, difference.var(0, ddof=1)) / n)
     else:
         error = np.sqrt(variances[0] / n + variances[1] / m)
     chosen, alone = (_change(from_mean, q, paired) for q in (2, 1))
@@ -209,9 +209,8 @@ def row_effects(reference: Floats, candidate: Floats, *, paired: bool) -> RowEff
     if paired:
         square = ((candidate - reference) ** 2).sum(2)  # [S, B]
         mean = square.mean(0)
-        spread_of_squares = np.where(np.ptp(square, axis=0) == 0, 0.0, square.std(0, ddof=1))
-        # a few alike squares may agree by chance: no more is believed than of four times as many normal ones
-        relative = np.maximum(in_units(spread_of_squares, mean) / math.sqrt(n), math.sqrt(1 / (2 * n)))
+        # a few squares may be alike by chance: no more is believed than of four times as many normal ones
+        relative = np.maximum(in_units(spread(square), mean) / math.sqrt(n), math.sqrt(1 / (2 * n)))
         extra = {"paired_square": mean, "paired_error": relative}
     return RowEffects(
         offset=np.where(still[0] & still[1] & (reference[0] == candidate[0]), 0.0, means[1] - means[0]),
@@ -230,6 +229,11 @@ def row_effects(reference: Floats, candidate: Floats, *, paired: bool) -> RowEff
     )
 
 
+def _constant(samples: Floats) -> NDArray[np.bool_]:
+    """Where all samples, along the first axis, are one value."""
+    return (samples == samples[:1]).all(0)
+
+
 def _within(first: Floats, second: Floats, means: list[Floats], scale: Floats) -> Floats:
     """``[B]``, variance of a sample's influence, common to both sides.
 
@@ -237,7 +241,7 @@ def _within(first: Floats, second: Floats, means: list[Floats], scale: Floats) -
     larger on one side does not count as noise. Rare values leave too few: then both are taken as one sample.
     """
     n, m = len(first), len(second)
-    squares = (first**2).sum(0), (second**2).sum(0)
+    squares = [np.einsum("sb,sb->b", side, side) for side in (first, second)]
     together = (squares[0] + squares[1]) / (n + m - 2)
     # a quarter of the variance relative to the side's own mean, which is what counts when both means are equal
     alone = [
@@ -254,18 +258,19 @@ def _change(from_mean: list[Floats], q: int, paired: bool) -> tuple[Floats, Floa
     means, influences = [], []
     for x in from_mean:
         size = len(x)
-        square = (x**2).sum(2)  # [S, B]
+        square = np.einsum("sbk,sbk->sb", x, x)
         # short of the true mean on average, since distances are from the samples' own mean
         short = (size / (size - 1)) ** (q / 2)
         if q == 2:
-            mean = square.mean(0) * short
-            influence = square - square.mean(0)
+            plain = square.mean(0)
+            influence = square - plain
         else:
             r = np.sqrt(square)
-            mean = r.mean(0) * short
+            plain = r.mean(0)
             direction = x / np.where(r == 0, 1.0, r)[..., None]
             # the mean itself moves with every sample
-            influence = r - r.mean(0) - (x * direction.mean(0)).sum(2)
+            influence = r - plain - np.einsum("sbk,bk->sb", x, direction.mean(0))
+        mean = plain * short
         means.append(mean)
         # distances are from a mean that each sample shapes, so few samples look too alike; found by simulation
         influences.append(influence * (size / (size - 1.5)))
