@@ -1,6 +1,6 @@
 # make demo    install, then train, convert, simulate and compare on embedded data
 # make test    install, then run the tests
-# make check   the tests, ruff and pyright
+# make check   the tests, ruff, pyright, and which room imports which
 # make bench   install the other simulators into .venv-bench, then measure: results/bench.json, docs/performance.md
 PYTHON ?= python3
 BIN := .venv/bin
@@ -42,9 +42,10 @@ check: .venv/.check test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/lint-imports
 
 bench: .venv-bench/.bench
-	$(BENCH)/spikebayes bench
+	$(BENCH)/python -m benchmarks
 
 clean:
 	rm -rf .venv .venv-bench demo

@@ -25,7 +25,7 @@ def memory(competitor: str, workload: Path, count: int, samples: int, steps: int
     given = torch.load(workload, weights_only=False)
     with threads(count):
         if competitor == NAME:
-            from spikebayes.prediction.simulate import simulate
+            from spikebayes import simulate
 
             before = peak_bytes()
             simulate(given.network, given.inputs, samples=samples, steps=steps, burn_in=steps * 2 // 3)

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import Timing, alternate, clock
-from spikebayes.nn import SoftLIF
-from spikebayes.nn.zoo import mlp
-from spikebayes.prediction.predict import predict
+from spikebayes import predict
+from spikebayes.nn import SoftLIF, zoo
 
 WIDTHS = (784, 512, 512, 10)
 DROPOUT = 0.1
@@ -36,7 +35,7 @@ def classical(rows: int = 10_000, samples: int = 100, repeats: int = 5) -> dict[
     """
     x = torch.randn(rows, WIDTHS[0], generator=torch.Generator().manual_seed(0))
     raced = {
-        name: _race(mlp(WIDTHS[0], WIDTHS[-1], WIDTHS[1:-1], DROPOUT, activation=activation), x, samples, repeats)
+        name: _race(zoo.mlp(WIDTHS[0], WIDTHS[-1], WIDTHS[1:-1], DROPOUT, activation=activation), x, samples, repeats)
         for name, activation in ACTIVATIONS.items()
     }
     return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -27,9 +26,8 @@ from benchmarks.synapses import IMAGES, LONGEST, SAMPLES, synapses
 from benchmarks.synapses import memory as synapses_memory
 from benchmarks.thresholds import thresholds
 from benchmarks.workloads import NAMES, workload
-from spikebayes.errors import ConfigError
-from spikebayes.noise.philox import split_seed
-from studies.results import provenance, write_page, write_results
+from spikebayes import ConfigError
+from studies.results import provenance, read_results, write_page, write_results
 
 ALONE = ("sweeps", "starts", "classical", "synapses", "thresholds")  # parts that can be measured without the others
 PARTS = ("peers", "memory", *ALONE)  # the engine and the roofline are always measured
@@ -51,7 +49,8 @@ def check(
         raise ConfigError(f"give at least one workload of {', '.join(NAMES)}")
     if update and (not only or not set(only) <= set(ALONE)):
         raise ConfigError(f"an update measures one or several of {', '.join(ALONE)} and nothing else; name them")
-    split_seed(seed)
+    if not 0 <= seed < 1 << 64:
+        raise ConfigError(f"a seed must be an integer in [0, 2^64); got {seed}")
     if repeats < 1:
         raise ConfigError(f"repeats must be at least 1; got {repeats}")
     with threads(count):
@@ -89,7 +88,7 @@ def run_bench(
         ConfigError: an unknown workload or part, repeats or threads out of range.
     """
     check(workloads, only, repeats, count, seed)
-    origin = provenance("spikebayes bench", seed) | {"machine": machine()}
+    origin = provenance("python -m benchmarks", seed) | {"machine": machine()}
     started = time.perf_counter()
     peers = available() if "peers" in only else {}
     rows = QUICK_ROWS if quick else ROWS
@@ -154,12 +153,9 @@ def update_bench(
         ConfigError: as ``run_bench``, or there is no such file.
     """
     check(workloads, only, repeats, count, seed, update=True)
-    try:
-        found: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"no results of a whole run to update in {results}: {error}") from error
+    found = read_results(results)
     repeats = min(repeats, QUICK_REPEATS) if quick else repeats
-    origin = provenance(f"spikebayes bench --only {','.join(only)} --update", seed) | {"machine": machine()}
+    origin = provenance(f"python -m benchmarks --only {','.join(only)} --update", seed) | {"machine": machine()}
     origin |= {"settings": {"quick": quick, "repeats": repeats, "threads": count}}
     for part in only:
         started = time.perf_counter()

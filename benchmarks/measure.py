@@ -19,11 +19,12 @@ import numba
 import torch
 from threadpoolctl import threadpool_limits
 
-from spikebayes.errors import ConfigError
+from spikebayes import ConfigError
 
 Run = Callable[[], object]
 K = TypeVar("K")
 R = TypeVar("R", bound=Run)
+ROOT = Path(__file__).resolve().parents[1]
 LEAST_SECONDS = 0.1  # a round of one competitor lasts at least that long: shorter runs are repeated within it
 
 
@@ -160,6 +161,8 @@ def peak_bytes() -> int:
 def fresh(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[dict[str, Any], str]:
     """What a fresh Python process prints as JSON in its last line, and its standard error.
 
+    It finds the packages of this repository wherever this process was started from.
+
     Args:
         arguments: of the interpreter.
         environment: variables set besides the present ones.
@@ -168,7 +171,9 @@ def fresh(*arguments: str, environment: Mapping[str, str] | None = None) -> tupl
         ConfigError: it failed; the message ends with the last line of its standard error.
     """
     command = [sys.executable, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **(environment or {})})
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    variables = {**os.environ, "PYTHONPATH": paths, **(environment or {})}
+    done = subprocess.run(command, capture_output=True, text=True, env=variables)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ConfigError(f"a process of the bench failed: {last}")

@@ -13,7 +13,7 @@ import torch
 from benchmarks.engine import NAME
 from benchmarks.measure import fresh
 from benchmarks.workloads import Workload
-from spikebayes.errors import ConfigError
+from spikebayes import ConfigError
 
 TOGETHER = 2  # processes at a time: nothing is timed
 TIMES = 10  # how much longer, and how many more samples, the engine's memory is measured for

@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spikebayes import Connection, Population, SpikingNetwork, simulate
 from spikebayes.engine.cpu.matrices import Matrix, operator_matrix
-from spikebayes.network.network import Connection, Population, SpikingNetwork
-from spikebayes.network.operators import size
-from spikebayes.prediction.simulate import simulate
+from spikebayes.network import size
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from benchmarks.operations import Operations, operations
 from benchmarks.peers import Outcome, Peer, match_rates
 from benchmarks.roofline import Rates, Roofline
 from benchmarks.workloads import Workload
-from spikebayes.errors import ConfigError
+from spikebayes import ConfigError
 
 ADDING, SECOND, UPDATING, END_TO_END = "weights added", "from the second cache", "states updated", "simulate()"
 

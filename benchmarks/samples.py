@@ -23,16 +23,8 @@ import torch
 from torch import Tensor, nn
 
 import spikebayes as sb
-
-try:
-    from spikebayes.nn import encoders, zoo
-except ImportError:  # before the rooms were rebuilt
-    from spikebayes import zoo  # pyright: ignore
-    from spikebayes.data import encoders  # pyright: ignore
-try:
-    from spikebayes.network.operators import AvgPool, Conv, Dense
-except ImportError:
-    from spikebayes.network import AvgPool, Conv, Dense  # pyright: ignore
+from spikebayes.network import AvgPool, Conv, Dense
+from spikebayes.nn import zoo
 
 ROWS, SAMPLES, STEPS, BURN_IN = 5, 7, 60, 30
 LOWPASS = sb.Lowpass(0.005)
@@ -119,11 +111,9 @@ def modules() -> Iterator[tuple[str, nn.Module, Any, list[dict[str, Any]]]]:
     layers = {"convolutions": [(40, 3, True), (16, 3, True)], "hidden": (30,)}
     thick = zoo.sharpened((3, 8, 8), 3, width=12, dropout=0.5, bits=8, **layers)  # pyright: ignore
     yield "sharpened conv, max pool", _stepped(_normed(thick, image)), image, [{}]
-    signs = nn.Sequential(encoders.NoisySign(0.5), sb.nn.BlankOutLinear(6, 40), nn.Linear(40, 2))
+    signs = nn.Sequential(sb.nn.NoisySign(0.5), sb.nn.BlankOutLinear(6, 40), nn.Linear(40, 2))
     yield "noisy signs", signs, x, [{}]
-    spikes = nn.Sequential(
-        encoders.BernoulliSpikes(), nn.Linear(6, 40), sb.nn.Step(), nn.Dropout(0.1), nn.Linear(40, 2)
-    )
+    spikes = nn.Sequential(sb.nn.BernoulliSpikes(), nn.Linear(6, 40), sb.nn.Step(), nn.Dropout(0.1), nn.Linear(40, 2))
     yield "Bernoulli spikes", spikes, torch.rand(ROWS, 6), [{}]
 
 

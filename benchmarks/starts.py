@@ -15,11 +15,10 @@ started = time.perf_counter()
 import json, torch
 torch_imported = time.perf_counter()
 import spikebayes as sb
-from spikebayes.zoo import mlp
 imported = time.perf_counter()
 torch.manual_seed(0)
 x = torch.randn(8, 10)
-network = sb.convert(mlp(10, 1, (100, 100)), x)
+network = sb.convert(sb.nn.zoo.mlp(10, 1, (100, 100)), x)
 converted = time.perf_counter()
 sb.predict(network, x, samples=10)
 first = time.perf_counter()

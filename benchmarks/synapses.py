@@ -17,13 +17,10 @@ from torch import Tensor, nn
 from benchmarks.measure import Run, Timing, affordable, alternate, fresh
 from benchmarks.synapses_bound import Bound, measure_bound
 from benchmarks.synapses_torch import WAYS_TO_DRAW, fastest_batch, sample
-from spikebayes.conversion.convert import convert
-from spikebayes.errors import ConfigError
-from spikebayes.network.noise import Exact, Gaussian, Law, Sampling
-from spikebayes.nn import BlankOutLinear
-from spikebayes.nn.zoo import s2m
+from spikebayes import ConfigError, Exact, Gaussian, Law, convert, predict
+from spikebayes.network import Sampling
+from spikebayes.nn import BlankOutLinear, zoo
 from spikebayes.noise.bits import bernoulli_bits
-from spikebayes.prediction.predict import predict
 
 WIDTHS = (784, 300, 300, 300, 10)
 IMAGES, SAMPLES = 10_000, 100
@@ -76,7 +73,7 @@ def job(rows: int = IMAGES, samples: int = SAMPLES, *, widths: tuple[int, ...] =
     """An untrained network and uniform images; torch's own generators are left as they are."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Job(s2m(widths[0], widths[-1], widths[1:-1]).eval(), torch.rand(rows, widths[0]) * 2 - 1, samples)
+        return Job(zoo.s2m(widths[0], widths[-1], widths[1:-1]).eval(), torch.rand(rows, widths[0]) * 2 - 1, samples)
 
 
 def prepare(name: str, given: Job) -> Run:

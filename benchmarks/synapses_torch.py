@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import clock
-from spikebayes.nn import BlankOutLinear
-from spikebayes.nn.encoders import NoisySign
+from spikebayes.nn import BlankOutLinear, NoisySign
 
 Draw = Callable[[Tensor, float], Tensor]  # fills a tensor with 1 with probability p, else 0
 WAYS_TO_DRAW: dict[str, Draw] = {

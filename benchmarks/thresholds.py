@@ -19,13 +19,9 @@ from torch import Tensor, nn
 from benchmarks.measure import Run, Timing, affordable, alternate
 from benchmarks.roofline import Loop, fastest
 from benchmarks.synapses_bound import product_loop
-from spikebayes.conversion.convert import convert
-from spikebayes.conversion.folding import folded
-from spikebayes.network.network import SpikingNetwork
-from spikebayes.network.operators import Chain, Conv, Dense, Operator, parts, size, synapses
-from spikebayes.nn import Sharpened
-from spikebayes.nn.zoo import sharpened
-from spikebayes.prediction.simulate import simulate
+from spikebayes import SpikingNetwork, convert, folded, simulate
+from spikebayes.network import Chain, Conv, Dense, Operator, parts, size
+from spikebayes.nn import Sharpened, zoo
 from studies.whetstone2018.settings import RECIPES
 
 NETWORKS: dict[str, tuple[str, tuple[int, ...]]] = {  # recipe and shape of a row
@@ -71,7 +67,7 @@ def job(name: str, rows: int = IMAGES, seed: int = 0) -> Job:
     sizes = {key: getattr(recipe, key) for key in ("convolutions", "padding", "hidden", "width", "scale")}
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        module = sharpened(shape, 10, **sizes)
+        module = zoo.sharpened(shape, 10, **sizes)
         images = torch.rand(rows, *shape)
         for part in module:
             if isinstance(part, Sharpened):
@@ -106,9 +102,10 @@ def products(network: SpikingNetwork) -> tuple[int, int]:
     counts = [0, 0]
     inputs = {i.name for i in network.inputs}
     for c in network.connections:
-        if found := synapses(c.operator):
-            weight = found[1].matrix()
-            counts[c.source not in inputs] += weight.numel() * size(network.shape(c.target)) // len(weight)
+        last = (parts(c.operator) or (c.operator,))[-1]
+        if isinstance(last, Dense | Conv):
+            each = last.weight.numel() // len(last.weight)  # of a target
+            counts[c.source not in inputs] += each * size(network.shape(c.target))
     return counts[0], counts[1]
 
 

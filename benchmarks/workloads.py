@@ -14,15 +14,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from spikebayes.conversion.convert import convert
+from spikebayes import Alpha, ConfigError, Connection, Input, Population, SpikingNetwork, convert
 from spikebayes.engine.contract import Work
 from spikebayes.engine.select import select
-from spikebayes.errors import ConfigError
-from spikebayes.network.network import Connection, Input, Population, SpikingNetwork
-from spikebayes.network.operators import Chain, Dense, Reshape, Shape, size
-from spikebayes.network.synapses import Alpha
-from spikebayes.nn import LIFRate, Permadrop
-from spikebayes.nn.zoo import combo, mlp
+from spikebayes.engine.timing import Timing
+from spikebayes.network import Chain, Dense, Reshape, Shape, size
+from spikebayes.nn import LIFRate, Permadrop, zoo
+from spikebayes.noise.keys import Keys
 
 DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.001  # s
 SYNAPSE = Alpha(0.02)
@@ -86,7 +84,7 @@ class _Recipe:
 def _perceptron(*widths: int, images: bool = False) -> _Recipe:
     first, *hidden, last = widths
     title = "MLP " + "-".join(str(n) for n in widths)
-    return _Recipe(title, lambda unit: mlp(first, last, hidden, DROPOUT, activation=unit), ((first,),), images)
+    return _Recipe(title, lambda unit: zoo.mlp(first, last, hidden, DROPOUT, activation=unit), ((first,),), images)
 
 
 def _convolutional(unit: Callable[[], nn.Module]) -> nn.Module:
@@ -103,7 +101,7 @@ RECIPES = {
     "A": _perceptron(3820, 1000, 1000, 1000, 1),
     "B": _perceptron(784, 300, 300, 300, 10, images=True),
     "C": _Recipe("Conv 3x32x32: 32-64/2-256-10", _convolutional, ((3, 32, 32),), images=True, most_rows=4),
-    "D": _Recipe("Combo", lambda unit: combo(dropout=DROPOUT, activation=unit), ((942,), (3820,), (3820,))),
+    "D": _Recipe("Combo", lambda unit: zoo.combo(dropout=DROPOUT, activation=unit), ((942,), (3820,), (3820,))),
 }
 NAMES = tuple(RECIPES)
 
@@ -179,7 +177,7 @@ def at_rate(network: SpikingNetwork, inputs: tuple[Tensor, ...], rate: float, st
 
     def measure(shifts: Mapping[str, float]) -> dict[str, float]:
         given = tuple(torch.full((len(rows), 1), shifts[name]) for name in sizes)
-        result = work(Work((*inputs, *given), rows, rows, torch.zeros_like(rows), 0, steps, 0))
+        result = work(Work((*inputs, *given), rows, Keys(0, torch.zeros_like(rows), rows), Timing(steps)))
         return {name: float(result.counts[name].sum()) / (len(rows) * steps * n) for name, n in sizes.items()}
 
     one_neuron = 1 + 1 / math.expm1((DT / rate - TAU_REF) / TAU_RC)  # constant current that makes one fire like this

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikebayes.evaluate.bootstrap import bootstrap
-from spikebayes.evaluate.scores import (
+from spikebayes import Draw, Predictive, Task
+from spikebayes.evaluate import (
     binned_gap,
+    bootstrap,
     class_rows,
     out_of_distribution_auroc,
     risk_area,
     single_sample_error,
 )
-from spikebayes.prediction.predictive import Draw, Predictive, Task
 
 SCORES = {  # and how a page names them
     "error": "error (%)",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spikebayes.errors import ConfigError, StoreError
+from spikebayes import ConfigError, StoreError
 from spikebayes.machine.files import atomic, make_folder
 
 

@@ -20,10 +20,8 @@ from torch import Tensor, nn
 
 from benchmarks.peers.base import Outcome
 from benchmarks.workloads import Workload
-from spikebayes.errors import ConfigError
-from spikebayes.network.network import Population, SpikingNetwork, output_scale
-from spikebayes.network.neurons import LIF
-from spikebayes.network.operators import Chain, Dense, Operator, Place, Shape, parts, size
+from spikebayes import LIF, ConfigError, Population, SpikingNetwork
+from spikebayes.network import Chain, Dense, Operator, Place, Shape, output_scale, parts, size
 
 Fire = Callable[[Tensor], Tensor]  # currents to spikes 0 or 1, shaped alike, time first unless said otherwise
 NUMBERS = 1 << 26  # floats in one population's spike train at most; rows beyond them wait for the next block

@@ -23,10 +23,9 @@ from scipy import sparse
 from benchmarks.peers.base import Outcome
 from benchmarks.peers.graph import Graph
 from benchmarks.workloads import Workload
+from spikebayes import Alpha, Lowpass
 from spikebayes.engine.cpu.matrices import operator_matrix
-from spikebayes.network.network import output_scale
-from spikebayes.network.operators import size
-from spikebayes.network.synapses import Alpha, Lowpass, Synapse
+from spikebayes.network import Synapse, output_scale, size
 
 SILENT = -1e6  # current of a dropped neuron
 BIAS = 1.0  # taken off every neuron's current again: Nengo reports intercepts, which without a bias divides by zero

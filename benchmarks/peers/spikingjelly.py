@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmarks.peers.base import Outcome
 from benchmarks.peers.graph import Fire, Graph, in_sequence
 from benchmarks.workloads import Workload
-from spikebayes.network.neurons import LIF
+from spikebayes import LIF
 
 
 class SpikingJelly:

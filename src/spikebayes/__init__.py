@@ -1,15 +1,18 @@
 """spikebayes: a network's prediction with its uncertainty, computed by a spiking network that is the sampler."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from spikebayes import nn
+from spikebayes import network, nn
 from spikebayes.conversion.convert import convert
 from spikebayes.conversion.folding import folded
+from spikebayes.conversion.imperfections import quantised, scaled, with_device_noise, with_row_gains
 from spikebayes.conversion.integers import IntegerNetwork, integers
 from spikebayes.conversion.unreliable import with_blank_out
-from spikebayes.engine.windows import Flat, Hann
+from spikebayes.engine.timing import Flat, Hann, Window
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
+from spikebayes.machine.lazy import import_late
+from spikebayes.machine.products import ask_for_steady_products
+from spikebayes.machine.versions import versions
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold
 from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law
@@ -19,6 +22,13 @@ from spikebayes.prediction.predict import predict
 from spikebayes.prediction.predictive import Draw, Predictive, Task
 from spikebayes.prediction.redraw import Redraw, estimate_carry_over
 from spikebayes.prediction.simulate import Run, simulate
+
+if TYPE_CHECKING:
+    from spikebayes import data, evaluate, training
+    from spikebayes.evaluate.energy.devices import Device
+    from spikebayes.evaluate.energy.energy import Energy, energy
+    from spikebayes.evaluate.equivalence import Equivalence, compare
+    from spikebayes.training.fit import fit
 
 __version__ = "0.1.0"
 
@@ -56,38 +66,39 @@ __all__ = [
     "StoreError",
     "Task",
     "Threshold",
+    "Window",
     "compare",
     "convert",
+    "data",
     "energy",
     "estimate_carry_over",
+    "evaluate",
     "fit",
     "folded",
     "integers",
     "load_network",
+    "network",
     "nn",
     "predict",
+    "quantised",
     "save_network",
+    "scaled",
     "simulate",
+    "training",
+    "versions",
     "with_blank_out",
+    "with_device_noise",
+    "with_row_gains",
 ]
 
-if TYPE_CHECKING:
-    from spikebayes.evaluate.energy.devices import Device
-    from spikebayes.evaluate.energy.energy import Energy, energy
-    from spikebayes.evaluate.equivalence import Equivalence, compare
-    from spikebayes.training.fit import fit
-
-_LAZY = {  # Lightning and SciPy's statistics take seconds to import, which prediction need not spend
-    "Device": "spikebayes.evaluate.energy.devices",
-    "Energy": "spikebayes.evaluate.energy.energy",
-    "Equivalence": "spikebayes.evaluate.equivalence",
-    "compare": "spikebayes.evaluate.equivalence",
-    "energy": "spikebayes.evaluate.energy.energy",
-    "fit": "spikebayes.training.fit",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'spikebayes' has no attribute {name!r}")
+ask_for_steady_products()  # before anything multiplies
+import_late(  # Lightning and SciPy's statistics take seconds to import, which prediction need not spend
+    __name__,
+    {
+        "evaluate.energy.devices": ["Device"],
+        "evaluate.energy.energy": ["Energy", "energy"],
+        "evaluate.equivalence": ["Equivalence", "compare"],
+        "training.fit": ["fit"],
+    },
+    rooms=["data", "evaluate", "training"],
+)

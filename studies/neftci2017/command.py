@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from spikebayes.machine.files import make_folder
 from studies.neftci2017 import learning
 from studies.neftci2017.figures import figures
 from studies.neftci2017.hardware import robustness
@@ -56,7 +55,7 @@ def run_neftci2017(
         DataError: files that are missing or torn.
         StoreError: a stage that is torn.
     """
-    origin, started = provenance(f"spikebayes study {NAME}", seed), time.perf_counter()
+    origin, started = provenance(f"python -m studies.{NAME}", seed), time.perf_counter()
     digits = learning.Digits.load(data, settings.learning.images, seed)
     loading = time.perf_counter() - started
     sizes = {"train": len(digits.y), "validation": len(digits.y_validation), "test": len(digits.y_test)}
@@ -80,10 +79,7 @@ def run_neftci2017(
         **found,
     }
     write_results(found, results)
-    make_folder(docs / NAME)
-    for name, text in figures(found).items():
-        write_page(text, docs / NAME / f"{name}.svg")
-    write_page(render(found), docs / f"{NAME}.md")
+    write_page(render(found), docs / f"{NAME}.md", figures(found))
     return found
 
 

@@ -12,6 +12,7 @@ from spikebayes.app.report.svg import CLASSICAL, GUIDE, SPIKING, draw
 from studies.neftci2017.learning import EVERY, PERCENTILES, SPREAD
 
 WIDE = (7.2, 3.4)  # inches
+POINTS = 500  # of a line at most, of evenly spaced ones: more weigh, and no screen shows them
 NAMES = {"s2m": "S2M", "sigmoid": "sigmoid network"}
 COLOURS = {"s2m": SPIKING, "sigmoid": CLASSICAL}
 PAPER = {"s2m": 1.36, "sigmoid": 1.47}  # per cent, table I
@@ -35,6 +36,8 @@ def _inputs(training: dict[str, Any], sizes: dict[str, Any]) -> str:
         for axes, (kind, name) in zip(figure.subplots(1, 2), NAMES.items(), strict=True):
             lines = np.array(training[kind]["inputs"]).T
             epochs = np.arange(lines.shape[1]) * EVERY / per_epoch
+            shown = slice(None, None, -(-len(epochs) // POINTS))
+            epochs, lines = epochs[shown], lines[:, shown]
             _band(axes, epochs, lines, COLOURS[kind])
             axes.set_title(name)
             axes.set_xlabel("epoch")
@@ -111,7 +114,6 @@ def _band(axes: Axes, x: np.ndarray, lines: np.ndarray, colour: str) -> None:
     """Percentile lines, the middle one bold, the outer ones shaded between."""
     for k in range(len(lines) // 2):
         axes.fill_between(x, lines[k], lines[-1 - k], color=colour, alpha=0.15, lw=0)
-    for line in lines:
-        axes.plot(x, line, color=colour, lw=0.7)
-    axes.plot(x, lines[len(lines) // 2], color=colour, lw=1.8)
+    for k, line in enumerate(lines):
+        axes.plot(x, line, color=colour, lw=1.8 if k == len(lines) // 2 else 0.7)
     axes.axhline(0, color=GUIDE, lw=0.6)

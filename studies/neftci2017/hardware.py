@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spikebayes.conversion.imperfections import quantised, scaled, with_device_noise, with_row_gains
-from spikebayes.network.network import SpikingNetwork
+from spikebayes import SpikingNetwork, quantised, scaled, with_device_noise, with_row_gains
 from studies.neftci2017 import learning
 from studies.neftci2017.sampling import SCALE, errors, spiking
 from studies.neftci2017.settings import Learning

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikebayes.prediction.predict import predict
-from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes import Predictive, Task, predict
 from studies.neftci2017 import learning
 from studies.neftci2017.sampling import DRAWN_SEED, sampled, spiking
 from studies.neftci2017.settings import Learning

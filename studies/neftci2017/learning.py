@@ -16,14 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
-from spikebayes.data.images import load_images
+from spikebayes import Task, fit
+from spikebayes.data import load_images
 from spikebayes.machine.files import atomic, make_folder
 from spikebayes.nn import BlankOutLinear, zoo
-from spikebayes.prediction.predictive import Task
-from spikebayes.training.callbacks import RandomState, trainer_settings
-from spikebayes.training.fit import LAST, fit
-from spikebayes.training.scaling import Scaling
-from spikebayes.training.session import check_checkpoint, quiet
+from spikebayes.training import LAST_CHECKPOINT, RandomState, Scaling, check_checkpoint, quiet, trainer_settings
 from studies.neftci2017.settings import Learning
 
 STOCHASTIC = ("s2m", "sigmoid", "conv")  # trained by the paper's protocol
@@ -117,7 +114,7 @@ def _fit(kind: str, net: nn.Module, digits: Digits, s: Learning, seed: int, home
         weight_decay=0.0,
         seed=seed,
         checkpoints=home,
-        resume=(home / LAST).exists(),
+        resume=(home / LAST_CHECKPOINT).exists(),
     ).history
 
 
@@ -133,18 +130,18 @@ def _train(kind: str, net: nn.Sequential, digits: Digits, s: Learning, seed: int
         curves,
         _LastWeights(home, epochs - s.averaged),
         RandomState(),
-        ModelCheckpoint(home, Path(LAST).stem, enable_version_counter=False),
+        ModelCheckpoint(home, Path(LAST_CHECKPOINT).stem, enable_version_counter=False),
     ]
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
         learner = _Learner(net, s)
-        resume = (home / LAST).exists()
+        resume = (home / LAST_CHECKPOINT).exists()
         if resume:
-            check_checkpoint(home / LAST, learner)
+            check_checkpoint(home / LAST_CHECKPOINT, learner)
         trainer = Trainer(
             max_epochs=epochs, accelerator="auto", enable_progress_bar=False, **trainer_settings(callbacks)
         )
-        trainer.fit(learner, loader, ckpt_path=home / LAST if resume else None, weights_only=True)
+        trainer.fit(learner, loader, ckpt_path=home / LAST_CHECKPOINT if resume else None, weights_only=True)
     net.cpu().eval()
     return {"epochs": trainer.current_epoch, **curves.found}
 

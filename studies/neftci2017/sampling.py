@@ -9,23 +9,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import track
 from scipy import stats
 from scipy.special import erf
 from torch import Tensor
 
-from spikebayes.conversion.convert import convert
-from spikebayes.conversion.imperfections import scaled
-from spikebayes.evaluate.scores import error_rate, single_sample_error
-from spikebayes.machine.progress import track
-from spikebayes.network.network import SpikingNetwork
-from spikebayes.network.noise import Exact, Law, Sampling
+from spikebayes import Exact, Law, Predictive, SpikingNetwork, Task, convert, predict, scaled
+from spikebayes.evaluate import error_rate, single_sample_error
+from spikebayes.network import Sampling
 from spikebayes.nn import BlankOutLinear
-from spikebayes.prediction.predict import predict
-from spikebayes.prediction.predictive import Predictive, Task
 from studies.neftci2017 import learning
 from studies.neftci2017.settings import Learning
 
 SCALE = 0.1  # of the weights in the paper's third line
+STDERR = Console(stderr=True)
 DRAWN_SEED = 1  # of the samples; networks that are compared share it
 
 
@@ -64,7 +62,7 @@ def last_epochs(
     x = learning.rows(kind, digits.x_test)
     lines = []
     epochs = range(s.epochs - 1, s.epochs - s.averaged - 1, -spaced)[::-1]
-    for epoch in track(epochs, f"{kind}, last epochs", progress):
+    for epoch in track(epochs, f"{kind}, last epochs", console=STDERR, disable=not progress):
         network = spiking(kind, s, folder, epoch)
         lines.append(errors(network if factor == 1 else scaled(network, factor), x, digits.y_test, samples))
     mean = {name: float(np.mean([line[name] for line in lines])) for name in lines[0]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,9 +10,7 @@ from typing import Any
 
 import torch
 
-from spikebayes.data.columns import near
-from spikebayes.errors import ConfigError
-from spikebayes.machine.files import make_folder
+from spikebayes import ConfigError
 from studies.processes import Job, side_by_side
 from studies.results import provenance, write_page, write_results
 from studies.stages import Stages
@@ -60,11 +59,11 @@ def run_whetstone2018(
     """
     for name in networks:
         if name not in settings.recipes:
-            raise ConfigError(
-                f"no network {name!r}{near(name, settings.recipes)}; there are {', '.join(settings.recipes)}"
-            )
+            near = difflib.get_close_matches(name, settings.recipes, n=1)
+            meant = f" (did you mean {near[0]!r}?)" if near else ""
+            raise ConfigError(f"no network {name!r}{meant}; there are {', '.join(settings.recipes)}")
     names = [name for name in settings.recipes if not networks or name in networks]
-    origin = provenance(f"spikebayes study {NAME}", seed)
+    origin = provenance(f"python -m studies.{NAME}", seed)
     sets = {
         kind: Rows.load(data, kind, settings.rows, settings.test_rows)
         for kind in dict.fromkeys(settings.recipes[name].data for name in names)
@@ -108,10 +107,7 @@ def run_whetstone2018(
         **found,
     }
     write_results(found, results)
-    make_folder(docs / NAME)
-    for name, text in figures(found).items():
-        write_page(text, docs / NAME / f"{name}.svg")
-    write_page(render(found), docs / f"{NAME}.md")
+    write_page(render(found), docs / f"{NAME}.md", figures(found))
     return found
 
 

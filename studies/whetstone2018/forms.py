@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spikebayes.evaluate.energy.hardware_limits import KNOWN
+from spikebayes.evaluate import HARDWARE
 from studies.results import markdown_table
 from studies.whetstone2018.figures import recipes, title
 from studies.whetstone2018.judging import LOOKED
@@ -118,7 +118,7 @@ def hardware(found: dict[str, Any]) -> list[str]:
         )
     limits = [
         f"{known.name}: {known.neurons:,} neurons, fan-in {known.fan_in:,} ({known.source})"
-        for known in KNOWN
+        for known in HARDWARE
         if known.name in names
     ]
     return [

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spikebayes.data import hyperspectral
-from spikebayes.data.images import load_images
-from spikebayes.errors import ConfigError
+from spikebayes import ConfigError
+from spikebayes.data import load_images, load_jasper_ridge
+from studies.whetstone2018.settings import JASPER
 
 HELD = 5000  # images that validate
 LIGHT, GRAIN = 0.1, 0.01  # standard deviations: of a pixel's brightness, as a share, and of its bands
@@ -34,8 +34,8 @@ class Rows:
     @classmethod
     def load(cls, folder: Path, name: str, rows: int | None = None, test_rows: int | None = None) -> Rows:
         """A set by name; the validation rows are the same for every seed."""
-        if name == hyperspectral.NAME:
-            pixels = hyperspectral.load_jasper_ridge(folder)
+        if name == JASPER:
+            pixels = load_jasper_ridge(folder)
             return cls(
                 pixels.x_train[:rows],
                 pixels.y_train[:rows],

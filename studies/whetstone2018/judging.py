@@ -9,14 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikebayes.conversion.convert import convert
-from spikebayes.conversion.folding import folded
-from spikebayes.conversion.integers import integers
-from spikebayes.evaluate.energy.hardware_limits import KNOWN, demand
-from spikebayes.network.network import SpikingNetwork
+from spikebayes import SpikingNetwork, convert, folded, integers, simulate
+from spikebayes.evaluate import HARDWARE, demand
 from spikebayes.nn import Sharpened, WinnerTakeAll
-from spikebayes.prediction.simulate import simulate
-from spikebayes.training.revival import dead_units
+from spikebayes.training import dead_units
 from studies.whetstone2018.images import Rows
 from studies.whetstone2018.learning import BATCH, ORIGINAL, SPIKING, rows, trained
 from studies.whetstone2018.settings import Recipe
@@ -78,7 +74,7 @@ def judge(recipe: Recipe, data: Rows, home: Path) -> dict[str, Any]:
             "fan_in": needed.fan_in,
             "synapses": needed.synapses,
             "layers": [asdict(layer) for layer in needed.layers],
-            "excesses": {limits.name: needed.excesses(limits) for limits in KNOWN},
+            "excesses": {limits.name: needed.excesses(limits) for limits in HARDWARE},
         },
         "parameters": sum(p.numel() for p in sharpened.parameters()),
     }

@@ -16,12 +16,18 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorData
 
 from spikebayes.machine.files import atomic, make_folder
 from spikebayes.nn import Sharpened, zoo
-from spikebayes.training.callbacks import RandomState, trainer_settings
-from spikebayes.training.fit import LAST, PRECISION
-from spikebayes.training.optimizers import make_optimizer
-from spikebayes.training.revival import Revival
-from spikebayes.training.session import check_checkpoint, quiet
-from spikebayes.training.sharpening import FrozenNorms, ScheduledSharpening, Sharpening
+from spikebayes.training import (
+    LAST_CHECKPOINT,
+    FrozenNorms,
+    RandomState,
+    Revival,
+    ScheduledSharpening,
+    Sharpening,
+    check_checkpoint,
+    make_optimizer,
+    quiet,
+    trainer_settings,
+)
 from studies.whetstone2018.images import Rows, vary
 from studies.whetstone2018.settings import Recipe
 
@@ -82,10 +88,9 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
     else:
         callbacks += [ScheduledSharpening(recipe.fork, recipe.sharpening * recipe.epochs)]
     callbacks += [FrozenNorms(round(recipe.frozen * recipe.epochs))]
-    callbacks += [ModelCheckpoint(home, Path(LAST).stem, enable_version_counter=False)]
-    begin = next(
-        (path for path in (home / LAST, original / FORK if original else home / LAST) if path.exists()), None
-    )
+    callbacks += [ModelCheckpoint(home, Path(LAST_CHECKPOINT).stem, enable_version_counter=False)]
+    last = home / LAST_CHECKPOINT
+    begin = next((path for path in (last, original / FORK if original else last) if path.exists()), None)
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
         learner = _Learner(net, recipe)
@@ -94,9 +99,8 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
         trainer = Trainer(
             max_epochs=recipe.epochs,
             accelerator="auto",
-            precision=PRECISION[recipe.precision],
             enable_progress_bar=False,
-            **trainer_settings(callbacks),
+            **trainer_settings(callbacks, recipe.precision),
         )
         trainer.fit(
             learner, DataLoader(examples, sampler=sampler, batch_size=None), ckpt_path=begin, weights_only=True

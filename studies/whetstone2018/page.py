@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from spikebayes.data.hyperspectral import NAME as JASPER
-from spikebayes.data.images import PUBLISHED_ROWS
+from spikebayes.data import PUBLISHED_ROWS
 from studies.results import markdown_table
 from studies.whetstone2018.accuracies import accuracies, bars
 from studies.whetstone2018.figures import captions, recipes, title
 from studies.whetstone2018.forms import agreement, hardware
 from studies.whetstone2018.learning import LOOK, ORIGINAL, SPIKING, WARM
 from studies.whetstone2018.scores import posterior
-from studies.whetstone2018.settings import Recipe
+from studies.whetstone2018.settings import JASPER, Recipe
 from studies.whetstone2018.words import capital, set_name
 
 FOLDER = "whetstone2018"  # of the figures, beside the page

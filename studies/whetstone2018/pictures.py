@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spikebayes.conversion.folding import folded
-from spikebayes.engine.contract import SPIKES
-from spikebayes.prediction.simulate import simulate
+from spikebayes import folded, simulate
 from studies.whetstone2018.images import Rows
 from studies.whetstone2018.judging import spiking
 from studies.whetstone2018.learning import SPIKING, rows, trained
@@ -29,7 +27,7 @@ def pictures(recipe: Recipe, data: Rows, home: Path) -> dict[str, Any]:
     shape, classes = tuple(data.x.shape[1:]), len(data.classes)
     x = rows(recipe, data.x_test[:SHOWN])
     network = spiking(folded(trained(recipe, shape, classes, home / SPIKING)), x)
-    run = simulate(network, x, samples=1, steps=1, probe=[SPIKES])
+    run = simulate(network, x, samples=1, steps=1, probe=["spikes"])
     images = torch.round(255 * data.x_test[:SHOWN, 0]).to(torch.uint8).numpy()
     return {
         "images": [image.tobytes().hex() for image in images],

@@ -9,12 +9,8 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from spikebayes.conversion.folding import folded
-from spikebayes.conversion.unreliable import with_blank_out
-from spikebayes.evaluate.scores import class_rows
-from spikebayes.network.network import SpikingNetwork
-from spikebayes.prediction.predict import predict
-from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes import Predictive, SpikingNetwork, Task, folded, predict, with_blank_out
+from spikebayes.evaluate import class_rows
 from studies.scoring import certain, compared, scored
 from studies.whetstone2018.images import Rows
 from studies.whetstone2018.judging import one_step, outputs, spiking

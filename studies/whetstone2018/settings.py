@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from spikebayes.errors import ConfigError
+from spikebayes import ConfigError
 
+JASPER = "jasper_ridge"  # the set of hyperspectral pixels
 VGG = ((64, 3, True), (128, 3, False), (128, 3, True), (256, 3, False), (256, 3, True))
 
 
@@ -131,7 +132,7 @@ RECIPES: dict[str, Recipe] = {
         threads=2,
     ),
     "jasper_dnn": Recipe(
-        "jasper_ridge",
+        JASPER,
         hidden=(512, 512),
         learnable=0.75,
         augmentation="light",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spikebayes.data.hyperspectral import NAME as JASPER
+from studies.whetstone2018.settings import JASPER
 
 SETS = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "cifar10": "CIFAR-10", JASPER: "Jasper Ridge"}
 

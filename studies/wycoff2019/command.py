@@ -8,9 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from spikebayes import energy
 from spikebayes.data.combo import ComboData, load_almanac, load_benchmark
-from spikebayes.evaluate.energy.energy import energy
-from spikebayes.machine.files import make_folder
 from studies.results import provenance, write_page, write_results
 from studies.stages import Stages
 from studies.wycoff2019 import learning
@@ -60,7 +59,7 @@ def run_wycoff2019(
         DataError: files that are missing or that contradict one another.
         StoreError: a stage that is torn.
     """
-    origin, started = provenance(f"spikebayes study {NAME}", seed), time.perf_counter()
+    origin, started = provenance(f"python -m studies.{NAME}", seed), time.perf_counter()
     pairs: ComboData = load_almanac(data) if source == "almanac" else load_benchmark(data)
     task = learning.Task.prepare(pairs, seed)
     loading = time.perf_counter() - started
@@ -79,10 +78,7 @@ def run_wycoff2019(
     origin |= {"settings": asdict(settings), "source": source, "commits": commits}
     found = {**origin, "seconds": sum(stages.values()), "stages": stages, **found}
     write_results(found, results)
-    make_folder(docs / NAME)
-    for name, text in figures(found).items():
-        write_page(text, docs / NAME / f"{name}.svg")
-    write_page(render(found), docs / f"{NAME}.md")
+    write_page(render(found), docs / f"{NAME}.md", figures(found))
     return found
 
 

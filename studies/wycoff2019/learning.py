@@ -17,14 +17,11 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import mean_absolute_error, r2_score
 from torch import Tensor, nn
 
+from spikebayes import fit, predict
 from spikebayes.data.combo import ComboData, ComboScaling, ComboTables, PairSplit, SplitBy, split_pairs
 from spikebayes.machine.files import atomic
-from spikebayes.nn import SoftLIF
-from spikebayes.nn.zoo import Combo, ComboRows, combo
-from spikebayes.prediction.predict import predict
-from spikebayes.training.fit import LAST, fit
-from spikebayes.training.fitted import Fitted
-from spikebayes.training.scaling import Scaling
+from spikebayes.nn import SoftLIF, zoo
+from spikebayes.training import LAST_CHECKPOINT, Fitted, Scaling
 from studies.wycoff2019.settings import Learning
 
 COMPONENTS = 40  # principal components of each table that the trees see
@@ -82,19 +79,19 @@ class Task:
         }
 
 
-def network(task: Task, settings: Learning, seed: int) -> Combo:
+def network(task: Task, settings: Learning, seed: int) -> zoo.Combo:
     """The untrained network for the data."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         cell, drug = task.tables.cells.shape[1], task.tables.drugs.shape[1]
-        return combo(cell, drug, settings.width, settings.dropout)
+        return zoo.combo(cell, drug, settings.width, settings.dropout)
 
 
 def train(task: Task, settings: Learning, seed: int, folder: Path, *, progress: bool) -> dict[str, Any]:
     """Train, going on from a checkpoint in ``folder`` if there is one, and leave the weights there."""
     net = network(task, settings, seed)
     checkpoints = folder / "training"
-    resume = (checkpoints / LAST).exists()
+    resume = (checkpoints / LAST_CHECKPOINT).exists()
     fitted = _fit(
         task, net, settings, seed, epochs=settings.epochs, checkpoints=checkpoints, resume=resume, progress=progress
     )
@@ -104,7 +101,7 @@ def train(task: Task, settings: Learning, seed: int, folder: Path, *, progress: 
 
 
 def train_with_noise(
-    task: Task, net: Combo, settings: Learning, seed: int, folder: Path, *, progress: bool
+    task: Task, net: zoo.Combo, settings: Learning, seed: int, folder: Path, *, progress: bool
 ) -> dict[str, Any]:
     """Train a trained network on for two epochs, its activations read as from few spikes; leave the weights too."""
     net = copy.deepcopy(net)
@@ -120,12 +117,12 @@ def train_with_noise(
     return fitted.history
 
 
-def _fit(task: Task, net: Combo, settings: Learning, seed: int, **options: Any) -> Fitted:
+def _fit(task: Task, net: zoo.Combo, settings: Learning, seed: int, **options: Any) -> Fitted:
     """The training rows learned, in place."""
     rows, target = task.tables.index.float(), task.tables.target
     train, held = task.split.train, task.split.validation[: settings.validation_rows]
     return fit(
-        ComboRows(net, task.tables.cells, task.tables.drugs),
+        zoo.ComboRows(net, task.tables.cells, task.tables.drugs),
         rows[train],
         target[train],
         validation=(rows[held], target[held]),
@@ -139,7 +136,7 @@ def _fit(task: Task, net: Combo, settings: Learning, seed: int, **options: Any) 
     )
 
 
-def trained(task: Task, settings: Learning, seed: int, folder: Path, name: str = WEIGHTS) -> Combo:
+def trained(task: Task, settings: Learning, seed: int, folder: Path, name: str = WEIGHTS) -> zoo.Combo:
     """The network with the weights that :func:`train`, or :func:`train_with_noise`, left."""
     net = network(task, settings, seed)
     net.load_state_dict(load_file(folder / name))
@@ -156,7 +153,7 @@ def _spike_noise(unit: nn.Module, _inputs: Any, output: Tensor) -> Tensor | None
 
 def accuracy(task: Task, net: nn.Module, settings: Learning, seed: int, *, progress: bool) -> dict[str, Any]:
     """R2, MAE and Pearson's r on validation and test rows, of one pass and of the average of several."""
-    rows = ComboRows(net, task.tables.cells, task.tables.drugs).eval()  # pyright: ignore[reportArgumentType]
+    rows = zoo.ComboRows(net, task.tables.cells, task.tables.drugs).eval()  # pyright: ignore[reportArgumentType]
     found = {}
     for part, which in (("validation", task.split.validation), ("test", task.split.test)):
         which = which[: settings.accuracy_rows]

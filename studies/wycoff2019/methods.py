@@ -10,15 +10,9 @@ import torch
 from sklearn.metrics import r2_score
 from torch import Tensor, nn
 
-from spikebayes.conversion.convert import convert
-from spikebayes.engine.windows import Flat, Window
-from spikebayes.network.network import Connection, SpikingNetwork
-from spikebayes.network.neurons import LIF
-from spikebayes.network.synapses import Alpha, Synapse
+from spikebayes import LIF, Alpha, Connection, Flat, Predictive, Redraw, SpikingNetwork, Window, convert, predict
+from spikebayes.network import Synapse
 from spikebayes.nn import LIFRate, SoftLIF
-from spikebayes.prediction.predict import predict
-from spikebayes.prediction.predictive import Predictive
-from spikebayes.prediction.redraw import Redraw
 from studies.wycoff2019.learning import DT, Task
 
 

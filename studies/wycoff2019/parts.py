@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikebayes.engine.windows import Flat, Hann
-from spikebayes.network.synapses import Alpha
+from spikebayes import Alpha, Flat, Hann
 from spikebayes.nn import SoftLIF
 from studies.wycoff2019.methods import Bench, Method, hardened, with_gamma
 from studies.wycoff2019.search import averaged, error, trace_of

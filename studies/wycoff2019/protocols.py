@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spikebayes.evaluate.equivalence import Equivalence, compare
-from spikebayes.prediction.simulate import simulate
+from spikebayes import Equivalence, compare, simulate
 from studies.wycoff2019.methods import Bench, Method, as_list, row_steps
 
 PAIRED_RMSE, STD_RATIO, R2_GAP, UNIFORMITY = 0.10, (0.97, 1.03), 0.005, 0.01  # what counts as kept

@@ -9,11 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from spikebayes.engine.windows import Flat, Hann, Window
-from spikebayes.network.synapses import Alpha
-from spikebayes.prediction.predictive import Predictive
-from spikebayes.prediction.redraw import Redraw, estimate_carry_over
-from spikebayes.prediction.simulate import simulate
+from spikebayes import Alpha, Flat, Hann, Predictive, Redraw, Window, estimate_carry_over, simulate
 from studies.wycoff2019.methods import Bench, Method
 from studies.wycoff2019.protocols import STD_RATIO
 from studies.wycoff2019.search import MARGIN, error

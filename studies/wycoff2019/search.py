@@ -12,10 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from spikebayes.engine.windows import Hann, Window
-from spikebayes.network.synapses import Alpha, Lowpass
-from spikebayes.prediction.predictive import Predictive
-from spikebayes.prediction.simulate import simulate
+from spikebayes import Alpha, Hann, Lowpass, Predictive, Window, simulate
 from studies.wycoff2019.methods import Bench, Method
 from studies.wycoff2019.protocols import STD_RATIO
 

@@ -331,27 +331,6 @@ def test_an_interrupted_fit_goes_on(fails, tmp_path: Path) -> None:
     assert not last.exists()
 
 
-# -- studies -----------------------------------------------------------------------------------------------
-
-
-def test_a_study_without_its_data_says_which_file_is_missing(fails: Callable[..., str], tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    places = ["--results", tmp_path, "--docs", tmp_path, "--work", tmp_path / "work"]
-    fails("study", "wycoff2019", "--data", tmp_path / "data", *places, says="DTP_NCI60_ALMANAC_COMBO_SCORE.csv")
-    benchmark = ["--source", "benchmark"]
-    fails("study", "wycoff2019", "--data", tmp_path / "data", *benchmark, *places, says="ComboDrugGrowth_Nov2017.csv")
-
-
-def test_a_study_refuses_folders_that_are_not_there(fails: Callable[..., str], tmp_path: Path) -> None:
-    fails("study", "wycoff2019", "--results", tmp_path / "none", says="does not exist")
-
-
-@pytest.mark.parametrize("option", [["--quick"], ["--work", "w"], ["--source", "benchmark"]])
-def test_what_another_study_takes_is_refused(fails: Callable[..., str], tmp_path: Path, option: list[str]) -> None:
-    places = ["--results", tmp_path, "--docs", tmp_path]
-    fails("study", "posterior", *places, *option, says="for the stud")
-
-
 def test_help_waits_for_no_library_that_only_some_verbs_need() -> None:
     code = "import sys; from spikebayes.app.cli import main; main(['fit', '--help']); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from benchmarks import command, engine, memory, race, sweeps
+from benchmarks.__main__ import main
 from benchmarks.measure import fresh
 from benchmarks.peers import Outcome
 from benchmarks.roofline import roofline
 from benchmarks.starts import FIRST_CALL
 from benchmarks.synapses_bound import measure_bound
 from benchmarks.workloads import Workload, workload
-from spikebayes.app.cli import main
 from spikebayes.engine.contract import Engine
 from spikebayes.engine.reference import ReferenceEngine
 from spikebayes.errors import ConfigError
@@ -125,7 +125,7 @@ def test_an_update_changes_its_parts_alone(tiny: None, tmp_path: Path, monkeypat
     changed = {key for key in made if made[key] != whole.get(key)}
     assert changed == {"synapses", "updates", "bars", "summary"}
     update = made["updates"]["synapses"]
-    assert update["command"] == "spikebayes bench --only synapses --update"
+    assert update["command"] == "python -m benchmarks --only synapses --update"
     assert update["settings"] == {"quick": True, "repeats": 3, "threads": 1}
     assert {"commit", "machine", "seconds", "seed", "versions"} <= set(update)
     assert {"what": "sampling synapses: exact, peak memory, GiB", "wanted": 1, "got": 0.5, "met": True} in made[
@@ -157,6 +157,12 @@ def test_memory_is_of_a_process_of_its_own() -> None:
     found = memory.memory_of(small("A", rows=2), {"spikebayes": 2, "nobody": 1}, 1)
     assert 50e6 < found["spikebayes"]["before"] <= found["spikebayes"]["peak"] < 2e9
     assert "nobody" in found["nobody"]["failed"]
+
+
+def test_a_process_finds_the_benchmarks_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found, _ = fresh("-c", "import benchmarks, json; print(json.dumps({'file': benchmarks.__file__}))")
+    assert Path(found["file"]).parents[1] == Path(command.__file__).parents[1]
 
 
 def test_the_first_call_is_timed_from_the_start_of_a_process() -> None:
@@ -195,7 +201,7 @@ def test_bad_settings_are_refused_before_any_work(
     monkeypatch.chdir(tmp_path)
     for folder in ("results", "docs"):
         (tmp_path / folder).mkdir()
-    assert main(["bench", *given]) == 2
+    assert main(given) == 2
     error = capsys.readouterr().err
     assert says in error
     assert error.count("\n") == 1
@@ -231,6 +237,18 @@ def test_the_verb_updates_when_asked(
     monkeypatch.setattr(command, "run_bench", lambda *_, **__: pytest.fail("it ran whole"))
     monkeypatch.setattr(command, "update_bench", update)
     given = ["--only", "synapses", "--update", "--threads", "1", "--results", str(tmp_path), "--docs", str(tmp_path)]
-    assert main(["bench", *given]) == 0
+    assert main(given) == 0
     assert asked["only"] == ["synapses"]
     assert "synapses: fast, met" in capsys.readouterr().out
+
+
+def test_the_page_alone(tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, page = tmp_path / "bench.json", tmp_path / "performance.md"
+    command.run_bench(results, page, workloads=["A"], only=[], repeats=1, count=1)
+    kept, text = results.read_bytes(), page.read_text()
+    page.unlink()
+    for name in ("run_bench", "update_bench"):
+        monkeypatch.setattr(command, name, lambda *_, **__: pytest.fail("it ran"))
+    assert main(["--page", "--results", str(tmp_path)]) == 0
+    assert page.read_text() == text
+    assert results.read_bytes() == kept

@@ -107,7 +107,7 @@ def found(**changed: Any) -> dict[str, Any]:
     drawn["exact"]["draws_per_second"] = 40_000 * 415_200.0
     drawn["torch_uniform"] |= {"batch": 4, "draws_per_second": 500 * 415_200.0}
     made = {
-        "command": "spikebayes bench",
+        "command": "python -m benchmarks",
         "seed": 0,
         "commit": "abc",
         "seconds": 700.0,
@@ -268,10 +268,12 @@ def test_a_quick_run_says_so() -> None:
 
 def test_a_part_from_a_run_of_its_own_says_which() -> None:
     origin = {key: found()[key] for key in ("machine", "settings", "seed")}
-    origin |= {"command": "spikebayes bench --only synapses --update", "commit": "def", "seconds": 99.0}
+    origin |= {"command": "python -m benchmarks --only synapses --update", "commit": "def", "seconds": 99.0}
     page = render(found(updates={"synapses": origin}))
     own = page[page.index("## Sampling synapses") :]
-    assert "from a run of their own, `spikebayes bench --only synapses --update` (seed 0, commit `def`, 99 s)" in own
+    assert (
+        "from a run of their own, `python -m benchmarks --only synapses --update` (seed 0, commit `def`, 99 s)" in own
+    )
     assert page.count("run of their own") == 1
     assert "commit `abc`" in page[: page.index("## What")]
 

@@ -16,7 +16,7 @@ from benchmarks.peers import PEERS, available, match_rates, missing
 from benchmarks.peers.base import Outcome, Peer
 from benchmarks.peers.graph import Graph, in_sequence, masks
 from benchmarks.workloads import Workload, workload
-from spikebayes import LIF, convert
+from spikebayes import LIF, convert, simulate
 from spikebayes.engine.cpu.matrices import operator_matrix
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Readout, SpikingNetwork, output_scale
@@ -24,7 +24,6 @@ from spikebayes.network.noise import Dropout
 from spikebayes.network.operators import size
 from spikebayes.nn import LIFRate, Permadrop
 from spikebayes.nn.zoo import combo
-from spikebayes.prediction import simulate
 
 FILTERED = ("nengo",)
 ALL = [*PEERS]

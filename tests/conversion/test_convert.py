@@ -23,6 +23,7 @@ from spikebayes.network.operators import parts, size
 from spikebayes.network.synapses import Alpha, Lowpass
 from spikebayes.nn import LIFRate, Permadrop, SoftLIF
 from spikebayes.noise.bits import dropout_keep
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks, evaluating
 
 PAIRS = 5  # (sample, row) pairs that each comparison evaluates
@@ -36,7 +37,7 @@ def rates(network: SpikingNetwork, inputs: list[Tensor], seed: int) -> Tensor:
     def masked(node: Input | Population, value: Tensor) -> Tensor:
         if node.dropout is None:
             return value
-        keep = dropout_keep(node.dropout, seed, SAMPLES, ROWS, size(node.shape)).reshape(value.shape)
+        keep = dropout_keep(node.dropout, Keys(seed, SAMPLES, ROWS), size(node.shape)).reshape(value.shape)
         return keep * value / (1 - node.dropout.p)
 
     def driven(name: str, constant: Tensor | None, shape: tuple[int, ...]) -> Tensor:
@@ -69,7 +70,7 @@ def check(model: nn.Module, *shapes: tuple[int, ...], seed: int = 3) -> SpikingN
     """Convert, and compare the network's function with the module's under the same masks."""
     inputs = [torch.randn(PAIRS, *shape, dtype=torch.float64) for shape in shapes]
     network = convert(model, [x[:2] for x in inputs])
-    with evaluating(model), Masks(seed, SAMPLES, ROWS) as masks:
+    with evaluating(model), Masks(Keys(seed, SAMPLES, ROWS)) as masks:
         expected = model(*inputs)
     assert torch.allclose(rates(network, inputs, seed), expected, rtol=0, atol=1e-9)
     assert float(expected.std()) > 1e-3  # two constants would agree without meaning anything
@@ -457,7 +458,7 @@ def test_any_graph_of_these_pieces(steps: list[tuple[str, int, int, float]], see
     torch.manual_seed(seed % 100)
     model = settle(Graph(steps))
     x = torch.randn(PAIRS, Graph.WIDTH, dtype=torch.float64)
-    with torch.no_grad(), evaluating(model), Masks(seed, SAMPLES, ROWS):
+    with torch.no_grad(), evaluating(model), Masks(Keys(seed, SAMPLES, ROWS)):
         expected = model(x)
     network = convert(model, x)
     assert torch.allclose(rates(network, [x], seed), expected, rtol=1e-9, atol=1e-9)

@@ -24,6 +24,7 @@ from spikebayes import (
     convert,
     folded,
     integers,
+    simulate,
 )
 from spikebayes.network.operators import (
     AdaptiveAvgPool,
@@ -38,7 +39,6 @@ from spikebayes.network.operators import (
     parts,
 )
 from spikebayes.nn import Permadrop, Sharpened, SoftLIF
-from spikebayes.prediction import simulate
 from stepped import stepped
 
 

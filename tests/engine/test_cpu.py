@@ -25,11 +25,11 @@ from spikebayes import (
     SpikingNetwork,
     Threshold,
     convert,
+    simulate,
 )
 from spikebayes.engine.contract import PROBES
 from spikebayes.network.operators import Conv, Dense
 from spikebayes.nn import Permadrop, SoftLIF
-from spikebayes.prediction import simulate
 
 
 def assert_engines_agree(network: SpikingNetwork, x: Any, steps: int = 60, **settings: Any) -> Run:

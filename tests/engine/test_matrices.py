@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from spikebayes import LIF, Alpha, ConfigError, Connection, Dropout, Input, Population, Readout, SpikingNetwork
 from spikebayes.engine.cpu.matrices import operator_matrix, wires
 from spikebayes.network.operators import (
-    KINDS,
     AdaptiveAvgPool,
     AvgPool,
     Chain,
@@ -31,7 +30,9 @@ from spikebayes.network.operators import (
     size,
     target_shape,
 )
+from spikebayes.network.vocabulary import VOCABULARY
 
+KINDS = {name: kind for name, kind in VOCABULARY.items() if issubclass(kind, Operator)}
 SIZES = st.integers(1, 7)
 SHAPES = st.lists(SIZES, min_size=1, max_size=3).map(tuple)
 IMAGES = st.lists(SIZES, min_size=2, max_size=3).map(tuple)  # channels and 1 or 2 spatial axes

@@ -8,10 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from spikebayes import convert
+from spikebayes import convert, predict
 from spikebayes.nn import SoftLIF
 from spikebayes.nn.zoo import mlp
-from spikebayes.prediction import predict
 
 SLOW = {"amplitude": 0.01, "gain": 1.0, "bias": 1.0, "tau_ref": 0.002}
 

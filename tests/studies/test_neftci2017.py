@@ -118,7 +118,7 @@ def test_training_goes_on_from_its_last_epoch(data: Path, tmp_path: Path) -> Non
     s = TINY.learning
     whole = learning.train("s2m", data, s, 3, tmp_path / "whole")
     learning.train("s2m", data, replace(s, epochs=1), 3, tmp_path / "parts")
-    assert torch.load(tmp_path / "parts/s2m" / learning.LAST, weights_only=True)["epoch"] == 0
+    assert torch.load(tmp_path / "parts/s2m" / learning.LAST_CHECKPOINT, weights_only=True)["epoch"] == 0
     resumed = learning.train("s2m", data, s, 3, tmp_path / "parts")
     assert whole["epochs"] == resumed["epochs"] == 2
     assert len(resumed["test_error"]) == 2

@@ -12,7 +12,8 @@ import pytest
 
 from spikebayes.data.uci import load_split
 from spikebayes.errors import ConfigError
-from studies.posterior import Figures, Settings, render, run_case, run_posterior, summarise
+from studies.posterior.command import Figures, Settings, run_case, run_posterior, summarise
+from studies.posterior.page import render
 
 SMALL = Settings(
     sets=("yacht",),
@@ -125,7 +126,7 @@ def test_the_page_has_a_line_per_case_with_its_figures() -> None:
     cases += [figures(method="plain", rate_hz=9.4)]
     page = render(
         {
-            "command": "spikebayes study posterior",
+            "command": "python -m studies.posterior",
             "seed": 3,
             "commit": "abc",
             "seconds": 12.3,

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import spikebayes
 from spikebayes.errors import ConfigError
 from spikebayes.machine.versions import versions
-from studies.results import markdown_table, provenance, write_page, write_results
+from studies.results import (
+    HEAVIEST,
+    markdown_table,
+    provenance,
+    read_results,
+    results_text,
+    write_page,
+    write_results,
+)
+from studies.tree import tree
 
 
 def test_results_come_back(tmp_path: Path) -> None:
@@ -34,16 +45,62 @@ def test_results_that_cannot_be_written_leave_the_old_ones(tmp_path: Path) -> No
 
 
 def test_provenance_names_the_commit_and_the_versions() -> None:
-    found = provenance("spikebayes study x", 7)
-    assert (found["command"], found["seed"]) == ("spikebayes study x", 7)
+    found = provenance("python -m studies.x", 7)
+    assert (found["command"], found["seed"]) == ("python -m studies.x", 7)
     assert found["versions"] == versions()
     assert found["versions"]["spikebayes"] == spikebayes.__version__
-    here = Path(spikebayes.__file__).parent
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True)
-    if head.returncode:
-        assert found["commit"] is None
-    else:
-        assert found["commit"].removesuffix("+changes") == head.stdout.strip()
+    assert found["commit"] == tree().label
+
+
+NUMBERS = st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none()
+VALUES = st.recursive(NUMBERS | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v), max_leaves=8)
+
+
+@settings(max_examples=40)
+@given(st.dictionaries(st.text(), VALUES))
+def test_text_of_results_holds_what_they_are(results: dict[str, Any]) -> None:
+    assert json.loads(results_text(results)) == results
+    assert list(json.loads(results_text(results))) == list(results)  # in their order
+
+
+@settings(max_examples=40)
+@given(st.lists(st.lists(NUMBERS, min_size=1), min_size=1))
+def test_a_list_of_numbers_stands_on_one_line(curves: list[list[Any]]) -> None:
+    lines = results_text({"curves": curves}).splitlines()
+    assert lines[:2] == ["{", ' "curves": [']
+    assert [json.loads(line.strip().removesuffix(",")) for line in lines[2:-2]] == curves
+    assert results_text({"curve": curves[0]}).splitlines()[1] == f' "curve": {json.dumps(curves[0])}'
+
+
+def test_keys_and_tuples_become_what_json_has() -> None:
+    assert json.loads(results_text({1: (2, 3), "a": {0.5: None}})) == {"1": [2, 3], "a": {"0.5": None}}
+
+
+def test_a_page_stands_beside_a_folder_of_its_figures(tmp_path: Path) -> None:
+    write_page("text", tmp_path / "name.md", {"one": "<svg>1</svg>", "two": "<svg>2</svg>"})
+    assert {p.name for p in tmp_path.iterdir()} == {"name.md", "name"}
+    assert (tmp_path / "name.md").read_text() == "text"
+    assert {p.name: p.read_text() for p in (tmp_path / "name").iterdir()} == {
+        "one.svg": "<svg>1</svg>",
+        "two.svg": "<svg>2</svg>",
+    }
+
+
+def test_a_figure_that_is_too_heavy_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    figures = {"light": "x" * HEAVIEST, "heavy": "x" * (HEAVIEST + 1)}
+    with pytest.raises(ConfigError, match=r"heavy has 150,001 bytes, more than 150,000; draw fewer points"):
+        write_page("text", tmp_path / "name.md", figures)
+    assert not list(tmp_path.iterdir())
+    write_page("text", tmp_path / "name.md", {"light": figures["light"]})
+
+
+@pytest.mark.parametrize("text", [None, "", '{"a": '])
+def test_results_that_are_missing_or_torn_are_named(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "r.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=r"no results in .*r\.json: .*; run the study, or give --results FOLDER"):
+        read_results(path)
 
 
 def test_a_table_has_a_line_for_each_row() -> None:

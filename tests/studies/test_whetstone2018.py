@@ -17,7 +17,6 @@ import torch
 from safetensors.torch import save_file
 from scipy.io import savemat
 
-from spikebayes.app.cli import main
 from spikebayes.data.hyperspectral import BANDS, FILE, SIDE
 from spikebayes.data.hyperspectral import CLASSES as END_MEMBERS
 from spikebayes.errors import ConfigError
@@ -188,18 +187,6 @@ def test_an_unknown_network_is_named(study: Study) -> None:
         study(networks=["jasper_dnn", "stpu_dn"])
 
 
-def test_the_command_line_refuses_an_unknown_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    places = [f"--{place}={tmp_path}" for place in ("data", "results", "docs", "work")]
-    assert main(["study", "whetstone2018", "--networks", "nonsense", *places]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "no network 'nonsense'" in said
-    assert "stpu_dnn" in said
-    assert not list(tmp_path.iterdir())
-    assert main(["study", "neftci2017", "--networks", "stpu_dnn", *places]) == 2
-    assert "--networks is for the study whetstone2018" in capsys.readouterr().err
-
-
 # -- training and judging ----------------------------------------------------------------------------------
 
 
@@ -240,7 +227,7 @@ def test_a_stopped_training_goes_on(
     monkeypatch.setattr(learning, "between", stops)
     with pytest.raises(RuntimeError, match="stopped here"):
         learning.train(THREE, made_up(), 5, tmp_path)
-    assert (tmp_path / kind / learning.LAST).exists() == kept
+    assert (tmp_path / kind / learning.LAST_CHECKPOINT).exists() == kept
     assert not (tmp_path / kind / learning.WEIGHTS).exists()
     resumed, (found, home) = learning.train(THREE, made_up(), 5, tmp_path), whole
     for part in (learning.ORIGINAL, learning.SPIKING):

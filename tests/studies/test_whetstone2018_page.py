@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikebayes.evaluate.energy.hardware_limits import KNOWN
+from spikebayes.evaluate import HARDWARE
 from studies.whetstone2018.accuracies import architecture
 from studies.whetstone2018.figures import captions, figures, title
 from studies.whetstone2018.page import render
@@ -58,7 +58,7 @@ def judged_of(recipe: Recipe, original: float, spiking: float) -> dict[str, Any]
             "fan_in": 784,
             "synapses": 714752,
             "layers": [{"name": "layer2", "neurons": 512, "fan_in": 784, "synapses": 401408}],
-            "excesses": {limits.name: [] if i else ["layer2: fan-in 784 > 256"] for i, limits in enumerate(KNOWN)},
+            "excesses": {limits.name: [] if i else ["layer2: fan-in 784 > 256"] for i, limits in enumerate(HARDWARE)},
         },
         "parameters": 720000,
     }
@@ -125,7 +125,7 @@ def made_up(names: Sequence[str] = tuple(RECIPES)) -> dict[str, Any]:
     used = {name: RECIPES[name] for name in names}
     plain = {name: recipe for name, recipe in used.items() if not recipe.dropout}
     return {
-        "command": "spikebayes study whetstone2018",
+        "command": "python -m studies.whetstone2018",
         "seed": 0,
         "versions": {},
         "commit": "abc",

@@ -11,12 +11,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spikebayes import LIF, Alpha, convert
+from spikebayes import LIF, Alpha, convert, predict, simulate
 from spikebayes.data.combo import ComboData, PairSplit
-from spikebayes.engine.windows import Flat, Hann
+from spikebayes.engine.timing import Flat, Hann
 from spikebayes.errors import DataError
 from spikebayes.nn import LIFRate, SoftLIF, zoo
-from spikebayes.prediction import predict, simulate
 from studies.wycoff2019 import redraws as redrawing
 from studies.wycoff2019.command import run_wycoff2019
 from studies.wycoff2019.learning import Task, scores

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from problems import network, plane, quick_fit, rings
 from spikebayes.errors import ConfigError, DataError, SpikebayesError, StoreError
 from spikebayes.nn import LIFRate, Permadrop, SoftLIF
-from spikebayes.training.fit import LAST, fit
+from spikebayes.training.fit import LAST_CHECKPOINT, fit
 from spikebayes.training.fitted import Fitted
 
 
@@ -220,7 +220,7 @@ def test_a_resumed_training_ends_where_the_whole_one_does(tmp_path: Path) -> Non
     full = quick_fit(whole, x, y, epochs=12)
     with pytest.raises(KeyboardInterrupt):
         quick_fit(Watched(network(), stop_at=3 * 7 + 2), x, y, epochs=12, checkpoints=tmp_path)
-    torch.load(tmp_path / LAST, weights_only=True)
+    torch.load(tmp_path / LAST_CHECKPOINT, weights_only=True)
     torch.manual_seed(99)
     rest = Watched(network(seed=5))
     resumed = quick_fit(rest, x, y, epochs=12, checkpoints=tmp_path, resume=True)
@@ -272,7 +272,7 @@ def test_nothing_to_resume_from(tmp_path: Path, checkpoints: str | None) -> None
 @pytest.mark.parametrize("damage", [lambda b: b[:-40], lambda b: b"", lambda b: b"text"])
 def test_a_torn_checkpoint_is_refused(tmp_path: Path, damage: Any) -> None:
     quick_fit(network(), *plane(), epochs=2, checkpoints=tmp_path)
-    (tmp_path / LAST).write_bytes(damage((tmp_path / LAST).read_bytes()))
+    (tmp_path / LAST_CHECKPOINT).write_bytes(damage((tmp_path / LAST_CHECKPOINT).read_bytes()))
     with pytest.raises(StoreError, match=r"cannot resume from .*last\.ckpt"):
         quick_fit(network(), *plane(), epochs=2, checkpoints=tmp_path, resume=True)
 

@@ -1,1 +1,1 @@
-"""TODO"""
+"""From torch modules to spiking networks, and what hardware asks of their weights."""

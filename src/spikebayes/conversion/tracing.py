@@ -1,4 +1,4 @@
-"""A module's torch.fx graph, with activations, units and the layers of this library as its leaves."""
+"""A module's torch.fx graph, with dropout and whatever becomes a population as its leaves."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from torch import fx, nn
 
+from spikebayes.conversion import dropout
 from spikebayes.errors import ConversionError
-from spikebayes.nn import BlankOutConv2d, BlankOutLinear, LIFRate, Permadrop
-from spikebayes.nn.unit import Unit
-
-LEAVES = (LIFRate, Permadrop, BlankOutLinear, BlankOutConv2d, Unit, nn.Identity)
+from spikebayes.nn import Spiking
 
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, LEAVES) or super().is_leaf_module(m, module_qualified_name)
+        return (
+            isinstance(m, Spiking) or type(m) in dropout.MODULES or super().is_leaf_module(m, module_qualified_name)
+        )
 
 
 def trace(model: nn.Module, arguments: int) -> fx.Graph:

@@ -1,1 +1,53 @@
-"""Where data enters: tables and benchmark sets, checked once, here."""
+"""Where data enters: tables and benchmark sets, checked once, here.
+
+Pairs of drugs on cell lines have a face of their own, ``spikebayes.data.combo``.
+"""
+
+from typing import TYPE_CHECKING
+
+from spikebayes.machine.lazy import import_late
+
+if TYPE_CHECKING:
+    from spikebayes.data.fetching import default_folder
+    from spikebayes.data.hyperspectral import HyperspectralPixels, load_jasper_ridge
+    from spikebayes.data.images import PUBLISHED_ROWS, ImageSet, load_images
+    from spikebayes.data.schema import TableSchema
+    from spikebayes.data.tables import (
+        encode_features,
+        encode_target,
+        infer_schema,
+        read_table,
+        split_rows,
+        write_table,
+    )
+    from spikebayes.data.uci import Split, load_split
+
+__all__ = [
+    "PUBLISHED_ROWS",
+    "HyperspectralPixels",
+    "ImageSet",
+    "Split",
+    "TableSchema",
+    "default_folder",
+    "encode_features",
+    "encode_target",
+    "infer_schema",
+    "load_images",
+    "load_jasper_ridge",
+    "load_split",
+    "read_table",
+    "split_rows",
+    "write_table",
+]
+
+import_late(
+    __name__,
+    {
+        "fetching": ["default_folder"],
+        "hyperspectral": ["HyperspectralPixels", "load_jasper_ridge"],
+        "images": ["ImageSet", "PUBLISHED_ROWS", "load_images"],
+        "schema": ["TableSchema"],
+        "tables": ["encode_features", "encode_target", "infer_schema", "read_table", "split_rows", "write_table"],
+        "uci": ["Split", "load_split"],
+    },
+)

@@ -1,1 +1,1 @@
-"""Engines: one contract (``contract.py``), the specification (``reference.py``) and faster ones that equal it."""
+"""What runs a network: one contract, the reference that specifies every step, and faster engines that equal it."""

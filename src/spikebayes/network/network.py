@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
-from spikebayes.network.neurons import LIF, Bernoulli, Neuron, is_memoryless
+from spikebayes.network.neurons import Neuron
 from spikebayes.network.noise import BlankOut, Dropout
 from spikebayes.network.operators import Dense, Shape, size, synapses, target_shape
 from spikebayes.network.synapses import Synapse
+from spikebayes.network.vocabulary import stored
 
 
+@stored
 @dataclass(frozen=True)
 class Input:
     """An argument of the network, constant over a simulation.
@@ -37,6 +39,7 @@ class Input:
     argument: int = 0
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class Population:
     """Neurons of one kind.
@@ -56,6 +59,7 @@ class Population:
     constant: Tensor | None = None
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class Connection:
     """A linear operator from a source's output to a target's input.
@@ -74,6 +78,7 @@ class Connection:
     blank_out: BlankOut | None = None
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class Readout:
     """Where the output is read: a sum of connections plus a constant, no neurons. Averaged over time by engines."""
@@ -83,6 +88,7 @@ class Readout:
     name: str = "readout"
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class SpikingNetwork:
     """The whole network. Populations stand in an order in which every connection points forward.
@@ -142,16 +148,15 @@ class SpikingNetwork:
     @property
     def is_random(self) -> bool:
         """Whether anything in it is drawn: only then is there a predictive distribution."""
-        units = any(isinstance(p.neuron, Bernoulli) for p in self.populations)
-        dropped = any(n.dropout and n.dropout.p > 0 for n in (*self.inputs, *self.populations))
-        return units or dropped or any(c.blank_out and c.blank_out.keep < 1 for c in self.connections)
+        units = any(p.neuron.random for p in self.populations)
+        dropped = any(n.dropout and n.dropout.acts for n in (*self.inputs, *self.populations))
+        return units or dropped or any(c.blank_out and c.blank_out.acts for c in self.connections)
 
     @property
     def is_memoryless(self) -> bool:
         """Whether a step depends on nothing before it: units without a state, and no filters."""
-        return all(is_memoryless(p.neuron) for p in self.populations) and all(
-            c.synapse is None for c in self.connections
-        )
+        units = all(p.neuron.memoryless for p in self.populations)
+        return units and all(c.synapse is None for c in self.connections)
 
     def __repr__(self) -> str:
         lines = [f"SpikingNetwork(dt={self.dt:g} s, {self.neurons} neurons)"]
@@ -195,6 +200,6 @@ class SpikingNetwork:
 
 
 def output_scale(node: Input | Population, dt: float) -> float:
-    """Value of one unit of a node's output when it is on and kept: amplitude/dt for LIF, times 1/(1 - p)."""
-    amplitude = node.neuron.amplitude / dt if isinstance(node, Population) and isinstance(node.neuron, LIF) else 1.0
-    return amplitude / (1 - node.dropout.p) if node.dropout else amplitude
+    """Value of one unit of a node's output when it spikes and is kept: what its neuron gives, times 1/(1 - p)."""
+    value = node.neuron.on(dt) if isinstance(node, Population) else 1.0
+    return value / (1 - node.dropout.p) if node.dropout else value

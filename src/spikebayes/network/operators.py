@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError
+from spikebayes.network.vocabulary import stored
 
 Shape = tuple[int, ...]
 
@@ -26,6 +27,7 @@ class Operator(nn.Module):
         return {}
 
 
+@stored
 class Dense(Operator):
     """y = x W^T on the last axis. weight: ``[out, in]``."""
 
@@ -51,6 +53,7 @@ class Dense(Operator):
         return u.reshape(len(u), *target)
 
 
+@stored
 class Conv(Operator):
     """Convolution over 1 or 2 spatial axes. weight: ``[out, in / groups, *kernel]``; x: ``[R, in, *space]``."""
 
@@ -94,6 +97,7 @@ class Conv(Operator):
         }
 
 
+@stored
 class AvgPool(Operator):
     """Average pooling over 1 or 2 spatial axes."""
 
@@ -123,6 +127,7 @@ class AvgPool(Operator):
         }
 
 
+@stored
 class AdaptiveAvgPool(Operator):
     """Average pooling to a given spatial size (None keeps an axis)."""
 
@@ -138,6 +143,7 @@ class AdaptiveAvgPool(Operator):
         return {"size": self.size}
 
 
+@stored
 class Scale(Operator):
     """y = factor x, elementwise. factor: broadcasts against ``[*shape]``."""
 
@@ -151,6 +157,7 @@ class Scale(Operator):
         return x * self.factor
 
 
+@stored
 class Reshape(Operator):
     """Another shape for each row, elements in the same order."""
 
@@ -165,6 +172,7 @@ class Reshape(Operator):
         return {"shape": self.shape}
 
 
+@stored
 class Permute(Operator):
     """Axes of each row in another order; dims counts them from 1, as torch does with the batch axis in front."""
 
@@ -179,6 +187,7 @@ class Permute(Operator):
         return {"dims": self.dims}
 
 
+@stored
 class Place(Operator):
     """This part's slot in a concatenation along ``dim``: zeros before and after it."""
 
@@ -193,6 +202,7 @@ class Place(Operator):
         return {"dim": self.dim, "before": self.before, "after": self.after}
 
 
+@stored
 class Slice(Operator):
     """Elements start, start + step, ... below stop along ``dim``."""
 
@@ -209,6 +219,7 @@ class Slice(Operator):
         return {"dim": self.dim, "start": self.start, "stop": self.stop, "step": self.step}
 
 
+@stored
 class Chain(Operator):
     """Operators one after another; an empty chain is the identity."""
 
@@ -220,12 +231,6 @@ class Chain(Operator):
         for operator in self.operators:
             x = operator(x)
         return x
-
-
-KINDS: dict[str, type[Operator]] = {
-    kind.__name__: kind
-    for kind in (Dense, Conv, AvgPool, AdaptiveAvgPool, Scale, Reshape, Permute, Place, Slice, Chain)
-}
 
 
 def parts(operator: nn.Module) -> tuple[nn.Module, ...]:

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Samples of modules and of spiking networks, and the predictive distribution that they make up."""

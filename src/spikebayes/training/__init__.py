@@ -1,1 +1,69 @@
-"""Training permanent-dropout networks whose rate curve becomes the one that spiking neurons have."""
+"""Training networks that become spiking ones: their fit, and what activations and dead units go through meanwhile.
+
+``fit`` does it all. With a Lightning loop of your own, the callbacks here do what ``fit`` does with them.
+"""
+
+from typing import TYPE_CHECKING
+
+from spikebayes.machine.lazy import import_late
+
+if TYPE_CHECKING:
+    from spikebayes.training.callbacks import RandomState, trainer_settings
+    from spikebayes.training.fit import LAST_CHECKPOINT, fit
+    from spikebayes.training.fitted import Fitted
+    from spikebayes.training.optimizers import make_optimizer
+    from spikebayes.training.revival import Revival, dead_units
+    from spikebayes.training.scaling import Scaling
+    from spikebayes.training.session import check_checkpoint, quiet
+    from spikebayes.training.sharpening import (
+        AdaptiveSharpening,
+        BottomUpSharpening,
+        FrozenNorms,
+        Gamma,
+        ScheduledSharpening,
+        Sharpening,
+        Sharpness,
+    )
+
+__all__ = [
+    "LAST_CHECKPOINT",
+    "AdaptiveSharpening",
+    "BottomUpSharpening",
+    "Fitted",
+    "FrozenNorms",
+    "Gamma",
+    "RandomState",
+    "Revival",
+    "Scaling",
+    "ScheduledSharpening",
+    "Sharpening",
+    "Sharpness",
+    "check_checkpoint",
+    "dead_units",
+    "fit",
+    "make_optimizer",
+    "quiet",
+    "trainer_settings",
+]
+
+import_late(
+    __name__,
+    {
+        "callbacks": ["RandomState", "trainer_settings"],
+        "fit": ["LAST_CHECKPOINT", "fit"],
+        "fitted": ["Fitted"],
+        "optimizers": ["make_optimizer"],
+        "revival": ["Revival", "dead_units"],
+        "scaling": ["Scaling"],
+        "session": ["check_checkpoint", "quiet"],
+        "sharpening": [
+            "AdaptiveSharpening",
+            "BottomUpSharpening",
+            "FrozenNorms",
+            "Gamma",
+            "ScheduledSharpening",
+            "Sharpening",
+            "Sharpness",
+        ],
+    },
+)

@@ -12,6 +12,8 @@ from torch import nn
 
 from spikebayes.training.sharpening import Sharpening
 
+PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}  # ours to Lightning's
+
 
 def annealing_epochs(share: float, epochs: int) -> int:
     """How many epochs gamma falls for: a share of all, and at least one is left at its end.
@@ -67,10 +69,20 @@ def has(model: nn.Module, kind: type[nn.Module]) -> bool:
     return any(isinstance(m, kind) for m in model.modules())
 
 
-def trainer_settings(callbacks: list[Callback]) -> dict[str, Any]:
-    """Trainer arguments that keep Lightning quiet and write nothing but our checkpoints."""
+def trainer_settings(callbacks: list[Callback], precision: str = "float32") -> dict[str, Any]:
+    """Trainer arguments that keep Lightning quiet and write nothing but our checkpoints.
+
+    Args:
+        callbacks: of the trainer.
+        precision: of matrix products, ``"float32"`` or ``"bfloat16"``.
+
+    Example:
+        >>> trainer_settings([], "bfloat16")["precision"]
+        'bf16-mixed'
+    """
     return {
         "callbacks": callbacks,
+        "precision": PRECISION[precision],
         "logger": False,
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,

@@ -16,9 +16,18 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sequential
 
 from spikebayes.errors import ConfigError, DataError, SpikebayesError
 from spikebayes.nn import Sharpened, SoftLIF
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 from spikebayes.prediction.predictive import Task
-from spikebayes.training.callbacks import Best, Patience, RandomState, annealing_epochs, has, trainer_settings
+from spikebayes.training.callbacks import (
+    PRECISION,
+    Best,
+    Patience,
+    RandomState,
+    annealing_epochs,
+    has,
+    trainer_settings,
+)
 from spikebayes.training.checks import check_outputs, check_rows, check_training
 from spikebayes.training.fitted import VALIDATION_SEED, Fitted, residual_noise
 from spikebayes.training.optimizers import check_optimizer, make_optimizer
@@ -27,9 +36,8 @@ from spikebayes.training.session import check_checkpoint, checkpoint_folder, int
 from spikebayes.training.sharpening import Gamma, ScheduledSharpening, Sharpening
 
 VALIDATION_SAMPLES, VALIDATION_BATCH = 8, 4096
-LAST = "last.ckpt"
+LAST_CHECKPOINT = "last.ckpt"
 MIDDLE = (0.4, 0.3)  # shares of the epochs before Sharpened activations begin to sharpen, and until they are steps
-PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}  # ours to Lightning's
 
 
 def fit(
@@ -116,7 +124,7 @@ def fit(
     x_val, y_val = check_rows(*validation, task, "validation")
     if x_val.shape[1:] != x.shape[1:] or y_val.shape[1:] != y.shape[1:]:
         raise DataError("validation rows must have the shapes of the training rows")
-    if resume and (checkpoints is None or not (checkpoints / LAST).exists()):
+    if resume and (checkpoints is None or not (checkpoints / LAST_CHECKPOINT).exists()):
         raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}")
     if scaling is None:
         scaling = Scaling.learn(x, y if task is Task.REGRESSION else None)
@@ -171,7 +179,7 @@ def _train(
     precision: str,
 ) -> tuple[int, float]:
     """Leave the best weights in the learner; the number of epochs and the validation loss."""
-    last = folder / LAST
+    last = folder / LAST_CHECKPOINT
     if resume:
         check_checkpoint(last, learner)
     best = Best(
@@ -187,10 +195,10 @@ def _train(
         best,
         Patience(monitor="val_loss", patience=patience, check_on_train_epoch_end=False),
         RandomState(),
-        ModelCheckpoint(folder, Path(LAST).stem, enable_version_counter=False),
+        ModelCheckpoint(folder, Path(LAST_CHECKPOINT).stem, enable_version_counter=False),
         *([RichProgressBar()] if progress else []),
     ]
-    settings = trainer_settings(callbacks) | {"precision": PRECISION[precision]}
+    settings = trainer_settings(callbacks, precision)
     trainer = Trainer(max_epochs=epochs, enable_progress_bar=progress, **settings)
     with interruptible():
         trainer.fit(learner, *loaders, ckpt_path=last if resume else None, weights_only=True)
@@ -230,7 +238,7 @@ class _Learner(LightningModule):
         rows = torch.arange(len(x), device=x.device) + index * VALIDATION_BATCH
         outputs = []
         for sample in range(VALIDATION_SAMPLES):
-            with Masks(VALIDATION_SEED, torch.full_like(rows, sample), rows):
+            with Masks(Keys(VALIDATION_SEED, torch.full_like(rows, sample), rows)):
                 outputs.append(self.model(x))
         stacked = torch.stack(outputs)
         if self.task is Task.REGRESSION:

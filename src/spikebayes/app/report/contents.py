@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate.equivalence import Equivalence
 from spikebayes.network.network import SpikingNetwork
-from spikebayes.prediction.inputs import Values, as_inputs
+from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.simulate import simulate
 
 Floats = NDArray[np.float64]

@@ -6,7 +6,6 @@ import json
 import math
 import platform
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -16,7 +15,6 @@ from spikebayes.app.report.contents import ReportData
 from spikebayes.evaluate.equivalence import STD_RATIO, UNIFORMITY_LEVEL, Equivalence
 from spikebayes.evaluate.scores import scores
 from spikebayes.network.network import Connection
-from spikebayes.network.neurons import LIF, Neuron, Threshold
 from spikebayes.network.operators import size
 
 ABSENT = "–"
@@ -115,7 +113,7 @@ def network_rows(data: ReportData) -> list[dict[str, str]]:
             {
                 "name": node.name,
                 "units": number(size(node.shape)),
-                "kind": kind if population is None else _neuron(population.neuron),
+                "kind": kind if population is None else population.neuron.words,
                 "sources": ", ".join(_source(c) for c in into) or ABSENT,
                 "noise": _noise(getattr(node, "dropout", None), into),
                 "rate": number(_rate(data, spikes.get(node.name), size(node.shape))) if population else "",
@@ -181,18 +179,11 @@ def _rate(data: ReportData, spikes: float | None, neurons: int) -> float | None:
     return None if spikes is None else spikes / (neurons * len(data.trace) * data.network.dt)
 
 
-def _neuron(neuron: Neuron) -> str:
-    if isinstance(neuron, LIF):
-        return f"LIF, τ_rc {1e3 * neuron.tau_rc:g} ms, τ_ref {1e3 * neuron.tau_ref:g} ms"
-    return f"threshold at {neuron.threshold:g}" if isinstance(neuron, Threshold) else "sign"
-
-
 def _source(connection: Connection) -> str:
     synapse = connection.synapse
     if synapse is None:
         return connection.source
-    filters = ", ".join(f"{name} {1e3 * value:g} ms" for name, value in asdict(synapse).items())
-    return f"{connection.source} ({type(synapse).__name__}, {filters})"
+    return f"{connection.source} ({synapse.words})"
 
 
 def _noise(dropout: Any, into: tuple[Connection, ...]) -> str:

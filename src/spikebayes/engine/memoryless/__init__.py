@@ -1,1 +1,1 @@
-"""TODO"""
+"""The engine of networks without memory, in which a step is a sample."""

@@ -35,7 +35,7 @@ LOIHI = Limits("Loihi, one chip", 131_072, 4096, "Davies et al. 2018, IEEE Micro
 TRUENORTH = Limits(
     "TrueNorth, one chip", 1_048_576, 256, "Merolla et al. 2014, Science 345:668: crossbars of 256 x 256"
 )
-KNOWN = (STPU_LIKE, LOIHI, TRUENORTH)
+HARDWARE = (STPU_LIKE, LOIHI, TRUENORTH)
 
 
 @dataclass(frozen=True)

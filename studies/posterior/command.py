@@ -1,10 +1,4 @@
-"""Does the spiking network keep the posterior? Seven UCI regression sets, three drop probabilities each.
-
-For every case one network is trained and sampled four times: classical, classical with another seed (the control),
-spiking with a third seed (for the KS tests, which need independent samples) and spiking under the first one's masks
-(for the paired error). A second method, the plain one, uses SoftLIF units that fire at the low rates of the earlier
-conversions, everything else alike: it shows where the error came from.
-"""
+"""The study from data to results/posterior.json and its page."""
 
 from __future__ import annotations
 
@@ -16,17 +10,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import track
 from torch import nn
 
-from spikebayes.data.tables import split_rows
-from spikebayes.data.uci import SETS, Split, load_split
-from spikebayes.evaluate.equivalence import compare
-from spikebayes.machine.progress import track
-from spikebayes.nn import SoftLIF
-from spikebayes.nn.zoo import mlp
-from spikebayes.training.fit import fit
-from studies.results import markdown_table, provenance, write_page, write_results
+from spikebayes import compare, fit
+from spikebayes.data import Split, load_split, split_rows
+from spikebayes.nn import SoftLIF, zoo
+from studies.posterior.page import render
+from studies.results import provenance, write_page, write_results
 
+SETS = (
+    "bostonHousing",
+    "energy",
+    "kin8nm",
+    "naval-propulsion-plant",
+    "protein-tertiary-structure",
+    "wine-quality-red",
+    "yacht",
+)
 METHODS: dict[str, Callable[[], nn.Module]] = {
     "spikebayes": SoftLIF,
     "plain": lambda: SoftLIF(amplitude=0.063, gain=1.0, bias=1.0, tau_ref=0.002),
@@ -104,9 +106,10 @@ def run_posterior(
     splits = {name: load_split(data, name) for name in settings.sets}  # a missing set is reported before any work
     cases = [(name, p, "spikebayes") for name in splits for p in settings.dropout]
     cases += [(name, 0.1, "plain") for name in splits]
-    origin = provenance("spikebayes study posterior", seed)  # the code that runs, not what is there when it ends
+    origin = provenance("python -m studies.posterior", seed)  # the code that runs, not what is there when it ends
     started = time.perf_counter()
-    figures = [run_case(splits[n], p, method, seed, settings) for n, p, method in track(cases, "cases", progress)]
+    bar = track(cases, "cases", console=Console(stderr=True), disable=not progress)
+    figures = [run_case(splits[n], p, method, seed, settings) for n, p, method in bar]
     found = {
         **origin,
         "settings": {**asdict(settings), "dt": 1e-3, "synapse": "Alpha(0.02)"},
@@ -126,7 +129,7 @@ def run_case(split: Split, dropout: float, method: str, seed: int, settings: Set
     batch = 64 if len(train) < 5000 else 256
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = mlp(x.shape[1], 1, settings.hidden, dropout, activation=METHODS[method])
+        model = zoo.mlp(x.shape[1], 1, settings.hidden, dropout, activation=METHODS[method])
     epochs = min(200, max(20, settings.optimiser_steps * batch // len(train)))
     fitted = fit(model, x[train], y[train], validation=(x[held], y[held]), epochs=epochs, batch_size=batch, seed=seed)
 
@@ -188,62 +191,3 @@ def summarise(figures: list[Figures]) -> dict[str, Any]:
         "log_likelihood_gap_largest": max(gaps),
         "rate_hz_mean": float(np.mean([f.rate_hz for f in figures])),
     }
-
-
-def render(found: dict[str, Any]) -> str:
-    """The page, from what the JSON file holds."""
-    s = found["settings"]
-    parts = [
-        "# Does the spiking network keep the posterior?",
-        f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
-        f"on {found['cores']} cores) from `results/posterior.json`. Do not edit.",
-        f"Networks with hidden layers {tuple(s['hidden'])}; "
-        f"up to {s['test_rows']} test rows x {s['samples']} samples; "
-        f"{s['steps']} steps of {1000 * s['dt']:g} ms of which the first {s['burn_in']} are left out of the average; "
-        f"{s['synapse']}. Each row has its own masks. `uniform p` tests the randomised exact KS p-values over rows; "
-        "`control p` is the same for two classical predictions. Errors and spreads are in units of the classical "
-        "predictive standard deviation, medians over rows, under the same masks. Log-likelihoods in nats per row.",
-    ]
-    for method, words in (
-        (
-            "spikebayes",
-            "## SoftLIF as it comes: output 1 at 500 Hz (amplitude 0.002, gain 30, bias 4, refractory time 1 ms)",
-        ),
-        ("plain", "## The plain method: output 1 at 16 Hz (amplitude 0.063, gain 1, bias 1, refractory time 2 ms)"),
-    ):
-        total = found["summary"][method]
-        parts += [
-            words,
-            f"Uniform in {total['uniform']} of {total['cases']} cases (control {total['control_uniform']}); "
-            f"median error {total['paired_rmse_median']:.3f}, largest {total['paired_rmse_largest']:.3f}; "
-            f"std ratio {total['std_ratio_median']:.3f} (from {total['std_ratio_smallest']:.3f} to "
-            f"{total['std_ratio_largest']:.3f}); largest gap in log-likelihood "
-            f"{total['log_likelihood_gap_largest']:.4f}; mean rate {total['rate_hz_mean']:.0f} Hz.",
-            _table([case for case in found["cases"] if case["method"] == method]),
-        ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _table(cases: list[dict[str, Any]]) -> str:
-    header = ["set", "dropout", "rate Hz", "uniform p", "control p", "rmse/std", "std ratio", "log-lik. classical"]
-    header += ["spiking", "RMSE classical", "spiking", "train s", "classical s", "spiking s"]
-    rows = [
-        [
-            c["set"],
-            f"{c['dropout']:g}",
-            f"{c['rate_hz']:.0f}",
-            f"{c['uniformity_pvalue']:.3f}",
-            f"{c['control_uniformity_pvalue']:.3f}",
-            f"{c['paired_rmse']:.3f}",
-            f"{c['std_ratio']:.3f}",
-            f"{c['log_likelihood_classical']:.3f}",
-            f"{c['log_likelihood_spiking']:.3f}",
-            f"{c['rmse_classical']:.4g}",
-            f"{c['rmse_spiking']:.4g}",
-            f"{c['train_seconds']:.0f}",
-            f"{c['classical_seconds']:.1f}",
-            f"{c['spiking_seconds']:.1f}",
-        ]
-        for c in cases
-    ]
-    return markdown_table(header, rows)

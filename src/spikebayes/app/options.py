@@ -1,0 +1,120 @@
+"""A function as a command: its signature is the options, its errors are one line and an exit code.
+
+Exit codes: 0 done, 2 bad input, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+import docstring_parser
+from jsonargparse import ActionYesNo, ArgumentParser
+from rich.console import Console
+
+from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
+
+BAD_INPUT = (DataError, ConfigError, ConversionError, StoreError)
+STDERR = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+
+def add_options(parser: ArgumentParser, function: Callable[..., Any]) -> None:
+    """Give a parser a function's options, ``--config`` and ``--print_config``; help texts are the docstring's."""
+    parser.add_argument("--config", action="config", help="YAML file with options")
+    flags = [p.name for p in inspect.signature(function).parameters.values() if p.default is False]
+    parser.add_function_arguments(function, as_positional=True, fail_untyped=True, skip=set(flags))
+    described = {p.arg_name: p.description for p in docstring_parser.parse(function.__doc__ or "").params}
+    for flag in flags:
+        parser.add_argument(f"--{flag}", action=ActionYesNo, default=False, help=described[flag])
+
+
+def summary(function: Callable[..., Any]) -> str:
+    """The first line of its docstring."""
+    return (function.__doc__ or "").strip().splitlines()[0]
+
+
+def known_options(parser: ArgumentParser) -> list[str]:
+    """What its help lists."""
+    return sorted(set(re.findall(r"--[a-z_]+", parser.format_help())))
+
+
+def underscored(argument: str) -> str:
+    """--burn-in is --burn_in.
+
+    Example:
+        >>> underscored("--burn-in=3-4"), underscored("a-b")
+        ('--burn_in=3-4', 'a-b')
+    """
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument[2:].partition("=")
+    return "--" + name.replace("-", "_") + equals + value
+
+
+def readable(message: str, given: Sequence[str], known: Sequence[str], function: Callable[..., Any] | None) -> str:
+    """A parser's complaint in one line, with near names for an option it does not know.
+
+    Args:
+        message: the parser's.
+        given: all arguments.
+        known: options, as ``--seed``.
+        function: whose options they are.
+    """
+    for option in (a.split("=")[0] for a in given if a.startswith("--")):
+        if option.rstrip("+") not in known:
+            near = difflib.get_close_matches(option, known, n=3, cutoff=0.5)
+            return f"unknown option {option}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+    line = " ".join(message.split())
+    wrong = re.search(r'Parser key "([^"]+)": (?:Expected|Not of type|Does not validate).*?Got value: (.*)$', line)
+    if wrong:
+        name = f"--{wrong[1]}" if f"--{wrong[1]}" in known else wrong[1]
+        return f"{name} cannot be {wrong[2]!r}: {_expected(function, wrong[1])}"
+    return re.sub(r'Parser key "(\w+)": ', r"--\1: ", line)
+
+
+def _expected(function: Callable[..., Any] | None, option: str) -> str:
+    """What an option takes, from the function's signature."""
+    parameters = inspect.signature(function, eval_str=True).parameters if function else {}
+    annotation = parameters[option].annotation if option in parameters else None
+    if get_origin(annotation) is Literal:
+        return f"it takes {' or '.join(get_args(annotation))}"
+    words = {int: "a whole number", float: "a number", list[int]: "whole numbers, as in [100,100]"}
+    return f"it takes {words.get(annotation, 'another value')}"
+
+
+def run(function: Callable[..., Any], options: dict[str, Any], program: str, stopped: str = "") -> int:
+    """Call a function with its options; an error that is meant for the user is one line on standard error.
+
+    Args:
+        function: what to call.
+        options: its arguments, and perhaps ``config``.
+        program: what the lines on standard error begin with.
+        stopped: what to do after Ctrl-C, for the line that says it was interrupted.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        function(**{name: value for name, value in options.items() if name != "config"})
+    except BAD_INPUT as error:
+        return fail(program, str(error), 2)
+    except SpikebayesError as error:
+        return fail(program, str(error), 1)
+    except KeyboardInterrupt:
+        return fail(program, "interrupted" + (f"; {stopped}" if stopped else ""), 1)
+    return 0
+
+
+def fail(program: str, message: str, code: int) -> int:
+    """Say what is wrong; the exit code is returned."""
+    STDERR.print(f"{program}: {message}")
+    return code
+
+
+def warn_in_one_line(program: str) -> None:
+    """Warnings, like errors, are one line."""
+    warnings.showwarning = lambda message, *_: STDERR.print(f"{program}: warning: {message}")

@@ -1,0 +1,113 @@
+"""The command line of a study: the options of its function, exit codes as those of ``spikebayes``."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentError
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+from rich.console import Console
+
+from spikebayes.app.options import (
+    add_options,
+    fail,
+    known_options,
+    readable,
+    run,
+    summary,
+    underscored,
+    warn_in_one_line,
+)
+from spikebayes.data import default_folder
+from spikebayes.machine.files import check_writable
+from studies.tree import check_committed
+
+OUT = Console(highlight=False, soft_wrap=True)
+RESULTS, DOCS = Path("results"), Path("docs")
+GOES_ON = "the same command goes on where it was stopped"
+
+
+def main(
+    function: Callable[..., None], module: str, arguments: Sequence[str] | None = None, *, stopped: str = ""
+) -> int:
+    """Run ``python -m MODULE`` and return its exit code: 0 done, 2 bad input, 1 anything else.
+
+    Args:
+        function: what it does; its keywords are the options.
+        module: its name.
+        arguments: by default those of the process.
+        stopped: what to do after Ctrl-C.
+    """
+    program = f"python -m {module}"
+    if arguments is None:
+        warn_in_one_line(program)
+    given = [underscored(a) for a in (sys.argv[1:] if arguments is None else arguments)]
+    parser = ArgumentParser(prog=program, description=summary(function), exit_on_error=False)
+    add_options(parser, function)
+    try:
+        options = parser.parse_args(given).as_dict()
+    except SystemExit as stop:  # --help, --print_config
+        return int(stop.code or 0)
+    except (ArgumentError, KeyError) as error:
+        return fail(program, readable(str(error), given, known_options(parser), function), 2)
+    return run(function, options, program, stopped)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a study reads and writes.
+
+    Args:
+        data: folder of the data sets.
+        results: JSON file.
+        docs: folder for the page and its figures. page: in it.
+        work: folder for what is kept on the way.
+    """
+
+    data: Path
+    results: Path
+    docs: Path
+    page: Path
+    work: Path
+
+
+def places(
+    name: str,
+    results: Path,
+    docs: Path | None,
+    data: Path | None = None,
+    work: Path | None = None,
+    *,
+    page: str = "",
+    measures: bool = True,
+) -> Places:
+    """The places of a study by name, each checked before any work.
+
+    Args:
+        name: of the results file.
+        results: folder.
+        docs: folder; by default ``docs`` where results go to ``results``, else the folder of the results.
+        page: its name; by default that of the results.
+        measures: whether new figures come into the results.
+        data, work: folders; by default $SPIKEBAYES_DATA or the user's cache folder, and ``studies`` in it.
+
+    Raises:
+        ConfigError: a folder that is missing or cannot be written; or ``results`` is the project's own and the
+            code differs from its commit.
+    """
+    folder = docs or (DOCS if results == RESULTS else results)
+    made = Places(
+        data or default_folder(),
+        results / f"{name}.json",
+        folder,
+        folder / f"{page or name}.md",
+        work or default_folder() / "studies" / name,
+    )
+    check_writable(made.results)
+    check_writable(made.page)
+    if measures:
+        check_committed(made.results)
+    return made

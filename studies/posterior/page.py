@@ -1,0 +1,66 @@
+"""The page of the study, from what its JSON file holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from studies.results import markdown_table
+
+
+def render(found: dict[str, Any]) -> str:
+    """The page, from what the JSON file holds."""
+    s = found["settings"]
+    parts = [
+        "# Does the spiking network keep the posterior?",
+        f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
+        f"on {found['cores']} cores) from `results/posterior.json`. Do not edit.",
+        f"Networks with hidden layers {tuple(s['hidden'])}; "
+        f"up to {s['test_rows']} test rows x {s['samples']} samples; "
+        f"{s['steps']} steps of {1000 * s['dt']:g} ms of which the first {s['burn_in']} are left out of the average; "
+        f"{s['synapse']}. Each row has its own masks. `uniform p` tests the randomised exact KS p-values over rows; "
+        "`control p` is the same for two classical predictions. Errors and spreads are in units of the classical "
+        "predictive standard deviation, medians over rows, under the same masks. Log-likelihoods in nats per row.",
+    ]
+    for method, words in (
+        (
+            "spikebayes",
+            "## SoftLIF as it comes: output 1 at 500 Hz (amplitude 0.002, gain 30, bias 4, refractory time 1 ms)",
+        ),
+        ("plain", "## The plain method: output 1 at 16 Hz (amplitude 0.063, gain 1, bias 1, refractory time 2 ms)"),
+    ):
+        total = found["summary"][method]
+        parts += [
+            words,
+            f"Uniform in {total['uniform']} of {total['cases']} cases (control {total['control_uniform']}); "
+            f"median error {total['paired_rmse_median']:.3f}, largest {total['paired_rmse_largest']:.3f}; "
+            f"std ratio {total['std_ratio_median']:.3f} (from {total['std_ratio_smallest']:.3f} to "
+            f"{total['std_ratio_largest']:.3f}); largest gap in log-likelihood "
+            f"{total['log_likelihood_gap_largest']:.4f}; mean rate {total['rate_hz_mean']:.0f} Hz.",
+            _table([case for case in found["cases"] if case["method"] == method]),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(cases: list[dict[str, Any]]) -> str:
+    header = ["set", "dropout", "rate Hz", "uniform p", "control p", "rmse/std", "std ratio", "log-lik. classical"]
+    header += ["spiking", "RMSE classical", "spiking", "train s", "classical s", "spiking s"]
+    rows = [
+        [
+            c["set"],
+            f"{c['dropout']:g}",
+            f"{c['rate_hz']:.0f}",
+            f"{c['uniformity_pvalue']:.3f}",
+            f"{c['control_uniformity_pvalue']:.3f}",
+            f"{c['paired_rmse']:.3f}",
+            f"{c['std_ratio']:.3f}",
+            f"{c['log_likelihood_classical']:.3f}",
+            f"{c['log_likelihood_spiking']:.3f}",
+            f"{c['rmse_classical']:.4g}",
+            f"{c['rmse_spiking']:.4g}",
+            f"{c['train_seconds']:.0f}",
+            f"{c['classical_seconds']:.1f}",
+            f"{c['spiking_seconds']:.1f}",
+        ]
+        for c in cases
+    ]
+    return markdown_table(header, rows)

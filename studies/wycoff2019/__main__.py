@@ -1,0 +1,52 @@
+"""The study's command: ``python -m studies.wycoff2019 --help``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from studies import command_line
+from studies.command_line import GOES_ON, OUT, RESULTS, places
+
+
+def study(
+    *,
+    data: Path | None = None,
+    results: Path = RESULTS,
+    docs: Path | None = None,
+    work: Path | None = None,
+    source: Literal["almanac", "benchmark"] = "almanac",
+    quick: bool = False,
+    seed: int = 0,
+) -> None:
+    """Judge the paper's Combo network on pairs of drugs: an hour; it goes on where it was stopped.
+
+    Args:
+        data: folder of the data sets; by default $SPIKEBAYES_DATA or the user's cache folder.
+        results: folder for wycoff2019.json.
+        docs: folder for the page; by default docs, or the folder of the results if that is given.
+        work: folder for what is kept on the way; by default studies/wycoff2019 in the user's cache folder.
+        source: NCI-ALMANAC's scores, or the original benchmark's files.
+        quick: a small study, to see that it works; the figures are not for publication.
+        seed: seed of everything.
+    """
+    from studies.wycoff2019.command import run_wycoff2019
+    from studies.wycoff2019.settings import PUBLISHED, QUICK
+
+    at = places("wycoff2019", results, docs, data, work)
+    settings = QUICK if quick else PUBLISHED
+    found = run_wycoff2019(
+        at.data, at.results, at.docs, at.work, source=source, settings=settings, seed=seed, say=OUT.print
+    )
+    OUT.print(f"written to {at.results} and {at.page}; {found['seconds']:.0f} s")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return command_line.main(study, "studies.wycoff2019", arguments, stopped=GOES_ON)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
