@@ -280,9 +280,10 @@ def _change(from_mean: list[Floats], q: int, paired: bool) -> tuple[Floats, Floa
     change = (means[1] - means[0]) / scale
     first, second = (influence / scale for influence in influences)  # half of each side's relative deviation
     if paired:
-        error = np.sqrt(((second - first) ** 2).sum(0) / (n - 1) / n)
+        # two samples are as far from their mean as each other: what so few differ by is not known better than itself
+        error = np.hypot(np.sqrt(((second - first) ** 2).sum(0) / (n - 1) / n), change * 2 / n)
     else:
-        within = _within(first, second, means, scale)
+        within = _within(first, second, means, scale) + np.where(total == 0, 0.0, 2 / min(n, m) ** 2)
         error = np.sqrt(within * (1 / n + 1 / m))
         change = change + within * (1 / m - 1 / n)  # sizes that differ bias a ratio
     return change, error, (total / 2) ** (1 / q), (first, second)

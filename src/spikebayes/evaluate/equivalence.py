@@ -91,6 +91,11 @@ class Equivalence:
     control: Equivalence | None = None
 
     @property
+    def share_within(self) -> float:
+        """The share of rows that are estimated within the row margins, of the output with the fewest."""
+        return min(f.estimate for f in self.findings if f.rule == "rows")
+
+    @property
     def accepted(self) -> bool:
         """Whether the outcome is *kept*."""
         return self.outcome is Outcome.KEPT
@@ -194,7 +199,7 @@ def compare(
         (True, True, np.float64(0.0))
         >>> few = compare(*(Predictive(make(i).samples[:, :5], Draw(i, "row", torch.arange(5))) for i in (0, 1)))
         >>> few.outcome == "undecided", few.needed
-        (True, (35, 100))
+        (True, (25, 100))
     """
     margins = Margins() if margins is None else margins
     _check_settings(reference, alpha, output, seed)

@@ -23,6 +23,10 @@ POOLED_OFFSET_REACH, POOLED_SPREAD_REACH, ROW_REACH = 1.0, 1.5, 2.0
 CHANCE = 2.326
 #: of the number of rows that noise alone puts beyond a margin
 NOISE_LEVEL = 0.99
+#: two samples a side hardly tell how much they vary: their errors are taken ten times as large
+TWO_SAMPLES = 100.0
+#: samples a side before two constants count as shown to be alike, rather than alike by chance
+ALIKE = 20
 #: errors by which a planned budget must clear a bound, to decide in 95 of 100 cases
 POWER = 1.645
 
@@ -87,7 +91,7 @@ def pooled_offset(
     if by_row:
         errors = in_units(effects.offset_error[:, place], unit)
         # a unit that is estimated itself makes a ratio stray further
-        few = effects.freedom / (effects.freedom - 2) if effects.freedom > 2 else 3.0
+        few = effects.freedom / (effects.freedom - 2) if effects.freedom > 2 else TWO_SAMPLES
         error, freedom = math.sqrt(few * float((errors**2).sum())) / count, effects.freedom * count
     else:
         across = [in_units(x[:, :, place], unit[None]).mean(1) for x in (effects.reference, effects.candidate)]
@@ -113,8 +117,9 @@ def pooled_spread(effects: RowEffects, tolerance: Floats, margins: Margins, leve
     damping = _damping(effects, tolerance, margins.spread)
     weight = damping / len(damping)
     if by_row:
-        error, freedom = 0.0, effects.freedom * len(damping)
-        error = math.sqrt(float(((2 / effects.order * weight * effects.change_error) ** 2).sum()))
+        few = TWO_SAMPLES if min(len(effects.reference), len(effects.candidate)) == 2 else 1.0
+        error = math.sqrt(few * float(((2 / effects.order * weight * effects.change_error) ** 2).sum()))
+        freedom = effects.freedom * len(damping)
     else:
         across = [(x * (2 / effects.order * weight)).sum(1) for x in effects.influence]
         error, freedom = _error_of_means(across[0], across[1], effects.paired), effects.freedom
@@ -265,14 +270,19 @@ def _rows(effects: RowEffects, tolerance: Floats, margins: Margins, chance: floa
     tails = [2 * _upper(effects.freedom, _reach(margin, error)), 2 * special.ndtr(-_reach(limit, ratio_error))]
     # two constants that differ by chance: no row is rarer than the rarest order of its samples
     n, m = len(effects.reference), len(effects.candidate)
+    alike = (effects.unit <= tolerance) & (min(n, m) < ALIKE)
     rarest = 2 * math.exp(special.gammaln(n + 1) + special.gammaln(m + 1) - special.gammaln(n + m + 1))
     return _RowTests(
         beyond=(offset > margin) | (ratio > limit),
         by_noise=float(np.minimum(tails[0] + tails[1], 1).sum()),
         p_beyond=np.clip(2 * np.minimum(_upper(effects.freedom, excess[0]), special.ndtr(-excess[1])), rarest, 1),
-        p_within=np.maximum(1 - _upper(effects.freedom, left[0]), special.ndtr(left[1])),
+        p_within=np.where(alike, 1.0, np.maximum(1 - _upper(effects.freedom, left[0]), special.ndtr(left[1]))),
         excess=np.maximum(*excess),
-        reach=np.minimum(_reach(ROW_REACH * margin, error), _reach(ROW_REACH * limit, ratio_error)),
+        reach=np.where(
+            alike,
+            chance * math.sqrt(min(n, m) / ALIKE),
+            np.minimum(_reach(ROW_REACH * margin, error), _reach(ROW_REACH * limit, ratio_error)),
+        ),
         words=f"off by more than {margins.row_offset:g} std or a factor of {margins.row_spread:g} in spread",
     )
 
@@ -281,6 +291,8 @@ def _paired_rows(effects: RowEffects, tolerance: Floats, margins: Margins, chanc
     square, relative = effects.paired_square, effects.paired_error
     assert square is not None
     assert relative is not None
+    # the std is estimated too, from as many samples
+    relative = np.hypot(relative, math.sqrt(2 / effects.freedom))
     limit = (margins.paired * softened(effects.unit, tolerance, margins.paired)) ** 2
     # in logarithms, where the error of a mean of squares is symmetric
     with np.errstate(divide="ignore"):
