@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from spikebayes.evaluate.energy.devices import Device
     from spikebayes.evaluate.energy.energy import Energy, energy
     from spikebayes.evaluate.equivalence import Equivalence, compare
+    from spikebayes.evaluate.margins import Margins, Outcome
     from spikebayes.training.fit import fit
 
 __version__ = "0.1.0"
@@ -55,6 +56,8 @@ __all__ = [
     "IntegerNetwork",
     "Law",
     "Lowpass",
+    "Margins",
+    "Outcome",
     "Population",
     "Predictive",
     "Readout",
@@ -98,6 +101,7 @@ import_late(  # Lightning and SciPy's statistics take seconds to import, which p
         "evaluate.energy.devices": ["Device"],
         "evaluate.energy.energy": ["Energy", "energy"],
         "evaluate.equivalence": ["Equivalence", "compare"],
+        "evaluate.margins": ["Margins", "Outcome"],
         "training.fit": ["fit"],
     },
     rooms=["data", "evaluate", "training"],
