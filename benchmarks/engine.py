@@ -11,7 +11,9 @@ from benchmarks.workloads import Workload
 from spikebayes import Run, simulate
 from spikebayes.engine.contract import Result, Work
 from spikebayes.engine.select import select
+from spikebayes.engine.timing import Timing
 from spikebayes.network import size
+from spikebayes.noise.keys import Keys
 
 NAME = "spikebayes"
 
@@ -19,15 +21,9 @@ NAME = "spikebayes"
 def whole(workload: Workload, *, samples: int = 1, steps: int | None = None, seed: int = 0) -> Work:
     """All samples of all rows as one piece of work for an engine."""
     rows = torch.arange(len(workload.inputs[0]))
-    return Work(
-        inputs=workload.inputs,
-        position=rows.repeat(samples),
-        rows=rows.repeat(samples),
-        samples=torch.arange(samples).repeat_interleave(len(rows)),
-        seed=seed,
-        steps=steps or workload.steps,
-        burn_in=steps * 2 // 3 if steps else workload.burn_in,
-    )
+    keys = Keys(seed, torch.arange(samples).repeat_interleave(len(rows)), rows.repeat(samples))
+    timing = Timing(steps, steps * 2 // 3) if steps else Timing(workload.steps, workload.burn_in)
+    return Work(workload.inputs, rows.repeat(samples), keys, timing)
 
 
 def prepare(workload: Workload) -> Callable[[], Result]:

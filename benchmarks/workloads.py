@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from spikebayes import Alpha, ConfigError, Connection, Input, Population, SpikingNetwork, convert
 from spikebayes.engine.contract import Work
 from spikebayes.engine.select import select
+from spikebayes.engine.timing import Timing
 from spikebayes.network import Chain, Dense, Reshape, Shape, size
 from spikebayes.nn import LIFRate, Permadrop, zoo
+from spikebayes.noise.keys import Keys
 
 DT, TAU_RC, TAU_REF = 1e-3, 0.02, 0.001  # s
 SYNAPSE = Alpha(0.02)
@@ -175,7 +177,7 @@ def at_rate(network: SpikingNetwork, inputs: tuple[Tensor, ...], rate: float, st
 
     def measure(shifts: Mapping[str, float]) -> dict[str, float]:
         given = tuple(torch.full((len(rows), 1), shifts[name]) for name in sizes)
-        result = work(Work((*inputs, *given), rows, rows, torch.zeros_like(rows), 0, steps, 0))
+        result = work(Work((*inputs, *given), rows, Keys(0, torch.zeros_like(rows), rows), Timing(steps)))
         return {name: float(result.counts[name].sum()) / (len(rows) * steps * n) for name, n in sizes.items()}
 
     one_neuron = 1 + 1 / math.expm1((DT / rate - TAU_REF) / TAU_RC)  # constant current that makes one fire like this

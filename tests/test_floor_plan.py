@@ -42,10 +42,12 @@ EXCEPTIONS = {
         "spikebayes.engine.cpu": "the loops of the roofline use the engine's own instructions",
         "spikebayes.engine.cpu.matrices": "weights are counted and handed to Nengo as the engine lays them out",
         "spikebayes.engine.select": "an engine is timed without simulate() around it",
+        "spikebayes.engine.timing": "an engine is timed without simulate() around it",
         "spikebayes.machine.llvm": "the loops of the roofline are as wide as the machine's vectors",
         "spikebayes.noise.bits": "random bits of a synapse, for the limit",
         "spikebayes.noise.blank_out": "the limit of masked additions uses the engine's own loop",
         "spikebayes.noise.blank_out_sums": "the limit of masked additions uses the engine's own loop",
+        "spikebayes.noise.keys": "an engine is timed without simulate() around it",
         "spikebayes.noise.philox_simd": "the limit of drawing uses the engine's own generator",
     },
 }

@@ -8,9 +8,10 @@ from spikebayes.conversion.folding import folded
 from spikebayes.conversion.imperfections import quantised, scaled, with_device_noise, with_row_gains
 from spikebayes.conversion.integers import IntegerNetwork, integers
 from spikebayes.conversion.unreliable import with_blank_out
-from spikebayes.engine.windows import Flat, Hann, Window
+from spikebayes.engine.timing import Flat, Hann, Window
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
 from spikebayes.machine.lazy import import_late
+from spikebayes.machine.products import ask_for_steady_products
 from spikebayes.machine.versions import versions
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from spikebayes.evaluate.energy.devices import Device
     from spikebayes.evaluate.energy.energy import Energy, energy
     from spikebayes.evaluate.equivalence import Equivalence, compare
+    from spikebayes.evaluate.margins import Margins, Outcome
     from spikebayes.training.fit import fit
 
 __version__ = "0.1.0"
@@ -54,6 +56,8 @@ __all__ = [
     "IntegerNetwork",
     "Law",
     "Lowpass",
+    "Margins",
+    "Outcome",
     "Population",
     "Predictive",
     "Readout",
@@ -90,12 +94,14 @@ __all__ = [
     "with_row_gains",
 ]
 
+ask_for_steady_products()  # before anything multiplies
 import_late(  # Lightning and SciPy's statistics take seconds to import, which prediction need not spend
     __name__,
     {
         "evaluate.energy.devices": ["Device"],
         "evaluate.energy.energy": ["Energy", "energy"],
         "evaluate.equivalence": ["Equivalence", "compare"],
+        "evaluate.margins": ["Margins", "Outcome"],
         "training.fit": ["fit"],
     },
     rooms=["data", "evaluate", "training"],

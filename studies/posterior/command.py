@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import nn
 
-from spikebayes import compare, fit
+from spikebayes import Outcome, compare, fit
 from spikebayes.data import Split, load_split, split_rows
 from spikebayes.nn import SoftLIF, zoo
 from studies.posterior.page import render
@@ -78,7 +78,10 @@ class Figures:
     std_ratio_independent: float
     wasserstein: float
     control_wasserstein: float
-    pooled_equivalence_pvalue: float
+    pooled_mean_difference: float
+    outcome: str
+    control_outcome: str
+    paired_outcome: str
     log_likelihood_classical: float
     log_likelihood_spiking: float
     rmse_classical: float
@@ -164,7 +167,10 @@ def run_case(split: Split, dropout: float, method: str, seed: int, settings: Set
         std_ratio_independent=float(np.median(verdict.std_ratio)),
         wasserstein=float(np.median(verdict.wasserstein)),
         control_wasserstein=float(np.median(verdict.control.wasserstein)),
-        pooled_equivalence_pvalue=float(verdict.pooled_equivalence_pvalue),
+        pooled_mean_difference=verdict.pooled_mean_difference,
+        outcome=verdict.outcome.value,
+        control_outcome=verdict.control.outcome.value,
+        paired_outcome=paired.outcome.value,
         log_likelihood_classical=float(classical.log_likelihood(y_test).mean()),
         log_likelihood_spiking=float(same.log_likelihood(y_test).mean()),
         rmse_classical=float((classical.mean - y_test).pow(2).mean().sqrt()),
@@ -181,6 +187,11 @@ def summarise(figures: list[Figures]) -> dict[str, Any]:
     gaps = [abs(f.log_likelihood_spiking - f.log_likelihood_classical) for f in figures]
     return {
         "cases": len(figures),
+        **{
+            f"{side}{outcome}": sum(getattr(f, f"{side}outcome") == outcome for f in figures)
+            for side in ("", "control_", "paired_")
+            for outcome in Outcome
+        },
         "uniform": sum(f.uniformity_pvalue > 0.01 for f in figures),
         "control_uniform": sum(f.control_uniformity_pvalue > 0.01 for f in figures),
         "paired_rmse_median": float(np.median([f.paired_rmse for f in figures])),

@@ -19,7 +19,9 @@ def render(found: dict[str, Any]) -> str:
         f"{s['steps']} steps of {1000 * s['dt']:g} ms of which the first {s['burn_in']} are left out of the average; "
         f"{s['synapse']}. Each row has its own masks. `uniform p` tests the randomised exact KS p-values over rows; "
         "`control p` is the same for two classical predictions. Errors and spreads are in units of the classical "
-        "predictive standard deviation, medians over rows, under the same masks. Log-likelihoods in nats per row.",
+        "predictive standard deviation, medians over rows, under the same masks. Log-likelihoods in nats per row. "
+        "`verdict` is that of docs/how-we-judge.md under other masks, `pairs` under the same ones; "
+        "margins and levels are its defaults.",
     ]
     for method, words in (
         (
@@ -31,6 +33,9 @@ def render(found: dict[str, Any]) -> str:
         total = found["summary"][method]
         parts += [
             words,
+            f"Kept in {total['kept']} of {total['cases']} cases, not kept in {total['not kept']}, undecided in the "
+            f"others (control {total['control_kept']}, {total['control_not kept']}); in pairs kept in "
+            f"{total['paired_kept']}, not kept in {total['paired_not kept']}. "
             f"Uniform in {total['uniform']} of {total['cases']} cases (control {total['control_uniform']}); "
             f"median error {total['paired_rmse_median']:.3f}, largest {total['paired_rmse_largest']:.3f}; "
             f"std ratio {total['std_ratio_median']:.3f} (from {total['std_ratio_smallest']:.3f} to "
@@ -42,13 +47,26 @@ def render(found: dict[str, Any]) -> str:
 
 
 def _table(cases: list[dict[str, Any]]) -> str:
-    header = ["set", "dropout", "rate Hz", "uniform p", "control p", "rmse/std", "std ratio", "log-lik. classical"]
+    header = [
+        "set",
+        "dropout",
+        "rate Hz",
+        "verdict",
+        "pairs",
+        "uniform p",
+        "control p",
+        "rmse/std",
+        "std ratio",
+        "log-lik. classical",
+    ]
     header += ["spiking", "RMSE classical", "spiking", "train s", "classical s", "spiking s"]
     rows = [
         [
             c["set"],
             f"{c['dropout']:g}",
             f"{c['rate_hz']:.0f}",
+            c["outcome"],
+            c["paired_outcome"],
             f"{c['uniformity_pvalue']:.3f}",
             f"{c['control_uniformity_pvalue']:.3f}",
             f"{c['paired_rmse']:.3f}",

@@ -73,6 +73,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(race, "alternate", functools.partial(race.alternate, least=0.0))
 
 
+@pytest.mark.slow
 def test_a_run_writes_its_results_and_its_page(tiny: None, tmp_path: Path) -> None:
     said: list[str] = []
     results, page = tmp_path / "bench.json", tmp_path / "performance.md"
@@ -105,6 +106,7 @@ def test_parts_that_are_not_asked_for_are_not_measured(tiny: None, tmp_path: Pat
     assert not {"memory", "growth", "sweeps", "starts", "classical", "synapses"} & set(made)
 
 
+@pytest.mark.slow
 def test_an_update_changes_its_parts_alone(tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results, page = tmp_path / "bench.json", tmp_path / "performance.md"
     whole = command.run_bench(results, page, workloads=["A"], only=["sweeps"], repeats=1, count=1)
@@ -153,6 +155,7 @@ def test_samples_of_rows_are_one_piece_of_work() -> None:
     assert (work.steps, work.burn_in) == (9, 6)
 
 
+@pytest.mark.slow
 def test_memory_is_of_a_process_of_its_own() -> None:
     found = memory.memory_of(small("A", rows=2), {"spikebayes": 2, "nobody": 1}, 1)
     assert 50e6 < found["spikebayes"]["before"] <= found["spikebayes"]["peak"] < 2e9
@@ -165,6 +168,7 @@ def test_a_process_finds_the_benchmarks_from_any_folder(tmp_path: Path, monkeypa
     assert Path(found["file"]).parents[1] == Path(command.__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_the_first_call_is_timed_from_the_start_of_a_process() -> None:
     seconds, _ = fresh("-c", FIRST_CALL)
     assert 0 < seconds["import_torch"] < seconds["import"]

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from benchmarks.workloads import Workload, settle, workload
-from spikebayes import LIF, Alpha
+from spikebayes import LIF, Alpha, simulate
 from spikebayes.errors import ConfigError
 from spikebayes.network.operators import size
-from spikebayes.prediction import simulate
 
 
 def rates(made: Workload, rows: int) -> dict[str, float]:

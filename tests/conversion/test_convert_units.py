@@ -16,11 +16,12 @@ from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF, Bernoulli, Sign
 from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling
-from spikebayes.network.operators import Conv, Dense, parts
-from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, SigmoidSign, SoftLIF
-from spikebayes.nn.encoders import BernoulliSpikes, DirectCurrent, NoisySign, ThresholdSpikes
+from spikebayes.network.operators import Conv, Dense
+from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, SigmoidSign, SoftLIF, Step
+from spikebayes.nn.encoders import BernoulliSpikes, NoisySign
 from spikebayes.nn.zoo import s2m, s2m_conv, sigmoid_network
 from spikebayes.noise.bits import dropout_keep
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.simulate import simulate
@@ -55,7 +56,7 @@ def unit(network: SpikingNetwork, name: str) -> Any:
         (NoisySign(0.0, 0.25), "Sign()", 0.5, 1.0),
         (NoisySign(0.0, 0.75), "Sign()", 0.5, 0.0),
         (BernoulliSpikes(), "Bernoulli(curve=<Curve.LINEAR: 'linear'>, off=0, site=0)", 0.3, 0.3),
-        (ThresholdSpikes(0.25), "Threshold(threshold=0.25)", 0.25, 1.0),
+        (Step(0.25), "Threshold(threshold=0.25)", 0.25, 1.0),
         (SigmoidSign(), "Bernoulli(curve=<Curve.SIGMOID: 'sigmoid'>, off=-1, site=0)", 0.5, 0.622459),
     ],
 )
@@ -71,8 +72,8 @@ def test_units(encoder: nn.Module, neuron: str, x: float, probability: float) ->
     assert abs(on - probability) <= 5 * (probability * (1 - probability) / 40_000) ** 0.5 + 1e-6
 
 
-def test_a_direct_current_is_nothing_of_its_own() -> None:
-    network = of(nn.Sequential(DirectCurrent(), nn.Linear(4, 3), SoftLIF(), nn.Linear(3, 1)), 4)
+def test_an_identity_is_nothing_of_its_own() -> None:
+    network = of(nn.Sequential(nn.Identity(), nn.Linear(4, 3), SoftLIF(), nn.Linear(3, 1)), 4)
     assert [p.name for p in network.populations] == ["layer2"]
     assert network.connections[0].source == "input_1"
 
@@ -110,7 +111,7 @@ def test_convolutional_blank_out(sampling: Sampling) -> None:
     network = of(nn.Sequential(NoisySign(0.0), layer, nn.Flatten(), nn.Linear(36, 2)), 2, 5, 5, sampling=sampling)
     assert unit(network, "layer1").shape == (3, 3, 4)
     into = network.into("layer1")[0]
-    conv = parts(into.operator)[0]
+    conv = into.operator.parts[0]
     assert isinstance(conv, Conv)
     assert (conv.stride, conv.padding) == ((2, 1), (1, 0))
     assert torch.equal(conv.weight, on_grid(layer.weight.detach()))
@@ -143,7 +144,7 @@ class Watched(Masks):
     """Which sites were random, in the order of the calls."""
 
     def __init__(self) -> None:
-        super().__init__(0, torch.zeros(2, dtype=torch.int64), torch.arange(2))
+        super().__init__(Keys(0, torch.zeros(2, dtype=torch.int64), torch.arange(2)))
         self.drawn: list[int] = []
 
     def _draw(self, *arguments: Any) -> Tensor:
@@ -178,7 +179,7 @@ def test_an_encoder_that_draws_nothing_takes_no_site() -> None:
     network = of(nn.Sequential(NoisySign(0.0), BlankOutLinear(3, 2), nn.Linear(2, 1)), 3)
     assert network.connections[1].blank_out.site == 0  # pyright: ignore
     with Watched() as masks, torch.no_grad():
-        nn.Sequential(NoisySign(0.0), ThresholdSpikes())(torch.randn(2, 4))
+        nn.Sequential(NoisySign(0.0), Step())(torch.randn(2, 4))
     assert masks.sites == 0
 
 
@@ -208,7 +209,7 @@ def test_one_layer_under_two_masks_draws_once() -> None:
     run = simulate(network, torch.randn(2, 40), samples=5, steps=1, probe=["spikes"])
     rows = torch.arange(2)
     for sample in range(5):
-        keep = [dropout_keep(p.dropout, 0, torch.full((2,), sample), rows, 30) for p in (one, other)]  # pyright: ignore
+        keep = [dropout_keep(p.dropout, Keys(0, torch.full((2,), sample), rows), 30) for p in (one, other)]  # pyright: ignore
         both = keep[0] & keep[1]
         assert not torch.equal(*keep)
         assert torch.equal(run.spikes[one.name][sample, :, 0] & both, run.spikes[other.name][sample, :, 0] & both)
@@ -247,7 +248,7 @@ def test_a_mask_over_a_concatenation_of_sign_units() -> None:
 
 def test_threshold_spikes_and_bernoulli_spikes_into_sign_units() -> None:
     """Synapses see 0 and 1: no law, but every draw."""
-    for encoder in (ThresholdSpikes(0.5), BernoulliSpikes()):
+    for encoder in (Step(0.5), BernoulliSpikes()):
         model = nn.Sequential(encoder, BlankOutLinear(30, 20, 0.75, sampling=Exact()), nn.Linear(20, 2))
         agree(model, torch.rand(9, 30))
 
@@ -287,7 +288,7 @@ def test_training_on_leaves_the_network_as_it_is(sampling: Sampling) -> None:
 
 def test_weights_behind_units_lie_on_the_grid_and_those_behind_inputs_do_not() -> None:
     linears = [nn.Linear(6, 300), nn.Linear(300, 200), nn.Linear(200, 2)]
-    model = nn.Sequential(linears[0], ThresholdSpikes(), linears[1], SigmoidSign(), linears[2])
+    model = nn.Sequential(linears[0], Step(), linears[1], SigmoidSign(), linears[2])
     for linear in linears:
         linear.weight.data *= torch.pi
     weights = [c.operator.weight for c in of(model, 6).connections if isinstance(c.operator, Dense)]
@@ -334,7 +335,7 @@ def _before(*layers: nn.Module) -> Callable[[], nn.Module]:
             ONE_SOURCE,
         ),
         (_before(), Law(), LAW),
-        (_before(ThresholdSpikes()), Law(), LAW),
+        (_before(Step()), Law(), LAW),
         (_before(BernoulliSpikes()), Law(), LAW),
         (_before(NoisySign(0.5), Permadrop(0.5)), Law(), LAW),
         (_before(NoisySign(0.5), nn.Linear(4, 4, bias=False)), Law(), LAW),

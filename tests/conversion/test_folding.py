@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from spikebayes import ConversionError, convert, folded, integers
+from spikebayes import ConversionError, convert, folded, integers, simulate
 from spikebayes.nn import PopulationDecode, Sharpened, Step, few_bits
 from spikebayes.nn.few_bits import settle_bits, whole_weights
-from spikebayes.prediction import simulate
 from stepped import stepped
 
 
@@ -51,6 +50,21 @@ def test_the_network_decides_as_the_folded_module_does_at_every_unit() -> None:
         of_units = [s for name, s in run.spikes.items() if s.shape[-1] in {y[0].numel() for y in seen}]
         by_size = {y[0].numel(): y.flatten(1).bool() for y in seen}
         assert sum(torch.equal(s[0, :, 0], by_size[s.shape[-1]]) for s in of_units) >= len(seen)
+
+
+def test_a_bias_is_rounded_down_so_that_no_sum_below_the_threshold_reaches_it() -> None:
+    """The grid of weights 1 and 1/2 has steps of 2^-22; the bias lies a quarter of one below a point of it."""
+    net = nn.Sequential(nn.Linear(2, 1), Step(0.5), nn.Linear(1, 1))
+    for above in (-(2.0**-24), 0.0, 2.0**-24):
+        with torch.no_grad():
+            net[0].weight.copy_(torch.tensor([[1.0, 0.5]]))
+            net[0].bias.fill_(-0.5 + above)
+            x = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+            fires, made = net[:2](x), folded(net)
+            assert made[0].bias.item() <= net[0].bias.item()  # pyright: ignore[reportIndexIssue]
+            assert made[0].bias.item() > net[0].bias.item() - 2.0**-22  # pyright: ignore[reportIndexIssue]
+            assert torch.equal(made[:2](x), fires)  # pyright: ignore[reportIndexIssue]
+            assert fires.flatten().tolist() == [float(above >= 0), 0.0, 1.0]
 
 
 def test_a_module_with_weights_of_few_bits_stays_usable() -> None:

@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor, nn
 
-from spikebayes import BlankOut, convert
+from spikebayes import BlankOut, convert, simulate
 from spikebayes import nn as sbnn
 from spikebayes.conversion.imperfections import quantised, scaled, with_device_noise, with_row_gains
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import LIF, Sign
 from spikebayes.network.operators import AvgPool, Chain, Conv, Dense, Operator, Permute, Place, Reshape, Scale
-from spikebayes.prediction import simulate
 
 Change = Callable[[SpikingNetwork], SpikingNetwork]
 

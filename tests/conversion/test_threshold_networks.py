@@ -13,18 +13,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules import Net
-from spikebayes import convert
+from spikebayes import convert, predict, simulate
 from spikebayes.engine.select import ENGINES
 from spikebayes.errors import ConversionError
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import Threshold
 from spikebayes.nn import BlankOutLinear, LIFRate, Permadrop, Sharpened, SoftLIF, Step, zoo
 from spikebayes.nn.encoders import BernoulliSpikes
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks, evaluating
-from spikebayes.prediction import predict, simulate
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # torch's, once
-ENGINE_NAMES = [engine.name for engine in ENGINES]
+ENGINE_NAMES = list(dict.fromkeys(engine.name for engine in ENGINES))
 SAMPLES, SEED = 3, 5
 
 
@@ -49,7 +49,7 @@ def alike(model: nn.Module, x: Tensor) -> tuple[SpikingNetwork, Tensor]:
     """The network on every engine gives the module's values under the same masks, bit for bit."""
     network = convert(model, x)
     rows = torch.arange(len(x))
-    with evaluating(model), Masks(SEED, torch.arange(SAMPLES).repeat_interleave(len(x)), rows.repeat(SAMPLES)):
+    with evaluating(model), Masks(Keys(SEED, torch.arange(SAMPLES).repeat_interleave(len(x)), rows.repeat(SAMPLES))):
         expected = model(x.repeat(SAMPLES, *[1] * (x.ndim - 1)))
     expected = expected.reshape(SAMPLES, len(x), -1)
     for engine in ENGINE_NAMES:

@@ -15,12 +15,13 @@ from spikebayes import (
     SpikingNetwork,
     convert,
     folded,
+    predict,
+    simulate,
     with_blank_out,
 )
 from spikebayes.network.neurons import Threshold
 from spikebayes.network.operators import Conv, Dense
 from spikebayes.nn import BlankOutLinear, Sharpened
-from spikebayes.prediction import predict, simulate
 from stepped import stepped
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -27,15 +27,17 @@ from spikebayes import (
     Sign,
     SpikingNetwork,
     Threshold,
+    simulate,
 )
 from spikebayes.engine.contract import PROBES, Engine, Result, Work
 from spikebayes.engine.select import ENGINES, select
+from spikebayes.engine.timing import Timing
 from spikebayes.network.neurons import Bernoulli, Curve, Neuron
 from spikebayes.network.operators import Dense
 from spikebayes.network.synapses import Synapse
 from spikebayes.nn import LIFRate
 from spikebayes.noise.bits import dropout_keep
-from spikebayes.prediction import simulate
+from spikebayes.noise.keys import Keys
 
 EVERY_STEP = Threshold(-1e6)
 
@@ -65,8 +67,12 @@ def outcomes(result: Result) -> dict[str, Tensor]:
     return {"mean": result.mean, "trace": result.trace, **result.counts, **spikes, **potentials}
 
 
-@pytest.mark.parametrize("engine", ENGINES, ids=[engine.name for engine in ENGINES])
+WITH_MEMORY = [engine for engine in ENGINES if engine.refusal(single(LIF())) is None]
+
+
+@pytest.mark.parametrize("engine", WITH_MEMORY, ids=[engine.name for engine in WITH_MEMORY])
 class TestEngine:
+    @pytest.mark.slow
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     @settings(max_examples=15)
     @given(feed_forward(neurons(), rows=5), st.integers(1, 40), st.floats(0, 0.99), st.integers(0, 2**32 - 1))
@@ -77,12 +83,13 @@ class TestEngine:
         generator = torch.Generator().manual_seed(seed)
         position = torch.randint(5, (9,), generator=generator)
         pairs = torch.randint(1 << 32, (2, 9), generator=generator)
-        work = Work((x,), position, *pairs, seed, steps, int(share * steps), frozenset(PROBES))
+        keys = Keys(seed, pairs[1], pairs[0])
+        work = Work((x,), position, keys, Timing(steps, int(share * steps)), frozenset(PROBES))
         run = engine.prepare(network, dtype)
         together = outcomes(run(work))
 
         order = torch.randperm(9, generator=generator)[:7]
-        few = replace(work, position=position[order], rows=work.rows[order], samples=work.samples[order])
+        few = replace(work, position=position[order], keys=keys.at(order))
         for name, values in outcomes(run(few)).items():
             assert torch.equal(values, together[name][order]), name
 
@@ -130,7 +137,7 @@ class TestEngine:
         run = simulate(single(EVERY_STEP, 40, drop), torch.zeros(3, 40), probe=["spikes"], **settings)
         for sample in range(4):
             rows = torch.arange(3) if scope == "row" else torch.zeros(3, dtype=torch.int64)
-            keep = dropout_keep(drop, 11, torch.full((3,), sample), rows, 40)
+            keep = dropout_keep(drop, Keys(11, torch.full((3,), sample), rows), 40)
             assert torch.equal(run.spikes["units"][sample], keep[:, None].expand(3, 6, 40))
             torch.testing.assert_close(run.mean[sample], 3 + keep * (2.5 / (1 - p)))
 
@@ -141,7 +148,7 @@ class TestEngine:
         network = SpikingNetwork((Input("x", (30,), drop),), parts.populations, parts.connections, parts.readout)
         run = simulate(network, torch.full((2, 30), 0.51 * (1 - p)), samples=3, steps=1, engine=engine.name)
         for sample in range(3):
-            keep = dropout_keep(drop, 0, torch.full((2,), sample), torch.arange(2), 30)
+            keep = dropout_keep(drop, Keys(0, torch.full((2,), sample), torch.arange(2)), 30)
             torch.testing.assert_close(run.mean[sample], 3 + 2.5 * keep)
 
     @pytest.mark.parametrize(
@@ -174,10 +181,14 @@ class TestEngine:
 # -- selection -----------------------------------------------------------------------------------------------
 
 NOT_COMPILED = {
-    "sign and stochastic units beside": single(Sign(), synapse=Lowpass(0.01)),
-    "stochastic units beside": single(Bernoulli(Curve.ERF), synapse=Lowpass(0.01)),
+    "Sign neurons, as in population 'units', are not compiled beside": single(Sign(), synapse=Lowpass(0.01)),
+    "Bernoulli neurons, as in population 'units', are not compiled beside": single(
+        Bernoulli(Curve.ERF), synapse=Lowpass(0.01)
+    ),
     "refractory times beyond 50": single(LIF(tau_rc=0.001, tau_ref=0.1)),
-    "noise on synapses beside": single(LIF(), blank_out=BlankOut(0.5)),
+    "BlankOut synapses, as in the connection x -> units, are not compiled beside": single(
+        LIF(), blank_out=BlankOut(0.5)
+    ),
     "filtered inputs": SpikingNetwork(
         (Input("x", (1,)),),
         (Population("units", (1,), LIF()),),
@@ -196,6 +207,146 @@ def test_what_the_cpu_engine_refuses_runs_on_the_reference(reason: str) -> None:
     with pytest.raises(ConfigError, match=f"the cpu engine cannot run this network: .*{reason}.* use engine='auto'"):
         simulate(network, x, engine="cpu")
     assert simulate(network, x, steps=2).engine == "reference"
+
+
+# -- what no engine has heard of: nobody may take it for something that he knows ------------------------------
+
+
+@dataclass(frozen=True)
+class Counting(Neuron):
+    """Spikes in every fourth step in which its input is positive."""
+
+    def initial(self, like: Tensor) -> tuple[Tensor, ...]:
+        return (torch.zeros_like(like),)
+
+    def step(
+        self, x: Tensor, state: tuple[Tensor, ...], dt: float, chance: Any = None
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        count = state[0] + (x > 0).to(x.dtype)
+        spiked = count == 4
+        return spiked, spiked.to(x.dtype), (torch.where(spiked, 0.0, count),)
+
+
+@dataclass(frozen=True)
+class Parity(Neuron):
+    """Spikes where the whole part of its input is odd."""
+
+    memoryless = True
+
+    def step(
+        self, x: Tensor, state: tuple[Tensor, ...], dt: float, chance: Any = None
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        spiked = x.floor() % 2 == 1
+        return spiked, spiked.to(x.dtype), state
+
+
+class Tired(LIF):
+    """A LIF neuron that needs twice the current."""
+
+    def current(self, x: Tensor) -> Tensor:
+        return super().current(x) / 2
+
+
+class Late(Threshold):
+    """A threshold unit that is off where its parent is on."""
+
+    def step(
+        self, x: Tensor, state: tuple[Tensor, ...], dt: float, chance: Any = None
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        spiked = x < self.threshold
+        return spiked, spiked.to(x.dtype), state
+
+
+class Doubled(Lowpass):
+    """Delivers twice what its parent does."""
+
+    def step(self, state: tuple[Tensor, ...], u: Tensor, dt: float) -> tuple[Tensor, ...]:
+        return super().step(state, 2 * u, dt)
+
+
+@dataclass(frozen=True)
+class Moving(Synapse):
+    """The mean of this step's input and the last one's."""
+
+    order: ClassVar[int] = 2
+
+    def step(self, state: tuple[Tensor, ...], u: Tensor, dt: float) -> tuple[Tensor, ...]:
+        return u, (u + state[0]) / 2
+
+
+class Mirrored(Dense):
+    """Reads its sources from the last to the first."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flip(-1))
+
+
+UNKNOWN: dict[str, SpikingNetwork] = {
+    "Counting": single(Counting(), 3, synapse=Lowpass(0.01)),
+    "Parity": single(Parity(), 3),
+    "Tired": single(Tired(bias=1.0), 3, synapse=Alpha(0.01)),
+    "Late": single(Late(0.5), 3),
+    "Doubled": single(LIF(bias=1.0), 3, synapse=Doubled(0.01)),
+    "Moving": single(LIF(bias=1.0), 3, synapse=Moving()),
+    "Mirrored": replace(
+        single(LIF(), 3),
+        connections=(
+            Connection("x", "units", Mirrored(torch.eye(3))),
+            Connection("units", "readout", Dense(torch.eye(3))),
+        ),
+    ),
+    "Mirrored, no memory": replace(
+        single(Threshold(1.5), 3),
+        connections=(
+            Connection("x", "units", Mirrored(torch.eye(3))),
+            Connection("units", "readout", Dense(torch.eye(3))),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_what_an_engine_has_not_heard_of_it_refuses_by_name(name: str) -> None:
+    network, x = UNKNOWN[name], torch.tensor([[0.5, 1.2, 3.1]])
+    with pytest.raises(ConfigError, match=f"the cpu engine cannot run this network: {name.split(',')[0]} "):
+        simulate(network, x, engine="cpu")
+    run = simulate(network, x, steps=60, probe=["spikes", "trace"])
+    expected = simulate(network, x, steps=60, probe=["spikes", "trace"], engine="reference")
+    assert run.engine == "reference"
+    assert torch.equal(run.spikes["units"], expected.spikes["units"])
+    assert run.trace is not None
+    assert expected.trace is not None
+    assert torch.equal(run.trace, expected.trace)
+
+
+def test_an_unknown_neuron_does_what_it_says() -> None:
+    run = simulate(UNKNOWN["Counting"], torch.tensor([[0.5, -1.0, 3.0]]), steps=40, probe=["spikes"])
+    assert run.spikes["units"][0, 0].sum(0).tolist() == [10, 0, 10]
+    run = simulate(UNKNOWN["Parity"], torch.tensor([[0.5, 1.5, 3.0]]), steps=2)
+    assert run.counts["units"].tolist() == [[4]]
+
+
+class Odd(Dropout):
+    """Drops every other unit."""
+
+
+class Leaky(BlankOut):
+    """Transmits half of what it drops."""
+
+
+@pytest.mark.parametrize(
+    ("network", "what"),
+    [
+        (single(LIF(), drop=Odd(0.5)), "Odd masks, as on 'units'"),
+        (single(Threshold(), drop=Odd(0.5)), "Odd masks, as on 'units'"),
+        (single(Sign(), blank_out=Leaky(0.5)), "Leaky synapses, as in the connection x -> units"),
+        (single(LIF(), blank_out=Leaky(0.5)), "Leaky synapses, as in the connection x -> units"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["auto", "cpu", "reference"])
+def test_no_engine_draws_noise_that_it_does_not_know(network: SpikingNetwork, what: str, engine: str) -> None:
+    with pytest.raises(ConfigError, match=f"run this network: {what}"):
+        simulate(network, torch.ones(1, 1), engine=engine)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

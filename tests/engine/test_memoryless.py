@@ -27,17 +27,17 @@ from spikebayes import (
     SpikingNetwork,
     Threshold,
     convert,
+    predict,
+    simulate,
 )
 from spikebayes.engine.contract import SPIKES, TRACE
-from spikebayes.engine.cpu import engine as cpu
-from spikebayes.engine.cpu.engine import CpuEngine
 from spikebayes.engine.memoryless import engine as memoryless
 from spikebayes.engine.memoryless import int8_products
+from spikebayes.engine.memoryless.engine import MemorylessEngine
 from spikebayes.network.neurons import Bernoulli, Curve
 from spikebayes.network.noise import Exact, Gaussian, Law
 from spikebayes.network.operators import Chain, Conv, Dense, Operator, Reshape, size, target_shape
 from spikebayes.nn import Sharpened, zoo
-from spikebayes.prediction import predict, simulate
 
 SIXTEENTHS = 16.0  # weights and inputs are whole numbers of them, so that sums are exact in any order
 DTYPES = [torch.float32, torch.float64]
@@ -143,6 +143,7 @@ def runs_alike(network: SpikingNetwork, x: Any, dtype: torch.dtype = torch.float
     return actual
 
 
+@pytest.mark.slow
 def test_any_network() -> None:
     tally = {"networks": 0, "random": 0, "blanked maps": 0, "both on and off": 0}
 
@@ -174,6 +175,7 @@ def test_any_network() -> None:
     assert tally["both on and off"] > 0.6 * networks
 
 
+@pytest.mark.slow
 @given(nets(gaussian=True), st.integers(1, 4), st.integers(0, 2**64 - 1))
 @settings(max_examples=60)
 def test_gaussian_sums_up_to_the_order_of_summation(drawn: Any, steps: int, seed: int) -> None:
@@ -311,6 +313,7 @@ def test_what_no_noise_comes_before_is_computed_once_and_the_same() -> None:
         assert torch.equal(simulate(other, x, samples=4, steps=3).mean, run.mean)
 
 
+@pytest.mark.slow
 def test_small_layers_by_products_too() -> None:
     """The same networks with all layers by 8-bit products, and rows in small groups."""
     taken: list[bool] = []
@@ -379,6 +382,7 @@ def test_of_a_network_without_noise_nothing_but_the_readout_is_kept(monkeypatch:
     assert kept[0].counts.keys() == run.counts.keys()
 
 
+@pytest.mark.slow
 def test_rows_go_through_in_groups_where_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     network, x = whetstone(0.5)
     whole = simulate(network, x, samples=3)
@@ -413,13 +417,16 @@ def with_memory(*, neuron: Any = None, synapse: Any = None) -> SpikingNetwork:
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
-        (with_memory(), "noise on synapses beside neurons or filters with a memory is not compiled"),
-        (with_memory(synapse=Lowpass(0.01)), "noise on synapses beside neurons or filters with a memory"),
+        (
+            with_memory(),
+            "BlankOut synapses, as in the connection x -> a, are not compiled beside neurons or filters",
+        ),
+        (with_memory(synapse=Lowpass(0.01)), "BlankOut synapses, as in the connection x -> a, are not compiled"),
         (
             with_memory(neuron=Sign()),
-            "sign and stochastic units beside neurons or filters with a memory are not compiled",
+            "Sign neurons, as in population 'b', are not compiled beside neurons or filters with a memory",
         ),
-        (with_memory(neuron=Bernoulli(Curve.SIGMOID)), "sign and stochastic units beside neurons"),
+        (with_memory(neuron=Bernoulli(Curve.SIGMOID)), "Bernoulli neurons, as in population 'b', are not compiled"),
     ],
 )
 def test_beside_a_memory_the_reference_runs(network: SpikingNetwork, reason: str) -> None:
@@ -442,10 +449,12 @@ def test_memory_is_bounded() -> None:
     network, _ = made("dense")
     neurons = network.neurons
     for steps in (1, 1000, 10**6):
-        assert CpuEngine().block(network, steps, frozenset()) <= 1 << 15
-        records = CpuEngine().block(network, steps, frozenset([SPIKES])) * steps * neurons
-        assert records <= max(cpu.BUDGET, steps * neurons)
-        assert CpuEngine().block(network, steps, frozenset([TRACE])) * steps * 4 <= max(cpu.BUDGET, steps * 4)
+        assert MemorylessEngine().block(network, steps, frozenset()) <= 1 << 15
+        records = MemorylessEngine().block(network, steps, frozenset([SPIKES])) * steps * neurons
+        assert records <= max(memoryless.RECORDED, steps * neurons)
+        assert MemorylessEngine().block(network, steps, frozenset([TRACE])) * steps * 4 <= max(
+            memoryless.RECORDED, steps * 4
+        )
     assert memoryless.tile(network) == memoryless.TILE
     maps = Input("x", (1, 300, 300))
     conv = Conv(torch.ones(2, 1, 9, 9), (1, 1), "same", (1, 1))
@@ -457,7 +466,7 @@ def test_memory_is_bounded() -> None:
 def test_blocks_and_tiles_of_one_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     network, x = made("dense")
     expected = simulate(network, x, samples=5, steps=3, probe=[SPIKES, TRACE])
-    monkeypatch.setattr(cpu, "BUDGET", 1)
+    monkeypatch.setattr(memoryless, "RECORDED", 1)
     monkeypatch.setattr(memoryless, "TILE", 1)
     run = simulate(network, x, samples=5, steps=3, probe=[SPIKES, TRACE])
     assert torch.equal(run.mean, expected.mean)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from networks import feed_forward, lif_neurons
-from spikebayes import LIF, Alpha, Lowpass, SpikingNetwork
+from spikebayes import LIF, Alpha, Lowpass, SpikingNetwork, simulate
 from spikebayes.noise.bits import dropout_keep
-from spikebayes.prediction import simulate
+from spikebayes.noise.keys import Keys
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "numpy.core is deprecated", DeprecationWarning)  # Nengo 4.1 under NumPy 2
@@ -25,6 +25,7 @@ EXAMPLES = 220
 SYNAPSES = {Lowpass: "Lowpass", Alpha: "Alpha"}
 
 
+@pytest.mark.slow
 def test_the_reference_fires_nengos_spikes_on_random_networks() -> None:
     tally = {"networks": 0, "firing to the last layer": 0, "spikes": 0, "dropped neurons": 0}
 
@@ -75,7 +76,7 @@ def masks(network: SpikingNetwork, seed: int, sample: int, row: int) -> dict[str
         keep[node.name] = np.ones(node.shape, np.bool_)
         if node.dropout:
             pair = torch.tensor([sample]), torch.tensor([row])
-            keep[node.name] = dropout_keep(node.dropout, seed, *pair, node.shape[0])[0].numpy()
+            keep[node.name] = dropout_keep(node.dropout, Keys(seed, *pair), node.shape[0])[0].numpy()
     return keep
 
 

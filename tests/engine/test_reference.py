@@ -25,11 +25,12 @@ from spikebayes import (
     Sign,
     SpikingNetwork,
     Threshold,
+    simulate,
 )
 from spikebayes.network.operators import Dense
 from spikebayes.network.synapses import Synapse, impulse_response
 from spikebayes.noise.bits import dropout_keep
-from spikebayes.prediction import simulate
+from spikebayes.noise.keys import Keys
 
 EVERY_STEP = Threshold(-1e6)
 ONCE = LIF(tau_ref=100.0, bias=1.5)  # fires a single spike
@@ -135,7 +136,7 @@ def test_a_mask_is_redrawn_every_hold_steps_exactly(hold: int | None, length: in
     for sample, row in itertools.product(range(3), range(2)):
         assert_redrawn_every(length, fired[sample, row])
         for step in (0, 6, 7, 29):
-            keep = dropout_keep(drop, 8, torch.tensor([sample]), torch.tensor([row]), 60, step)
+            keep = dropout_keep(drop, Keys(8, torch.tensor([sample]), torch.tensor([row])), 60, step)
             assert torch.equal(fired[sample, row, step], keep[0])
 
 
@@ -160,7 +161,7 @@ def test_a_neuron_dropped_for_a_while_goes_on_integrating() -> None:
 
     free, redrawn, dropped = (potentials(d) for d in (None, Dropout(0.5, 3), Dropout(0.5)))
     assert torch.equal(redrawn, free)
-    keep = dropout_keep(Dropout(0.5), 0, torch.tensor([0]), torch.tensor([0]), 20)[0]
+    keep = dropout_keep(Dropout(0.5), Keys(0, torch.tensor([0]), torch.tensor([0])), 20)[0]
     assert 0 < keep.sum() < 20
     assert torch.equal(dropped, free * keep)
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from spikebayes.errors import ConfigError
-from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold, is_memoryless
+from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold
 
 time_constants = st.floats(1e-3, 0.1)
 refractory_times = st.floats(0, 0.02)
@@ -40,6 +41,7 @@ class Scalar:
         return False
 
 
+@pytest.mark.slow
 @given(st.floats(-2, 60), time_constants, refractory_times, st.sampled_from([1e-4, 1e-3, 2e-3]))
 @settings(max_examples=60)
 def test_constant_current_never_strays_a_spike_from_the_rate(
@@ -152,10 +154,18 @@ def test_a_threshold_that_is_not_finite_is_refused(threshold: float) -> None:
 @pytest.mark.parametrize(("off", "outputs"), [(-1, [-1.0, 1.0]), (0, [0.0, 1.0])])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_unit_that_fires_by_chance_has_two_outputs(off: int, outputs: list[float], dtype: torch.dtype) -> None:
-    unit = Bernoulli(Curve.ERF, off=off)
-    output = unit.output(torch.tensor([False, True]), dtype)
-    assert (output.tolist(), output.dtype) == (outputs, dtype)
-    assert unit.initial(output) == ()
+    unit, x = Bernoulli(Curve.ERF, off=off, site=3), torch.tensor([-1.0, 2.0], dtype=dtype)
+    asked = []
+
+    def chance(x: Tensor, curve: Curve, site: int) -> Tensor:
+        asked.append((curve, site))
+        return x > 0
+
+    spiked, output, state = unit.step(x, unit.initial(x), 1e-3, chance)
+    assert (spiked.tolist(), output.tolist(), output.dtype, state) == ([False, True], outputs, dtype, ())
+    assert asked == [(Curve.ERF, 3)]
+    with pytest.raises(ConfigError, match="needs the chance that it draws by"):
+        unit.step(x, (), 1e-3)
 
 
 def test_a_curve_may_be_named() -> None:
@@ -165,12 +175,10 @@ def test_a_curve_may_be_named() -> None:
 
 
 def test_only_lif_neurons_remember() -> None:
-    assert [is_memoryless(neuron) for neuron in (LIF(), Threshold(), Sign(), Bernoulli(Curve.ERF))] == [
-        False,
-        True,
-        True,
-        True,
-    ]
+    neurons = LIF(), Threshold(), Sign(), Bernoulli(Curve.ERF)
+    assert [neuron.memoryless for neuron in neurons] == [False, True, True, True]
+    assert [neuron.random for neuron in neurons] == [False, False, False, True]
+    assert [(neuron.off, neuron.on(1e-3)) for neuron in neurons] == [(0, 1000.0), (0, 1.0), (-1, 1.0), (-1, 1.0)]
 
 
 @pytest.mark.parametrize(

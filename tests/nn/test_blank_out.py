@@ -20,7 +20,9 @@ from spikebayes.network.neurons import Bernoulli, Curve
 from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling
 from spikebayes.network.operators import patches
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, SigmoidSign
+from spikebayes.nn.unit import Place
 from spikebayes.noise.blank_out import Synapses, blank_out_keep, blank_out_scale
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks
 from spikebayes.noise.random_layers import Draws
 
@@ -29,7 +31,7 @@ FALSE_ALARM = 1e-3
 
 
 def draws(lines: int) -> Draws:
-    return Draws(5, torch.arange(lines) + 3, torch.arange(lines) % 4, site=2)
+    return Draws(Keys(5, torch.arange(lines) + 3, torch.arange(lines) % 4), site=2)
 
 
 def signs(*shape: int, seed: int = 0) -> Tensor:
@@ -135,10 +137,10 @@ def test_a_layer_is_random_in_either_mode(sampling: Sampling, training: bool, dt
 
 def test_a_draw_of_every_synapse_is_the_sum_of_eq_2() -> None:
     """By hand, with the bits of ``blank_out_keep``."""
-    layer, z, keys = dense(sampling=Exact(), keep=0.75).requires_grad_(False), signs(9, 12), draws(9)
-    xi = blank_out_keep(BlankOut(0.75, site=2), 5, keys.samples, keys.rows, Synapses(1, 12, 5))[:, 0]  # [R, K, O]
+    layer, z, drawn = dense(sampling=Exact(), keep=0.75).requires_grad_(False), signs(9, 12), draws(9)
+    xi = blank_out_keep(BlankOut(0.75, site=2), drawn.keys, Synapses(1, 12, 5))[:, 0]  # [R, K, O]
     u = ((xi + blank_out_scale(layer.beta, 0.75)) * layer.weight.T * z[:, :, None]).sum(1)
-    assert torch.equal(layer.drawn(z, keys), u >= 0)
+    assert torch.equal(layer.drawn(z, drawn), u >= 0)
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
@@ -264,15 +266,14 @@ def test_a_sigmoid_units_gradient_is_its_means() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_a_sigmoid_unit_is_the_neuron_it_says(training: bool) -> None:
     unit, x = SigmoidSign().train(training), torch.linspace(-3, 3, 60).reshape(3, 20)
-    neuron, factor, shift = unit.neuron(0)
-    with Masks(9, torch.arange(3), torch.arange(3)):
+    made = unit.units(Place((20,), 3, Exact()))
+    keys = Keys(9, torch.arange(3), torch.arange(3))
+    with Masks(keys):
         z = unit(x)
-    on = Draws(9, torch.arange(3), torch.arange(3)).fire(factor * x + shift, Curve.SIGMOID)
-    assert isinstance(neuron, Bernoulli)
-    assert neuron == Bernoulli(Curve.SIGMOID)
-    assert unit.neuron(3)[0] == Bernoulli(Curve.SIGMOID, site=3)
-    assert unit.is_random
-    assert torch.equal(z, neuron.output(on, x.dtype))
+    assert made.neuron == Bernoulli(Curve.SIGMOID, site=3)
+    assert (made.operator, made.noise, made.factor, made.shift, made.demands) == (None, None, 1.0, 0.0, ())
+    on = Draws(keys, site=0).fire(x, Curve.SIGMOID)
+    assert torch.equal(z, made.neuron.drawing_by(lambda *_: on)(x, (), 1e-3)[1])
 
 
 # -- settings ----------------------------------------------------------------------------------------------

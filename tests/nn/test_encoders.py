@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -15,14 +17,17 @@ from torch import Tensor, nn
 from spikebayes import convert
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.network.neurons import Bernoulli, Sign, Threshold
-from spikebayes.nn import SoftLIF
-from spikebayes.nn.encoders import BernoulliSpikes, Contours, DirectCurrent, NoisySign, ThresholdSpikes
+from spikebayes.network.noise import Exact
+from spikebayes.nn import SoftLIF, Spiking, Step
+from spikebayes.nn.encoders import BernoulliSpikes, Contours, NoisySign
+from spikebayes.nn.unit import Place, Units
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks
 from spikebayes.noise.stochastic_units import fired
 from spikebayes.prediction.simulate import simulate
 
 DRAWS = 20_000
-ENCODERS = (NoisySign(0.5, 0.1), BernoulliSpikes(), ThresholdSpikes(0.3), DirectCurrent())
+ENCODERS = (NoisySign(0.5, 0.1), BernoulliSpikes(), Step(0.3))
 
 
 def assert_law(drawn: Tensor, law: Tensor) -> None:
@@ -68,8 +73,7 @@ def test_without_noise_a_threshold_decides(x: list[float], threshold: float) -> 
     values = torch.tensor([*x, threshold])
     above = [v >= threshold for v in values.tolist()]
     assert NoisySign(0.0, threshold)(values).tolist() == [1.0 if a else -1.0 for a in above]
-    assert ThresholdSpikes(threshold)(values).tolist() == [1.0 if a else 0.0 for a in above]
-    assert torch.equal(DirectCurrent()(values), values)
+    assert Step(threshold)(values).tolist() == [1.0 if a else 0.0 for a in above]
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -83,34 +87,40 @@ def test_encoders_keep_shape_and_dtype_and_have_nothing_to_train(encoder: nn.Mod
 SAMPLES, ROWS = torch.tensor([3, 0, 7]), torch.tensor([1, 5, 2])
 
 
+def units(encoder: Spiking, site: int = 0) -> Units:
+    return encoder.units(Place((4, 25), site, Exact()))
+
+
+def as_neurons(made: Units, x: Tensor) -> Tensor:
+    """What the neurons give for the module's input, drawn at the samples and rows."""
+
+    step = made.neuron.drawing_by(partial(fired, keys=Keys(9, SAMPLES, ROWS)))
+    return step(made.factor * x + made.shift, (), 1e-3)[1]
+
+
 @pytest.mark.parametrize("encoder", [NoisySign(0.5), NoisySign(0.3, -0.25), BernoulliSpikes()])
 def test_a_random_encoder_is_the_neuron_it_says(encoder: NoisySign | BernoulliSpikes) -> None:
     x = torch.linspace(0, 1, 300).reshape(3, 4, 25)
-    neuron, factor, shift = encoder.neuron(0)
-    assert isinstance(neuron, Bernoulli)
-    with Masks(9, SAMPLES, ROWS) as masks:
+    made, other = units(encoder), units(encoder, site=3)
+    with Masks(Keys(9, SAMPLES, ROWS)) as masks:
         z = encoder(x)
-    on = fired(factor * x + shift, neuron, 9, SAMPLES, ROWS)
-    assert torch.equal(z, neuron.output(on, x.dtype))
-    assert encoder.is_random
+    assert torch.equal(z, as_neurons(made, x))
     assert masks.random
-    other, *_ = encoder.neuron(3)
-    assert isinstance(other, Bernoulli)
-    assert (other.curve, other.off, other.site) == (neuron.curve, neuron.off, 3)
+    assert isinstance(made.neuron, Bernoulli)
+    assert other.neuron == replace(made.neuron, site=3)
 
 
 @pytest.mark.parametrize(
-    ("encoder", "kind"), [(NoisySign(0.0, 0.25), Sign), (NoisySign(0.0), Sign), (ThresholdSpikes(0.25), Threshold)]
+    ("encoder", "kind"), [(NoisySign(0.0, 0.25), Sign), (NoisySign(0.0), Sign), (Step(0.25), Threshold)]
 )
-def test_a_certain_encoder_is_the_neuron_it_says(encoder: NoisySign | ThresholdSpikes, kind: type) -> None:
+def test_a_certain_encoder_is_the_neuron_it_says(encoder: NoisySign | Step, kind: type) -> None:
     x = torch.tensor([-1.0, 0.0, 0.25, 0.25 + 2**-25, 0.25 - 2**-26, 0.5])
-    neuron, factor, shift = encoder.neuron(0)
-    assert isinstance(neuron, kind)
-    assert isinstance(neuron, Sign | Threshold)
-    with Masks(9, SAMPLES, ROWS) as masks:
+    made = units(encoder)
+    assert type(made.neuron) is kind
+    with Masks(Keys(9, SAMPLES, ROWS)) as masks:
         z = encoder(x)
-    assert torch.equal(z, neuron.step(factor * x + shift, (), 1.0)[1])
-    assert (masks.sites, masks.random, encoder.is_random) == (0, False, False)
+    assert torch.equal(z, as_neurons(made, x))
+    assert (masks.sites, masks.random) == (0, False)
 
 
 def test_where_nothing_is_drawn_an_encoder_does_what_is_likelier() -> None:
@@ -127,7 +137,7 @@ def test_where_nothing_is_drawn_an_encoder_does_what_is_likelier() -> None:
         (lambda: NoisySign(math.inf), "sigma must be a number >= 0; got inf"),
         (lambda: NoisySign(math.nan), "sigma must be a number >= 0; got nan"),
         (lambda: NoisySign(1.0, math.nan), "NoisySign's threshold must be finite; got nan"),
-        (lambda: ThresholdSpikes(math.inf), "ThresholdSpikes's threshold must be finite; got inf"),
+        (lambda: Step(math.inf), "Step's threshold must be finite; got inf"),
         (lambda: Contours(0), "Contours needs at least 1 channel; got 0"),
         (lambda: Contours(directions=6), "Contours's directions must be 4 or 8; got 6"),
         (lambda: Contours(threshold=0.0), r"Contours's threshold must lie in \(0, 1\]; got 0.0"),
@@ -151,7 +161,7 @@ def test_settings_out_of_range_are_refused(make: Callable[[], nn.Module], messag
 def test_probabilities_outside_the_unit_interval_are_refused(values: list[float], got: str) -> None:
     with pytest.raises(DataError, match=rf"Bernoulli spikes need values in \[0, 1\]; {got}"):
         BernoulliSpikes()(torch.tensor(values))
-    with Masks(9, SAMPLES, ROWS), pytest.raises(DataError, match=got):
+    with Masks(Keys(9, SAMPLES, ROWS)), pytest.raises(DataError, match=got):
         BernoulliSpikes()(torch.tensor([values] * 3))
 
 
@@ -239,6 +249,6 @@ def test_contours_stand_before_lif_neurons_too() -> None:
 
 
 def test_settings_are_shown() -> None:
-    assert repr(Contours(3)).startswith("Contours(\n  channels=3, directions=4\n  (spikes): ThresholdSpikes(")
+    assert repr(Contours(3)).startswith("Contours(\n  channels=3, directions=4\n  (spikes): Step(")
     assert repr(NoisySign(0.5)) == "NoisySign(sigma=0.5, threshold=0.0)"
-    assert repr(ThresholdSpikes(0.2)) == "ThresholdSpikes(threshold=0.2)"
+    assert repr(Step(0.2)) == "Step(threshold=0.2)"

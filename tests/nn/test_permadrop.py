@@ -9,6 +9,7 @@ from torch import nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.nn import Permadrop
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 
 
@@ -43,9 +44,9 @@ def test_zero_passes_everything() -> None:
 
 def test_under_counter_based_masks_it_is_torchs_dropout() -> None:
     x, keys = torch.randn(6, 40), torch.arange(6)
-    with Masks(1, keys, keys):
+    with Masks(Keys(1, keys, keys)):
         ours = Permadrop(0.3).eval()(x)
-    with Masks(1, keys, keys):
+    with Masks(Keys(1, keys, keys)):
         theirs = nn.Dropout(0.3).eval()(x)
     assert torch.equal(ours, theirs)
     assert bool((ours == 0).any())

@@ -18,6 +18,7 @@ from spikebayes.network.noise import Exact
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, LIFRate, Permadrop, SoftLIF
 from spikebayes.nn.encoders import NoisySign
 from spikebayes.nn.zoo import combo, mlp, s2m, s2m_conv, sigmoid_network
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 from spikebayes.noise.random_layers import Draws
 
@@ -109,13 +110,13 @@ SAMPLES, ROWS = torch.arange(5) + 2, torch.arange(5)
 
 
 def by_masks(model: nn.Module, x: Tensor) -> Tensor:
-    with Masks(9, SAMPLES, ROWS):
+    with Masks(Keys(9, SAMPLES, ROWS)):
         return model(x)
 
 
 def chance(x: Tensor, curve: Curve, site: int) -> Tensor:
     """Signs, +1 with the curve's probability."""
-    return Draws(9, SAMPLES, ROWS, site).fire(x, curve) * 2.0 - 1
+    return Draws(Keys(9, SAMPLES, ROWS), site).fire(x, curve) * 2.0 - 1
 
 
 @torch.no_grad()

@@ -16,7 +16,8 @@ from torch import Tensor
 from spikebayes.errors import ConfigError
 from spikebayes.network.noise import Dropout
 from spikebayes.noise.bits import bernoulli_bits, draw_words, drop, dropout_keep, keep_mask, keep_mask_torch
-from spikebayes.noise.philox import philox_numpy, site_word, split_seed
+from spikebayes.noise.keys import Keys
+from spikebayes.noise.philox import philox_numpy
 
 FALSE_ALARM = 1e-6
 WIDTHS = {1: 0.5, 2: 0.75, 4: 0.3125, 8: 0.05078125, 16: 12345 / 65536, 32: 0.9}  # keep by bits per draw
@@ -31,7 +32,7 @@ def mask(
     keep: float, units: int, *, seed: int = 5, sample: int = 0, row: int = 0, site: int = 0, draw: int = 0
 ) -> Tensor:
     """``[units]`` bool, the mask of one pair."""
-    return keep_mask(keep, seed, torch.tensor([sample]), torch.tensor([row]), units, site=site, draw=draw)[0]
+    return keep_mask(keep, Keys(seed, torch.tensor([sample]), torch.tensor([row])), units, site=site, draw=draw)[0]
 
 
 # -- which bit is whose ------------------------------------------------------------------------------------
@@ -47,8 +48,8 @@ def mask(
 @settings(max_examples=60)
 def test_the_compiled_masks_are_the_torch_masks(keep: float, seed: int, units: int, site: int, draw: int) -> None:
     samples, rows = pairs(3)
-    compiled = keep_mask(keep, seed, samples, rows, units, site=site, draw=draw)
-    plain = keep_mask_torch(*bernoulli_bits(keep), split_seed(seed), samples, rows, units, site_word(site, draw))
+    compiled = keep_mask(keep, Keys(seed, samples, rows), units, site=site, draw=draw)
+    plain = keep_mask_torch(keep, Keys(seed, samples, rows), units, site=site, draw=draw)
     assert torch.equal(compiled, plain)
 
 
@@ -67,7 +68,7 @@ def test_a_unit_reads_its_own_bits_of_the_stream(bits: int, keep: float) -> None
 @pytest.mark.parametrize("units", [1, 4, 6])
 def test_a_unit_has_its_word_of_the_stream(units: int) -> None:
     samples, rows = pairs(3)
-    words = draw_words(2**40 + 9, samples, rows, units, site=5, draw=6)
+    words = draw_words(Keys(2**40 + 9, samples, rows), units, site=5, draw=6)
     for r, (sample, row) in enumerate(zip(samples.tolist(), rows.tolist(), strict=True)):
         blocks = [philox_numpy(np.array([sample, 6 * 4096 + 5, row, b], np.uint32), (9, 2**8)) for b in range(2)]
         assert words[r].tolist() == np.concatenate(blocks)[:units].tolist()
@@ -81,10 +82,10 @@ def test_the_first_units_do_not_depend_on_how_many_there_are(keep: float, few: i
 
 def test_a_pair_does_not_depend_on_the_pairs_beside_it() -> None:
     samples, rows = pairs(40)
-    together = keep_mask(0.9, 1, samples, rows, 33, site=2)
+    together = keep_mask(0.9, Keys(1, samples, rows), 33, site=2)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(keep_mask(0.9, 1, samples[order], rows[order], 33, site=2), together[order])
-    assert torch.equal(keep_mask(0.9, 1, samples[7:9], rows[7:9], 33, site=2), together[7:9])
+    assert torch.equal(keep_mask(0.9, Keys(1, samples[order], rows[order]), 33, site=2), together[order])
+    assert torch.equal(keep_mask(0.9, Keys(1, samples[7:9], rows[7:9]), 33, site=2), together[7:9])
 
 
 @pytest.mark.parametrize(("bits", "keep"), WIDTHS.items())
@@ -111,7 +112,7 @@ def test_keep_one_keeps_everything() -> None:
 @pytest.mark.parametrize("keep", WIDTHS.values())
 def test_frequencies(keep: float) -> None:
     samples, rows = pairs(500)
-    kept = keep_mask(keep, 11, samples, rows, 400, site=1)
+    kept = keep_mask(keep, Keys(11, samples, rows), 400, site=1)
     total = stats.binomtest(int(kept.sum()), kept.numel(), keep)
     assert total.pvalue > FALSE_ALARM
     by_unit = kept.sum(0).double().numpy()  # each Binomial(500, keep)
@@ -144,7 +145,7 @@ def test_a_thousand_counters_give_a_thousand_masks() -> None:
         tuple(line.tolist())
         for site in range(5)
         for draw in range(2)
-        for line in keep_mask(0.5, 0, grid[:, 0], grid[:, 1], 128, site=site, draw=draw)
+        for line in keep_mask(0.5, Keys(0, grid[:, 0], grid[:, 1]), 128, site=site, draw=draw)
     }
     assert len(seen) == 1000
 
@@ -158,8 +159,8 @@ def test_a_thousand_counters_give_a_thousand_masks() -> None:
 def test_offset_and_repeat(p: float, offset: int, repeat: int, units: int, step: int) -> None:
     """A unit reads draw ``offset + unit // repeat`` of its site."""
     samples, rows = pairs(4)
-    kept = dropout_keep(Dropout(p, hold=3, site=7, offset=offset, repeat=repeat), 3, samples, rows, units, step)
-    whole = keep_mask(1 - p, 3, samples, rows, offset + units, site=7, draw=step // 3)
+    kept = dropout_keep(Dropout(p, hold=3, site=7, offset=offset, repeat=repeat), Keys(3, samples, rows), units, step)
+    whole = keep_mask(1 - p, Keys(3, samples, rows), offset + units, site=7, draw=step // 3)
     assert torch.equal(kept, whole[:, offset + torch.arange(units) // repeat])
 
 
@@ -176,25 +177,26 @@ def test_values_are_dropped_where_the_mask_says(p: float, repeat: int, draws: in
     noise = Dropout(p, site=7, repeat=repeat)
     x = torch.randn(3, draws, repeat, dtype=dtype, generator=torch.Generator().manual_seed(draws)).transpose(0, 1)
     x = x.contiguous().transpose(0, 1)  # not contiguous
-    keep = dropout_keep(noise, 3, samples, rows, draws * repeat).reshape(5, draws, repeat)
-    found = drop(x, noise, 3, samples, rows, lines)
+    keep = dropout_keep(noise, Keys(3, samples, rows), draws * repeat).reshape(5, draws, repeat)
+    found = drop(x, noise, Keys(3, samples, rows), lines)
     torch.testing.assert_close(found, x[lines] * keep / (1 - p))
-    assert torch.equal(drop(x[lines], noise, 3, samples, rows), found)
-    assert torch.equal(drop(x.clone().requires_grad_(), noise, 3, samples, rows, lines), found)
+    assert torch.equal(drop(x[lines], noise, Keys(3, samples, rows)), found)
+    assert torch.equal(drop(x.clone().requires_grad_(), noise, Keys(3, samples, rows), lines), found)
 
 
 def test_a_dropped_value_is_zero_whatever_it_was() -> None:
     samples, rows = pairs(4)
     x = torch.full((4, 100), float("inf"))
-    values = drop(x, Dropout(0.5), 0, samples, rows)
-    assert torch.equal(values == 0, ~dropout_keep(Dropout(0.5), 0, samples, rows, 100))
+    values = drop(x, Dropout(0.5), Keys(0, samples, rows))
+    assert torch.equal(values == 0, ~dropout_keep(Dropout(0.5), Keys(0, samples, rows), 100))
 
 
 def test_dropping_in_half_precision() -> None:
     samples, rows = pairs(4)
     x = torch.ones(4, 100, dtype=torch.bfloat16)
     assert torch.equal(
-        drop(x, Dropout(0.5), 0, samples, rows), drop(x.float(), Dropout(0.5), 0, samples, rows).bfloat16()
+        drop(x, Dropout(0.5), Keys(0, samples, rows)),
+        drop(x.float(), Dropout(0.5), Keys(0, samples, rows)).bfloat16(),
     )
 
 
@@ -202,7 +204,7 @@ def test_a_mask_is_held() -> None:
     samples, rows = pairs(6)
 
     def at(hold: int | None, step: int) -> Tensor:
-        return dropout_keep(Dropout(0.5, hold=hold), 1, samples, rows, 64, step)
+        return dropout_keep(Dropout(0.5, hold=hold), Keys(1, samples, rows), 64, step)
 
     for_ever, every_four = [at(None, t) for t in range(9)], [at(4, t) for t in range(9)]
     assert all(torch.equal(m, for_ever[0]) for m in for_ever)

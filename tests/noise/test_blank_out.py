@@ -24,6 +24,7 @@ from spikebayes.network.operators import patches
 from spikebayes.noise import blank_out
 from spikebayes.noise.bits import bernoulli_bits
 from spikebayes.noise.blank_out import Synapses, blank_out_keep, blank_out_scale, gaussian_sums
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.philox import philox_numpy
 
 FALSE_ALARM = 1e-3
@@ -112,7 +113,7 @@ def transmits(noise: BlankOut, seed: int, sample: int, row: int, synapses: Synap
 @pytest.mark.parametrize("synapses", [Synapses(1, 4, 5), Synapses(3, 2, 33)])
 def test_a_synapse_reads_its_own_bits_of_the_stream(keep: float, synapses: Synapses) -> None:
     noise, seed = BlankOut(keep, site=5), 2**40 + 9
-    found = blank_out_keep(noise, seed, SAMPLES[:2], ROWS[:2], synapses, step=6)
+    found = blank_out_keep(noise, Keys(seed, SAMPLES[:2], ROWS[:2]), synapses, step=6)
     expected = [transmits(noise, seed, s, r, synapses, 6) for s, r in zip([3, 0], [1, 5], strict=True)]
     assert np.array_equal(found.numpy(), np.stack(expected))
 
@@ -139,17 +140,19 @@ def test_more_synapses_than_a_stream_has_bits_for_are_refused() -> None:
 @given(st.none() | st.integers(1, 9), st.integers(0, 60))
 def test_the_draw_of_a_step(hold: int | None, step: int) -> None:
     renewals = 0 if hold is None else step // hold
-    samples, draw = BlankOut(0.5, hold=hold).key(SAMPLES, step)
-    assert (samples.tolist(), draw) == (SAMPLES.tolist(), renewals)
-    samples, draw = BlankOut(0.5, hold=hold, successive=True).key(SAMPLES, step)
-    assert (samples.tolist(), draw) == ((SAMPLES + renewals).tolist(), 0)
+    given = Keys(7, SAMPLES, ROWS)
+    keys, draw = given.drawn(BlankOut(0.5, hold=hold), step)
+    assert (keys.samples.tolist(), draw) == (SAMPLES.tolist(), renewals)
+    keys, draw = given.drawn(BlankOut(0.5, hold=hold, successive=True), step)
+    assert (keys.samples.tolist(), draw) == ((SAMPLES + renewals).tolist(), 0)
+    assert (keys.seed, keys.rows.tolist()) == (7, ROWS.tolist())
 
 
 def test_a_draw_is_held_or_renewed_and_a_successive_one_is_the_next_samples() -> None:
     synapses = Synapses(2, 6, 5)
 
     def at(step: int, samples: Tensor = SAMPLES, **settings: Any) -> Tensor:
-        return blank_out_keep(BlankOut(0.5, site=3, **settings), 0, samples, ROWS, synapses, step)
+        return blank_out_keep(BlankOut(0.5, site=3, **settings), Keys(0, samples, ROWS), synapses, step)
 
     assert torch.equal(at(99, hold=None), at(0))
     assert [torch.equal(at(t, hold=4), at(t - 1, hold=4)) for t in range(1, 9)] == [t % 4 != 0 for t in range(1, 9)]
@@ -176,7 +179,7 @@ def test_normal_sums_have_the_mean_and_variance_of_the_synapses(keep: float, dty
     weight = torch.randn(3, 7, generator=generator, dtype=dtype)
     seen = torch.randn(1, 2, 7, generator=generator, dtype=dtype)
     pairs = torch.arange(count), torch.zeros(count, dtype=torch.int64)
-    sums = gaussian_sums(BlankOut(keep, site=2), seen.expand(count, 2, 7), weight, 4, *pairs).double()
+    sums = gaussian_sums(BlankOut(keep, site=2), seen.expand(count, 2, 7), weight, Keys(4, *pairs)).double()
     terms = (seen[0, :, None] * weight).double()  # [L, O, K]
     mean, variance = keep * terms.sum(2), keep * (1 - keep) * terms.square().sum(2)
     standard = ((sums - mean) / variance.sqrt()).flatten(1)  # [R, L * O], six independent normal numbers
@@ -193,7 +196,7 @@ def test_the_outermost_words_give_finite_sums(monkeypatch: pytest.MonkeyPatch, d
     monkeypatch.setattr(blank_out, "draw_words", lambda *_, **__: words)
     weight = torch.tensor([[1.0], [1.0], [0.0]], dtype=dtype)
     low, high, none = gaussian_sums(
-        BlankOut(0.5), torch.ones(1, 1, 1, dtype=dtype), weight, 0, SAMPLES[:1], ROWS[:1]
+        BlankOut(0.5), torch.ones(1, 1, 1, dtype=dtype), weight, Keys(0, SAMPLES[:1], ROWS[:1])
     ).unbind(2)
     edge = 0.5 * stats.norm.isf(2.0**-33)
     assert float(high) == pytest.approx(0.5 + edge, rel=1e-6)
@@ -205,7 +208,7 @@ def test_normal_sums_are_keyed_and_held_as_synapses_are() -> None:
     seen, weight = torch.ones(3, 1, 4), torch.ones(5, 4)
 
     def at(step: int, samples: Tensor = SAMPLES, seed: int = 1, rows: Tensor = ROWS, **settings: Any) -> Tensor:
-        return gaussian_sums(BlankOut(0.5, **settings), seen, weight, seed, samples, rows, step)
+        return gaussian_sums(BlankOut(0.5, **settings), seen, weight, Keys(seed, samples, rows), step)
 
     assert torch.equal(at(7, hold=None), at(0))
     assert torch.equal(at(2, successive=True), at(0, SAMPLES + 2))

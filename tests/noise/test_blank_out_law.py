@@ -19,6 +19,7 @@ from torch import Tensor
 
 from spikebayes.network.noise import Exact, Gaussian, Law, Sampling
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.random_layers import Draws
 
 FALSE_ALARM = 1e-3
@@ -37,7 +38,7 @@ def counts(layer: Layer, z: Tensor, draws: int, chunk: int = 8192) -> Tensor:
     total = torch.zeros(())
     for first in range(0, draws, chunk):
         samples = torch.arange(first, first + chunk)
-        on = layer.drawn(z.expand(chunk, *z.shape[1:]), Draws(1, samples, torch.full((chunk,), 7), site=2))
+        on = layer.drawn(z.expand(chunk, *z.shape[1:]), Draws(Keys(1, samples, torch.full((chunk,), 7)), site=2))
         total = total + on.double().sum(0)
     return total
 
@@ -118,7 +119,7 @@ def test_units_and_lines_are_drawn_apart() -> None:
     layer.beta.zero_()
     draws = 2**14
     samples = torch.arange(draws)
-    on = layer.drawn(torch.ones(draws, 300), Draws(1, samples, torch.zeros_like(samples))).double() * 2 - 1
+    on = layer.drawn(torch.ones(draws, 300), Draws(Keys(1, samples, torch.zeros_like(samples)))).double() * 2 - 1
     between = (on.T @ on / draws)[torch.triu_indices(8, 8, 1).unbind()]
     later = (on[1:] * on[:-1]).mean(0)
     square = draws * float(between.square().sum() + later.square().sum())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,8 +11,8 @@ from torch import Tensor
 from spikebayes.conversion.exact_sums import on_grid
 from spikebayes.network.noise import BlankOut
 from spikebayes.noise.blank_out import Synapses, blank_out_keep
-from spikebayes.noise.blank_out_sums import LINES, blanked_sums, lay_out_weights
-from spikebayes.noise.philox import site_word
+from spikebayes.noise.blank_out_sums import LINES, exact_sums, lay_out_weights
+from spikebayes.noise.keys import Keys
 
 KEEPS = (0.5, 0.25, 0.75, 0.3125, 3 / 256, 12345 / 65536, 0.9, 1.0, 1 - 2.0**-40)
 SITE, DRAW, SEED = 5, 3, 2**40 + 9
@@ -21,16 +20,13 @@ SITE, DRAW, SEED = 5, 3, 2**40 + 9
 
 def compiled(values: Tensor, weight: Tensor, keep: float) -> Tensor:
     """``[R, L, O]`` of ``values`` ``[R, L, K]``; pair r is sample 7 r + 3, row 2^31 + r."""
-    samples, rows = (keys.numpy().astype(np.uint64) for keys in keys_of(len(values)))
-    out = torch.full((*values.shape[:2], len(weight)), torch.nan, dtype=values.dtype)
     laid = lay_out_weights(weight, values.shape[1])
-    blanked_sums(values.numpy(), laid, keep, SEED, samples, rows, site_word(SITE, DRAW), out.numpy())
-    return out
+    return exact_sums(BlankOut(keep, site=SITE), values, laid, Keys(SEED, *keys_of(len(values))), step=DRAW)
 
 
 def by_hand(values: Tensor, weight: Tensor, keep: float) -> Tensor:
     synapses = Synapses(values.shape[1], values.shape[2], len(weight))
-    kept = blank_out_keep(BlankOut(keep, site=SITE), SEED, *keys_of(len(values)), synapses, step=DRAW)
+    kept = blank_out_keep(BlankOut(keep, site=SITE), Keys(SEED, *keys_of(len(values))), synapses, step=DRAW)
     return torch.einsum("rlko,rlk,ok->rlo", kept.double(), values.double(), weight.double())
 
 

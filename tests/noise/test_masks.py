@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spikebayes import ConfigError, Dropout
-from spikebayes.network.neurons import Bernoulli, Curve
+from spikebayes.network.neurons import Curve
 from spikebayes.nn import BlankOutLinear, Permadrop, SigmoidSign
 from spikebayes.nn.encoders import NoisySign
 from spikebayes.noise.bits import dropout_keep
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks, evaluating
 from spikebayes.noise.stochastic_units import fired
 
@@ -22,7 +23,7 @@ SAMPLES, ROWS = torch.tensor([3, 0, 7]), torch.tensor([1, 5, 2])
 
 
 def expected(x: Tensor, p: float, site: int, repeat: int = 1) -> Tensor:
-    keep = dropout_keep(Dropout(p, site=site, repeat=repeat), 9, SAMPLES, ROWS, x[0].numel())
+    keep = dropout_keep(Dropout(p, site=site, repeat=repeat), Keys(9, SAMPLES, ROWS), x[0].numel())
     return x * keep.reshape(x.shape) / (1 - p)
 
 
@@ -41,7 +42,7 @@ def expected(x: Tensor, p: float, site: int, repeat: int = 1) -> Tensor:
 )
 def test_every_spelling_of_dropout_acts(call: Callable[[Tensor], Tensor], p: float) -> None:
     x = torch.rand(3, 4, 5) + 1
-    with Masks(9, SAMPLES, ROWS) as masks:
+    with Masks(Keys(9, SAMPLES, ROWS)) as masks:
         values = call(x.clone())
     torch.testing.assert_close(values, expected(x, p, site=0))
     assert masks.random
@@ -50,7 +51,7 @@ def test_every_spelling_of_dropout_acts(call: Callable[[Tensor], Tensor], p: flo
 @pytest.mark.parametrize("call", [F.dropout2d, nn.Dropout2d().eval(), nn.Dropout1d()])
 def test_channels_are_dropped_whole(call: Callable[[Tensor], Tensor]) -> None:
     x = torch.rand(3, 40, 6) + 1 if isinstance(call, nn.Dropout1d) else torch.rand(3, 40, 2, 3) + 1
-    with Masks(9, SAMPLES, ROWS):
+    with Masks(Keys(9, SAMPLES, ROWS)):
         values = call(x)
     torch.testing.assert_close(values, expected(x, 0.5, site=0, repeat=6))
     maps = values.flatten(2) == 0
@@ -60,7 +61,7 @@ def test_channels_are_dropped_whole(call: Callable[[Tensor], Tensor]) -> None:
 
 def test_calls_are_numbered_in_order_those_without_effect_too() -> None:
     x = torch.ones(3, 8)
-    with Masks(9, SAMPLES, ROWS):
+    with Masks(Keys(9, SAMPLES, ROWS)):
         F.dropout(x, 0.0)
         second, third = F.dropout(x, 0.5), F.dropout(x, 0.5)
     assert torch.equal(second, expected(x, 0.5, site=1))
@@ -68,12 +69,12 @@ def test_calls_are_numbered_in_order_those_without_effect_too() -> None:
 
 
 def signs(x: Tensor, site: int) -> Tensor:
-    return fired(x, Bernoulli(Curve.SIGMOID, site=site), 9, SAMPLES, ROWS).to(x.dtype) * 2 - 1
+    return fired(x, Curve.SIGMOID, site, Keys(9, SAMPLES, ROWS)).to(x.dtype) * 2 - 1
 
 
 def test_random_layers_are_numbered_among_the_dropout_calls() -> None:
     x = torch.zeros(3, 60)
-    with Masks(9, SAMPLES, ROWS) as masks:
+    with Masks(Keys(9, SAMPLES, ROWS)) as masks:
         one = SigmoidSign()(x)
         dropped = F.dropout(one, 0.5)
         F.dropout(x, 0.0)
@@ -87,7 +88,7 @@ def test_random_layers_are_numbered_among_the_dropout_calls() -> None:
 
 def test_a_random_layer_alone_makes_a_pass_random() -> None:
     for layer in (SigmoidSign(), NoisySign(0.5), BlankOutLinear(60, 2)):
-        with Masks(9, SAMPLES, ROWS) as masks, torch.no_grad():
+        with Masks(Keys(9, SAMPLES, ROWS)) as masks, torch.no_grad():
             layer(torch.ones(3, 60))
         assert masks.random
         with DropoutInputs() as calls, torch.no_grad():
@@ -97,7 +98,7 @@ def test_a_random_layer_alone_makes_a_pass_random() -> None:
 
 def test_pairs_share_the_lines_before_a_random_layer() -> None:
     x, lines = torch.rand(2, 60) - 0.5, torch.tensor([1, 0, 1])
-    with Masks(9, SAMPLES, ROWS, lines):
+    with Masks(Keys(9, SAMPLES, ROWS), lines):
         first = SigmoidSign()(F.dropout(x, 0.0))
         branch = SigmoidSign()(x)
         dropped = F.dropout(first, 0.5)
@@ -108,33 +109,33 @@ def test_pairs_share_the_lines_before_a_random_layer() -> None:
 
 def test_the_gradient_is_the_masks() -> None:
     x = torch.ones(3, 8, requires_grad=True)
-    with Masks(9, SAMPLES, ROWS):
+    with Masks(Keys(9, SAMPLES, ROWS)):
         F.dropout(x, 0.5).sum().backward()
     torch.testing.assert_close(x.grad, expected(torch.ones(3, 8), 0.5, site=0))
 
 
 def test_what_has_no_dropout_is_not_random() -> None:
-    with Masks(9, SAMPLES, ROWS) as masks:
+    with Masks(Keys(9, SAMPLES, ROWS)) as masks:
         F.dropout(torch.ones(3, 2), 0.0)
         nn.Linear(2, 2)(torch.ones(3, 2))
     assert not masks.random
 
 
 def test_outside_torchs_own_dropout_is_back() -> None:
-    with Masks(9, SAMPLES, ROWS):
+    with Masks(Keys(9, SAMPLES, ROWS)):
         pass
     assert torch.equal(nn.Dropout(0.5).eval()(torch.ones(3, 8)), torch.ones(3, 8))
 
 
 def test_the_batch_must_come_first() -> None:
-    with Masks(9, SAMPLES, ROWS), pytest.raises(ConfigError, match="dropout call 0 sees 8 lines for 3 rows"):
+    with Masks(Keys(9, SAMPLES, ROWS)), pytest.raises(ConfigError, match="dropout call 0 sees 8 lines for 3 rows"):
         F.dropout(torch.ones(8, 3))
 
 
 def test_pairs_may_share_the_lines_of_the_module() -> None:
     """Up to the first dropout that acts; one on another branch, too."""
     x, lines = torch.rand(2, 4, 5) + 1, torch.tensor([1, 0, 1])
-    with Masks(9, SAMPLES, ROWS, lines):
+    with Masks(Keys(9, SAMPLES, ROWS), lines):
         first = F.dropout(F.dropout(x, 0.0), 0.3)
         again, branch = F.dropout(first, 0.5), F.dropout2d(x, 0.4)
     torch.testing.assert_close(first, expected(x[lines], 0.3, site=1))
@@ -151,9 +152,9 @@ def test_lines_of_several_passes() -> None:
         forward(x[:2])
     with DropoutInputs() as two:
         forward(x[2:4])
-    with Masks(9, SAMPLES, ROWS, lines, [one.seen, two.seen]):
+    with Masks(Keys(9, SAMPLES, ROWS), lines, [one.seen, two.seen]):
         shared = forward(x[4:])
-    with Masks(9, SAMPLES, ROWS):
+    with Masks(Keys(9, SAMPLES, ROWS)):
         assert torch.equal(forward(x[lines]), shared)
 
 

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spikebayes.network.neurons import Bernoulli, Curve
+from spikebayes.network.neurons import Curve
 from spikebayes.network.noise import Dropout
 from spikebayes.noise.bits import drop
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks
 from spikebayes.noise.random_layers import Draws, randomly
 from spikebayes.noise.stochastic_units import fired
@@ -35,8 +36,8 @@ def test_draws_of_their_own_come_from_torchs_generator() -> None:
 @pytest.mark.parametrize("curve", Curve)
 def test_draws_are_those_of_their_key(curve: Curve) -> None:
     x = torch.linspace(-1, 1, 60).reshape(3, 20)
-    on = Draws(9, SAMPLES, ROWS, site=4).fire(x, curve)
-    assert torch.equal(on, fired(x, Bernoulli(curve, site=4), 9, SAMPLES, ROWS))
+    on = Draws(Keys(9, SAMPLES, ROWS), site=4).fire(x, curve)
+    assert torch.equal(on, fired(x, curve, 4, Keys(9, SAMPLES, ROWS)))
 
 
 @pytest.mark.parametrize(("curve", "half"), [(Curve.ERF, 0.0), (Curve.SIGMOID, 0.0), (Curve.LINEAR, 0.5)])
@@ -53,19 +54,19 @@ def test_where_nothing_is_drawn_units_do_what_is_likelier(curve: Curve, half: fl
 
 def test_under_masks_random_layers_and_dropout_are_numbered_together() -> None:
     x = torch.full((3, 40), 0.25)
-    with Masks(9, SAMPLES, ROWS) as masks:
+    with Masks(Keys(9, SAMPLES, ROWS)) as masks:
         F.dropout(x, 0.0)
         first = randomly(coins, x)
         second = F.dropout(x, 0.5)
         third = randomly(coins, x, Curve.LINEAR)
-    assert torch.equal(first, coins(Draws(9, SAMPLES, ROWS, 1), x))
-    assert torch.equal(second, drop(x, Dropout(0.5, site=2), 9, SAMPLES, ROWS))
-    assert torch.equal(third, coins(Draws(9, SAMPLES, ROWS, 3), x, Curve.LINEAR))
+    assert torch.equal(first, coins(Draws(Keys(9, SAMPLES, ROWS), 1), x))
+    assert torch.equal(second, drop(x, Dropout(0.5, site=2), Keys(9, SAMPLES, ROWS)))
+    assert torch.equal(third, coins(Draws(Keys(9, SAMPLES, ROWS), 3), x, Curve.LINEAR))
     assert masks.sites == 4
 
 
 def test_a_random_layer_alone_makes_a_module_random() -> None:
-    with Masks(9, SAMPLES, ROWS) as masks:
+    with Masks(Keys(9, SAMPLES, ROWS)) as masks:
         assert not masks.random
         randomly(coins, torch.zeros(3, 2))
     assert masks.random
@@ -73,10 +74,10 @@ def test_a_random_layer_alone_makes_a_module_random() -> None:
 
 def test_pairs_may_share_lines() -> None:
     x, lines = torch.randn(2, 50, generator=torch.Generator().manual_seed(0)), torch.tensor([1, 0, 1])
-    with Masks(9, SAMPLES, ROWS, lines):
+    with Masks(Keys(9, SAMPLES, ROWS), lines):
         shared = randomly(coins, x)
         after = randomly(coins, shared)
-    with Masks(9, SAMPLES, ROWS):
+    with Masks(Keys(9, SAMPLES, ROWS)):
         each = randomly(coins, x[lines])
         assert torch.equal(shared, each)
         assert torch.equal(after, randomly(coins, each))
@@ -86,6 +87,6 @@ def test_masks_do_not_touch_torchs_generator() -> None:
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
-    with Masks(9, SAMPLES, ROWS):
+    with Masks(Keys(9, SAMPLES, ROWS)):
         randomly(coins, torch.zeros(3, 2))
     assert torch.equal(torch.rand(1), expected)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikebayes.prediction.inputs import blocks
+from spikebayes.prediction.sampling import SamplingPlan
 
 
 @given(
@@ -21,8 +22,9 @@ from spikebayes.prediction.inputs import blocks
 def test_every_pair_stands_in_one_block_of_bounded_size(
     rows: list[int], samples: int, most: int, scope: str, batch_size: int | None
 ) -> None:
+    plan = SamplingPlan(samples, mask_scope=scope, batch_size=batch_size)  # pyright: ignore[reportArgumentType]
     met = torch.zeros(samples, len(rows), dtype=torch.int64)
-    for block in blocks(torch.tensor(rows), samples, most, scope, batch_size):
+    for block in blocks(torch.tensor(rows), plan, most):
         pairs = met[block.samples, block.rows]
         pairs += 1
         assert 1 <= len(block.position) == pairs.numel() <= most
@@ -30,7 +32,7 @@ def test_every_pair_stands_in_one_block_of_bounded_size(
         here = range(samples)[block.samples], rows[block.rows]
         keys = [0] * len(here[1]) if scope == "pass" else here[1]
         assert list(itertools.product(here[0], keys)) == list(
-            zip(block.sample_keys.tolist(), block.row_keys.tolist(), strict=True)
+            zip(block.keys.samples.tolist(), block.keys.rows.tolist(), strict=True)
         )
         assert [here[1][i] for i in block.position.tolist()] == here[1] * len(here[0])
     assert (met == 1).all()

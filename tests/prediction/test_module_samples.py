@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules import Net
-from spikebayes import ConfigError, DataError
+from spikebayes import ConfigError, DataError, predict
 from spikebayes.nn import Permadrop, SoftLIF
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks, evaluating
-from spikebayes.prediction import module_samples, predict
+from spikebayes.prediction import module_samples
 
 ROWS = 23
 
@@ -35,7 +36,7 @@ def plain(model: nn.Module, x: Tensor, samples: int, seed: int = 0, scope: str =
     """``[S, B, C]`` by one pass over all pairs."""
     position, which = torch.arange(len(x)).repeat(samples), torch.arange(samples).repeat_interleave(len(x))
     keys = position if scope == "row" else torch.zeros_like(position)
-    with torch.no_grad(), evaluating(model), Masks(seed, which, keys):
+    with torch.no_grad(), evaluating(model), Masks(Keys(seed, which, keys)):
         return model(x[position]).flatten(1).unflatten(0, (samples, len(x)))
 
 

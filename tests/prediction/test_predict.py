@@ -23,12 +23,13 @@ from spikebayes import (
     Task,
     compare,
     convert,
+    predict,
+    simulate,
 )
 from spikebayes.network.noise import Exact, Gaussian, Law, Sampling
 from spikebayes.network.operators import Dense
 from spikebayes.nn import BlankOutLinear, LIFRate, Permadrop, SoftLIF
 from spikebayes.nn.zoo import s2m, s2m_conv, sigmoid_network
-from spikebayes.prediction import predict, simulate
 
 ROUTES = ("classical", "cpu", "reference")
 

@@ -24,6 +24,8 @@ from spikebayes import (
     compare,
     convert,
     estimate_carry_over,
+    predict,
+    simulate,
 )
 from spikebayes.engine.cpu import engine as cpu
 from spikebayes.network.noise import Exact, Gaussian, Law, Sampling
@@ -31,7 +33,7 @@ from spikebayes.network.operators import Dense
 from spikebayes.nn import Permadrop, SoftLIF
 from spikebayes.nn.zoo import s2m
 from spikebayes.noise.bits import dropout_keep
-from spikebayes.prediction import predict, simulate
+from spikebayes.noise.keys import Keys
 
 X = torch.randn(6, 4, generator=torch.Generator().manual_seed(2))
 
@@ -99,7 +101,7 @@ def test_dropped_neurons_are_those_of_the_samples() -> None:
         spikes = run.spikes[population.name][0]  # [B, T, N]
         for s in range(4):
             begin = redraw.lead + s * redraw.hold if s else 0
-            keep = dropout_keep(population.dropout, 4, torch.full_like(rows, s), rows, 30)
+            keep = dropout_keep(population.dropout, Keys(4, torch.full_like(rows, s), rows), 30)
             fired = spikes[:, begin : redraw.lead + (s + 1) * redraw.hold].any(1)  # [B, N]
             assert not (fired & ~keep).any()
             assert (fired & keep).any()
@@ -145,7 +147,7 @@ def test_each_layer_is_redrawn_at_its_own_time() -> None:
         first = redraw.lead + redraw.delays(network)[population.name]
         spikes = run.spikes[population.name][0]  # [B, T, N]
         for s in range(3):
-            keep = dropout_keep(population.dropout, 4, torch.full_like(rows, s), rows, 150)
+            keep = dropout_keep(population.dropout, Keys(4, torch.full_like(rows, s), rows), 150)
             fired = spikes[:, first + s * 30 if s else 0 : first + (s + 1) * 30].any(1)
             assert not (fired & ~keep).any()
             assert (fired & keep).any()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from spikebayes import LIF, Alpha, convert, predict, simulate
 from spikebayes.data.combo import ComboData, PairSplit
-from spikebayes.engine.windows import Flat, Hann
+from spikebayes.engine.timing import Flat, Hann
 from spikebayes.errors import DataError
 from spikebayes.nn import LIFRate, SoftLIF, zoo
 from studies.wycoff2019 import redraws as redrawing
@@ -22,6 +22,8 @@ from studies.wycoff2019.learning import Task, scores
 from studies.wycoff2019.methods import Bench, Method, faster, hardened, with_gamma
 from studies.wycoff2019.search import Candidate, averaged, fewest
 from studies.wycoff2019.settings import QUICK
+
+pytestmark = pytest.mark.slow
 
 TINY = replace(
     QUICK,

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from problems import network, plane, quick_fit, rings
-from spikebayes import convert
+from spikebayes import convert, predict
 from spikebayes.errors import ConfigError, SpikebayesError
 from spikebayes.network.neurons import Threshold
 from spikebayes.nn import Sharpened, SoftLIF, zoo
-from spikebayes.prediction import predict
 from spikebayes.training.callbacks import annealing_epochs
 from spikebayes.training.sharpening import (
     AdaptiveSharpening,

@@ -22,9 +22,8 @@ from spikebayes.network.synapses import Alpha
 from spikebayes.nn import SoftLIF
 from spikebayes.nn.zoo import check_widths, mlp, s2m, sharpened
 from spikebayes.noise.philox import split_seed
-from spikebayes.prediction.inputs import check_sampling, check_steps
-from spikebayes.prediction.predict import timing_of
 from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.sampling import SamplingPlan, timing_of
 from spikebayes.training.fit import fit
 from spikebayes.training.fitted import Fitted
 
@@ -236,9 +235,9 @@ def compare_table(
         settings: samples, steps, burn_in, engine, batch_size, progress, as for ``predict``.
     """
     for each in (seed, seed + 2):
-        check_sampling(settings.get("samples", 100), 2, each, "row", settings.get("batch_size"))
+        SamplingPlan(settings.get("samples", 100), each, batch_size=settings.get("batch_size"), least=2)
     network = run.network(dt=dt, tau=tau)
-    check_steps(**timing_of(network, settings.get("steps"), settings.get("burn_in")))
+    timing_of(network, settings.get("steps"), settings.get("burn_in"))
     classical = run.predict(table, seed=seed, **settings)
     control = run.predict(table, seed=seed + 1, **settings)
     spiking = run.predict(table, network=network, seed=seed + 2, **settings)

@@ -16,6 +16,7 @@ from spikebayes.conversion.tracing import trace
 from spikebayes.errors import ConversionError
 from spikebayes.nn import Sharpened, Step
 from spikebayes.nn.few_bits import settle_bits, whole_weights
+from spikebayes.nn.sharpened import CENTRE
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -191,7 +192,7 @@ def _thresholds(model: nn.Module, graph: fx.Graph) -> dict[str, float]:
             (at,) = at.users
             module = model.get_submodule(str(at.target)) if at.op == "call_module" else nn.Module()
         if isinstance(module, Step) or (isinstance(module, Sharpened) and module.is_step):
-            found[name] = module.neuron(0)[0].threshold  # pyright: ignore[reportAttributeAccessIssue]
+            found[name] = CENTRE if isinstance(module, Sharpened) else module.threshold
     return found
 
 

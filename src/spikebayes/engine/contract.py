@@ -5,15 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from spikebayes.engine.windows import Flat, Window
+from spikebayes.engine.timing import Timing
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.network.neurons import Neuron
+from spikebayes.network.noise import Noise
+from spikebayes.network.operators import Operator
+from spikebayes.network.synapses import Synapse
+from spikebayes.network.vocabulary import VOCABULARY
+from spikebayes.noise.keys import Keys
 
 SPIKES, POTENTIALS, TRACE = "spikes", "potentials", "trace"
 PROBES = (SPIKES, POTENTIALS, TRACE)
@@ -26,31 +32,24 @@ class Work:
     Args:
         inputs: for each of the network's inputs ``[b, *shape]``, the rows of this block.
         position: ``[R]`` int64, which of the b rows each simulation sees.
-        rows: ``[R]`` int64, row indices that key the masks (0 throughout when one mask serves all rows).
-        samples: ``[R]`` int64, sample indices that key the masks.
-        seed: key of the masks.
-        steps: T, steps to simulate.
-        burn_in: steps left out of the average.
+        keys: R pairs, what keys the draws.
+        timing: steps to simulate, and which of them are averaged.
         probes: what to record besides, of ``PROBES``.
-        window: weights of the averaged steps.
     """
 
     inputs: tuple[Tensor, ...]
     position: Tensor
-    rows: Tensor
-    samples: Tensor
-    seed: int
-    steps: int
-    burn_in: int
+    keys: Keys
+    timing: Timing
     probes: frozenset[str] = frozenset()
-    window: Window = field(default_factory=Flat)
 
-    def weights(self) -> Tensor:
-        """``[T]`` float64, the share of each step in the average."""
-        return torch.cat([torch.zeros(self.burn_in), self.window.weights(self.steps - self.burn_in)])
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.timing.steps
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.keys)
 
 
 @dataclass
@@ -61,8 +60,8 @@ class Result:
         mean: ``[R, *readout shape]``, read-out averaged over steps burn_in .. T - 1 by the window's weights.
         counts: spikes per population over all T steps, ``[R]`` int64 each.
         spikes: ``[R, T, N]`` bool each, when probed; a dropped neuron emits none.
-        potentials: ``[R, T, N]`` each, LIF membrane potential at the end of the step; 0 for a neuron dropped
-            for the whole simulation.
+        potentials: ``[R, T, N]`` each, membrane potential of neurons with a memory at the end of the step; 0 for a
+            neuron dropped for the whole simulation.
         trace: ``[R, T, *readout shape]``, the read-out at every step.
     """
 
@@ -71,6 +70,50 @@ class Result:
     spikes: dict[str, Tensor] = field(default_factory=dict)
     potentials: dict[str, Tensor] = field(default_factory=dict)
     trace: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What an engine has compiled, by exact type: a subclass may do anything else.
+
+    Args:
+        neurons, synapses, noises: types of the network's parts.
+        beside: what they stand beside, as refusals say it.
+    """
+
+    neurons: Collection[type[Neuron]]
+    synapses: Collection[type[Synapse]]
+    noises: Collection[type[Noise]]
+    beside: str = ""
+
+    def refusal(self, network: SpikingNetwork) -> str | None:
+        """The first part of a network that is not among them, in words; None if all are."""
+        unknown = self._unknown(network)
+        return unknown and f"{unknown}, are not compiled{self.beside}"
+
+    def _unknown(self, network: SpikingNetwork) -> str | None:
+        for p in network.populations:
+            if type(p.neuron) not in self.neurons:
+                return f"{type(p.neuron).__name__} neurons, as in population {p.name!r}"
+        for c in network.connections:
+            where = f"as in the connection {c.source} -> {c.target}"
+            if c.synapse is not None and type(c.synapse) not in self.synapses:
+                return f"{type(c.synapse).__name__} filters, {where}"
+            for part in c.operator.parts if isinstance(c.operator, Operator) else (c.operator,):
+                if VOCABULARY.get(type(part).__name__) is not type(part):
+                    return f"{type(part).__name__} operators, {where}"
+        return unknown_noise(network, self.noises)
+
+
+def unknown_noise(network: SpikingNetwork, known: Collection[type[Noise]]) -> str | None:
+    """The first noise of a network that is none of the known types, in words."""
+    for node in (*network.inputs, *network.populations):
+        if node.dropout is not None and type(node.dropout) not in known:
+            return f"{type(node.dropout).__name__} masks, as on {node.name!r}"
+    for c in network.connections:
+        if c.blank_out is not None and type(c.blank_out) not in known:
+            return f"{type(c.blank_out).__name__} synapses, as in the connection {c.source} -> {c.target}"
+    return None
 
 
 class Engine(Protocol):

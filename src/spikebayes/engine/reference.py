@@ -9,17 +9,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Result, Work
+from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Result, Work, unknown_noise
+from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.threads import one_thread
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.neurons import LIF, Bernoulli
-from spikebayes.network.noise import BlankOut, Gaussian
-from spikebayes.network.operators import size, synapses
+from spikebayes.network.noise import BlankOut, Dropout, Gaussian
+from spikebayes.network.operators import size
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.blank_out import Synapses, blank_out_keep, gaussian_sums
 from spikebayes.noise.stochastic_units import fired
@@ -34,9 +35,11 @@ class ReferenceEngine:
     name = "reference"
 
     def refusal(self, network: SpikingNetwork) -> str | None:
-        return None
+        unknown = unknown_noise(network, (Dropout, BlankOut))
+        return unknown and f"{unknown}, are unknown"
 
     def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
+        check_steady_products()
         operators = copy.deepcopy([c.operator for c in network.connections])  # one deepcopy keeps sharing
         modules = [operator.to(dtype) for operator in operators]
         connections = [_Link(c, m) for c, m in zip(network.connections, modules, strict=True)]
@@ -84,9 +87,7 @@ class _Simulator:
         with one_thread():
             for first in range(0, len(work), self.tile):
                 lines = torch.arange(first, first + self.tile).clamp(max=len(work) - 1)
-                tile = replace(
-                    work, position=work.position[lines], rows=work.rows[lines], samples=work.samples[lines]
-                )
+                tile = replace(work, position=work.position[lines], keys=work.keys.at(lines))
                 self._run(tile, _lines(result, slice(first, first + self.tile)))
         return result
 
@@ -98,7 +99,7 @@ class _Simulator:
         filters = {id(k): (blank[k.connection.target],) * k.connection.synapse.order for k in self.filtered}  # pyright: ignore[reportOptionalMemberAccess]
         arguments = [x.to(self.dtype)[work.position] for x in work.inputs]
         keep: dict[str, Tensor | None] = {}
-        weights = work.weights().tolist()
+        weights = work.timing.weights().tolist()
 
         for step in range(work.steps):
             values: dict[str, Tensor] = {}  # each node's output in this step, [R, *shape]
@@ -108,11 +109,8 @@ class _Simulator:
                     values[node.name] = _masked(arguments[node.argument], node, keep[node.name])
                     continue
                 drive = self._drive(node, values, filters, work, step, blank)
-                if isinstance(node.neuron, Bernoulli):
-                    spiked = fired(drive, node.neuron, work.seed, work.samples + step, work.rows)
-                    output = node.neuron.output(spiked, self.dtype)
-                else:
-                    spiked, output, neurons[node.name] = node.neuron.step(drive, neurons[node.name], net.dt)
+                advance = node.neuron.drawing_by(partial(fired, keys=work.keys.later(step)))
+                spiked, output, neurons[node.name] = advance(drive, neurons[node.name], net.dt)
                 values[node.name] = _masked(output, node, keep[node.name])
                 _record(result, node, spiked, neurons[node.name], keep[node.name], step)
 
@@ -147,10 +145,10 @@ class _Simulator:
 def _keep(node: Input | Population, work: Work, step: int, held: Tensor | None) -> Tensor | None:
     """The node's mask in this step, ``[R, *shape]`` bool; drawn anew only when it changes."""
     noise = node.dropout
-    if noise is None or noise.p == 0:
+    if noise is None or not noise.acts:
         return None
-    if step == 0 or noise.redraws(step) > noise.redraws(step - 1):
-        bits = dropout_keep(noise, work.seed, work.samples, work.rows, size(node.shape), step)
+    if noise.is_drawn_in(step):
+        bits = dropout_keep(noise, work.keys, size(node.shape), step)
         return bits.reshape(len(work), *node.shape)
     return held
 
@@ -163,26 +161,24 @@ def _masked(values: Tensor, node: Input | Population, keep: Tensor | None) -> Te
 
 def _blanked(noise: BlankOut, operator: Any, values: Tensor, work: Work, step: int) -> Tensor:
     """u_i = sum_j (xi_ij + a_i) w_ij z_j with fresh xi (Neftci 2017, eq. 2)."""
-    found = synapses(operator)
-    assert found is not None
-    before, layer = found
-    seen, weight = layer.unfold(before(values)), layer.matrix()  # [R, L, K], [O, K]
+    rows = operator.weight_rows()
+    seen, weight = rows.unfold(values), rows.weight  # [R, L, K], [O, K]
     mean = seen @ weight.T  # [R, L, O]
     scale = torch.as_tensor(noise.scale, dtype=values.dtype)
     if isinstance(noise.sampling, Gaussian):
-        drawn = gaussian_sums(noise, seen, weight, work.seed, work.samples, work.rows, step)
+        drawn = gaussian_sums(noise, seen, weight, work.keys, step)
     else:
         bits = Synapses(seen.shape[1], seen.shape[2], len(weight))
-        keep = blank_out_keep(noise, work.seed, work.samples, work.rows, bits, step)  # [R, L, K, O]
+        keep = blank_out_keep(noise, work.keys, bits, step)  # [R, L, K, O]
         drawn = torch.einsum("rlko,ok,rlk->rlo", keep.to(values.dtype), weight, seen)
     target = operator(values[:1]).shape[1:]
-    return layer.fold(drawn + scale * mean, target)
+    return rows.fold(drawn + scale * mean, target)
 
 
 def _synapses(connection: Connection, network: SpikingNetwork) -> int:
-    found = synapses(connection.operator)
-    assert found is not None
-    weight = found[1].matrix()
+    rows = connection.operator.weight_rows()
+    assert rows is not None
+    weight = rows.weight
     return size(network.shape(connection.target)) // len(weight) * weight.numel()
 
 
@@ -195,7 +191,7 @@ def _empty(net: SpikingNetwork, work: Work, dtype: torch.dtype) -> Result:
     for p in net.populations:
         if SPIKES in work.probes:
             result.spikes[p.name] = torch.zeros(count, steps, size(p.shape), dtype=torch.bool)
-        if POTENTIALS in work.probes and isinstance(p.neuron, LIF):
+        if POTENTIALS in work.probes and not p.neuron.memoryless:
             result.potentials[p.name] = torch.zeros(count, steps, size(p.shape), dtype=dtype)
     if TRACE in work.probes:
         result.trace = torch.zeros(count, steps, *net.readout.shape, dtype=dtype)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from spikebayes.engine.contract import Engine
 from spikebayes.engine.cpu.engine import CpuEngine
+from spikebayes.engine.memoryless.engine import MemorylessEngine
 from spikebayes.engine.reference import ReferenceEngine
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import SpikingNetwork
 
-ENGINES: tuple[Engine, ...] = (CpuEngine(), ReferenceEngine())  # fastest first
+ENGINES: tuple[Engine, ...] = (MemorylessEngine(), CpuEngine(), ReferenceEngine())  # fastest first
 
 
 def select(name: str, network: SpikingNetwork) -> Engine:
@@ -18,11 +19,16 @@ def select(name: str, network: SpikingNetwork) -> Engine:
         ConfigError: there is no such engine, or it does not support the network (the message says why).
     """
     if name == "auto":
-        return next(engine for engine in ENGINES if engine.refusal(network) is None)
-    for engine in ENGINES:
-        if engine.name == name:
-            reason = engine.refusal(network)
-            if reason is not None:
-                raise ConfigError(f"the {name} engine cannot run this network: {reason}; use engine='auto'")
+        asked, advice = ENGINES, ""
+    else:
+        asked, advice = [engine for engine in ENGINES if engine.name == name], "; use engine='auto'"
+    reasons = [engine.refusal(network) for engine in asked]
+    if not reasons:
+        names = dict.fromkeys(["auto", *(engine.name for engine in ENGINES)])
+        raise ConfigError(f"there is no engine {name!r}; there are {', '.join(names)}")
+    for engine, reason in zip(asked, reasons, strict=True):
+        if reason is None:
             return engine
-    raise ConfigError(f"there is no engine {name!r}; there are auto, {', '.join(e.name for e in ENGINES)}")
+    which = "no engine can" if name == "auto" else f"the {name} engine cannot"
+    reason = reasons[0] if network.is_memoryless and name != "auto" else reasons[-1]
+    raise ConfigError(f"{which} run this network: {reason}{advice}")

@@ -9,7 +9,8 @@ from spikebayes.machine.lazy import import_late
 
 if TYPE_CHECKING:
     from spikebayes.evaluate.bootstrap import Interval, bootstrap
-    from spikebayes.evaluate.effect_sizes import mean_equivalence, pooled_equivalence, tost
+    from spikebayes.evaluate.decision import Decision, decide
+    from spikebayes.evaluate.effect_sizes import RowEffects, mean_equivalence, row_effects, tost
     from spikebayes.evaluate.energy.classical_counts import ClassicalCounts
     from spikebayes.evaluate.energy.devices import DEVICES, Device, Memory
     from spikebayes.evaluate.energy.energy import Energy
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from spikebayes.evaluate.energy.meter import Meter
     from spikebayes.evaluate.energy.spiking_counts import SpikingCounts, count
     from spikebayes.evaluate.equivalence import Equivalence, compare
-    from spikebayes.evaluate.ks import KsTest, exceedance, holm, ks_test, uniformity
+    from spikebayes.evaluate.ks import KsTest, exceedance, exchange_test, holm, ks_test, uniformity
+    from spikebayes.evaluate.margins import Margins, Outcome
+    from spikebayes.evaluate.rules import Finding
     from spikebayes.evaluate.scores import (
         ClassRows,
         binned_gap,
@@ -43,15 +46,20 @@ __all__ = [
     "HARDWARE",
     "ClassRows",
     "ClassicalCounts",
+    "Decision",
     "Demand",
     "Device",
     "Energy",
     "Equivalence",
+    "Finding",
     "Interval",
     "KsTest",
     "Limits",
+    "Margins",
     "Memory",
     "Meter",
+    "Outcome",
+    "RowEffects",
     "SpikingCounts",
     "binned_gap",
     "bootstrap",
@@ -62,21 +70,23 @@ __all__ = [
     "count",
     "coverage",
     "crps",
+    "decide",
     "demand",
     "error_rate",
     "exceedance",
     "excess_risk_area",
     "excess_risk_coverage_area",
+    "exchange_test",
     "holm",
     "ks_test",
     "mean_equivalence",
     "negative_log_likelihood",
     "out_of_distribution_auroc",
-    "pooled_equivalence",
     "r_squared",
     "risk_area",
     "risk_coverage_area",
     "rmse",
+    "row_effects",
     "single_sample_error",
     "tost",
     "uniformity",
@@ -86,7 +96,8 @@ import_late(
     __name__,
     {
         "bootstrap": ["Interval", "bootstrap"],
-        "effect_sizes": ["mean_equivalence", "pooled_equivalence", "tost"],
+        "decision": ["Decision", "decide"],
+        "effect_sizes": ["RowEffects", "mean_equivalence", "row_effects", "tost"],
         "energy.classical_counts": ["ClassicalCounts"],
         "energy.devices": ["DEVICES", "Device", "Memory"],
         "energy.energy": ["Energy"],
@@ -94,7 +105,9 @@ import_late(
         "energy.meter": ["Meter"],
         "energy.spiking_counts": ["SpikingCounts", "count"],
         "equivalence": ["Equivalence", "compare"],
-        "ks": ["KsTest", "exceedance", "holm", "ks_test", "uniformity"],
+        "ks": ["KsTest", "exceedance", "exchange_test", "holm", "ks_test", "uniformity"],
+        "margins": ["Margins", "Outcome"],
+        "rules": ["Finding"],
         "scores": [
             "ClassRows",
             "binned_gap",

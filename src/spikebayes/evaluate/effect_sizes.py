@@ -1,18 +1,23 @@
-"""Effect sizes in units of the reference's spread, and equivalence tests of means.
+"""How far two predictions are apart: effect sizes row by row with their errors, and equivalence tests of means.
 
-A p-value says whether a difference was seen, an effect size how large it is, and an equivalence test whether
-it is shown to be small. All three are needed: with enough samples any bias is "significant".
+A p-value says whether a difference was seen, an effect size how large it is, and an error how well that is known.
+With enough samples any bias is "significant", so the judge decides by effects and their errors.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 Floats = NDArray[np.float64]
+
+#: samples for each relative variance of the distances: normal samples have relative variance 2, rare values far more
+ENOUGH = 20
 
 
 def spread(samples: Floats) -> Floats:
@@ -106,36 +111,179 @@ def mean_equivalence(reference: Floats, candidate: Floats, margin: ArrayLike, *,
     return tost(candidate.mean(0) - reference.mean(0), np.sqrt(a + b), freedom, margin)
 
 
-def pooled_equivalence(reference: Floats, candidate: Floats, margin: float, *, paired: bool, by_row: bool) -> float:
-    """Test that the standardised mean difference, averaged over rows, lies within a margin.
+@dataclass(frozen=True, eq=False)
+class RowEffects:
+    """Estimated differences between two predictions on each of B rows, with their standard errors.
 
-    By row, it is a one-sample t test of the B standardised mean differences: rows must be independent. Else
-    each sample is averaged over rows first and the S averages are tested: right whatever rows share.
-    Differences of opposite sign cancel in the average, so this is a test of a common offset.
+    A row is judged on K numbers together: one output (K = 1) or a vector of class probabilities. For K > 1 a
+    deviation is the Euclidean length of a vector, a variance the sum of K variances.
 
     Args:
-        reference: ``[S, B]``, no row constant.
-        candidate: ``[S', B]``, in the same unit.
-        margin: in units of the reference's standard deviation.
-        paired: as in :func:`mean_equivalence`.
-        by_row: rows are independent.
+        offset: ``[B, K]``, candidate mean - reference mean, in the samples' unit.
+        offset_error: ``[B, K]``, its standard errors.
+        unit: ``[B]``, the row's common standard deviation, sqrt((var_reference + var_candidate) / 2).
+        order: ``[B]``, 1 or 2: a spread is N_q = mean(r^q)^(1/q), r a sample's distance from its side's mean; of
+            q = 1 (which long tails disturb less) and q = 2 (which suits rare values) the one whose relative
+            error is smaller on that row. A change of scale changes both alike.
+        level: ``[B]``, N_q of both sides together, in the samples' unit.
+        change: ``[B]``, (P_candidate - P_reference) / (P_candidate + P_reference) with P = mean(r^q); it is
+            tanh(q ln(ratio of spreads) / 2), and bounded where one side is constant.
+        change_error: ``[B]``, its standard error at equal spreads.
+        influence: ``[S, B]`` and ``[S', B]``, what each sample adds to its side's share of ``change``.
+        reference: ``[S, B, K]``, the samples.
+        candidate: ``[S', B, K]``.
+        freedom: degrees of freedom of the errors.
+        paired: sample s of both sides met the same masks.
+        paired_square: ``[B]``, mean_s |candidate_s - reference_s|^2; None unless paired.
+        paired_error: ``[B]``, relative standard error of that; None unless paired.
+    """
+
+    offset: Floats
+    offset_error: Floats
+    unit: Floats
+    order: Floats
+    level: Floats
+    change: Floats
+    change_error: Floats
+    influence: tuple[Floats, Floats]
+    reference: Floats
+    candidate: Floats
+    freedom: int
+    paired: bool
+    paired_square: Floats | None = None
+    paired_error: Floats | None = None
+
+    @property
+    def distance(self) -> Floats:
+        """``[B]``, length of the offset; for vectors without the part that noise adds to a length."""
+        square = (self.offset**2).sum(1)
+        if self.offset.shape[1] > 1:
+            square = np.maximum(square - (self.offset_error**2).sum(1), 0.0)
+        return np.sqrt(square)
+
+    @property
+    def distance_error(self) -> Floats:
+        """``[B]``, standard error of the length; for vectors the error of all parts together, an upper bound."""
+        return np.sqrt((self.offset_error**2).sum(1))
+
+
+def row_effects(reference: Floats, candidate: Floats, *, paired: bool) -> RowEffects:
+    """Estimate how far two predictions are apart on each row.
+
+    Args:
+        reference: ``[S, B, K]``, S >= 2.
+        candidate: ``[S', B, K]``, in the same unit; S' = S when paired.
+        paired: sample s of both sides met the same masks.
 
     Returns:
-        The p-value; NaN without rows, and by row with a single one.
+        The effects of the B rows.
+
+    Reference:
+        Cohen 1988, Statistical power analysis, eq. 2.5.2 (offset in common standard deviations); the errors are by
+        influence functions (Hampel 1974, The influence curve and its role in robust estimation).
 
     Example:
-        >>> rng = np.random.default_rng(0)
-        >>> a, b = rng.normal(size=(2, 100, 50))
-        >>> pooled_equivalence(a, b, 0.1, paired=False, by_row=True) < 0.05
-        True
+        >>> x = np.array([[1.0], [2.0], [3.0]])[:, :, None]
+        >>> found = row_effects(x, 3 * x, paired=False)
+        >>> found.offset, found.unit.round(3), found.order, found.change  # tanh(ln 3) = (9 - 1) / (9 + 1)
+        (array([[4.]]), array([2.236]), array([2.]), array([0.8]))
     """
-    rows = reference.shape[1]
-    if rows == 0 or (by_row and rows < 2):
-        return math.nan
-    centre, unit = reference.mean(0), spread(reference)
-    first, second = (reference - centre) / unit, (candidate - centre) / unit  # [S, B]
-    if not by_row:
-        across = first.mean(1, keepdims=True), second.mean(1, keepdims=True)  # [S, 1]
-        return float(mean_equivalence(*across, margin, paired=paired)[0])
-    offset = second.mean(0)[:, None]  # [B, 1]
-    return float(tost(offset.mean(), spread(offset)[0] / math.sqrt(rows), rows - 1, margin))
+    n, m = len(reference), len(candidate)
+    means = reference.mean(0), candidate.mean(0)
+    # the mean of equal values may be off by a rounding, which would leave a spread of 1e-17
+    still = _constant(reference), _constant(candidate)
+    from_mean = [
+        (x - mean) * ~s for x, mean, s in zip((reference, candidate), means, still, strict=True)
+    ]  # [S, B, K]
+    variances = [np.einsum("sbk,sbk->bk", x, x) / (len(x) - 1) for x in from_mean]  # [B, K]
+    if paired:
+        difference = candidate - reference
+        error = np.sqrt(np.where(_constant(difference), 0.0, difference.var(0, ddof=1)) / n)
+    else:
+        error = np.sqrt(variances[0] / n + variances[1] / m)
+    chosen, alone = (_change(from_mean, q, paired) for q in (2, 1))
+    swap = 2 * alone[1] < chosen[1]  # errors of the logarithm of the ratio: 2 / q times those of the change
+    change, change_error, level = (np.where(swap, x, y) for x, y in zip(alone[:3], chosen[:3], strict=True))
+    influence = tuple(np.where(swap, x, y) for x, y in zip(alone[3], chosen[3], strict=True))
+    extra: dict[str, Any] = {}
+    if paired:
+        square = ((candidate - reference) ** 2).sum(2)  # [S, B]
+        mean = square.mean(0)
+        # a few squares may be alike by chance: no more is believed than of four times as many normal ones
+        relative = np.maximum(in_units(spread(square), mean) / math.sqrt(n), math.sqrt(1 / (2 * n)))
+        extra = {"paired_square": mean, "paired_error": relative}
+    return RowEffects(
+        offset=np.where(still[0] & still[1] & (reference[0] == candidate[0]), 0.0, means[1] - means[0]),
+        offset_error=error,
+        unit=np.sqrt((variances[0] + variances[1]).sum(1) / 2),
+        order=np.where(swap, 1.0, 2.0),
+        level=level,
+        change=change,
+        change_error=change_error,
+        influence=(influence[0], influence[1]),
+        reference=reference,
+        candidate=candidate,
+        freedom=n - 1 if paired else n + m - 2,
+        paired=paired,
+        **extra,
+    )
+
+
+def _constant(samples: Floats) -> NDArray[np.bool_]:
+    """Where all samples, along the first axis, are one value."""
+    return (samples == samples[:1]).all(0)
+
+
+def _within(first: Floats, second: Floats, means: list[Floats], scale: Floats) -> Floats:
+    """``[B]``, variance of a sample's influence, common to both sides.
+
+    Where both sides have enough samples for it their relative variances are averaged, so that a spread which is
+    larger on one side does not count as noise. Rare values leave too few: then both are taken as one sample.
+    """
+    n, m = len(first), len(second)
+    squares = [np.einsum("sb,sb->b", side, side) for side in (first, second)]
+    together = (squares[0] + squares[1]) / (n + m - 2)
+    # a quarter of the variance relative to the side's own mean, which is what counts when both means are equal
+    alone = [
+        in_units(square / (size - 1) * scale**2 / 4, mean**2)
+        for square, size, mean in zip(squares, (n, m), means, strict=True)
+    ]
+    enough = (4 * alone[0] <= n / ENOUGH) & (4 * alone[1] <= m / ENOUGH)
+    average = (alone[0] * (n - 1) + alone[1] * (m - 1)) / (n + m - 2)
+    return np.where(enough, np.where(enough, average, 0.0), together)
+
+
+def _change(from_mean: list[Floats], q: int, paired: bool) -> tuple[Floats, Floats, Floats, tuple[Floats, Floats]]:
+    """``change`` of order q, its error, the common spread, and the samples' influences."""
+    means, influences = [], []
+    for x in from_mean:
+        size = len(x)
+        square = np.einsum("sbk,sbk->sb", x, x)
+        # short of the true mean on average, since distances are from the samples' own mean
+        short = (size / (size - 1)) ** (q / 2)
+        if q == 2:
+            plain = square.mean(0)
+            influence = square - plain
+        else:
+            r = np.sqrt(square)
+            plain = r.mean(0)
+            direction = x / np.where(r == 0, 1.0, r)[..., None]
+            # the mean itself moves with every sample
+            influence = r - plain - np.einsum("sbk,bk->sb", x, direction.mean(0))
+        mean = plain * short
+        means.append(mean)
+        # distances are from a mean that each sample shapes, so few samples look too alike; found by simulation
+        influences.append(influence * (size / (size - 1.5)))
+    n, m = len(from_mean[0]), len(from_mean[1])
+    total = means[0] + means[1]
+    scale = np.where(total == 0, 1.0, total)
+    change = (means[1] - means[0]) / scale
+    first, second = (influence / scale for influence in influences)  # half of each side's relative deviation
+    if paired:
+        # two samples are as far from their mean as each other: what so few differ by is not known better than itself
+        error = np.hypot(np.sqrt(((second - first) ** 2).sum(0) / (n - 1) / n), change * 2 / n)
+    else:
+        within = _within(first, second, means, scale) + np.where(total == 0, 0.0, 2 / min(n, m) ** 2)
+        error = np.sqrt(within * (1 / n + 1 / m))
+        change = change + within * (1 / m - 1 / n)  # sizes that differ bias a ratio
+    return change, error, (total / 2) ** (1 / q), (first, second)

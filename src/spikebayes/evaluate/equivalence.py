@@ -1,76 +1,83 @@
-"""Whether two predictions are one distribution: a spiking network's against a classical network's."""
+"""Whether two predictions are one distribution: a spiking network's against a classical network's.
+
+The verdict is *kept*, *not kept* or *undecided*, by confidence bounds on effects against margins (``rules.py``).
+docs/how-we-judge.md has the formulas, what a verdict promises, and how often it errs.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy import stats
 
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.evaluate.effect_sizes import in_units, mean_equivalence, pooled_equivalence, spread
-from spikebayes.evaluate.ks import MIN_ROWS, holm, ks_test, uniformity
+from spikebayes.evaluate.decision import Decision, decide
+from spikebayes.evaluate.effect_sizes import Floats, RowEffects, in_units, spread
+from spikebayes.evaluate.ks import MIN_ROWS, exchange_test, holm, ks_test, uniformity
+from spikebayes.evaluate.margins import Margins, Outcome
+from spikebayes.evaluate.rules import Finding, softened
 from spikebayes.prediction.predictive import Predictive, Task
 
-Floats = NDArray[np.float64]
+__all__ = ["Equivalence", "Margins", "Outcome", "compare"]
 
-#: the verdict's other two rules; margin and alpha are the caller's
-UNIFORMITY_LEVEL = 0.01
-STD_RATIO = (0.9, 1.1)
+#: what is shown beside the verdict: below the first, KS p-values do not look uniform; Holm rejects rows at the second
+UNIFORMITY_LEVEL, HOLM_LEVEL = 0.01, 0.05
 
 
 @dataclass(frozen=True, eq=False)
 class Equivalence:
-    """How far a candidate prediction is from a reference, row by row and over all rows.
+    """How far a candidate prediction is from a reference, row by row and over all rows, and what that says.
 
-    Differences are in units of the reference's standard deviation on that row. Where the reference is
-    constant (``degenerate_rows``) a difference is 0 if there is none and infinite otherwise, and a ratio of
-    two zero spreads is 1. The KS fields are None when both sides used the same masks: the test needs
-    independent samples.
+    "std" is a row's common standard deviation, sqrt((var_reference + var_candidate) / 2), with a floor in quadrature
+    where it is below the tolerance. Arrays are ``[B]`` for one output and for classes, ``[B, C]`` for more outputs.
+    A row of classes is judged on the square roots of all its probabilities: an offset is the distance of two mean
+    vectors, a variance the sum over classes. Wasserstein distances and KS tests are of its favourite class.
 
     Args:
+        outcome: the verdict, about the rows that were looked at.
+        needed: (rows, samples) that would probably decide; None when decided, or when no budget is known to.
+        reasons: what the outcome rests on, one sentence part for each rule that is broken or undecided.
+        findings: what each rule found.
         rows: ``[B]``, the observations' indices in the whole data set.
-        margin: the mean difference and paired error that count as none, in reference standard deviations.
-        alpha: level of the equivalence tests and of Holm's adjustment.
-        mean_difference: ``[B]``, (candidate mean - reference mean) / reference std.
-        std_ratio: ``[B]``, candidate std / reference std.
-        wasserstein: ``[B]``, integral of abs(F - G) / reference std.
-        equivalence_pvalues: ``[B]``, two one-sided tests that the mean difference is within the margin. With
-            S independent samples its standard error is sqrt(2/S): at S = 100, 0.14, so a margin of 0.1 cannot
-            be shown on a single row and only ``pooled_equivalence_pvalue`` can be small.
-        equivalent: ``[B]`` bool, ``equivalence_pvalues < alpha``.
-        pooled_mean_difference: mean of ``mean_difference`` over rows that are not degenerate.
-        pooled_equivalence_pvalue: test that this common offset is within the margin (opposite signs cancel);
-            NaN with a single row.
-        degenerate_rows: on how many rows the reference is constant.
-        paired_rmse: ``[B]``, sqrt(mean_s (candidate_s - reference_s)^2) / reference std; None unless
-            the masks were the same.
-        ks_statistic: ``[B]``, largest distance of the two empirical distribution functions.
-        ks_pvalues: ``[B]``, exact P(D >= d). Discrete: not uniform even for one and the same distribution.
-        ks_pvalues_randomised: ``[B]``, P(D > d) + V P(D = d), ties in random order: uniform for one and the
-            same distribution.
-        uniformity_pvalue: test that they are uniform; None when rows share masks, NaN with fewer than 5 rows.
-        rejections: how many rows are rejected at ``alpha`` by the exact p-values after Holm's adjustment.
+        margins: what counts as no difference.
+        alpha: error rate of "kept" and of "not kept".
+        tolerance: per output, differences that count as none, in the output's unit.
+        mean_difference: (candidate mean - reference mean) / std; for classes without a sign.
+        std_ratio: candidate std / reference std; 1 where both are constant.
+        wasserstein: integral of abs(F - G) / std.
+        pooled_mean_difference: the mean offset over rows, in std, of the output (or class) where it is largest.
+        pooled_spread_ratio: the ratio of spreads over rows, of the output where it is furthest from 1.
+        degenerate_rows: on how many rows neither side varies by more than the tolerance.
+        paired_rmse: sqrt(mean_s |candidate_s - reference_s|^2) / std; None unless the masks were the same.
+        ks_statistic: largest distance of the two empirical distribution functions; None when paired.
+        ks_pvalues: exact P(D >= d). Discrete: not uniform even for one and the same distribution.
+        ks_pvalues_randomised: P(D > d) + V P(D = d), ties in random order: uniform for one and the same distribution.
+        uniformity_pvalue: test that they are uniform, the smallest over outputs times their number; when one mask
+            serves all rows, a permutation test of the mean KS distance that exchanges whole samples. None when
+            paired, NaN with fewer than 5 rows.
+        rejections: how many rows (or row outputs) are rejected at 0.05 by the exact p-values after Holm's adjustment.
         tied_rows: on how many rows a value occurs on both sides, which makes the exact p-values conservative.
         note: what a reader must know about absent or weakened numbers; empty when nothing.
         settings: what was compared (output, samples, seeds, scopes, seed), JSON values only.
         control: the same judgement on a second classical prediction.
     """
 
+    outcome: Outcome
+    needed: tuple[int, int] | None
+    reasons: tuple[str, ...]
+    findings: tuple[Finding, ...]
     rows: NDArray[np.int64]
-    margin: float
+    margins: Margins
     alpha: float
+    tolerance: tuple[float, ...]
     mean_difference: Floats
     std_ratio: Floats
     wasserstein: Floats
-    equivalence_pvalues: Floats
-    equivalent: NDArray[np.bool_]
     pooled_mean_difference: float
-    pooled_equivalence_pvalue: float
+    pooled_spread_ratio: float
     degenerate_rows: int
     paired_rmse: Floats | None = None
     ks_statistic: Floats | None = None
@@ -84,85 +91,68 @@ class Equivalence:
     control: Equivalence | None = None
 
     @property
-    def objections(self) -> tuple[str, ...]:
-        """What speaks against equivalence, one sentence part per broken rule; empty when all rules hold.
-
-        The rules: uniformity p > 0.01 (when there is one); median paired error <= margin (when paired);
-        median std ratio in [0.9, 1.1]; pooled equivalence p < alpha.
-        """
-        found = []
-        p = self.uniformity_pvalue
-        if p is not None and p <= UNIFORMITY_LEVEL:
-            found.append(f"the KS p-values over rows are not uniform (p = {p:.2g}, needs > {UNIFORMITY_LEVEL})")
-        if self.paired_rmse is not None and not np.median(self.paired_rmse) <= self.margin:
-            rmse = np.median(self.paired_rmse)
-            found.append(f"the median error under the same masks is {rmse:.2g} std (needs <= {self.margin:g})")
-        low, high = STD_RATIO
-        ratio = float(np.median(self.std_ratio))
-        if not low <= ratio <= high:
-            found.append(f"the median ratio of spreads is {ratio:.3g} (needs {low} to {high})")
-        p = self.pooled_equivalence_pvalue
-        if not p < self.alpha:
-            found.append(
-                f"the mean offset, {self.pooled_mean_difference:.2g} std, is not shown to be within "
-                f"{self.margin:g} std (p = {p:.2g}, needs < {self.alpha:g})"
-            )
-        return tuple(found)
+    def share_within(self) -> float:
+        """The share of rows that are estimated within the row margins, of the output with the fewest."""
+        return min(f.estimate for f in self.findings if f.rule == "rows")
 
     @property
     def accepted(self) -> bool:
-        """The verdict: none of the rules in :attr:`objections` is broken."""
-        return not self.objections
+        """Whether the outcome is *kept*."""
+        return self.outcome is Outcome.KEPT
+
+    @property
+    def objections(self) -> tuple[str, ...]:
+        """What speaks against *kept*: the reasons of the rules, and what the KS tests find, which decides nothing."""
+        found = list(self.reasons)
+        p = self.uniformity_pvalue
+        if p is not None and p <= UNIFORMITY_LEVEL:
+            found.append(f"KS tests over rows find more difference than chance (p = {p:.2g})")
+        if self.rejections:
+            found.append(f"KS tests reject {self.rejections} rows at {HOLM_LEVEL:g} after Holm's adjustment")
+        return tuple(found)
 
     def summary(self) -> str:
         """The verdict in a few sentences, with the numbers it rests on and the control's."""
         name = self.settings.get("candidate", "the candidate")
-        if self.accepted:
-            verdict = f"The predictions of {name} are statistically indistinguishable from the classical network's."
+        if self.outcome is Outcome.KEPT:
+            said = [f"Kept: on these {len(self.rows)} rows {name} predicts what the classical network predicts."]
+        elif self.outcome is Outcome.NOT_KEPT:
+            said = [f"Not kept: {name} does not predict what the classical network predicts: {self._reasons()}."]
         else:
-            verdict = f"The predictions of {name} are not shown to equal the classical network's"
-            verdict += f": {'; '.join(self.objections)}."
-        said = [verdict, f"Over {len(self.rows)} rows: {self._figures()}."]
+            said = [f"Undecided whether {name} predicts what the classical network predicts: {self._reasons()}."]
+            if self.needed is not None:
+                said.append(f"{self.needed[0]} rows with {self.needed[1]} samples each would probably decide.")
+        beside = self.objections[len(self.reasons) :]
+        if beside:
+            said.append(f"An objection, which does not decide: {'; '.join(beside)}.")
+        said.append(f"Over {len(self.rows)} rows: {self._figures()}.")
         if self.control is not None:
-            said.append(f"The control, a second classical prediction, judged alike: {self.control._figures()}.")
-            if not self.control.accepted:
-                reasons = "; ".join(self.control.objections)
-                said.append(f"The control fails too, so the verdict says little: {reasons}.")
+            said.append(
+                f"The control, a second classical prediction, is {self.control.outcome}: {self.control._figures()}."
+            )
         return " ".join([*said, self.note]).strip()
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON values: lists of numbers, None for what is absent, infinite or NaN."""
         values = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "control"}
-        verdict = {"accepted": self.accepted, "objections": list(self.objections), "summary": self.summary()}
-        return {**verdict, **values, "control": None if self.control is None else self.control.to_dict()}
+        said = {"accepted": self.accepted, "objections": list(self.objections), "summary": self.summary()}
+        return {**said, **values, "control": None if self.control is None else self.control.to_dict()}
+
+    def _reasons(self) -> str:
+        return "; ".join(self.reasons)
 
     def _figures(self) -> str:
-        said = []
+        said = [
+            f"the mean is off by {self.pooled_mean_difference:.2g} std",
+            f"the spread is {self.pooled_spread_ratio:.3g} times the classical one",
+        ]
+        if self.paired_rmse is not None:
+            said.append(f"under the same masks samples are off by {np.median(self.paired_rmse):.2g} std (median)")
         p = self.uniformity_pvalue
         if p is not None and not math.isnan(p):
             found = "no more difference than chance" if p > UNIFORMITY_LEVEL else "more difference than chance"
             said.append(f"Kolmogorov-Smirnov tests find {found} (p = {p:.2g}, {self.rejections} rows rejected)")
-        if self.paired_rmse is not None:
-            said.append(f"under the same masks samples are off by {np.median(self.paired_rmse):.2g} std (median)")
-        shown = "shown" if self.pooled_equivalence_pvalue < self.alpha else "not shown"
-        said.append(f"the spread is {np.median(self.std_ratio):.3g} times the classical one (median)")
-        said.append(
-            f"the mean is off by {self.pooled_mean_difference:.2g} std, {shown} to be within {self.margin:g} "
-            f"(p = {self.pooled_equivalence_pvalue:.2g})"
-        )
         return "; ".join(said)
-
-
-def _plain(value: Any) -> Any:
-    """A JSON value: arrays become lists, what is not finite None."""
-    if isinstance(value, np.ndarray):
-        return [_plain(item) for item in value.tolist()]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-Floats = NDArray[np.float64]
-
-__all__ = ["Equivalence", "compare"]
 
 
 def compare(
@@ -170,28 +160,29 @@ def compare(
     candidate: Predictive,
     *,
     control: Predictive | None = None,
-    margin: float = 0.1,
+    margins: Margins | None = None,
     alpha: float = 0.05,
     output: int | None = None,
     seed: int = 0,
 ) -> Equivalence:
     """Judge whether a candidate's predictive distributions are the reference's.
 
-    Each row is judged on one number: an output, or the probability of a class.
+    Every output of every row is judged; classes by their whole vector of probabilities. Samples under the same masks
+    are judged in pairs. A control that is not kept makes the verdict *undecided*, unless pairs show it *kept*.
 
     Args:
         reference: ``[S, B, C]``, the classical prediction.
         candidate: ``[S', B, C]``, the spiking one, on the same rows. Under another seed its samples
             are independent of the reference's and S' may differ; under the same seed masks pair them.
-        control: a second classical prediction under another seed, judged by the same functions.
-        margin: in units of the reference's standard deviation.
-        alpha: level of the equivalence tests and of Holm's adjustment.
-        output: which output or class. By default output 0, or on each row the class to which both sides
-            together give most; the favourite of one side alone would favour that side by chance.
-        seed: of V and of the order of ties in the randomised p-values.
+        control: a second classical prediction under another seed, judged by the same rules.
+        margins: what counts as no difference, see :class:`Margins`.
+        alpha: how often "kept" may be said beyond the margins (widened as docs/how-we-judge.md says), and how often
+            "not kept" within them.
+        output: judge only this output, or only this class's probability.
+        seed: of V, of the order of ties and of permutations, which do not decide.
 
     Returns:
-        The effect sizes, the tests and the verdict.
+        The outcome, the effects behind it, and the tests beside it.
 
     Raises:
         DataError: sides that differ in rows, outputs or task, or hold fewer than 2 samples.
@@ -201,70 +192,90 @@ def compare(
         >>> import torch
         >>> from spikebayes.prediction.predictive import Draw
         >>> make = lambda seed: Predictive(
-        ...     torch.randn(100, 50, 1, generator=torch.Generator().manual_seed(seed)),
-        ...     Draw(seed, "row", torch.arange(50)))
+        ...     torch.randn(100, 100, 1, generator=torch.Generator().manual_seed(seed)),
+        ...     Draw(seed, "row", torch.arange(100)))
         >>> verdict = compare(make(0), make(1), control=make(2))
-        >>> verdict.accepted, verdict.control.accepted, compare(make(0), make(0)).paired_rmse.max()
+        >>> verdict.outcome == "kept", verdict.control.accepted, compare(make(0), make(0)).paired_rmse.max()
         (True, True, np.float64(0.0))
+        >>> few = compare(*(Predictive(make(i).samples[:, :5], Draw(i, "row", torch.arange(5))) for i in (0, 1)))
+        >>> few.outcome == "undecided", few.needed
+        (True, (25, 100))
     """
-    _check_settings(reference, margin, alpha, output, seed)
+    margins = Margins() if margins is None else margins
+    _check_settings(reference, alpha, output, seed)
     _check_sides(reference, candidate, "candidate")
-    options = {"margin": margin, "alpha": alpha, "output": output, "seed": seed}
+    options: dict[str, Any] = {"margins": margins, "alpha": alpha, "output": output, "seed": seed}
     if control is None:
         return _judge(reference, candidate, "the spiking network", **options)
     _check_sides(reference, control, "control")
     if control.draw.seed == reference.draw.seed:
         raise ConfigError(f"control and reference share seed {control.draw.seed}; the control needs its own")
     judged = _judge(reference, control, "the control", **options)
-    return replace(_judge(reference, candidate, "the spiking network", **options), control=judged)
+    found = replace(_judge(reference, candidate, "the spiking network", **options), control=judged)
+    if judged.outcome is not Outcome.NOT_KEPT or (found.accepted and found.paired_rmse is not None):
+        return found
+    reasons = tuple(f"the control, a second classical prediction, is not kept: {why}" for why in judged.reasons)
+    return replace(found, outcome=Outcome.UNDECIDED, needed=None, reasons=(*reasons, *found.reasons))
 
 
 def _judge(
     reference: Predictive,
     candidate: Predictive,
     name: str,
-    margin: float,
+    margins: Margins,
     alpha: float,
     output: int | None,
     seed: int,
 ) -> Equivalence:
-    a, b = _scalars(reference, candidate, output)  # [S, B], [S', B]
     paired = reference.draw.same_masks(candidate.draw)
-    independent_rows = "pass" not in (reference.draw.scope, candidate.draw.scope)
-    unit = spread(a)
-    regular = unit > 0
-    difference = in_units(b.mean(0) - a.mean(0), unit)
-    pvalues = mean_equivalence(a, b, margin * unit, paired=paired)
-    distance = np.array([stats.wasserstein_distance(x, y) for x, y in zip(a.T, b.T, strict=True)])
-    notes = []
-    if not regular.all():
-        notes.append(f"The reference is constant on {(~regular).sum()} rows, left out of the mean offset.")
+    by_row = "pass" not in (reference.draw.scope, candidate.draw.scope)
+    by_class = reference.task is Task.CLASSIFICATION
+    a, b = (_judged_samples(side, output) for side in (reference, candidate))  # [S, B, C], [S', B, C]
+    names = list(reference.names) if output is None else [reference.names[output], "the others"][: a.shape[2]]
+    tolerance = _tolerance(reference, a, b, margins, output)
+    found = decide(
+        a, b, names, tolerance, classes=by_class, paired=paired, by_row=by_row, margins=margins, alpha=alpha
+    )
+    effects = found.effects
+    notes: list[str] = []
+    still = sum(int((e.unit <= t).sum()) for e, t in zip(effects, found.tolerances, strict=True))
+    if still:
+        what = "rows" if len(effects) == 1 else "outputs of rows"
+        notes.append(f"On {still} {what} neither side varies by more than the tolerance.")
     if paired:
-        error = np.sqrt(((b - a) ** 2).mean(0))
-        extra: dict[str, Any] = {"paired_rmse": in_units(error, unit)}
-        notes.append("Both sides used the same masks: no KS test, which needs independent samples.")
-    else:
-        # a control must not share V with the candidate
-        rng = np.random.default_rng((seed, reference.draw.seed, candidate.draw.seed))
-        extra = _ks_fields(a, b, alpha, rng, independent_rows, notes)
+        notes.append("Both sides used the same masks: samples are judged in pairs, without KS tests.")
+    # one number for each row and output: of classes, the probability of the favourite of both sides together
+    shown = found.favourite if output is None else np.zeros(a.shape[1], np.int64)
+    scalars = [x[:, np.arange(a.shape[1]), shown][:, :, None] if by_class else x for x in (a, b)]
+    # a control must not share V with the candidate
+    rng = np.random.default_rng((seed, reference.draw.seed, candidate.draw.seed))
+    extra = _ks_fields(scalars[0], scalars[1], np.array(tolerance[: scalars[0].shape[2]]), rng, paired, by_row, notes)
+    units = _units(found, margins.row_offset)
+    if paired:
+        squares = [np.sqrt(e.paired_square) for e in effects if e.paired_square is not None]
+        extra["paired_rmse"] = _fewer(in_units(np.stack(squares, 1), _units(found, margins.paired)))
+    offsets = [f.estimate for f in found.findings if f.rule == "mean offset"]
+    ratios = [f.estimate for f in found.findings if f.rule == "ratio of spreads"]
     return Equivalence(
+        outcome=found.outcome,
+        needed=found.needed,
+        reasons=tuple(f"{f.about}: {f.sentence}" if f.about else f.sentence for f in found.deciding),
+        findings=found.findings,
         rows=reference.draw.rows.numpy(),
-        margin=margin,
+        margins=margins,
         alpha=alpha,
-        mean_difference=difference,
-        std_ratio=np.where(unit + spread(b) == 0, 1.0, in_units(spread(b), unit)),
-        wasserstein=in_units(distance, unit),
-        equivalence_pvalues=pvalues,
-        equivalent=pvalues < alpha,
-        pooled_mean_difference=float(difference[regular].mean()) if regular.any() else math.nan,
-        pooled_equivalence_pvalue=pooled_equivalence(
-            a[:, regular], b[:, regular], margin, paired=paired, by_row=independent_rows
+        tolerance=tuple(tolerance),
+        mean_difference=_fewer(
+            in_units(np.stack([e.distance if by_class else e.offset[:, 0] for e in effects], 1), units)
         ),
-        degenerate_rows=int((~regular).sum()),
+        std_ratio=_fewer(np.stack([_std_ratio(e) for e in effects], 1)),
+        pooled_mean_difference=max(offsets, key=abs),
+        pooled_spread_ratio=max(ratios, key=lambda ratio: abs(math.log(ratio))),
+        degenerate_rows=still,
         note=" ".join(notes),
         settings={
             "candidate": name,
-            "output": "most probable class" if _by_class(reference, output) else output or 0,
+            "output": _what(reference, output),
             "samples": [len(a), len(b)],
             "seeds": [reference.draw.seed, candidate.draw.seed],
             "scopes": [reference.draw.scope, candidate.draw.scope],
@@ -274,51 +285,102 @@ def _judge(
     )
 
 
+def _tolerance(reference: Predictive, a: Floats, b: Floats, margins: Margins, output: int | None) -> list[float]:
+    """Differences that count as none, ``[C]`` of what is judged."""
+    if reference.task is Task.CLASSIFICATION:
+        return [margins.tolerance] * a.shape[2]
+    if reference.noise_std is not None:
+        noise = reference.noise_std.double().numpy()
+        return [margins.tolerance * float(s) for s in (noise if output is None else noise[[output]])]
+    middle = (a.mean(0) + b.mean(0)) / 2  # [B, C]
+    # where all rows have one prediction, what float32 rounds away
+    rounding = 4 * np.finfo(np.float32).eps * np.abs(middle).max(0)
+    return np.maximum(margins.tolerance * middle.std(0), rounding).tolist()
+
+
+def _units(found: Decision, margin: float) -> Floats:
+    """``[B, C]``, standard deviations, with a floor where they are below the tolerance."""
+    return np.stack([softened(e.unit, t, margin) for e, t in zip(found.effects, found.tolerances, strict=True)], 1)
+
+
+def _std_ratio(effects: RowEffects) -> Floats:
+    first, second = (
+        np.sqrt(np.where(np.ptp(x, axis=0) == 0, 0.0, x.var(0, ddof=1)).sum(1))
+        for x in (effects.reference, effects.candidate)
+    )
+    return np.where(effects.unit == 0, 1.0, in_units(second, first))
+
+
 def _ks_fields(
-    a: Floats, b: Floats, alpha: float, rng: np.random.Generator, independent_rows: bool, notes: list[str]
+    a: Floats, b: Floats, tolerance: Floats, rng: np.random.Generator, paired: bool, by_row: bool, notes: list[str]
 ) -> dict[str, Any]:
-    test = ks_test(a, b, rng)
-    if not independent_rows:
-        notes.append("One mask served all rows of a sample, so rows depend on one another: uniformity is not tested.")
-    elif a.shape[1] < MIN_ROWS:
+    """The tests beside the verdict, on ``[S, B, C]`` and ``[S', B, C]``."""
+    shape = a.shape[1:]
+    test = ks_test(a.reshape(len(a), -1), b.reshape(len(b), -1), rng)
+    unit = softened(np.sqrt((spread(a) ** 2 + spread(b) ** 2) / 2), tolerance, Margins.row_offset)
+    distance = {"wasserstein": _fewer(in_units(test.wasserstein.reshape(shape), unit))}
+    if paired:
+        return distance
+    rows = shape[0]
+    if rows < MIN_ROWS:
         notes.append(f"Fewer than {MIN_ROWS} rows: uniformity is not tested.")
-    if test.tied.any():
-        notes.append(
-            f"On {test.tied.sum()} rows a value occurs on both sides: exact p-values are conservative there."
-        )
+        p = math.nan
+    elif by_row:
+        p = min(1.0, shape[1] * min(uniformity(column) for column in test.randomised.reshape(shape).T))
+    else:
+        notes.append("One mask served all rows of a sample: whole samples are exchanged to test their KS distances.")
+        p = exchange_test(a.reshape(len(a), -1), b.reshape(len(b), -1), rng)
+    tied = int(test.tied.reshape(shape).any(1).sum())
+    if tied:
+        notes.append(f"On {tied} rows a value occurs on both sides: exact p-values are conservative there.")
     return {
-        "ks_statistic": test.statistic,
-        "ks_pvalues": test.pvalues,
-        "ks_pvalues_randomised": test.randomised,
-        "uniformity_pvalue": uniformity(test.randomised) if independent_rows else None,
-        "rejections": int((holm(test.pvalues) <= alpha).sum()),
-        "tied_rows": int(test.tied.sum()),
+        **distance,
+        "ks_statistic": _fewer(test.statistic.reshape(shape)),
+        "ks_pvalues": _fewer(test.pvalues.reshape(shape)),
+        "ks_pvalues_randomised": _fewer(test.randomised.reshape(shape)),
+        "uniformity_pvalue": p,
+        "rejections": int((holm(test.pvalues) <= HOLM_LEVEL).sum()),
+        "tied_rows": tied,
     }
 
 
-def _by_class(reference: Predictive, output: int | None) -> bool:
-    return output is None and reference.task is Task.CLASSIFICATION
+def _judged_samples(side: Predictive, output: int | None) -> Floats:
+    samples = side.samples.double().numpy()
+    if output is None:
+        return samples
+    one = samples[:, :, [output]]
+    return np.concatenate([one, np.maximum(1 - one, 0)], 2) if side.task is Task.CLASSIFICATION else one
 
 
-def _scalars(reference: Predictive, candidate: Predictive, output: int | None) -> tuple[Floats, Floats]:
-    """The number each row is judged on: ``[S, B]`` and ``[S', B]``."""
-    both = torch.cat([reference.samples, candidate.samples]).double()  # [S + S', B, C]
-    if _by_class(reference, output):
-        # symmetric in the two sides, so that under the null they stay exchangeable
-        index = both.mean(0).argmax(-1).reshape(1, -1, 1).expand(len(both), -1, 1)
-        chosen = both.gather(2, index)[..., 0]
-    else:
-        chosen = both[..., output or 0]
-    first, second = chosen.split([len(reference.samples), len(candidate.samples)])
-    return first.numpy(), second.numpy()
+def _what(reference: Predictive, output: int | None) -> Any:
+    """What is judged, for the settings."""
+    if output is not None:
+        return output
+    if reference.task is Task.CLASSIFICATION:
+        return "class probabilities"
+    return 0 if len(reference.names) == 1 else list(reference.names)
 
 
-def _check_settings(reference: Predictive, margin: float, alpha: float, output: int | None, seed: int) -> None:
+def _fewer(values: Floats) -> Floats:
+    """``[B, C]``, or ``[B]`` when C is 1."""
+    return values[:, 0] if values.shape[1] == 1 else values
+
+
+def _plain(value: Any) -> Any:
+    """A JSON value: arrays and tuples become lists, what is not finite None."""
+    if isinstance(value, Finding | Margins):
+        return {key: _plain(each) for key, each in asdict(value).items()}
+    if isinstance(value, np.ndarray | tuple):
+        return [_plain(item) for item in (value.tolist() if isinstance(value, np.ndarray) else value)]
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _check_settings(reference: Predictive, alpha: float, output: int | None, seed: int) -> None:
     outputs = reference.samples.shape[2]
-    if not 0 < margin < math.inf:
-        raise ConfigError(f"margin must be a positive number of standard deviations; got {margin}")
-    if not 0 < alpha < 1:
-        raise ConfigError(f"alpha must lie in (0, 1); got {alpha}")
+    if not 0 < alpha < 0.5:
+        raise ConfigError(f"alpha must lie in (0, 0.5); got {alpha}")
     if output is not None and not 0 <= output < outputs:
         raise ConfigError(f"output must lie in 0..{outputs - 1}, there are {outputs}; got {output}")
     if seed < 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ Ints = NDArray[np.int64]
 
 #: fewer p-values than this say nothing about uniformity
 MIN_ROWS = 5
+#: of the permutation test
+MOST_ROWS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +34,14 @@ class KsTest:
         pvalues: ``[B]``, exact P(D >= d): valid but discrete, and conservative where samples tie.
         randomised: ``[B]``, P(D > d) + V P(D = d) after ties are broken at random: uniform under the null.
         tied: ``[B]`` bool, whether some value occurs in both samples.
+        wasserstein: ``[B]``, integral of abs(F - G), in the samples' unit.
     """
 
     statistic: Floats
     pvalues: Floats
     randomised: Floats
     tied: NDArray[np.bool_]
+    wasserstein: Floats
 
 
 def ks_test(first: Floats, second: Floats, rng: np.random.Generator) -> KsTest:
@@ -58,17 +63,32 @@ def ks_test(first: Floats, second: Floats, rng: np.random.Generator) -> KsTest:
         >>> test = ks_test(low, high, np.random.default_rng(0))
         >>> test.statistic, test.pvalues.round(4)  # the two most extreme of 70 orderings
         (array([1.]), array([0.0286]))
+        >>> test.wasserstein
+        array([4.])
     """
     n, m = len(first), len(second)
-    plain, tied = _lattice_statistic(first, second)
-    shuffled, _ = _lattice_statistic(first, second, rng)
+    lcm = math.lcm(n, m)
+    pooled = np.ascontiguousarray(np.concatenate([first, second]).T)  # [B, n + m], a row in one piece
+    step = np.repeat([lcm // n, -(lcm // m)], [n, m])
+    order = np.argsort(pooled, axis=1)
+    ranked = np.take_along_axis(pooled, order, 1)
+    height = np.abs(step[order].cumsum(1))
+    gaps = np.diff(ranked, axis=1)
+    wasserstein = (height[:, :-1] * gaps).sum(1) / lcm
+    # within a run of equal values D is read at its end only
+    plain = np.where(np.append(gaps > 0, np.ones((len(gaps), 1), bool), axis=1), height, 0).max(1)
+    tied = _tied(gaps == 0, order < n)
+    shuffled = plain.copy()
+    if tied.any():
+        shuffled[tied] = _ties_at_random(pooled[tied], step, rng)
     needed, place = np.unique(np.stack([plain, shuffled, shuffled + 1]), return_inverse=True)
     exact, at_least, above = exceedance(needed, n, m)[place.reshape(3, -1)]
     return KsTest(
-        statistic=plain / math.lcm(n, m),
+        statistic=plain / lcm,
         pvalues=exact,
         randomised=above + rng.random(len(shuffled)) * (at_least - above),
         tied=tied,
+        wasserstein=wasserstein,
     )
 
 
@@ -76,9 +96,9 @@ def exceedance(k: Ints, n: int, m: int) -> Floats:
     """Exact null probability that the two-sample KS statistic reaches a lattice point, P(D >= k / lcm(n, m)).
 
     Under the null every ordering of the n + m values is equally likely, so D >= d is the event that a random
-    lattice path from (0, 0) to (n, m) touches one of two lines at distance d from its diagonal. The path is
-    followed step by step, and what touches a line is taken out and summed: all terms are positive, so even
-    tiny probabilities keep their relative precision.
+    lattice path from (0, 0) to (n, m) touches one of two lines at distance d from its diagonal. For n = m there is
+    a sum for it. Else the path is followed step by step, and what touches a line is taken out and summed: all terms
+    are positive, so even tiny probabilities keep their relative precision.
 
     Args:
         k: ``[K]`` lattice points, 0 or more.
@@ -89,27 +109,55 @@ def exceedance(k: Ints, n: int, m: int) -> Floats:
         ``[K]`` probabilities; 1 at k = 0.
 
     Reference:
-        For n = m they equal 2 sum_{j>=1} (-1)^(j-1) C(2n, n - jk) / C(2n, n) (Gnedenko & Korolyuk 1951).
+        For n = m: 2 sum_{j>=1} (-1)^(j-1) C(2n, n - jk) / C(2n, n) (Gnedenko & Korolyuk 1951).
 
     Example:
         >>> exceedance(np.array([1, 2, 3]), 3, 3)
         array([1. , 0.6, 0.1])
     """
-    n, m = min(n, m), max(n, m)
-    lcm = math.lcm(n, m)
-    line = np.asarray(k)[:, None]  # [K, 1]
-    taken = np.arange(n + 1)  # how many of the first i values belong to the sample of n
-    inside = np.zeros((len(line), n + 1))  # probability of being there, untouched so far
-    inside[:, 0] = line[:, 0] > 0
+    if n == m:
+        return _equal_sizes(n)[np.clip(k, 0, n + 1)]
+    line = np.asarray(k)
+    found = np.empty(len(line))
+    width = _width(line, n, m)
+    for wide in np.unique(width):
+        of = width == wide
+        found[of] = _walked(line[of], n, m, int(wide))
+    return found
+
+
+def _width(line: Ints, n: int, m: int) -> Ints:
+    """How far from the diagonal, in values of the first sample, a path can be that has not touched; powers of 2."""
+    most = line / math.lcm(n, m) * n * m / (n + m) + 2
+    return np.minimum(2 ** np.ceil(np.log2(most)).astype(np.int64), n + 1)
+
+
+def _walked(line: Ints, n: int, m: int, width: int) -> Floats:
+    """Probability that a random lattice path touches the lines; only places within ``width`` of the diagonal."""
+    lcm, line = math.lcm(n, m), line[:, None]  # [K, 1]
+    near = np.arange(-width, width + 1)  # values of the first sample so far, less those on the diagonal
+    inside = np.zeros((len(line), len(near)))  # probability of being there, untouched so far
+    inside[:, width] = line[:, 0] > 0
     touched = (line[:, 0] <= 0).astype(np.float64)
+    diagonal = 0
     for step in range(1, n + m + 1):
         left = n + m - step + 1
-        stay = inside * ((m - (step - 1 - taken)) / left)
-        stay[:, 1:] += inside[:, :-1] * ((n - taken[:-1]) / left)
-        height = np.abs(taken * (lcm // n) - (step - taken) * (lcm // m))
-        out = height >= line  # [K, n + 1]
-        touched += np.where(out, stay, 0.0).sum(1)
-        inside = np.where(out, 0.0, stay)
+        taken = diagonal + near
+        share = np.clip(taken, 0, n)
+        first = inside * ((n - share) / left)  # the next value is the first sample's: one place to the right
+        second = inside * (np.clip(m - (step - 1 - share), 0, m) / left)
+        moved = step * n // (n + m) - diagonal  # whether the diagonal goes along
+        diagonal += moved
+        if moved:
+            inside = first
+            inside[:, :-1] += second[:, 1:]
+        else:
+            inside = second
+            inside[:, 1:] += first[:, :-1]
+        taken = diagonal + near
+        out = np.abs(taken * (lcm // n) - (step - taken) * (lcm // m)) >= line  # [K, places]
+        touched += np.where(out, inside, 0.0).sum(1)
+        inside[out] = 0
     return np.minimum(touched, 1.0)
 
 
@@ -127,6 +175,48 @@ def uniformity(pvalues: Floats) -> float:
         (True, True)
     """
     return float(stats.kstest(pvalues, "uniform")[1]) if len(pvalues) >= MIN_ROWS else math.nan
+
+
+def exchange_test(first: Floats, second: Floats, rng: np.random.Generator, exchanges: int = 199) -> float:
+    """P-value that whole samples of two predictions are exchangeable, by the mean KS distance over rows.
+
+    Right whatever rows have in common, since a sample keeps its rows when it changes sides.
+
+    Args:
+        first: ``[n, B]``.
+        second: ``[m, B]``, in the same unit.
+        rng: source of the exchanges.
+        exchanges: how many.
+
+    Returns:
+        (1 + number of exchanges with at least that distance) / (1 + exchanges).
+
+    Reference:
+        Phipson & Smyth 2010, Permutation p-values should never be zero.
+
+    Example:
+        >>> x = np.arange(40.0)[:, None] % 7
+        >>> exchange_test(x[:20], x[20:], np.random.default_rng(0)) > 0.05
+        True
+        >>> exchange_test(x[:20], x[20:] + 4, np.random.default_rng(0))
+        0.005
+    """
+    # the order of values stays, only their sides change; a few hundred rows tell as much as thousands
+    places = np.unique(np.linspace(0, first.shape[1] - 1, min(first.shape[1], MOST_ROWS)).round().astype(np.int64))
+    pooled = np.ascontiguousarray(np.concatenate([first, second])[:, places].T)  # [B, n + m]
+    order = np.argsort(pooled, axis=1)
+    ends = np.append(
+        np.diff(np.take_along_axis(pooled, order, 1), axis=1) > 0, np.ones((len(pooled), 1), bool), axis=1
+    )
+    step = np.repeat([1 / len(first), -1 / len(second)], [len(first), len(second)])
+
+    def distance(steps: Floats) -> float:
+        return float(np.where(ends, np.abs(steps[order].cumsum(1)), 0.0).max(1).mean())
+
+    observed = distance(step)
+    # sums in another order differ in their last bits
+    as_far = sum(distance(rng.permutation(step)) >= observed - 1e-12 for _ in range(exchanges))
+    return (1 + as_far) / (1 + exchanges)
 
 
 def holm(pvalues: Floats) -> Floats:
@@ -155,25 +245,31 @@ def holm(pvalues: Floats) -> Floats:
     return adjusted
 
 
-def _lattice_statistic(
-    first: Floats, second: Floats, rng: np.random.Generator | None = None
-) -> tuple[Ints, NDArray[np.bool_]]:
-    """D times lcm(n, m) as exact integers, and which rows have ties between the samples; both ``[B]``.
+@lru_cache(maxsize=16)
+def _equal_sizes(n: int) -> Floats:
+    """``[n + 2]``: P(D >= k / n) of two samples of n, for k = 0 to n + 1."""
+    i = np.arange(1, n + 1)
+    ways = np.cumprod((n - i + 1) / (n + i))  # C(2n, n - i) / C(2n, n)
+    found = np.zeros(n + 2)
+    found[0] = 1
+    for k in range(1, n + 1):
+        terms = ways[k - 1 :: k]
+        found[k] = 2 * (terms[::2].sum() - terms[1::2].sum())
+    found = np.minimum(found, 1.0)
+    found.setflags(write=False)
+    return found
 
-    With ``rng`` equal values are put in random order; without, D is read where a run of equal values ends.
+
+def _tied(equal: NDArray[np.bool_], from_first: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows on which some run of equal values holds values of both samples; ``[B, N - 1]`` and ``[B, N]``, ranked.
+
+    The order within a run is arbitrary: where both occur in it, two neighbours differ.
     """
-    n, m = len(first), len(second)
-    lcm = math.lcm(n, m)
-    pooled = np.concatenate([first, second])  # [n + m, B]
-    steps = np.repeat([lcm // n, -(lcm // m)], [n, m])
-    if rng is None:
-        order = np.argsort(pooled, axis=0, kind="stable")
-    else:
-        order = np.lexsort((rng.random(pooled.shape), pooled), axis=0)
-    ranked = np.take_along_axis(pooled, order, 0)
-    step = steps[order]
-    height = np.abs(step.cumsum(0))  # [n + m, B]
-    equal = ranked[1:] == ranked[:-1]
-    if rng is None:
-        height[:-1][equal] = 0
-    return height.max(0), (equal & (step[1:] != step[:-1])).any(0)
+    return (equal & (from_first[:, 1:] != from_first[:, :-1])).any(1)
+
+
+def _ties_at_random(pooled: Floats, step: Ints, rng: np.random.Generator) -> Ints:
+    """``[B]``, D on the lattice when equal values are put in random order."""
+    mixed = np.argsort(rng.random(pooled.shape), axis=1)
+    order = np.argsort(np.take_along_axis(pooled, mixed, 1), axis=1, kind="stable")
+    return np.abs(step[np.take_along_axis(mixed, order, 1)].cumsum(1)).max(1)

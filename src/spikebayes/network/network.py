@@ -10,15 +10,17 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from spikebayes.errors import ConfigError
-from spikebayes.network.neurons import LIF, Bernoulli, Neuron, is_memoryless
+from spikebayes.network.neurons import Neuron
 from spikebayes.network.noise import BlankOut, Dropout
-from spikebayes.network.operators import Dense, Shape, size, synapses, target_shape
+from spikebayes.network.operators import Operator, Shape, size, target_shape
 from spikebayes.network.synapses import Synapse
+from spikebayes.network.vocabulary import stored
 
 
+@stored
 @dataclass(frozen=True)
 class Input:
     """An argument of the network, constant over a simulation.
@@ -37,6 +39,7 @@ class Input:
     argument: int = 0
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class Population:
     """Neurons of one kind.
@@ -56,24 +59,26 @@ class Population:
     constant: Tensor | None = None
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class Connection:
     """A linear operator from a source's output to a target's input.
 
     Args:
         source, target: names. Several connections into one target add up.
-        operator: linear module without bias, see ``operators.py``; one object may serve several connections.
+        operator: see ``operators``; one object may serve several connections.
         synapse: filter; None delivers in the same step, a filter delivers in the next.
         blank_out: noise on the synapses; the operator, or the last one of a chain, must be dense or a convolution.
     """
 
     source: str
     target: str
-    operator: nn.Module
+    operator: Operator
     synapse: Synapse | None = None
     blank_out: BlankOut | None = None
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class Readout:
     """Where the output is read: a sum of connections plus a constant, no neurons. Averaged over time by engines."""
@@ -83,6 +88,7 @@ class Readout:
     name: str = "readout"
 
 
+@stored
 @dataclass(frozen=True, eq=False)
 class SpikingNetwork:
     """The whole network. Populations stand in an order in which every connection points forward.
@@ -142,16 +148,15 @@ class SpikingNetwork:
     @property
     def is_random(self) -> bool:
         """Whether anything in it is drawn: only then is there a predictive distribution."""
-        units = any(isinstance(p.neuron, Bernoulli) for p in self.populations)
-        dropped = any(n.dropout and n.dropout.p > 0 for n in (*self.inputs, *self.populations))
-        return units or dropped or any(c.blank_out and c.blank_out.keep < 1 for c in self.connections)
+        units = any(p.neuron.random for p in self.populations)
+        dropped = any(n.dropout and n.dropout.acts for n in (*self.inputs, *self.populations))
+        return units or dropped or any(c.blank_out and c.blank_out.acts for c in self.connections)
 
     @property
     def is_memoryless(self) -> bool:
         """Whether a step depends on nothing before it: units without a state, and no filters."""
-        return all(is_memoryless(p.neuron) for p in self.populations) and all(
-            c.synapse is None for c in self.connections
-        )
+        units = all(p.neuron.memoryless for p in self.populations)
+        return units and all(c.synapse is None for c in self.connections)
 
     def __repr__(self) -> str:
         lines = [f"SpikingNetwork(dt={self.dt:g} s, {self.neurons} neurons)"]
@@ -170,6 +175,11 @@ class SpikingNetwork:
                 raise ConfigError(f"connection {source} -> {target}: there is no {name!r} in the network")
         if order[source] >= order[target] or order[target] < len(self.inputs):
             raise ConfigError(f"connection {source} -> {target} does not point forward")
+        if not isinstance(connection.operator, Operator):
+            raise ConfigError(
+                f"connection {source} -> {target} carries a {type(connection.operator).__name__}; expected one of "
+                "spikebayes.network.operators, or a subclass of its Operator"
+            )
         reached = target_shape(connection.operator, self.shape(source))
         if reached != self.shape(target):
             raise ConfigError(
@@ -180,13 +190,15 @@ class SpikingNetwork:
             self._check_blank_out(connection, connection.blank_out)
 
     def _check_blank_out(self, connection: Connection, noise: BlankOut) -> None:
-        where, target = f"connection {connection.source} -> {connection.target}", self.shape(connection.target)
-        found = synapses(connection.operator)
-        if found is None:
+        where = f"connection {connection.source} -> {connection.target}"
+        rows = connection.operator.weight_rows()
+        if rows is None:
+            last = (connection.operator.parts or (connection.operator,))[-1]
             raise ConfigError(
-                f"{where}: blank-out needs a Dense or Conv operator (without groups), or a chain's last"
+                f"{where}: {type(last).__name__} has no synapses that could blank out one by one; "
+                "blank-out needs a Dense or Conv operator (without groups), or a chain's last"
             )
-        units = target[-1] if isinstance(found[1], Dense) else target[0]
+        units = len(rows.weight)
         if isinstance(noise.scale, Tensor) and noise.scale.ndim and tuple(noise.scale.shape) != (units,):
             raise ConfigError(
                 f"{where}: the blank-out's scale has shape {list(noise.scale.shape)}; "
@@ -195,6 +207,6 @@ class SpikingNetwork:
 
 
 def output_scale(node: Input | Population, dt: float) -> float:
-    """Value of one unit of a node's output when it is on and kept: amplitude/dt for LIF, times 1/(1 - p)."""
-    amplitude = node.neuron.amplitude / dt if isinstance(node, Population) and isinstance(node.neuron, LIF) else 1.0
-    return amplitude / (1 - node.dropout.p) if node.dropout else amplitude
+    """Value of one unit of a node's output when it spikes and is kept: what its neuron gives, times 1/(1 - p)."""
+    value = node.neuron.on(dt) if isinstance(node, Population) else 1.0
+    return value / (1 - node.dropout.p) if node.dropout else value

@@ -1,21 +1,90 @@
-"""Neurons as maths: frozen parameters and a pure step on tensors of any shape."""
+"""Neurons as maths: frozen parameters and a pure step on tensors of any shape.
+
+What a reader must know of a neuron it says itself (:class:`Neuron`); nobody asks for its type but engines that have
+compiled one.
+"""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.noise import check_site
+from spikebayes.network.vocabulary import stored
 
 
+class Curve(StrEnum):
+    """The probability with which a stochastic unit is on, as a function of its input x."""
+
+    ERF = "erf"  # (1 + erf(x)) / 2
+    SIGMOID = "sigmoid"  # 1 / (1 + exp(-x))
+    LINEAR = "linear"  # x, cut off at 0 and 1
+
+
+#: which units are on: from their input, the curve of their probability and their site to bool, shaped like the input
+Chance = Callable[[Tensor, Curve, int], Tensor]
+State = tuple[Tensor, ...]
+
+
+class Neuron(ABC):
+    """What the neurons of a population do. Subclasses are frozen dataclasses of their parameters.
+
+    Attributes:
+        memoryless: a step depends on nothing but the step's input and draws. A neuron with a memory keeps its
+            potential as the first of its states.
+        random: it draws, by the ``chance`` of its step, at its ``site``.
+        off: its output in a step without a spike.
+        site: stable index of the place in the network, which keys the draws.
+    """
+
+    memoryless: bool = False
+    random: bool = False
+    off: int = 0
+    site: int = 0
+
+    def on(self, dt: float) -> float:
+        """Its output in a step with a spike, for steps of dt seconds."""
+        return 1.0
+
+    def initial(self, like: Tensor) -> State:
+        """The state before the first step, of neurons ``[R, *shape]``; none unless it has a memory."""
+        return ()
+
+    @abstractmethod
+    def step(self, x: Tensor, state: State, dt: float, chance: Chance | None = None) -> tuple[Tensor, Tensor, State]:
+        """One time step.
+
+        Args:
+            x: input ``[R, *shape]``.
+            state: what :meth:`initial` or the step before gave.
+            dt: step, s.
+            chance: draws of this step, for a neuron that is ``random``.
+
+        Returns:
+            (spiked, bool; output; state), shaped like x.
+        """
+
+    def drawing_by(self, chance: Chance) -> Callable[[Tensor, State, float], tuple[Tensor, Tensor, State]]:
+        """:meth:`step` with its chance already given; only a random neuron is given one."""
+        return partial(self.step, chance=chance) if self.random else self.step
+
+    @property
+    def words(self) -> str:
+        """The neuron in a few words, for reports."""
+        return repr(self)
+
+
+@stored
 @dataclass(frozen=True)
-class LIF:
+class LIF(Neuron):
     """Leaky integrate-and-fire, stepped as Nengo 4 steps it: threshold 1, reset 0, voltage never below 0.
 
     Input current J = gain x + bias. Within a step of length dt, for the part d of it outside the refractory time,
@@ -47,25 +116,25 @@ class LIF:
     def __post_init__(self) -> None:
         check_lif(self.tau_rc, self.tau_ref, self.amplitude, self.gain, self.bias)
 
+    @property
+    def words(self) -> str:
+        """Its time constants."""
+        return f"LIF, τ_rc {1e3 * self.tau_rc:g} ms, τ_ref {1e3 * self.tau_ref:g} ms"
+
     def current(self, x: Tensor) -> Tensor:
         """J = gain x + bias."""
         return self.gain * x + self.bias
 
-    def initial(self, like: Tensor) -> tuple[Tensor, ...]:
+    def on(self, dt: float) -> float:
+        """Amplitude/dt."""
+        return self.amplitude / dt
+
+    def initial(self, like: Tensor) -> State:
         """Voltage 0 and refractory time 0."""
         return torch.zeros_like(like), torch.zeros_like(like)
 
-    def step(self, x: Tensor, state: tuple[Tensor, ...], dt: float) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """One time step.
-
-        Args:
-            x: input, any shape.
-            state: (voltage, refractory time left in s), shaped like x.
-            dt: step, s.
-
-        Returns:
-            (spiked, bool; output, spiked * amplitude/dt; state).
-        """
+    def step(self, x: Tensor, state: State, dt: float, chance: Chance | None = None) -> tuple[Tensor, Tensor, State]:
+        """(spiked; spiked * amplitude/dt; voltage and refractory time left in s)."""
         current = self.current(x)
         voltage, refractory = state
 
@@ -84,11 +153,12 @@ class LIF:
 
         # reset
         voltage = torch.where(spiked, 0.0, voltage.clamp(min=0))
-        return spiked, spiked.to(x.dtype) * (self.amplitude / dt), (voltage, refractory)
+        return spiked, spiked.to(x.dtype) * self.on(dt), (voltage, refractory)
 
 
+@stored
 @dataclass(frozen=True)
-class Threshold:
+class Threshold(Neuron):
     """Memoryless unit: output 1 when the input reaches the threshold, else 0; one step a frame (Whetstone).
 
     Args:
@@ -99,48 +169,45 @@ class Threshold:
     """
 
     threshold: float = 0.5
-    off: ClassVar[int] = 0
+    memoryless = True
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.threshold):
             raise ConfigError(f"a threshold must be finite; got {self.threshold}")
 
-    def initial(self, like: Tensor) -> tuple[Tensor, ...]:
-        """No state."""
-        return ()
+    @property
+    def words(self) -> str:
+        """Its threshold."""
+        return f"threshold at {self.threshold:g}"
 
-    def step(self, x: Tensor, state: tuple[Tensor, ...], dt: float) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    def step(self, x: Tensor, state: State, dt: float, chance: Chance | None = None) -> tuple[Tensor, Tensor, State]:
         """(spiked, bool; output 0 or 1; no state)."""
         spiked = x >= self.threshold
         return spiked, spiked.to(x.dtype), state
 
 
+@stored
 @dataclass(frozen=True)
-class Sign:
+class Sign(Neuron):
     """Memoryless unit with output +1 when the input is >= 0, else -1 (Neftci 2017). A spike is a +1."""
 
-    off: ClassVar[int] = -1
+    memoryless = True
+    off = -1
 
-    def initial(self, like: Tensor) -> tuple[Tensor, ...]:
-        """No state."""
-        return ()
+    @property
+    def words(self) -> str:
+        """Its name."""
+        return "sign"
 
-    def step(self, x: Tensor, state: tuple[Tensor, ...], dt: float) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    def step(self, x: Tensor, state: State, dt: float, chance: Chance | None = None) -> tuple[Tensor, Tensor, State]:
         """(spiked, bool; output -1 or 1; no state)."""
         spiked = x >= 0
         return spiked, spiked.to(x.dtype) * 2 - 1, state
 
 
-class Curve(StrEnum):
-    """The probability with which a stochastic unit is on, as a function of its input x."""
-
-    ERF = "erf"  # (1 + erf(x)) / 2
-    SIGMOID = "sigmoid"  # 1 / (1 + exp(-x))
-    LINEAR = "linear"  # x, cut off at 0 and 1
-
-
+@stored
 @dataclass(frozen=True)
-class Bernoulli:
+class Bernoulli(Neuron):
     """Memoryless unit that is on with a probability, drawn anew in every step. A spike is an on.
 
     With ``Curve.ERF`` it is what a sign unit behind many synapses that blank out comes to (Neftci 2017, eq. 3), or
@@ -160,6 +227,8 @@ class Bernoulli:
     curve: Curve
     off: int = -1
     site: int = 0
+    memoryless = True
+    random = True
 
     def __post_init__(self) -> None:
         if self.curve not in tuple(Curve):
@@ -169,21 +238,17 @@ class Bernoulli:
             raise ConfigError(f"a unit's output when it is off must be -1 or 0; got {self.off}")
         check_site(self.site)
 
-    def initial(self, like: Tensor) -> tuple[Tensor, ...]:
-        """No state."""
-        return ()
+    @property
+    def words(self) -> str:
+        """Its curve."""
+        return f"on by chance, {self.curve} curve"
 
-    def output(self, spiked: Tensor, dtype: torch.dtype) -> Tensor:
-        """``off`` or 1."""
-        return spiked.to(dtype) * (1 - self.off) + self.off
-
-
-Neuron = LIF | Threshold | Sign | Bernoulli
-
-
-def is_memoryless(neuron: Neuron) -> bool:
-    """Whether a step depends on nothing but the step's input (and draws)."""
-    return not isinstance(neuron, LIF)
+    def step(self, x: Tensor, state: State, dt: float, chance: Chance | None = None) -> tuple[Tensor, Tensor, State]:
+        """(on, bool; ``off`` or 1; no state)."""
+        if chance is None:
+            raise ConfigError("a Bernoulli unit's step needs the chance that it draws by")
+        spiked = chance(x, self.curve, self.site)
+        return spiked, spiked.to(x.dtype) * (1 - self.off) + self.off, state
 
 
 def check_lif(tau_rc: float, tau_ref: float, amplitude: float, gain: float, bias: float) -> None:

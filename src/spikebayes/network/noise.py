@@ -8,13 +8,59 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.network.vocabulary import stored
 
 SITES = 1 << 12  # places with noise in a network
 DRAWS = 1 << 20  # times that a mask may be redrawn in a run
 
 
+class Noise:
+    """When noise is drawn. A redraw is either a draw of its own, or that of the next sample.
+
+    Attributes:
+        site: stable index of the place; equal sites share their draws.
+        hold: steps after which it is drawn anew; None holds it for the whole simulation.
+        start: steps for which the first draw is held besides.
+        successive: a redraw takes the draw of the next sample, so that a single run of sample s goes through those of
+            samples s, s + 1, ...
+    """
+
+    site: int
+    hold: int | None
+    start: int = 0
+    successive: bool
+
+    def redraws(self, step: int) -> int:
+        """How many times it was drawn anew up to and including one step of the simulation.
+
+        Example:
+            >>> [Dropout(0.5, hold=3, start=2).redraws(step) for step in range(9)]
+            [0, 0, 0, 0, 0, 1, 1, 1, 2]
+        """
+        return 0 if self.hold is None else max(0, step - self.start) // self.hold
+
+    def is_drawn_in(self, step: int) -> bool:
+        """Whether a step begins with a draw: the first one, and those in which it is drawn anew."""
+        return step == 0 or self.redraws(step) > self.redraws(step - 1)
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything is left to chance."""
+        raise NotImplementedError
+
+    def _check(self) -> None:
+        check_site(self.site)
+        if self.hold is not None and self.hold < 1:
+            raise ConfigError(
+                f"hold must be a positive number of steps, or None for the whole simulation; got {self.hold}"
+            )
+        if self.start < 0:
+            raise ConfigError(f"start must be a number of steps >= 0; got {self.start}")
+
+
+@stored
 @dataclass(frozen=True)
-class Dropout:
+class Dropout(Noise):
     """Values 0 (with probability p) or 1/(1 - p) on the output of a population or an input.
 
     Args:
@@ -41,28 +87,23 @@ class Dropout:
 
     def __post_init__(self) -> None:
         check_probability(self.p)
-        check_hold(self.hold)
-        check_site(self.site)
+        self._check()
         if self.offset < 0 or self.repeat < 1:
             raise ConfigError(f"offset must be >= 0 and repeat >= 1; got {self.offset} and {self.repeat}")
-        if self.start < 0:
-            raise ConfigError(f"start must be a number of steps >= 0; got {self.start}")
 
-    def redraws(self, step: int) -> int:
-        """How many times the mask was redrawn up to and including one step of the simulation.
-
-        Example:
-            >>> [Dropout(0.5, hold=3, start=2).redraws(step) for step in range(9)]
-            [0, 0, 0, 0, 0, 1, 1, 1, 2]
-        """
-        return 0 if self.hold is None else max(0, step - self.start) // self.hold
+    @property
+    def acts(self) -> bool:
+        """Whether it can drop anything."""
+        return self.p > 0
 
 
+@stored
 @dataclass(frozen=True)
 class Exact:
     """A Bernoulli draw for every synapse and step, as hardware does it."""
 
 
+@stored
 @dataclass(frozen=True)
 class Gaussian:
     """The sum over a unit's synapses as one normal draw of the same mean and variance (Neftci 2017, section II.A)."""
@@ -76,17 +117,18 @@ class Law:
 Sampling = Exact | Gaussian | Law
 
 
+@stored
 @dataclass(frozen=True, eq=False)
-class BlankOut:
+class BlankOut(Noise):
     """Values Bernoulli(keep) + scale on each synapse of a connection (Neftci 2017, eq. 2: xi_ij + a_i).
 
     Args:
         keep: probability in (0, 1] that a synapse transmits.
         scale: a_i, one number or ``[N]`` for each target unit (``[C]`` for each channel of a convolution).
-        hold: steps after which the draws are renewed; None holds them for the whole simulation.
+        hold: steps after which the synapses are drawn anew; None holds them for the whole simulation.
         site: stable index of the place.
         sampling: :class:`Exact`, or :class:`Gaussian`, which draws a unit's sum instead of its synapses.
-        successive: a renewal takes the draws of the next sample instead of one of its own, so that with ``hold=1``
+        successive: a redraw takes the draws of the next sample instead of one of its own, so that with ``hold=1``
             step t of a run of sample s is sample s + t.
 
     Raises:
@@ -106,13 +148,12 @@ class BlankOut:
             raise ConfigError("BlankOut's scale must be finite")
         if not isinstance(self.sampling, Exact | Gaussian):
             raise ConfigError(f"BlankOut's sampling must be Exact() or Gaussian(); got {self.sampling!r}")
-        check_hold(self.hold)
-        check_site(self.site)
+        self._check()
 
-    def key(self, samples: Tensor, step: int) -> tuple[Tensor, int]:
-        """Samples ``[R]`` and the number of the draw that are the counter's in a step."""
-        renewals = 0 if self.hold is None else step // self.hold
-        return (samples + renewals, 0) if self.successive else (samples, renewals)
+    @property
+    def acts(self) -> bool:
+        """Whether a synapse can fail."""
+        return self.keep < 1
 
 
 def check_site(site: int) -> None:
@@ -131,9 +172,3 @@ def check_keep(keep: float) -> None:
     """Refuse a probability of transmission outside (0, 1] (ConfigError)."""
     if not 0 < keep <= 1:
         raise ConfigError(f"the probability that a synapse transmits must lie in (0, 1]; got {keep}")
-
-
-def check_hold(hold: int | None) -> None:
-    """Refuse a time between two draws that is no number of steps (ConfigError)."""
-    if hold is not None and hold < 1:
-        raise ConfigError(f"hold must be a positive number of steps, or None for the whole simulation; got {hold}")

@@ -1,8 +1,8 @@
 """A spiking network as a folder: ``network.json`` (what it is) and ``network.safetensors`` (its numbers).
 
 The description is the network's own dataclasses, each as an object with its ``kind``; a tensor is named, and an
-operator is numbered, so that what was shared is shared again. Kinds come from a closed vocabulary: loading a file
-cannot run code.
+operator is numbered, so that what was shared is shared again. Kinds come from a closed vocabulary
+(``vocabulary.stored``): loading a file can build nothing else.
 """
 
 from __future__ import annotations
@@ -17,25 +17,19 @@ from torch import Tensor
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.machine.checked_files import read_json, read_tensors, write_json, write_tensors
 from spikebayes.machine.files import make_folder
-from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.neurons import LIF, Bernoulli, Sign, Threshold
-from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian
-from spikebayes.network.operators import KINDS, Chain, Operator
-from spikebayes.network.synapses import Alpha, Lowpass
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.network.operators import Chain, Operator
+from spikebayes.network.vocabulary import VOCABULARY
 
 FORMAT = "spikebayes.network/1"
 DESCRIPTION, TENSORS = "network.json", "network.safetensors"
-
-_PARTS = (SpikingNetwork, Input, Population, Connection, Readout)
-_PARTS += (LIF, Threshold, Sign, Bernoulli, Dropout, BlankOut, Exact, Gaussian, Lowpass, Alpha)
-_VOCABULARY: dict[str, Any] = {kind.__name__: kind for kind in _PARTS} | KINDS
 
 
 def save_network(network: SpikingNetwork, folder: Path) -> None:
     """Write a network; the folder is made if it is not there. The description comes last.
 
     Raises:
-        StoreError: an operator is not one of ``operators.KINDS``.
+        StoreError: a part of it is of a class that is not registered (``vocabulary.stored``).
         ConfigError: the folder cannot be written.
     """
     writer = _Writer()
@@ -98,13 +92,16 @@ class _Writer:
             return {"tensor": name}
         if isinstance(value, tuple | list):
             return [self.pack(item, _join(name, i)) for i, item in enumerate(value)]
-        if _VOCABULARY.get(type(value).__name__) is type(value):
+        if VOCABULARY.get(type(value).__name__) is type(value):
             if isinstance(value, Operator):
                 return {"operator": self._operator(value)}
             return self._tagged(value, {f.name: getattr(value, f.name) for f in fields(value) if f.init}, name)
         if value is None or isinstance(value, str | bool | int | float):
             return value
-        raise StoreError(f"{type(value).__name__} cannot be stored; known are {', '.join(_VOCABULARY)}")
+        raise StoreError(
+            f"{type(value).__name__} cannot be stored: it is no part of a network that files know; "
+            "register its class with the decorator spikebayes.network.vocabulary.stored"
+        )
 
     def _tagged(self, value: Any, arguments: dict[str, Any], name: str) -> dict[str, Any]:
         return {"kind": type(value).__name__} | {k: self.pack(v, _join(name, k)) for k, v in arguments.items()}
@@ -142,9 +139,11 @@ class _Reader:
                 raise StoreError(f"there is no operator {value['operator']!r} before its use")
             return self.operators[value["operator"]]
         kind = value["kind"]
-        if kind not in _VOCABULARY:
-            raise StoreError(f"kind {kind!r} is unknown; known are {', '.join(_VOCABULARY)}")
-        return _VOCABULARY[kind](**{k: self.unpack(v) for k, v in value.items() if k != "kind"})
+        if kind not in VOCABULARY:
+            raise StoreError(
+                f"kind {kind!r} is unknown; upgrade spikebayes, or import the module that registers a class so named"
+            )
+        return VOCABULARY[kind](**{k: self.unpack(v) for k, v in value.items() if k != "kind"})
 
 
 def _join(name: str, part: str | int) -> str:

@@ -7,17 +7,50 @@ delivered in the next step is that state (Nengo 4's convention).
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.network.vocabulary import stored
 
 
+class Synapse(ABC):
+    """A low-pass filter. Subclasses are frozen dataclasses of their parameters.
+
+    Attributes:
+        order: how many numbers of state it has for each value that it filters.
+    """
+
+    order: ClassVar[int]
+
+    @abstractmethod
+    def step(self, state: tuple[Tensor, ...], u: Tensor, dt: float) -> tuple[Tensor, ...]:
+        """The state after one step of dt seconds with input ``u`` (any shape); its last entry is the output."""
+
+    def decay(self, dt: float, n: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The output n + 1 = 1, 2, ... steps after a unit input in one step."""
+        unit, nothing = torch.ones((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+        state, outputs = (nothing,) * self.order, []
+        for step in range(len(n)):
+            state = self.step(state, nothing if step else unit, dt)
+            outputs.append(float(state[-1]))
+        return np.array(outputs)
+
+    @property
+    def words(self) -> str:
+        """The filter in a few words, for reports."""
+        return repr(self)
+
+
+@stored
 @dataclass(frozen=True)
-class Lowpass:
+class Lowpass(Synapse):
     """First-order filter 1/(tau s + 1):  x <- a x + (1 - a) u,  a = exp(-dt/tau).
 
     Args:
@@ -25,23 +58,34 @@ class Lowpass:
     """
 
     tau: float
-    order = 1
+    order: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         _check_tau(self.tau)
+
+    @property
+    def words(self) -> str:
+        """Its time constant."""
+        return f"Lowpass, tau {1e3 * self.tau:g} ms"
 
     def coefficients(self, dt: float) -> tuple[float, ...]:
         """(a, 1 - a)."""
         return math.exp(-dt / self.tau), -math.expm1(-dt / self.tau)
 
     def step(self, state: tuple[Tensor, ...], u: Tensor, dt: float) -> tuple[Tensor, ...]:
-        """The state after one step with input ``u`` (any shape); the last entry is the filter's output."""
+        """x."""
         a, b = self.coefficients(dt)
         return (a * state[0] + b * u,)
 
+    def decay(self, dt: float, n: NDArray[np.float64]) -> NDArray[np.float64]:
+        """b a^n."""
+        a, b = self.coefficients(dt)
+        return b * a**n
 
+
+@stored
 @dataclass(frozen=True)
-class Alpha:
+class Alpha(Synapse):
     """Second-order filter 1/(tau s + 1)^2, its zero-order hold in cascade form.
 
         x <- a x + (1 - a) u
@@ -54,10 +98,15 @@ class Alpha:
     """
 
     tau: float
-    order = 2
+    order: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         _check_tau(self.tau)
+
+    @property
+    def words(self) -> str:
+        """Its time constant."""
+        return f"Alpha, tau {1e3 * self.tau:g} ms"
 
     def coefficients(self, dt: float) -> tuple[float, ...]:
         """(a, 1 - a, r a, 1 - a - r a)."""
@@ -66,13 +115,17 @@ class Alpha:
         return a, b, r * a, b - r * a
 
     def step(self, state: tuple[Tensor, ...], u: Tensor, dt: float) -> tuple[Tensor, ...]:
-        """The state after one step with input ``u`` (any shape); the last entry is the filter's output."""
+        """x and y."""
         a, b, c, d = self.coefficients(dt)
         x, y = state
         return a * x + b * u, a * y + c * x + d * u
 
-
-Synapse = Lowpass | Alpha
+    def decay(self, dt: float, n: NDArray[np.float64]) -> NDArray[np.float64]:
+        """d a^n + b c n a^(n - 1)."""
+        a, b, c, d = self.coefficients(dt)
+        response = d * a**n
+        response[1:] += b * c * n[1:] * a ** (n[1:] - 1)
+        return response
 
 
 def impulse_response(synapse: Synapse | None, dt: float, steps: int) -> NDArray[np.float64]:
@@ -88,14 +141,7 @@ def impulse_response(synapse: Synapse | None, dt: float, steps: int) -> NDArray[
     if synapse is None:
         response[:1] = 1.0
         return response
-    n = np.arange(steps - 1, dtype=np.float64)
-    if isinstance(synapse, Lowpass):
-        a, b = synapse.coefficients(dt)
-        response[1:] = b * a**n
-    else:
-        a, b, c, d = synapse.coefficients(dt)
-        response[1:] = d * a**n
-        response[2:] += b * c * n[1:] * a ** (n[1:] - 1)
+    response[1:] = synapse.decay(dt, np.arange(steps - 1, dtype=np.float64))
     return response
 
 

@@ -4,28 +4,34 @@ Everything else in a network may be plain torch.
 """
 
 from spikebayes.nn import zoo
-from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear, SigmoidSign
+from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear
 from spikebayes.nn.decoding import PopulationDecode, WinnerTakeAll
 from spikebayes.nn.encoders import BernoulliSpikes, Contours, NoisySign
 from spikebayes.nn.few_bits import few_bits
 from spikebayes.nn.permadrop import Permadrop
 from spikebayes.nn.sharpened import Sharpened
+from spikebayes.nn.signs import SigmoidSign
 from spikebayes.nn.softlif import LIFRate, SoftLIF
-from spikebayes.nn.unit import Step
+from spikebayes.nn.unit import Demand, Place, Spiking, Step, Units, Values
 
 __all__ = [
     "BernoulliSpikes",
     "BlankOutConv2d",
     "BlankOutLinear",
     "Contours",
+    "Demand",
     "LIFRate",
     "NoisySign",
     "Permadrop",
+    "Place",
     "PopulationDecode",
     "Sharpened",
     "SigmoidSign",
     "SoftLIF",
+    "Spiking",
     "Step",
+    "Units",
+    "Values",
     "WinnerTakeAll",
     "few_bits",
     "zoo",

@@ -1,30 +1,28 @@
-"""Layers of unreliable synapses and sign units (S2M), and the binary stochastic unit they are compared with."""
+"""Layers of unreliable synapses and sign units (S2M)."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from typing import Any
+from abc import abstractmethod
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError
-from spikebayes.network.neurons import Bernoulli, Curve, Neuron
+from spikebayes.network.neurons import Bernoulli, Curve, Sign
 from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling, check_keep
-from spikebayes.network.operators import patches
-from spikebayes.nn.unit import Unit
+from spikebayes.network.operators import Conv, Dense, Operator, Shape
+from spikebayes.nn.signs import StraightThrough, plus_minus
+from spikebayes.nn.unit import Demand, Place, Spiking, Units, Values
 from spikebayes.noise.blank_out import blank_out_scale, gaussian_sums
-from spikebayes.noise.blank_out_sums import blanked_sums, lay_out_weights
-from spikebayes.noise.philox import site_word
+from spikebayes.noise.blank_out_sums import exact_sums, lay_out_weights
 from spikebayes.noise.random_layers import Draws, randomly
 
-NEGLIGIBLE = 1e-20  # slope of the erf law; smaller ones would end in denormals, which slow matrix products down
+ONE_SOURCE = Demand(Values.ONE_SOURCE, "its synapses need one population or input as their source, and no bias on it")
+SIGNS = Demand(Values.SIGNS, "the erf law holds for inputs of +-1 alone, without dropout; use Exact() or Gaussian()")
 
 
-class _BlankOut(nn.Module, ABC):
+class _BlankOut(Spiking):
     """What the dense and the convolutional layer share: w ``[O, ...]``, beta ``[O]``, p."""
 
     weight: nn.Parameter
@@ -59,9 +57,18 @@ class _BlankOut(nn.Module, ABC):
         |w_i| is the root of sum_j (w_ij z_j)^2, which for z of +-1 is the norm of the weights.
         """
         norm = self._norm(z.detach()).clamp(min=torch.finfo(z.dtype).tiny)
-        return self._linear(z, self.weight) * (self._per_unit(self.beta) / norm)
+        return self._operator(self.weight)(z) * (self._per_unit(self.beta) / norm)
 
-    def law_factor(self, shape: tuple[int, ...]) -> Tensor:
+    def units(self, place: Place) -> Units:
+        operator = self._operator(self.weight.detach().clone())
+        if isinstance(place.sampling, Law):
+            neuron = Bernoulli(Curve.ERF, site=place.site)
+            factor = self.law_factor(place.shape).detach()
+            return Units(neuron, operator, factor=factor, demands=(ONE_SOURCE, SIGNS))
+        noise = BlankOut(self.keep, self.scale.detach(), 1, place.site, place.sampling, successive=True)
+        return Units(Sign(), operator, noise, demands=(ONE_SOURCE,))
+
+    def law_factor(self, shape: Shape) -> Tensor:
         """beta_i / |w_i|, by which w_i . z becomes v_i . z for rows of +-1 of a shape; broadcastable."""
         norm = self._full_norm(torch.ones(1, *shape, dtype=self.weight.dtype, device=self.weight.device))
         return self._per_unit(self.beta) / norm.clamp(min=torch.finfo(norm.dtype).tiny)
@@ -69,31 +76,29 @@ class _BlankOut(nn.Module, ABC):
     def _norm(self, z: Tensor) -> Tensor:
         """|w_i|, broadcastable against the output."""
         if not bool((z.abs() == 1).all()):
-            return _root(self._linear(z.square(), self.weight.square()))
+            return _root(self._operator(self.weight.square())(z.square()))
         return self._full_norm(z)
 
     def drawn(self, z: Tensor, draws: Draws) -> Tensor:
         """``[R, *]`` bool: which units are +1."""
         if draws.certain or isinstance(self.sampling, Law):
             return draws.fire(self.law(z), Curve.ERF)
-        seen = self._seen(z).contiguous()  # [R, L, K]
-        weight = self.weight.detach().flatten(1)
+        operator = self._operator(self.weight.detach())
+        synapses = operator.weight_rows()
+        assert synapses is not None
+        seen, weight = synapses.unfold(z).contiguous(), synapses.weight  # [R, L, K], [O, K]
+        noise = BlankOut(self.keep, site=draws.site)
         if isinstance(self.sampling, Gaussian):
-            noise = BlankOut(self.keep, site=draws.site)
-            part = gaussian_sums(noise, seen, weight, draws.seed, draws.samples, draws.rows)
+            part = gaussian_sums(noise, seen, weight, draws.keys)
         else:
             if z.device.type != "cpu":
                 raise ConfigError("exact sampling of blank-out synapses runs on the CPU; use Law() or Gaussian()")
-            part = torch.empty(*seen.shape[:2], len(weight), dtype=seen.dtype)
-            samples, rows = (keys.numpy().astype(np.uint64) for keys in (draws.samples, draws.rows))
-            weights = lay_out_weights(weight.to(seen.dtype), seen.shape[1])
-            word = site_word(draws.site)
-            blanked_sums(seen.numpy(), weights, self.keep, draws.seed, samples, rows, word, part.numpy())
-        return self._folded(part + self.scale * (seen @ weight.T), z) >= 0
+            part = exact_sums(noise, seen, lay_out_weights(weight.to(seen.dtype), seen.shape[1]), draws.keys)
+        return synapses.fold(part + self.scale * (seen @ weight.T), tuple(operator(z[:1]).shape[1:])) >= 0
 
     @abstractmethod
-    def _linear(self, z: Tensor, weight: Tensor) -> Tensor:
-        """sum_j weight_ij z_j, shaped like the output."""
+    def _operator(self, weight: Tensor) -> Operator:
+        """z to sum_j weight_ij z_j, as an operator of a network."""
 
     @abstractmethod
     def _full_norm(self, z: Tensor) -> Tensor:
@@ -102,14 +107,6 @@ class _BlankOut(nn.Module, ABC):
     @abstractmethod
     def _per_unit(self, values: Tensor) -> Tensor:
         """``[O]`` shaped to broadcast against the output."""
-
-    @abstractmethod
-    def _seen(self, z: Tensor) -> Tensor:
-        """``[R, L, K]``, what each place's synapses see."""
-
-    @abstractmethod
-    def _folded(self, u: Tensor, z: Tensor) -> Tensor:
-        """``[R, L, O]`` shaped like the output."""
 
 
 class BlankOutLinear(_BlankOut):
@@ -149,20 +146,14 @@ class BlankOutLinear(_BlankOut):
     ) -> None:
         super().__init__((outputs, inputs), keep, beta, sampling)
 
-    def _linear(self, z: Tensor, weight: Tensor) -> Tensor:
-        return F.linear(z, weight)
+    def _operator(self, weight: Tensor) -> Operator:
+        return Dense(weight)
 
     def _full_norm(self, z: Tensor) -> Tensor:
         return torch.linalg.vector_norm(self.weight, dim=1)
 
     def _per_unit(self, values: Tensor) -> Tensor:
         return values
-
-    def _seen(self, z: Tensor) -> Tensor:
-        return z[:, None]
-
-    def _folded(self, u: Tensor, z: Tensor) -> Tensor:
-        return u[:, 0]
 
     def extra_repr(self) -> str:
         out, fan_in = self.weight.shape
@@ -208,21 +199,14 @@ class BlankOutConv2d(_BlankOut):
         if min(self.stride) < 1 or min(self.padding) < 0:
             raise ConfigError(f"stride must be positive and padding 0 or more; got {self.stride} and {self.padding}")
 
-    def _linear(self, z: Tensor, weight: Tensor) -> Tensor:
-        return F.conv2d(z, weight, None, self.stride, self.padding)
+    def _operator(self, weight: Tensor) -> Operator:
+        return Conv(weight, self.stride, self.padding, (1, 1))
 
     def _full_norm(self, z: Tensor) -> Tensor:
-        return _root(self._linear(torch.ones_like(z[:1]), self.weight.square()))
+        return _root(self._operator(self.weight.square())(torch.ones_like(z[:1])))
 
     def _per_unit(self, values: Tensor) -> Tensor:
         return values[:, None, None]
-
-    def _seen(self, z: Tensor) -> Tensor:
-        return patches(z, self.kernel, self.stride, self.padding, (1, 1))
-
-    def _folded(self, u: Tensor, z: Tensor) -> Tensor:
-        sizes = zip(z.shape[2:], self.kernel, self.stride, self.padding, strict=True)
-        return u.transpose(1, 2).unflatten(2, [(n + 2 * p - k) // s + 1 for n, k, s, p in sizes])
 
     def extra_repr(self) -> str:
         out, channels = self.weight.shape[:2]
@@ -230,69 +214,17 @@ class BlankOutConv2d(_BlankOut):
         return f"{channels}, {out}, {sizes}, keep={self.keep}, sampling={self.sampling}"
 
 
-class SigmoidSign(Unit):
-    """Binary stochastic units: +1 with probability 1 / (1 + exp(-x)), else -1; the gradient is twice the curve's.
-
-    The baseline of the S2M's paper: its input is a plain linear layer, so nothing normalises the weights.
-
-    Reference:
-        Neftci 2017, section III.A.
-
-    Example:
-        >>> SigmoidSign()(torch.tensor([[50.0, -50.0]])).tolist()
-        [[1.0, -1.0]]
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        return randomly(_sigmoid_signs, x)
-
-    @property
-    def is_random(self) -> bool:
-        return True
-
-    def neuron(self, site: int) -> tuple[Neuron, float, float]:
-        return Bernoulli(Curve.SIGMOID, site=site), 1.0, 0.0
-
-
 def _signs(draws: Draws, z: Tensor, layer: _BlankOut) -> Tensor:
     if not torch.is_grad_enabled():
-        return _plus_minus(layer.drawn(z, draws), z)
+        return plus_minus(layer.drawn(z, draws), z)
     v = layer.law(z)
     on = draws.fire(v, Curve.ERF) if isinstance(layer.sampling, Law) else layer.drawn(z.detach(), draws)
-    return _StraightThrough.apply(v, on, Curve.ERF)
-
-
-def _sigmoid_signs(draws: Draws, x: Tensor) -> Tensor:
-    return _StraightThrough.apply(x, draws.fire(x, Curve.SIGMOID), Curve.SIGMOID)
-
-
-class _StraightThrough(torch.autograd.Function):
-    """Forward the sampled sign, backward the gradient of its mean 2 P(x) - 1."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, on: Tensor, curve: Curve) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.curve = curve
-        return _plus_minus(on, x)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        (x,) = ctx.saved_tensors
-        if ctx.curve is Curve.ERF:
-            slope = F.threshold((-x * x).exp(), NEGLIGIBLE, 0.0) * (2 / math.sqrt(math.pi))
-        else:
-            p = x.sigmoid()
-            slope = 2 * p * (1 - p)
-        return gradients[0] * slope, None, None
+    return StraightThrough.apply(v, on, Curve.ERF)
 
 
 def _root(square: Tensor) -> Tensor:
     """With a gradient of 0 at 0, where a unit sees nothing."""
     return square.clamp(min=torch.finfo(square.dtype).tiny).sqrt()
-
-
-def _plus_minus(on: Tensor, like: Tensor) -> Tensor:
-    return on.to(like.dtype) * 2 - 1
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

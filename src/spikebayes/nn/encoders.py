@@ -1,7 +1,8 @@
 """What stands before a spiking network's first layer: values in, spikes or signs out.
 
 Each is a module without parameters to train and may be a network's first. The random ones draw anew on every call,
-on their own from torch's generator, in a prediction counter-based.
+on their own from torch's generator, in a prediction counter-based. Spikes where the input reaches a threshold are
+``unit.Step``; values that go into the first layer as a constant current need no encoder.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.network.neurons import Bernoulli, Curve, Neuron, Sign
-from spikebayes.nn.unit import Step, Unit
+from spikebayes.network.neurons import Bernoulli, Curve, Sign
+from spikebayes.nn.signs import plus_minus
+from spikebayes.nn.unit import Place, Spiking, Step, Units
 from spikebayes.noise.random_layers import Draws, randomly
 
 
-class NoisySign(Unit):
+class NoisySign(Spiking):
     """Signs of the input under Gaussian noise, drawn anew on every call.
 
         z = +1 where x + sigma eps >= threshold, else -1,  eps ~ N(0, 1)
@@ -52,24 +54,20 @@ class NoisySign(Unit):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.sigma == 0:
-            return _signs(x >= self.threshold, x)
+            return plus_minus(x >= self.threshold, x)
         return randomly(_noisy_signs, x, self.sigma, self.threshold)
 
-    @property
-    def is_random(self) -> bool:
-        return self.sigma > 0
-
-    def neuron(self, site: int) -> tuple[Neuron, float, float]:
+    def units(self, place: Place) -> Units:
         if self.sigma == 0:
-            return Sign(), 1.0, -self.threshold
+            return Units(Sign(), shift=-self.threshold)
         factor = 1 / (self.sigma * math.sqrt(2))
-        return Bernoulli(Curve.ERF, site=site), factor, -self.threshold * factor
+        return Units(Bernoulli(Curve.ERF, site=place.site), factor=factor, shift=-self.threshold * factor)
 
     def extra_repr(self) -> str:
         return f"sigma={self.sigma}, threshold={self.threshold}"
 
 
-class BernoulliSpikes(Unit):
+class BernoulliSpikes(Spiking):
     """Spikes 0 or 1 with P(1) = x, drawn anew on every call: a rate code in steps, E[z] = x.
 
     Shape:
@@ -94,35 +92,8 @@ class BernoulliSpikes(Unit):
             )
         return randomly(_bernoulli_spikes, x)
 
-    @property
-    def is_random(self) -> bool:
-        return True
-
-    def neuron(self, site: int) -> tuple[Neuron, float, float]:
-        return Bernoulli(Curve.LINEAR, off=0, site=site), 1.0, 0.0
-
-
-class ThresholdSpikes(Step):
-    """Spikes where the input reaches the threshold: z = 1 where x >= threshold, else 0.
-
-    Args:
-        threshold: in units of the input.
-
-    Shape:
-        any floating-point tensor, returned as it came.
-
-    Raises:
-        ConfigError: a threshold that is no number.
-
-    Reference:
-        the step of the ``Threshold`` neuron, taken on the input itself; on images in [0, 1], with the default, the
-        binarised input of Sandia 2017, "Steep Deep Spiking Networks". That names no threshold: 0.5 is ours.
-
-    Example:
-        >>> import torch
-        >>> ThresholdSpikes()(torch.tensor([0.2, 0.5, 0.7])).tolist()
-        [0.0, 1.0, 1.0]
-    """
+    def units(self, place: Place) -> Units:
+        return Units(Bernoulli(Curve.LINEAR, off=0, site=place.site))
 
 
 class Contours(nn.Module):
@@ -173,7 +144,7 @@ class Contours(nn.Module):
             raise ConfigError(f"Contours's threshold must lie in (0, 1]; got {threshold}")
         self.channels, self.directions = channels, directions
         self.register_buffer("weight", _compass(directions).repeat(channels, 1, 1, 1), persistent=False)
-        self.spikes = ThresholdSpikes(threshold)
+        self.spikes = Step(threshold)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.spikes(F.conv2d(x, self.weight, groups=self.channels))
@@ -182,26 +153,9 @@ class Contours(nn.Module):
         return f"channels={self.channels}, directions={self.directions}"
 
 
-class DirectCurrent(nn.Identity):
-    """The input as a constant current into the first layer, which does the spiking: z = x.
-
-    Shape:
-        any, returned as it came.
-
-    Reference:
-        Rueckauer, Lungu, Hu, Pfeiffer & Liu 2017, Front. Neurosci. 11:682, analog input to the first layer; with
-        ``ThresholdSpikes`` and ``Contours`` the inputs of Sandia 2017, "Steep Deep Spiking Networks".
-
-    Example:
-        >>> import torch
-        >>> DirectCurrent()(torch.tensor([0.25])).tolist()
-        [0.25]
-    """
-
-
 def _noisy_signs(draws: Draws, x: Tensor, sigma: float, threshold: float) -> Tensor:
     factor = 1 / (sigma * math.sqrt(2))
-    return _signs(draws.fire(factor * x - threshold * factor, Curve.ERF), x)
+    return plus_minus(draws.fire(factor * x - threshold * factor, Curve.ERF), x)
 
 
 def _bernoulli_spikes(draws: Draws, x: Tensor) -> Tensor:
@@ -216,10 +170,6 @@ def _compass(directions: int) -> Tensor:
     for d in range(directions):
         masks[d, 0, rows, columns] = right.roll(d * 8 // directions)
     return masks
-
-
-def _signs(up: Tensor, like: Tensor) -> Tensor:
-    return up.to(like.dtype) * 2 - 1
 
 
 def _finite(threshold: float, of: str) -> float:

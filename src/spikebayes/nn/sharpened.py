@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, ConversionError
-from spikebayes.network.neurons import Neuron, Threshold
-from spikebayes.nn.unit import Unit
+from spikebayes.network.neurons import Threshold
+from spikebayes.nn.unit import Place, Spiking, Units
 
 CENTRE = 0.5  # where every kind steps
 SLOPE = 4 * math.log(2 + math.sqrt(3))  # of the sigmoid's argument at width 1
@@ -27,7 +27,7 @@ class Kind(StrEnum):
     LEAKY_RELU = "leaky_relu"
 
 
-class Sharpened(Unit):
+class Sharpened(Spiking):
     """An activation with a sharpness s in [0, 1]: an ordinary one at 0, exactly the step [x >= 1/2] at 1.
 
     With the width w = 1 - s + 0.001,
@@ -130,13 +130,13 @@ class Sharpened(Unit):
             y = y + LEAK * (1 - s) * (x - (1 - w) / 2).clamp(max=0)
         return y
 
-    def neuron(self, site: int) -> tuple[Neuron, float, float]:
+    def units(self, place: Place) -> Units:
         if not self.is_step:
             raise ConversionError(
                 f"a Sharpened activation has sharpness {float(self.sharpness):g}: only at 1 is it a spiking neuron; "
                 "sharpen it while training (training.sharpening), or at once with sharpen(1.0)"
             )
-        return Threshold(CENTRE), 1.0, 0.0
+        return Units(Threshold(CENTRE))
 
     def extra_repr(self) -> str:
         more = "" if self.learnable == 1 else f", learnable={self.learnable:g}"

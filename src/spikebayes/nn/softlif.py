@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.neurons import LIF
 from spikebayes.nn.softlif_kernel import soft_lif
+from spikebayes.nn.unit import Place, Spiking, Units
 
 TAIL = -20.0  # below this many gammas softplus(z) = exp(z) to float32 precision
 
 
-class LIFRate(nn.Module):
+class LIFRate(Spiking):
     """Firing rate of a LIF neuron under constant current, times its amplitude.
 
         y = amplitude / (tau_ref + tau_rc log(1 + 1/(J - 1)))  for J = gain x + bias > 1, else 0
@@ -55,6 +56,13 @@ class LIFRate(nn.Module):
         self.neuron = LIF(tau_rc, tau_ref, amplitude, gain, bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.formula(x)
+
+    def units(self, place: Place) -> Units:
+        return Units(self.neuron, curve=self.formula)
+
+    def formula(self, x: Tensor) -> Tensor:
+        """The curve by torch operations."""
         over = self.neuron.current(x) - 1
         firing = over > 0
         inverse = torch.where(firing, over, 1.0).reciprocal()  # keep the unused branch finite for the gradient

@@ -1,31 +1,118 @@
-"""Units: modules that stand for a population of memoryless neurons, one for each value they are given."""
+"""Modules that become populations of spiking neurons, and what each says of the neurons that it becomes."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
 
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.neurons import Neuron, Threshold
+from spikebayes.network.noise import BlankOut, Sampling
+from spikebayes.network.operators import Operator, Shape
 
 
-class Unit(nn.Module, ABC):
-    """A module that ``convert`` turns into a population."""
+@dataclass(frozen=True)
+class Place:
+    """Where a model calls a module that becomes a population.
 
-    @property
-    def is_random(self) -> bool:
-        """Whether it draws: then it takes a site."""
-        return False
+    Args:
+        shape: of one row of its input.
+        site: number of the call among those that draw, which keys the draws; another call gets it if this one draws
+            nothing.
+        sampling: how synapses that blank out are to be drawn.
+    """
+
+    shape: Shape
+    site: int
+    sampling: Sampling
+
+
+class Values(Enum):
+    """What the values that a module is given may be."""
+
+    ONE_SOURCE = auto()  # of one population or input, with no constant added to them
+    SIGNS = auto()  # +1 and -1, none of them dropped
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a module's input must be, and the words with which another is refused."""
+
+    values: Values
+    refusal: str
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The neurons that a module becomes, one for each value of its output, and what leads to them.
+
+    With the module's input z, the neurons' input is
+
+        x = factor * operator(z) + shift.
+
+    Args:
+        neuron: what they do.
+        operator: linear operator between the module's input and the neurons; None for an activation, which has none.
+        noise: on the synapses of that operator. It demands one source.
+        factor: a number, or shaped to broadcast against ``[1, *shape]`` of the neurons.
+        shift: a number.
+        curve: from the neurons' input x to the values that the module gives, for neurons with a memory, whose spikes
+            tell them by their rate. ``convert`` compares what the module does with it.
+        demands: on the module's input.
+
+    The neuron or the noise draws at :attr:`Place.site`, if either does, and then the module's forward pass makes one
+    random call (``noise.random_layers.randomly``) too: calls are numbered alike in the module and in the network.
+    """
+
+    neuron: Neuron
+    operator: Operator | None = None
+    noise: BlankOut | None = None
+    factor: float | Tensor = 1.0
+    shift: float = 0.0
+    curve: Callable[[Tensor], Tensor] | None = None
+    demands: tuple[Demand, ...] = ()
+
+
+class Spiking(nn.Module, ABC):
+    """A module that ``convert`` turns into a population: it says itself into which.
+
+    Its forward pass takes one tensor ``[B, *shape]`` and gives one, on which nothing but the neurons' output is.
+
+    Example:
+        >>> class Rectangle(Spiking):
+        ...     def forward(self, x: Tensor) -> Tensor:
+        ...         return (x >= 1.0).to(x.dtype)
+        ...
+        ...     def units(self, place: Place) -> Units:
+        ...         return Units(Threshold(1.0))
+        >>> import torch
+        >>> from spikebayes import convert
+        >>> print(convert(nn.Sequential(nn.Linear(4, 3), Rectangle(), nn.Linear(3, 1)), torch.zeros(1, 4)))
+        SpikingNetwork(dt=0.001 s, 3 neurons)
+          input_1 [4] Input
+          layer1 [3] Threshold(threshold=1.0) <- input_1
+          readout [1] Readout <- layer1
+    """
 
     @abstractmethod
-    def neuron(self, site: int) -> tuple[Neuron, float, float]:
-        """The neuron, and the factor and shift that make the module's input the neuron's."""
+    def units(self, place: Place) -> Units:
+        """The neurons that the module becomes at a place in a model.
+
+        Raises:
+            ConversionError: as it is now, it is none.
+        """
 
 
-class Step(Unit):
+class Step(Spiking):
     """Spikes where the input reaches the threshold: z = 1 where x >= threshold, else 0. It passes no gradient.
+
+    As a network's first module it makes spikes of the input: with the default threshold, of images in [0, 1], the
+    binarised input of Sandia 2017, "Steep Deep Spiking Networks". That names no threshold: 0.5 is ours.
 
     Args:
         threshold: in units of the input.
@@ -54,8 +141,8 @@ class Step(Unit):
     def forward(self, x: Tensor) -> Tensor:
         return (x >= self.threshold).to(x.dtype)
 
-    def neuron(self, site: int) -> tuple[Neuron, float, float]:
-        return Threshold(self.threshold), 1.0, 0.0
+    def units(self, place: Place) -> Units:
+        return Units(Threshold(self.threshold))
 
     def extra_repr(self) -> str:
         return f"threshold={self.threshold}"

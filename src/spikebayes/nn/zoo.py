@@ -8,22 +8,23 @@ from itertools import pairwise
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.noise import Law, Sampling
-from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear, SigmoidSign
+from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear
+from spikebayes.nn.combo import Combo, ComboRows, combo
 from spikebayes.nn.decoding import PopulationDecode
 from spikebayes.nn.encoders import NoisySign
 from spikebayes.nn.few_bits import few_bits
+from spikebayes.nn.hidden import check_widths, hidden_layers
 from spikebayes.nn.permadrop import Permadrop
 from spikebayes.nn.sharpened import Sharpened
+from spikebayes.nn.signs import SigmoidSign
 from spikebayes.nn.softlif import SoftLIF
-from spikebayes.noise.masks import Masks
 
 __all__ = ["Combo", "ComboRows", "combo", "mlp", "s2m", "s2m_conv", "sharpened", "sigmoid_network"]
 
-BEFORE = 2  # modules of a tower before its first dropout
 CENTRE = 0.5  # mean input of a new dense unit, where sharpened activations step: it halves its inputs
 # Mean input of a new feature map. An image's empty background is close to a map's mean; were that at the step, the
 # slightest difference between the statistics of a batch and those of prediction would turn all of it on or off.
@@ -55,66 +56,7 @@ def mlp(
         ['Linear', 'SoftLIF', 'Permadrop', 'Linear']
     """
     check_widths(inputs, outputs, hidden)
-    return nn.Sequential(*_hidden([inputs, *hidden], dropout, activation), nn.Linear(hidden[-1], outputs))
-
-
-class Combo(nn.Module):
-    """What :func:`combo` makes: cell ``[B, F_cell]``, drug1 and drug2 ``[B, F_drug]`` to ``[B, 1]``."""
-
-    def __init__(self, cell: int, drug: int, width: int, dropout: float, activation: Callable[[], nn.Module]) -> None:
-        super().__init__()
-        self.cell_tower = nn.Sequential(*_hidden([cell, width, width, width], dropout, activation))
-        self.drug_tower = nn.Sequential(*_hidden([drug, width, width, width], dropout, activation))
-        self.joint = nn.Sequential(*_hidden([3 * width, width, width, width], dropout, activation))
-        self.growth = nn.Linear(width, 1)
-
-    def forward(self, cell: Tensor, drug1: Tensor, drug2: Tensor) -> Tensor:
-        towers = [self.cell_tower(cell), self.drug_tower(drug1), self.drug_tower(drug2)]  # [B, width] each
-        return self.growth(self.joint(torch.cat(towers, 1)))
-
-
-class ComboRows(nn.Module):
-    """A Combo network on rows that point into tables of cell lines and drugs: ``[B, 3]`` to ``[B, 1]``.
-
-    The same function as the network on the rows' features. The layers before the first dropout run once for each
-    line of a table instead of once for each row: with few cell lines and drugs training takes half the time.
-
-    Args:
-        combo: the network; shared, not copied.
-        cells: ``[cells, F_cell]``. drugs: ``[drugs, F_drug]``.
-
-    Example:
-        >>> net, cells, drugs = combo(4, 5, width=6), torch.randn(3, 4), torch.randn(2, 5)
-        >>> rows = torch.tensor([[2, 0, 1], [1, 1, 0]])
-        >>> with torch.no_grad():
-        ...     one = ComboRows(net, cells, drugs).eval()(rows)
-        ...     other = net.eval()(cells[rows[:, 0]], drugs[rows[:, 1]], drugs[rows[:, 2]])
-        >>> one.shape == other.shape
-        True
-    """
-
-    cells: Tensor
-    drugs: Tensor
-
-    def __init__(self, combo: Combo, cells: Tensor, drugs: Tensor) -> None:
-        super().__init__()
-        self.combo = combo
-        self.register_buffer("cells", cells, persistent=False)
-        self.register_buffer("drugs", drugs, persistent=False)
-
-    def forward(self, index: Tensor) -> Tensor:
-        if self.training and torch.is_grad_enabled():  # these masks take a third of the time of torch's own
-            seed, lines = int(torch.randint(1 << 62, ())), torch.arange(len(index))
-            with Masks(seed, torch.zeros_like(lines), lines):
-                return self._forward(index)
-        return self._forward(index)
-
-    def _forward(self, index: Tensor) -> Tensor:
-        net, (cell, drug1, drug2) = self.combo, index.long().unbind(1)
-        cells, drugs = net.cell_tower[:BEFORE](self.cells), net.drug_tower[:BEFORE](self.drugs)
-        towers = [net.cell_tower[BEFORE:](cells[cell])]
-        towers += [net.drug_tower[BEFORE:](drugs[drug]) for drug in (drug1, drug2)]
-        return net.growth(net.joint(torch.cat(towers, 1)))
+    return nn.Sequential(*hidden_layers([inputs, *hidden], dropout, activation), nn.Linear(hidden[-1], outputs))
 
 
 def s2m(
@@ -276,51 +218,3 @@ def _unit_variance(inputs: int, outputs: int) -> nn.Linear:
     layer = nn.Linear(inputs, outputs, bias=False)
     nn.init.normal_(layer.weight, std=inputs**-0.5)
     return layer
-
-
-def combo(
-    cell: int = 942,
-    drug: int = 3820,
-    width: int = 1000,
-    dropout: float = 0.1,
-    *,
-    activation: Callable[[], nn.Module] = SoftLIF,
-) -> Combo:
-    """The twin-tower network of CANDLE's Combo benchmark: tumour growth under a pair of drugs.
-
-    A tower of three hidden layers for the cell line and one, applied to either drug, for the drugs; three more over
-    the three results side by side; a linear read-out. Permanent dropout follows every hidden layer, and the two
-    passes of the drug tower draw masks of their own.
-
-    Args:
-        cell, drug: features of a cell line and of a drug.
-        width: of every hidden layer.
-        dropout: drop probability in [0, 1).
-        activation: makes one activation; SoftLIF with its defaults unless given.
-
-    Raises:
-        ConfigError: no features, or a width below 1.
-
-    Reference:
-        Wycoff 2019; CANDLE Pilot1 Combo.
-
-    Example:
-        >>> sum(p.numel() for p in combo().parameters())
-        13772001
-    """
-    check_widths(cell, 1, (width,))
-    check_widths(drug, 1, (width,))
-    return Combo(cell, drug, width, dropout, activation)
-
-
-def _hidden(widths: Sequence[int], dropout: float, activation: Callable[[], nn.Module]) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    for a, b in pairwise(widths):
-        layers += [nn.Linear(a, b), activation(), Permadrop(dropout)]
-    return layers
-
-
-def check_widths(inputs: int, outputs: int, hidden: Sequence[int]) -> None:
-    """Refuse a network without hidden layers, or with an empty one (ConfigError)."""
-    if not hidden or min(inputs, outputs, *hidden) < 1:
-        raise ConfigError(f"a network needs hidden layers, each at least 1 wide; got {[inputs, *hidden, outputs]}")

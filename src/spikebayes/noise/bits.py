@@ -1,4 +1,4 @@
-"""Dropout on a population's output, and the bits that all noise is made of.
+"""The bits that all noise is made of, and dropout drawn from them.
 
 Masks are functions of (seed, sample, site, draw, row, unit), see ``philox.py``. A unit's Bernoulli draw takes the
 fewest bits b in {1, 2, 4, 8, 16, 32} with which ``keep * 2^b`` is a whole number (32 where none is; then ``keep`` is
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spikebayes.machine.kernel_cache import compiled
 from spikebayes.network.noise import Dropout
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.philox import philox_numba, philox_torch, site_word, split_seed
 
 
@@ -34,121 +35,100 @@ def bernoulli_bits(keep: float) -> tuple[int, int]:
     return 32, round(keep * (1 << 32))
 
 
-def keep_mask(
-    keep: float, seed: int, samples: Tensor, rows: Tensor, units: int, *, site: int, draw: int = 0
-) -> Tensor:
+def keep_mask(keep: float, keys: Keys, units: int, *, site: int, draw: int = 0) -> Tensor:
     """Bernoulli(keep) bits of one site for a list of (sample, row) pairs.
 
     Args:
         keep: probability of True.
-        seed: key.
-        samples: ``[R]`` int64 sample indices.
-        rows: ``[R]`` int64 row indices.
+        keys: R pairs.
         units: N, how many bits each pair gets.
         site: place of the noise.
         draw: how many times the mask was redrawn before.
 
     Returns:
-        ``[R, N]`` bool on the device of ``samples``.
+        ``[R, N]`` bool on the device of the keys.
 
     Example:
         >>> one = torch.zeros(1, dtype=torch.int64)
-        >>> keep_mask(0.5, 0, one, one, 8, site=0).int().tolist()
+        >>> keep_mask(0.5, Keys(0, one, one), 8, site=0).int().tolist()
         [[0, 1, 0, 1, 0, 1, 0, 0]]
     """
     bits, threshold = bernoulli_bits(keep)
-    key = split_seed(seed)
-    word = site_word(site, draw)
-    if samples.device.type == "cpu":
-        out = np.empty((len(samples), units), np.bool_)
-        pairs = samples.numpy().astype(np.uint64), rows.numpy().astype(np.uint64)
-        _fill(out, *pairs, np.uint64(word), np.uint64(key[0]), np.uint64(key[1]), bits, np.uint64(threshold))
+    if keys.samples.device.type == "cpu":
+        out = np.empty((len(keys), units), np.bool_)
+        pairs = keys.samples.numpy().astype(np.uint64), keys.rows.numpy().astype(np.uint64)
+        words = np.array([site_word(site, draw), *split_seed(keys.seed), threshold], np.uint64)
+        _fill(out, *pairs, words, bits)
         return torch.from_numpy(out)
-    return keep_mask_torch(bits, threshold, key, samples, rows, units, word)
+    return keep_mask_torch(keep, keys, units, site=site, draw=draw)
 
 
-def keep_mask_torch(
-    bits: int, threshold: int, key: tuple[int, int], samples: Tensor, rows: Tensor, units: int, word: int
-) -> Tensor:
+def keep_mask_torch(keep: float, keys: Keys, units: int, *, site: int, draw: int = 0) -> Tensor:
     """The same bits as :func:`keep_mask` by torch operations alone, for any device. ``[R, N]`` bool."""
-    per_block = 128 // bits
-    blocks = torch.arange(-(-units // per_block), device=samples.device)
-    shape = (len(samples), len(blocks))
-    counter = torch.stack(
-        [
-            samples[:, None].expand(shape),
-            torch.full(shape, word, dtype=torch.int64, device=samples.device),
-            rows[:, None].expand(shape),
-            blocks[None].expand(shape),
-        ],
-        dim=-1,
-    )
-    words = philox_torch(counter, key)  # [R, blocks, 4]
-    shifts = torch.arange(0, 32, bits, device=samples.device)
+    bits, threshold = bernoulli_bits(keep)
+    words = _words(keys, -(-units * bits // 128), site, draw)  # [R, blocks, 4]
+    shifts = torch.arange(0, 32, bits, device=words.device)
     draws = (words[..., None] >> shifts) & ((1 << bits) - 1)  # [R, blocks, 4, 32 / bits]
-    return draws.reshape(len(samples), -1)[:, :units] < threshold
+    return draws.reshape(len(keys), -1)[:, :units] < threshold
 
 
-def draw_words(seed: int, samples: Tensor, rows: Tensor, units: int, *, site: int, draw: int = 0) -> Tensor:
+def draw_words(keys: Keys, units: int, *, site: int, draw: int = 0) -> Tensor:
     """``[R, N]`` int64, a uniform 32-bit word for each unit of a site.
 
     Example:
         >>> one = torch.zeros(1, dtype=torch.int64)
-        >>> draw_words(0, one, one, 2, site=0).tolist()
+        >>> draw_words(Keys(0, one, one), 2, site=0).tolist()
         [[1713891541, 3781805453]]
     """
-    blocks = torch.arange(-(-units // 4), device=samples.device)
-    shape = (len(samples), len(blocks))
-    word = torch.full(shape, site_word(site, draw), device=samples.device)
-    counter = torch.stack(
-        [samples[:, None].expand(shape), word, rows[:, None].expand(shape), blocks.expand(shape)], -1
-    )
-    return philox_torch(counter, split_seed(seed)).flatten(1)[:, :units]
+    return _words(keys, -(-units // 4), site, draw).flatten(1)[:, :units]
 
 
-def dropout_keep(dropout: Dropout, seed: int, samples: Tensor, rows: Tensor, units: int, step: int = 0) -> Tensor:
+def _words(keys: Keys, blocks: int, site: int, draw: int) -> Tensor:
+    """``[R, blocks, 4]`` int64, the first blocks of a site's stream."""
+    shape = (len(keys), blocks)
+    word = torch.full(shape, site_word(site, draw), device=keys.samples.device)
+    block = torch.arange(blocks, device=keys.samples.device).expand(shape)
+    counter = [keys.samples[:, None].expand(shape), word, keys.rows[:, None].expand(shape), block]
+    return philox_torch(torch.stack(counter, -1), split_seed(keys.seed))
+
+
+def dropout_keep(dropout: Dropout, keys: Keys, units: int, step: int = 0) -> Tensor:
     """``[R, N]`` bool: which of a population's N units are kept, at one step of the simulation."""
-    redraws = dropout.redraws(step)
-    samples, draw = (samples + redraws, 0) if dropout.successive else (samples, redraws)
+    keys, draw = keys.drawn(dropout, step)
     draws = -(-units // dropout.repeat)
-    whole = keep_mask(1 - dropout.p, seed, samples, rows, dropout.offset + draws, site=dropout.site, draw=draw)
+    whole = keep_mask(1 - dropout.p, keys, dropout.offset + draws, site=dropout.site, draw=draw)
     kept = whole[:, dropout.offset :]
     return kept if dropout.repeat == 1 else kept.repeat_interleave(dropout.repeat, 1)[:, :units]
 
 
-def drop(
-    x: Tensor, dropout: Dropout, seed: int, samples: Tensor, rows: Tensor, lines: Tensor | None = None
-) -> Tensor:
+def drop(x: Tensor, dropout: Dropout, keys: Keys, lines: Tensor | None = None) -> Tensor:
     """A held dropout applied: ``[R, *shape]``, x masked as :func:`dropout_keep` says and divided by 1 - p.
 
     Args:
         x: ``[R, *shape]``, or fewer lines, of which pair i reads ``lines[i]``.
         dropout: what is drawn; its ``offset`` and ``hold`` are not looked at.
-        seed: key.
-        samples: ``[R]`` int64 sample indices.
-        rows: ``[R]`` int64 row indices.
+        keys: R pairs.
         lines: ``[R]`` int64; None where x has a line for each pair.
     """
-    shape = (len(samples), *x.shape[1:])
+    shape = (len(keys), *x.shape[1:])
     units = math.prod(shape[1:])
     scale = 1 / (1 - dropout.p)
     plain = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
     if not plain or (x.requires_grad and torch.is_grad_enabled()):
-        keys = samples.to(x.device), rows.to(x.device)
-        keep = dropout_keep(Dropout(dropout.p, site=dropout.site, repeat=dropout.repeat), seed, *keys, units)
+        noise = Dropout(dropout.p, site=dropout.site, repeat=dropout.repeat)
+        keep = dropout_keep(noise, keys.to(x.device), units)
         return torch.where(keep.reshape(shape), (x if lines is None else x[lines.to(x.device)]) * scale, 0.0)
     flat = x.detach().reshape(len(x), units).contiguous().numpy()
     out = torch.empty(shape, dtype=x.dtype)
-    target = out.view(len(samples), units).numpy()
-    which = (torch.arange(len(samples)) if lines is None else lines).numpy()
+    target = out.view(len(keys), units).numpy()
+    which = (torch.arange(len(keys)) if lines is None else lines).numpy()
     bits, threshold = bernoulli_bits(1 - dropout.p)
-    key = split_seed(seed)
-    words = np.array([site_word(dropout.site), *key, threshold], np.uint64)
-    _drop(target, flat, which, samples.numpy(), rows.numpy(), words, bits, scale, dropout.repeat)
+    words = np.array([site_word(dropout.site), *split_seed(keys.seed), threshold], np.uint64)
+    _drop(target, flat, which, keys.samples.numpy(), keys.rows.numpy(), words, bits, scale, dropout.repeat)
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def fill_row(out, sample, word, row, k0, k1, bits, threshold):  # pyright: ignore[reportMissingParameterType]
     """One pair's bits, inside a kernel: out ``[N]`` bool, all words uint64.
 
@@ -187,22 +167,20 @@ def fill_row(out, sample, word, row, k0, k1, bits, threshold):  # pyright: ignor
             out[n] = (value & mask) < threshold
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _fill(
     out: NDArray[np.bool_],
     samples: NDArray[np.uint64],
     rows: NDArray[np.uint64],
-    word: np.uint64,
-    k0: np.uint64,
-    k1: np.uint64,
+    words: NDArray[np.uint64],
     bits: int,
-    threshold: np.uint64,
 ) -> None:
+    word, k0, k1, threshold = words[0], words[1], words[2], words[3]
     for r in range(out.shape[0]):
         fill_row(out[r], samples[r], word, rows[r], k0, k1, bits, threshold)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _drop(out, x, lines, samples, rows, words, bits, scale, repeat):  # pyright: ignore[reportMissingParameterType]
     """``out[r, n] = scale x[lines[r], n]`` where kept, else 0; a bit serves ``repeat`` units in a row."""
     units = out.shape[1]

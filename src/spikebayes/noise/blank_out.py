@@ -5,7 +5,7 @@ A unit's input is u_i = sum_j (xi_ij + a_i) w_ij z_j with xi_ij ~ Bernoulli(p) d
 
     P(u_i >= 0) = (1 + erf(v_i . z)) / 2,  v_i = beta_i w_i / |w_i|,  beta_i = (a_i + p) / sqrt(2 p (1 - p))  (eq. 3).
 
-A site's stream of draws (see ``noise.py``) goes place by place (the positions of a convolution; a dense layer has
+A site's stream of draws (see ``bits.py``) goes place by place (the positions of a convolution; a dense layer has
 one), within a place source by source, and within a source target by target, sources padded to whole 32 targets and
 places to whole blocks. So the bits of a source are whole words, which a kernel takes as masks over targets.
 """
@@ -21,6 +21,7 @@ from torch import Tensor
 from spikebayes.errors import ConfigError
 from spikebayes.network.noise import BlankOut
 from spikebayes.noise.bits import bernoulli_bits, draw_words, keep_mask
+from spikebayes.noise.keys import Keys
 
 TARGETS = 32  # a source's targets are padded to a multiple of this
 BLOCKS = 1 << 32  # of a site's stream
@@ -61,21 +62,17 @@ def blank_out_scale(beta: Tensor, keep: float) -> Tensor:
     return beta * math.sqrt(2 * keep * (1 - keep)) - keep
 
 
-def blank_out_keep(
-    noise: BlankOut, seed: int, samples: Tensor, rows: Tensor, synapses: Synapses, step: int = 0
-) -> Tensor:
+def blank_out_keep(noise: BlankOut, keys: Keys, synapses: Synapses, step: int = 0) -> Tensor:
     """``[R, L, K, O]`` bool: which synapses transmit in one step."""
-    samples, draw = noise.key(samples, step)
+    keys, draw = keys.drawn(noise, step)
     bits, _ = bernoulli_bits(noise.keep)
     per_place = synapses.blocks(bits) * (128 // bits)
-    whole = keep_mask(noise.keep, seed, samples, rows, synapses.places * per_place, site=noise.site, draw=draw)
-    whole = whole.reshape(len(samples), synapses.places, per_place)[..., : synapses.sources * synapses.stride]
+    whole = keep_mask(noise.keep, keys, synapses.places * per_place, site=noise.site, draw=draw)
+    whole = whole.reshape(len(keys), synapses.places, per_place)[..., : synapses.sources * synapses.stride]
     return whole.unflatten(-1, (synapses.sources, synapses.stride))[..., : synapses.targets]
 
 
-def gaussian_sums(
-    noise: BlankOut, seen: Tensor, weight: Tensor, seed: int, samples: Tensor, rows: Tensor, step: int = 0
-) -> Tensor:
+def gaussian_sums(noise: BlankOut, seen: Tensor, weight: Tensor, keys: Keys, step: int = 0) -> Tensor:
     """sum_j xi_ij w_ij z_j drawn at once, ``[R, L, O]``.
 
     Normal, of mean p sum_j w_ij z_j and variance p (1 - p) sum_j (w_ij z_j)^2.
@@ -83,9 +80,8 @@ def gaussian_sums(
     Args:
         seen: ``[R, L, K]``, what the synapses of each place see. weight: ``[O, K]``.
     """
-    samples, draw = noise.key(samples, step)
-    units = seen.shape[1] * len(weight)
-    words = draw_words(seed, samples, rows, units, site=noise.site, draw=draw)
+    keys, draw = keys.drawn(noise, step)
+    words = draw_words(keys, seen.shape[1] * len(weight), site=noise.site, draw=draw)
     normal = torch.special.ndtri((words.double() + 0.5) / (1 << 32)).to(seen.dtype)  # never 0 or 1 in float64
     p = noise.keep
     spread = ((seen * seen) @ (weight * weight).T * (p * (1 - p))).sqrt()

@@ -11,17 +11,20 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
+import torch
 from llvmlite import ir
 from numba import extending, types
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spikebayes.machine.kernel_cache import compiled
 from spikebayes.machine.llvm import VECTOR_BYTES, Emitter, index
+from spikebayes.network.noise import BlankOut
 from spikebayes.noise.bits import bernoulli_bits
 from spikebayes.noise.blank_out import TARGETS, Synapses
-from spikebayes.noise.philox import split_seed
+from spikebayes.noise.keys import Keys
+from spikebayes.noise.philox import site_word, split_seed
 from spikebayes.noise.philox_simd import TOGETHER, fill_words
 
 LINES = 4  # simulations that share a tile's weights
@@ -62,34 +65,29 @@ def lay_out_weights(weight: Tensor, places: int = 1) -> Weights:
     return Weights(values, first, vectors, Synapses(places, sources, targets))
 
 
-def blanked_sums(
-    values: NDArray[Any],
-    weights: Weights,
-    keep: float,
-    seed: int,
-    samples: NDArray[np.uint64],
-    rows: NDArray[np.uint64],
-    word: int,
-    out: NDArray[Any],
-) -> None:
-    """out[r, l, i] = sum_j xi_ij w_ij values[r, l, j], xi drawn as ``blank_out.py`` lays it out.
+def exact_sums(noise: BlankOut, seen: Tensor, weights: Weights, keys: Keys, step: int = 0) -> Tensor:
+    """sum_j xi_ij w_ij z_j, a draw for every synapse: ``[R, L, O]``, xi as ``blank_out.py`` lays it out.
 
     Args:
-        values: ``[R, L, K]``, contiguous, of the weights' dtype.
+        noise: its ``keep`` is the probability of xi = 1.
+        seen: ``[R, L, K]``, what the synapses of each place see, of the weights' dtype.
         weights: of :func:`lay_out_weights`.
-        keep: probability of xi = 1.
-        seed: key. samples, rows: ``[R]``. word: second counter word (``philox.site_word``).
-        out: ``[R, L, O]``, contiguous.
+        keys: R pairs.
+        step: of the simulation.
     """
-    bits, threshold = bernoulli_bits(keep)
+    keys, draw = keys.drawn(noise, step)
+    bits, threshold = bernoulli_bits(noise.keep)
     s = weights.synapses
-    key = np.array([word, *split_seed(seed), threshold], np.uint64)
+    out = torch.empty(*seen.shape[:2], s.targets, dtype=seen.dtype)
+    key = np.array([site_word(noise.site, draw), *split_seed(keys.seed), threshold], np.uint64)
     sizes = np.array([s.places, s.sources, s.targets, s.stride, s.blocks(bits), bits], np.int64)
-    flat = values.reshape(-1, s.sources), out.reshape(-1, s.targets)
-    _sums(*flat, weights.values, weights.first, weights.vectors, samples, rows, key, sizes)
+    flat = seen.contiguous().numpy().reshape(-1, s.sources), out.numpy().reshape(-1, s.targets)
+    pairs = keys.samples.numpy().astype(np.uint64), keys.rows.numpy().astype(np.uint64)
+    _sums(*flat, weights.values, weights.first, weights.vectors, *pairs, key, sizes)
+    return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _sums(values, out, weight, first, vectors, samples, rows, key, sizes):
     places, sources, targets, stride, blocks, bits = sizes
     lanes = 64 // weight.itemsize
@@ -124,7 +122,7 @@ def _sums(values, out, weight, first, vectors, samples, rows, key, sizes):
             out[begin + k] = total[k, :targets]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _pack(drawn, masks, span, bits, threshold):
     """masks[w] = bit i: whether draw 32 w + i, ``bits`` wide, lies below the threshold."""
     if bits == 32:

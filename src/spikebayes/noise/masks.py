@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from spikebayes.errors import ConfigError
 from spikebayes.network.noise import Dropout
 from spikebayes.noise.bits import drop
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.random_layers import Draws, RandomFunction, certainly, randomly
 
 PER_UNIT = {F.dropout, torch.dropout}
@@ -28,33 +29,31 @@ UNSUPPORTED = {
 
 
 class Masks(TorchFunctionMode):
-    """While active, every dropout call acts, with the masks of ``noise.py``, whatever the module's mode.
+    """While active, every dropout call acts, with the masks of ``bits.py``, whatever the module's mode.
 
     So do the random layers of ``randomly.py``. The n-th call of either kind in a forward pass is site n, the number
     that ``convert`` gives it too, so that the spiking network and the module draw the
     same masks.
 
     Args:
-        seed: key.
-        samples, rows: ``[R]`` int64, the pair that each line of the batch stands for.
+        keys: R pairs, which the lines of the batch stand for.
         lines: ``[R]`` int64, for a module that is run on fewer lines than there are pairs: which of them each pair
             reads. A dropout call that sees those lines gives ``[R, *shape]``, so that whatever comes before the
             first one is computed once for all pairs that share a line.
         before: what the dropout calls saw (:attr:`DropoutInputs.seen`) when the module was run on other lines;
             ``lines`` counts through these first.
+        certain: random layers draw nothing and do what is likelier.
     """
 
     def __init__(
         self,
-        seed: int,
-        samples: Tensor,
-        rows: Tensor,
+        keys: Keys,
         lines: Tensor | None = None,
         before: Sequence[Sequence[Tensor]] = (),
+        certain: bool = False,
     ) -> None:
         super().__init__()
-        self.seed, self.samples, self.rows = seed, samples, rows
-        self.lines, self.before = lines, before
+        self.keys, self.lines, self.before, self.certain = keys, lines, before, certain
         self.sites = 0
         self.random = False
 
@@ -74,7 +73,7 @@ class Masks(TorchFunctionMode):
         site, self.sites = self.sites, self.sites + 1
         x, lines = self._lines(x, site)
         self.random = True
-        draws = Draws(self.seed, self.samples, self.rows, site)
+        draws = Draws(self.keys, site, self.certain)
         return function(draws, x if lines is None else x[lines], *arguments)
 
     def _drop(self, x: Tensor, p: float, per_channel: bool) -> Tensor:
@@ -84,15 +83,15 @@ class Masks(TorchFunctionMode):
         x, lines = self._lines(x, site)
         self.random = True
         noise = Dropout(p, site=site, repeat=x[0, 0].numel() if per_channel else 1)
-        return drop(x, noise, self.seed, self.samples, self.rows, lines)
+        return drop(x, noise, self.keys, lines)
 
     def _lines(self, x: Tensor, site: int) -> tuple[Tensor, Tensor | None]:
         """What a call sees, and which of its lines each pair reads; None where every pair has one."""
         lines = None
-        if x.shape[0] != len(self.samples):
+        if x.shape[0] != len(self.keys):
             if self.lines is None:
                 raise ConfigError(
-                    f"dropout call {site} sees {x.shape[0]} lines for {len(self.samples)} rows: "
+                    f"dropout call {site} sees {x.shape[0]} lines for {len(self.keys)} rows: "
                     "the model must keep the batch as its first axis"
                 )
             lines = self.lines

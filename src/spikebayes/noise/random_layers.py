@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
-from spikebayes.network.neurons import Bernoulli, Curve
+from spikebayes.network.neurons import Curve
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.stochastic_units import fired
 
 RandomFunction = Callable[..., Tensor]  # (draws, x, *arguments)
@@ -22,18 +23,15 @@ RandomFunction = Callable[..., Tensor]  # (draws, x, *arguments)
 
 @dataclass(frozen=True)
 class Draws:
-    """What a random function may draw: R lines, each keyed by a sample and a row, at one site.
+    """What a random function may draw: R lines, each with its keys, at one site.
 
     Args:
-        seed: key.
-        samples, rows: ``[R]`` int64.
+        keys: R pairs.
         site: place in the model.
         certain: nothing is to be drawn; units do what is likelier.
     """
 
-    seed: int
-    samples: Tensor
-    rows: Tensor
+    keys: Keys
     site: int = 0
     certain: bool = False
 
@@ -41,12 +39,13 @@ class Draws:
         """``[R, *shape]`` bool: units that are on with the probability that the curve gives their input."""
         if self.certain:
             return x >= (0.5 if curve is Curve.LINEAR else 0.0)
-        return fired(x, Bernoulli(curve, site=self.site), self.seed, self.samples, self.rows)
+        return fired(x, curve, self.site, self.keys)
 
     @classmethod
     def fresh(cls, lines: int) -> Draws:
         """A draw of its own for each line, keyed by torch's generator."""
-        return cls(int(torch.randint(1 << 62, ())), torch.arange(lines), torch.zeros(lines, dtype=torch.int64))
+        seed = int(torch.randint(1 << 62, ()))
+        return cls(Keys(seed, torch.arange(lines), torch.zeros(lines, dtype=torch.int64)))
 
 
 def randomly(function: RandomFunction, x: Tensor, *arguments: Any) -> Tensor:
@@ -59,4 +58,4 @@ def randomly(function: RandomFunction, x: Tensor, *arguments: Any) -> Tensor:
 def certainly(function: RandomFunction, x: Tensor, *arguments: Any) -> Tensor:
     """The same with nothing drawn."""
     lines = torch.arange(len(x))
-    return function(Draws(0, lines, torch.zeros_like(lines), certain=True), x, *arguments)
+    return function(Draws(Keys(0, lines, torch.zeros_like(lines)), certain=True), x, *arguments)

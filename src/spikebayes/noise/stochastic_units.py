@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
-from spikebayes.network.neurons import Bernoulli, Curve
+from spikebayes.machine.kernel_cache import compiled
+from spikebayes.network.neurons import Curve
 from spikebayes.noise.bits import draw_words
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.philox import site_word, split_seed
 from spikebayes.noise.philox_simd import TOGETHER, fill_words
 
@@ -28,42 +29,42 @@ WORDS = np.float32(1 << 32)
 CURVES = (Curve.ERF, Curve.SIGMOID, Curve.LINEAR)
 
 
-def fired(x: Tensor, neuron: Bernoulli, seed: int, samples: Tensor, rows: Tensor) -> Tensor:
+def fired(x: Tensor, curve: Curve, site: int, keys: Keys) -> Tensor:
     """Which of a population's units are on: unit n of pair r by word n of its site's stream.
 
     Args:
         x: ``[R, *shape]``, the input.
-        neuron: the unit.
-        seed: key.
-        samples, rows: ``[R]`` int64.
+        curve: of the probability of being on.
+        site: the units' place.
+        keys: R pairs.
 
     Returns:
         ``[R, *shape]`` bool.
 
     Example:
         >>> one = torch.zeros(1, dtype=torch.int64)
-        >>> fired(torch.tensor([[-9.0, 9.0]]), Bernoulli(Curve.SIGMOID), 0, one, one).tolist()
+        >>> fired(torch.tensor([[-9.0, 9.0]]), Curve.SIGMOID, 0, Keys(0, one, one)).tolist()
         [[False, True]]
     """
     if x.device.type != "cpu":
-        return _fired_anywhere(x, neuron, seed, samples.to(x.device), rows.to(x.device))
+        return _fired_anywhere(x, curve, site, keys.to(x.device))
     units = math.prod(x.shape[1:])
     out = torch.empty(x.shape, dtype=torch.bool)
     values = x.detach().to(torch.float32).reshape(len(x), units).contiguous().numpy()
-    key = np.array([site_word(neuron.site), *split_seed(seed)], np.uint64)
-    keys = samples.numpy().astype(np.uint64), rows.numpy().astype(np.uint64)
-    _fire(out.view(len(x), units).numpy(), values, CURVES.index(neuron.curve), *keys, key)
+    key = np.array([site_word(site), *split_seed(keys.seed)], np.uint64)
+    pairs = keys.samples.numpy().astype(np.uint64), keys.rows.numpy().astype(np.uint64)
+    _fire(out.view(len(x), units).numpy(), values, CURVES.index(curve), *pairs, key)
     return out
 
 
-def _fired_anywhere(x: Tensor, neuron: Bernoulli, seed: int, samples: Tensor, rows: Tensor) -> Tensor:
+def _fired_anywhere(x: Tensor, curve: Curve, site: int, keys: Keys) -> Tensor:
     """The same by torch operations alone."""
-    words = draw_words(seed, samples, rows, math.prod(x.shape[1:]), site=neuron.site).reshape(x.shape)
+    words = draw_words(keys, math.prod(x.shape[1:]), site=site).reshape(x.shape)
     x = x.detach().float()
-    if neuron.curve is Curve.LINEAR:
+    if curve is Curve.LINEAR:
         return words < (x.clamp(0, 1).double() * (1 << 32)).long()
     size = x.abs()
-    if neuron.curve is Curve.ERF:
+    if curve is Curve.ERF:
         a1, a2, a3, a4, a5, a6 = (float(a) for a in ERF)
         sum_ = (((((size * a6 + a5) * size + a4) * size + a3) * size + a2) * size + a1) * size + 1
         for _ in range(4):
@@ -74,7 +75,7 @@ def _fired_anywhere(x: Tensor, neuron: Bernoulli, seed: int, samples: Tensor, ro
     return (words < (tail * float(WORDS)).long()) ^ (x >= 0)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _fire(out, x, curve, samples, rows, key):
     """The words of a pair first, then its units without a branch, so that LLVM takes several at a time."""
     units = x.shape[1]

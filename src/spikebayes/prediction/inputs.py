@@ -1,21 +1,19 @@
-"""Rows and samples as they enter: validated once, then cut into blocks that bound memory."""
+"""Rows as they enter: validated once, then cut with their samples into blocks that bound memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from spikebayes.errors import ConfigError, DataError
+from spikebayes.errors import DataError
 from spikebayes.network.operators import Shape
-from spikebayes.noise.philox import split_seed
-
-MaskScope = Literal["row", "pass"]
-Values = Tensor | np.ndarray | Sequence[Any]
+from spikebayes.noise.keys import Keys
+from spikebayes.prediction.sampling import SamplingPlan, Values
 
 
 @dataclass(frozen=True)
@@ -25,14 +23,13 @@ class Block:
     Args:
         rows, samples: slices of all rows and samples.
         position: ``[R]`` which of the block's rows each pair is.
-        row_keys, sample_keys: ``[R]`` int64, what keys the masks.
+        keys: of the R pairs.
     """
 
     rows: slice
     samples: slice
     position: Tensor
-    row_keys: Tensor
-    sample_keys: Tensor
+    keys: Keys
 
 
 def as_inputs(
@@ -81,70 +78,27 @@ def _as_tensor(value: Any, dtype: torch.dtype) -> Tensor:
     return tensor.detach().to(dtype)
 
 
-def row_indices(rows: Values | None, count: int) -> Tensor:
-    """``[B]`` int64 row indices, 0 .. B - 1 unless given.
-
-    Raises:
-        DataError: not B distinct indices in [0, 2^32).
-    """
-    if rows is None:
-        return torch.arange(count)
-    try:
-        indices = torch.as_tensor(rows).flatten()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"row indices must be whole numbers: {error}") from error
-    if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
-        raise DataError(f"row indices must be whole numbers; got {indices.dtype}")
-    indices = indices.long()
-    if len(indices) != count:
-        raise DataError(f"{len(indices)} row indices were given for {count} rows")
-    if int(indices.min()) < 0 or int(indices.max()) >= 1 << 32:
-        raise DataError("row indices must lie in [0, 2^32)")
-    if len(indices.unique()) != count:
-        raise DataError("row indices must differ from one another: two rows with one index would share their masks")
-    return indices
-
-
-def check_sampling(samples: int, least: int, seed: int, mask_scope: str, batch_size: int | None) -> None:
-    """Refuse settings out of range (ConfigError)."""
-    split_seed(seed)
-    if not is_whole(samples) or not least <= samples < 1 << 32:
-        raise ConfigError(f"samples must be a whole number, at least {least}; got {samples!r}")
-    if mask_scope not in ("row", "pass"):
-        raise ConfigError(f"mask_scope must be 'row' or 'pass'; got {mask_scope!r}")
-    if batch_size is not None and (not is_whole(batch_size) or batch_size < 1):
-        raise ConfigError(f"batch_size must be a whole number of rows, at least 1, or None; got {batch_size!r}")
-
-
-def check_steps(steps: int, burn_in: int) -> None:
-    """Refuse a simulation with nothing to average (ConfigError)."""
-    if not is_whole(steps) or steps < 1:
-        raise ConfigError(f"steps must be a whole number, at least 1; got {steps!r}")
-    if not is_whole(burn_in) or not 0 <= burn_in < steps:
-        raise ConfigError(f"burn_in must be a whole number in [0, steps); got {burn_in!r} with steps={steps}")
-
-
-def is_whole(value: object) -> bool:
-    """Whether a value is an integer; True and False are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def blocks(rows: Tensor, samples: int, most: int, mask_scope: str, batch_size: int | None) -> Iterator[Block]:
+def blocks(rows: Tensor, plan: SamplingPlan, most: int) -> Iterator[Block]:
     """Cut S samples of B rows into blocks of at most ``most`` pairs, with as many samples of a row together as fit.
 
+    Args:
+        rows: ``[B]`` int64, indices of the rows.
+        plan: what is sampled.
+        most: pairs in a block.
+
     Example:
-        >>> [(b.rows, b.samples) for b in blocks(torch.arange(3), 2, 4, "row", None)]
+        >>> [(b.rows, b.samples) for b in blocks(torch.arange(3), SamplingPlan(samples=2), 4)]
         [(slice(0, 2, None), slice(0, 2, None)), (slice(2, 3, None), slice(0, 2, None))]
     """
-    per_block = max(1, most // samples)
-    if batch_size is not None:
-        per_block = min(per_block, batch_size)
-    together = min(samples, most)
+    per_block = max(1, most // plan.samples)
+    if plan.batch_size is not None:
+        per_block = min(per_block, plan.batch_size)
+    together = min(plan.samples, most)
     for first in range(0, len(rows), per_block):
         some = rows[first : first + per_block]
-        for sample in range(0, samples, together):
-            last = min(samples, sample + together)
+        for sample in range(0, plan.samples, together):
+            last = min(plan.samples, sample + together)
             position = torch.arange(len(some)).repeat(last - sample)
-            keys = some[position] if mask_scope == "row" else torch.zeros_like(position)
+            key = some[position] if plan.mask_scope == "row" else torch.zeros_like(position)
             which = torch.arange(sample, last).repeat_interleave(len(some))
-            yield Block(slice(first, first + len(some)), slice(sample, last), position, keys, which)
+            yield Block(slice(first, first + len(some)), slice(sample, last), position, Keys(plan.seed, which, key))

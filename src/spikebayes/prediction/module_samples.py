@@ -20,10 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.progress import track
 from spikebayes.machine.threads import one_thread, share_out
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks, evaluating
-from spikebayes.prediction.inputs import Block, MaskScope, Values, as_inputs, blocks, row_indices
+from spikebayes.prediction.inputs import Block, as_inputs, blocks
+from spikebayes.prediction.sampling import SamplingPlan, Values
 
 PAIRS_PER_BLOCK = 1 << 16
 LINES = (128, 2048)  # fewest and most pairs per forward pass
@@ -43,13 +46,12 @@ class Tile:
     Args:
         count: how many are wanted.
         rows: ``[L]`` int64, positions in the input, ascending.
-        samples, row_keys: ``[L]`` int64, what keys the masks.
+        keys: of the L pairs.
     """
 
     count: int
     rows: Tensor
-    samples: Tensor
-    row_keys: Tensor
+    keys: Keys
 
 
 @dataclass(frozen=True)
@@ -66,17 +68,8 @@ class Passes:
 
 
 @torch.no_grad()
-def sample(
-    model: nn.Module,
-    x: Values,
-    samples: int,
-    seed: int,
-    mask_scope: MaskScope = "row",
-    rows: Values | None = None,
-    batch_size: int | None = None,
-    progress: bool = False,
-) -> Tensor:
-    """``[S, B, C]`` float32 outputs of the module under the masks; the arguments are those of ``predict``.
+def sample(model: nn.Module, x: Values, plan: SamplingPlan) -> Tensor:
+    """``[S, B, C]`` float32 outputs of the module under the masks; the plan's engine and dtype are not looked at.
 
     The module's forward pass runs in several threads at once, but in one if it was seen to keep something of a pass
     (an attribute that it set, a tensor that it wrote to) or has hooks, which may.
@@ -87,17 +80,18 @@ def sample(
     """
     dtype = next((p.dtype for p in model.parameters()), torch.float32)
     inputs = as_inputs(x, dtype=dtype)
-    indices = row_indices(rows, len(inputs[0]))
-    plan = list(blocks(indices, samples, PAIRS_PER_BLOCK, mask_scope, batch_size))
+    indices = plan.indices(len(inputs[0]))
+    parts = list(blocks(indices, plan, PAIRS_PER_BLOCK))
+    check_steady_products()
     threads = torch.get_num_threads()
     try:
         with evaluating(model):
             before = _state(model)
             with one_thread():
-                passes, line = _choose(model, inputs, seed, plan[0])
+                passes, line = _choose(model, inputs, parts[0])
             each = share_out if _stateless(model, before) else _one_by_one
-            output = torch.empty(samples, len(indices), *line.shape)
-            for block in track(plan, "predicting", progress):
+            output = torch.empty(plan.samples, len(indices), *line.shape)
+            for block in track(parts, "predicting", plan.progress):
                 _fill(output, block, passes, each)
     finally:
         torch.set_num_threads(threads)  # workers set the number for threads yet to come
@@ -111,7 +105,7 @@ def _fill(output: Tensor, block: Block, passes: Passes, each: Callable[..., None
     def work(begin: int, end: int) -> None:
         for tile in tiles[begin:end]:
             wanted = slice(tile.count)
-            output[tile.samples[wanted], tile.rows[wanted]] = passes.run(tile)[wanted].to(output)
+            output[tile.keys.samples[wanted], tile.rows[wanted]] = passes.run(tile)[wanted].to(output)
 
     each(_alike(work), len(tiles), 1)
 
@@ -121,22 +115,27 @@ def _tiles(block: Block, lines: int) -> list[Tile]:
     count, many = len(block.position), block.samples.stop - block.samples.start
     pairs = torch.arange(-(-count // lines) * lines).clamp(max=count - 1)
     row, sample = pairs // many, pairs % many
-    keys = block.row_keys[row]  # a block lists its first sample's rows first
-    parts = (part.split(lines) for part in (block.rows.start + row, block.samples.start + sample, keys))
-    return [Tile(min(lines, count - i * lines), *tile) for i, tile in enumerate(zip(*parts, strict=True))]
+    # a block lists its first sample's rows first
+    keys = Keys(block.keys.seed, block.samples.start + sample, block.keys.rows[row])
+    return [
+        Tile(min(lines, count - first), block.rows.start + row[here], keys.at(here))
+        for first in range(0, len(pairs), lines)
+        for here in [slice(first, first + lines)]
+    ]
 
 
 def _probe(block: Block) -> Tile:
     """A small tile of several rows, however many samples are wanted."""
     pairs = torch.arange(LINES[0])
     row = (pairs // (PAIRS_PER_ROW // 2)).clamp(max=block.rows.stop - block.rows.start - 1)
-    return Tile(len(pairs), block.rows.start + row, pairs % (PAIRS_PER_ROW // 2), block.row_keys[row])
+    keys = Keys(block.keys.seed, pairs % (PAIRS_PER_ROW // 2), block.keys.rows[row])
+    return Tile(len(pairs), block.rows.start + row, keys)
 
 
 # -- one tile ------------------------------------------------------------------------------------------------
 
 
-def _choose(model: nn.Module, inputs: tuple[Tensor, ...], seed: int, block: Block) -> tuple[Passes, Tensor]:
+def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple[Passes, Tensor]:
     """How the model is run, and one line of its output."""
 
     def forward(rows: Tensor) -> Any:
@@ -147,7 +146,7 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], seed: int, block: Bloc
             raise DataError(f"the model does not take rows of shape {shapes}: {error}") from error
 
     def whole(tile: Tile) -> Tensor:
-        with Masks(seed, tile.samples, tile.row_keys) as masks:
+        with Masks(tile.keys) as masks:
             result = _outputs(forward(tile.rows), len(tile.rows))
         if not masks.random:
             raise ConfigError(NOT_RANDOM)
@@ -162,7 +161,7 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], seed: int, block: Bloc
             with DropoutInputs() as calls:
                 forward(rows)
             before.append(calls.seen)
-        with Masks(seed, tile.samples, tile.row_keys, tile.rows - low, before):
+        with Masks(tile.keys, tile.rows - low, before):
             return _outputs(forward(last), len(tile.rows))
 
     probe = _probe(block)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from spikebayes.engine.contract import TRACE
-from spikebayes.engine.windows import Flat, Window, check_window
+from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import SpikingNetwork
-from spikebayes.prediction.inputs import MaskScope, Values, check_sampling, row_indices
 from spikebayes.prediction.module_samples import NOT_RANDOM, sample
 from spikebayes.prediction.predictive import Draw, Predictive, Task
 from spikebayes.prediction.redraw import Redraw
-from spikebayes.prediction.simulate import simulate
-
-STEPS, BURN_IN = 300, 200  # of a network of LIF neurons
+from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values, timing_of
+from spikebayes.prediction.simulate import run
 
 
 def predict(
@@ -89,51 +87,41 @@ def predict(
         >>> bool(((classical.samples - spiking.samples).abs() < 0.1 * classical.std).all())
         True
     """
-    check_sampling(samples, 2, seed, mask_scope, batch_size)
+    plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, dtype, progress, least=2)
+    settings: dict[str, Any]
     if isinstance(model, SpikingNetwork):
-        if not model.is_random:
-            raise ConfigError(NOT_RANDOM)
-        common: dict[str, Any] = {"seed": seed, "mask_scope": mask_scope, "rows": rows, "engine": engine}
-        common |= {"batch_size": batch_size, "dtype": dtype, "progress": progress}
-        check_window(window)
-        timing: dict[str, Any] = timing_of(model, steps, burn_in)
-        if redraw is None:
-            run = simulate(model, x, samples=samples, window=window, **timing, **common)
-            output = run.mean.float()
-        else:
-            timing = {"steps": redraw.steps(samples, model), "redraw": asdict(redraw)}
-            run = simulate(redraw.apply(model), x, steps=timing["steps"], probe=[TRACE], **common)
-            assert run.trace is not None
-            delay = redraw.delays(model)[model.readout.name]
-            output = redraw.average(run.trace[0, :, delay:], window).float()
-        settings: dict[str, Any] = {
-            "kind": "spiking",
-            "engine": run.engine,
-            "dtype": str(dtype).removeprefix("torch."),
-            **timing,
-            "window": type(window).__name__,
-            "dt": model.dt,
-            "spikes_per_prediction": {
-                name: float(n.double().sum() / output.shape[:2].numel()) for name, n in run.counts.items()
-            },
-        }
+        output, settings = _spiking(model, x, plan, timing_of(model, steps, burn_in, window), redraw)
     elif isinstance(model, nn.Module):
-        output = sample(model, x, samples, seed, mask_scope, rows, batch_size, progress)
-        settings = {"kind": "classical"}
+        output, settings = sample(model, x, plan), {"kind": "classical"}
     else:
         raise ConfigError(f"predict takes a SpikingNetwork or an nn.Module; got {type(model).__name__}")
 
-    indices = row_indices(rows, output.shape[1])
     settings |= {"samples": samples, "seed": seed, "mask_scope": mask_scope}
     if task is Task.CLASSIFICATION:
         output = output.softmax(-1)
-    return Predictive(output, Draw(seed, mask_scope, indices), task, noise_std, tuple(names), settings)
+    draw = Draw(seed, mask_scope, plan.indices(output.shape[1]))
+    return Predictive(output, draw, task, noise_std, tuple(names), settings)
 
 
-def timing_of(network: SpikingNetwork, steps: int | None, burn_in: int | None) -> dict[str, int]:
-    """Steps per sample and how many of them are left out: what is given, else what the network needs."""
-    usual = (1, 0) if network.is_memoryless else (STEPS, BURN_IN)
-    return {
-        "steps": usual[0] if steps is None else steps,
-        "burn_in": usual[1] if burn_in is None else burn_in,
-    }
+def _spiking(
+    network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing, redraw: Redraw | None
+) -> tuple[Tensor, dict[str, Any]]:
+    """Samples ``[S, B, C]`` float32 of a network, and how they were made."""
+    if not network.is_random:
+        raise ConfigError(NOT_RANDOM)
+    told: dict[str, Any]
+    if redraw is None:
+        found = run(network, x, plan, timing)
+        output, told = found.mean.float(), {"steps": timing.steps, "burn_in": timing.burn_in}
+    else:
+        told = {"steps": redraw.steps(plan.samples, network), "redraw": asdict(redraw)}
+        once = replace(plan, samples=1, least=1)
+        found = run(redraw.apply(network), x, once, Timing(told["steps"]), [TRACE])
+        assert found.trace is not None
+        delay = redraw.delays(network)[network.readout.name]
+        output = redraw.average(found.trace[0, :, delay:], timing.window).float()
+    settings = {"kind": "spiking", "engine": found.engine, "dtype": str(plan.dtype).removeprefix("torch.")}
+    settings |= {**told, "window": type(timing.window).__name__, "dt": network.dt}
+    predictions = output.shape[:2].numel()
+    spikes = {name: float(n.double().sum() / predictions) for name, n in found.counts.items()}
+    return output, settings | {"spikes_per_prediction": spikes}

@@ -15,11 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikebayes.engine.windows import Flat, Window
+from spikebayes.engine.timing import Flat, Window
 from spikebayes.errors import ConfigError
+from spikebayes.machine.numbers import is_whole
 from spikebayes.network.network import Input, Population, SpikingNetwork
-from spikebayes.network.neurons import Bernoulli
-from spikebayes.prediction.inputs import is_whole
 
 BY_ITSELF = "is drawn anew by itself: redraw is for networks with dropout alone; leave it out"
 
@@ -82,7 +81,7 @@ class Redraw:
         """
         if any(c.blank_out for c in network.connections):
             raise ConfigError(f"noise on synapses {BY_ITSELF}")
-        if any(isinstance(p.neuron, Bernoulli) for p in network.populations):
+        if any(p.neuron.random for p in network.populations):
             raise ConfigError(f"a stochastic unit {BY_ITSELF}")
         delays = self.delays(network)
         inputs = tuple(self._redrawn(i, delays[i.name]) for i in network.inputs)

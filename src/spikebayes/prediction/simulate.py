@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from spikebayes.engine.contract import PROBES, Result, Work
+from spikebayes.engine.contract import POTENTIALS, PROBES, SPIKES, TRACE, Result, Work
 from spikebayes.engine.select import select
-from spikebayes.engine.windows import Flat, Window, check_window
+from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError
 from spikebayes.machine.progress import track
-from spikebayes.network.network import SpikingNetwork
-from spikebayes.network.operators import Shape
-from spikebayes.prediction.inputs import (
-    MaskScope,
-    Values,
-    as_inputs,
-    blocks,
-    check_sampling,
-    check_steps,
-    row_indices,
-)
+from spikebayes.network.network import Population, SpikingNetwork
+from spikebayes.network.operators import Shape, size
+from spikebayes.prediction.inputs import Block, as_inputs, blocks
+from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values
 
 
 @dataclass(frozen=True)
@@ -97,29 +90,45 @@ def simulate(
         >>> run.spikes["layer1"].shape, bool((run.spikes["layer1"].sum((2, 3)) == run.counts["layer1"]).all())
         (torch.Size([1, 4, 50, 3]), True)
     """
-    check_sampling(samples, 1, seed, mask_scope, batch_size)
-    check_steps(steps, burn_in)
-    check_window(window)
-    unknown = set(probe) - set(PROBES)
-    if unknown:
-        raise ConfigError(f"there is no probe {sorted(unknown)[0]!r}; there are {', '.join(PROBES)}")
-    if dtype not in (torch.float32, torch.float64):
-        raise ConfigError(f"dtype must be torch.float32 or torch.float64; got {dtype}")
-    chosen = select(engine, network)
-    inputs = as_inputs(x, argument_shapes(network), dtype)
-    indices = row_indices(rows, len(inputs[0]))
-    probes = frozenset(probe)
-    work = chosen.prepare(network, dtype)
-    run = _empty(network, samples, len(indices), steps, probes, dtype, chosen.name)
-    most = chosen.block(network, steps, probes)
-    plan = list(blocks(indices, samples, most, mask_scope, batch_size))
-    for block in track(plan, "simulating", progress):
-        rows_here = tuple(part[block.rows] for part in inputs)
-        result = work(
-            Work(rows_here, block.position, block.row_keys, block.sample_keys, seed, steps, burn_in, probes, window)
-        )
-        _store(run, result, (block.samples, block.rows))
-    return run
+    plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, dtype, progress)
+    return run(network, x, plan, Timing(steps, burn_in, window), probe)
+
+
+def run(network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing, probe: Sequence[str] = ()) -> Run:
+    """What :func:`simulate` gives, its settings already checked."""
+    simulations = Simulations(network, x, plan, timing, probe)
+    found = _empty(network, simulations, plan, timing)
+    for block, _, result in simulations:
+        _store(found, result, (block.samples, block.rows))
+    return found
+
+
+class Simulations:
+    """The simulations that a plan asks for, block by block: (block, work, result), for whoever looks at them.
+
+    Raises:
+        DataError: x is mis-shaped, empty, NaN or infinite.
+        ConfigError: an unknown probe, or the plan's engine does not support the network.
+    """
+
+    def __init__(
+        self, network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing, probe: Sequence[str] = ()
+    ) -> None:
+        unknown = set(probe) - set(PROBES)
+        if unknown:
+            raise ConfigError(f"there is no probe {sorted(unknown)[0]!r}; there are {', '.join(PROBES)}")
+        self.network, self.plan, self.timing, self.probes = network, plan, timing, frozenset(probe)
+        self.engine = select(plan.engine, network)
+        self.inputs = as_inputs(x, argument_shapes(network), plan.dtype)
+        self.rows = plan.indices(len(self.inputs[0]))
+
+    def __iter__(self) -> Iterator[tuple[Block, Work, Result]]:
+        simulate_block = self.engine.prepare(self.network, self.plan.dtype)
+        most = self.engine.block(self.network, self.timing.steps, self.probes)
+        for block in track(list(blocks(self.rows, self.plan, most)), "simulating", self.plan.progress):
+            rows_here = tuple(part[block.rows] for part in self.inputs)
+            work = Work(rows_here, block.position, block.keys, self.timing, self.probes)
+            yield block, work, simulate_block(work)
 
 
 def argument_shapes(network: SpikingNetwork) -> list[Shape]:
@@ -128,25 +137,21 @@ def argument_shapes(network: SpikingNetwork) -> list[Shape]:
     return [shapes[k] for k in sorted(shapes)]
 
 
-def _empty(
-    network: SpikingNetwork,
-    samples: int,
-    rows: int,
-    steps: int,
-    probes: frozenset[str],
-    dtype: torch.dtype,
-    engine: str,
-) -> Run:
-    outputs = int(torch.Size(network.readout.shape).numel())
-    sizes = {p.name: int(torch.Size(p.shape).numel()) for p in network.populations}
-    lead = (samples, rows)
+def _empty(network: SpikingNetwork, simulations: Simulations, plan: SamplingPlan, timing: Timing) -> Run:
+    outputs, probes, dtype = size(network.readout.shape), simulations.probes, plan.dtype
+    lead, steps = (plan.samples, len(simulations.rows)), timing.steps
+
+    def probe(kind: str, dtype: torch.dtype, populations: Sequence[Population]) -> dict[str, Tensor]:
+        sizes = {p.name: size(p.shape) for p in populations if kind in probes}
+        return {name: torch.zeros(*lead, steps, units, dtype=dtype) for name, units in sizes.items()}
+
     return Run(
         mean=torch.zeros(*lead, outputs, dtype=dtype),
-        counts={name: torch.zeros(lead, dtype=torch.int64) for name in sizes},
-        engine=engine,
-        spikes={n: torch.zeros(*lead, steps, k, dtype=torch.bool) for n, k in sizes.items() if "spikes" in probes},
-        potentials={n: torch.zeros(*lead, steps, k, dtype=dtype) for n, k in sizes.items() if "potentials" in probes},
-        trace=torch.zeros(*lead, steps, outputs, dtype=dtype) if "trace" in probes else None,
+        counts={p.name: torch.zeros(lead, dtype=torch.int64) for p in network.populations},
+        engine=simulations.engine.name,
+        spikes=probe(SPIKES, torch.bool, network.populations),
+        potentials=probe(POTENTIALS, dtype, [p for p in network.populations if not p.neuron.memoryless]),
+        trace=torch.zeros(*lead, steps, outputs, dtype=dtype) if TRACE in probes else None,
     )
 
 

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.numbers import is_whole
 from spikebayes.noise.masks import evaluating
 from spikebayes.noise.philox import split_seed
-from spikebayes.prediction.inputs import as_inputs, is_whole
+from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.predictive import Task
 
 

@@ -16,6 +16,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sequential
 
 from spikebayes.errors import ConfigError, DataError, SpikebayesError
 from spikebayes.nn import Sharpened, SoftLIF
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 from spikebayes.prediction.predictive import Task
 from spikebayes.training.callbacks import (
@@ -237,7 +238,7 @@ class _Learner(LightningModule):
         rows = torch.arange(len(x), device=x.device) + index * VALIDATION_BATCH
         outputs = []
         for sample in range(VALIDATION_SAMPLES):
-            with Masks(VALIDATION_SEED, torch.full_like(rows, sample), rows):
+            with Masks(Keys(VALIDATION_SEED, torch.full_like(rows, sample), rows)):
                 outputs.append(self.model(x))
         stacked = torch.stack(outputs)
         if self.task is Task.REGRESSION:

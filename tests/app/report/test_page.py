@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import spikebayes as sb
 from spikebayes.app.report.contents import ReportData, report_data
+from spikebayes.app.report.page import _figures as page_figures
 from spikebayes.app.report.page import render, write_report
 from spikebayes.app.report.tables import key_figures, number, score_rows
 from spikebayes.errors import ConfigError, DataError
@@ -143,10 +144,10 @@ def test_the_verdict_is_the_comparison() -> None:
     assert control is not None
     assert data.verdict.summary() in page.text["p"]
     shown = {
-        "Uniformity of the KS p-values": lambda v: v.uniformity_pvalue,
-        "Ratio of spreads": lambda v: np.median(v.std_ratio),
-        "Equivalence of means": lambda v: v.pooled_equivalence_pvalue,
         "Mean offset": lambda v: v.pooled_mean_difference,
+        "Ratio of spreads": lambda v: v.pooled_spread_ratio,
+        "Share of rows within their margins": lambda v: v.share_within,
+        "Uniformity of the KS p-values": lambda v: v.uniformity_pvalue,
         "Wasserstein distance": lambda v: np.median(v.wasserstein),
         "KS statistic": lambda v: np.median(v.ks_statistic),
         "Rows rejected": lambda v: v.rejections,
@@ -158,21 +159,41 @@ def test_the_verdict_is_the_comparison() -> None:
             assert float(text.replace("−", "-")) == pytest.approx(value, rel=5e-3), name
 
 
-@pytest.mark.parametrize(("pvalue", "badge"), [(0.001, "✓ Accepted"), (0.9, "✗ Not accepted")])
-def test_badge_follows_the_verdict(pvalue: float, badge: str) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "badge"), [("kept", "✓ Kept"), ("not kept", "✗ Not kept"), ("undecided", "? Undecided")]
+)
+def test_badge_follows_the_verdict(outcome: str, badge: str) -> None:
     data = contents()
-    verdict = replace(data.verdict, uniformity_pvalue=0.5, std_ratio=np.ones(60), pooled_equivalence_pvalue=pvalue)
+    verdict = replace(data.verdict, outcome=sb.Outcome(outcome))
     assert Page(render(replace(data, verdict=verdict))).text["p"][0] == badge
 
 
-def test_judged_numbers_are_those_compare_judged() -> None:
-    for task in sb.Task:
-        data = contents(task=task)
-        classical, spiking = (side.std(0, ddof=1) for side in data.judged())
-        np.testing.assert_allclose(spiking / classical, data.verdict.std_ratio)
-    second = sb.compare(*predictions((1, 2)), output=1)
-    data = contents((1, 2), verdict=second)
-    np.testing.assert_array_equal(data.judged()[1], data.spiking.samples[..., 1].numpy())
+def test_drawn_numbers_are_those_compare_judged() -> None:
+    data = contents()
+    classical, spiking = (side.std(0, ddof=1) for side in data.drawn())
+    np.testing.assert_allclose(spiking / classical, data.of_output(data.verdict.std_ratio))
+    for output in (0, 1):
+        one = sb.compare(*predictions((1, 2)), output=output)
+        data = contents((1, 2), verdict=one)
+        np.testing.assert_array_equal(data.drawn()[1], data.spiking.samples[..., output].numpy())
+        assert data.of_output(one.wasserstein) is one.wasserstein
+
+
+def test_of_several_outputs_the_one_that_differs_most_is_drawn() -> None:
+    classical, spiking = predictions((1, 2))
+    for output in (0, 1):
+        off = replace(spiking, samples=spiking.samples.clone())
+        off.samples[..., output] += 3
+        data = contents((1, 2), spiking=off, verdict=sb.compare(classical, off))
+        assert data.output == output
+        worst = next(figure for figure in page_figures(data) if figure.heading == "The worst row")
+        assert data.classical.names[output] in str(worst.panels[0])
+
+
+def test_classes_are_drawn_by_the_favourite() -> None:
+    data = contents(task=sb.Task.CLASSIFICATION)
+    together = torch.cat([data.classical.samples, data.spiking.samples]).mean(0)
+    np.testing.assert_allclose(np.concatenate(data.drawn()).mean(0), together.max(-1).values.numpy(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("scope", ["row", "pass"])
@@ -292,7 +313,7 @@ def test_scores_of_classes_by_hand() -> None:
 
 
 def test_absent_numbers_are_words() -> None:
-    verdict = replace(contents((1, 1)).verdict, pooled_mean_difference=float("nan"), std_ratio=np.full(60, np.inf))
+    verdict = replace(contents((1, 1)).verdict, pooled_mean_difference=float("nan"), pooled_spread_ratio=float("inf"))
     shown = {row["name"]: row["spiking"] for row in key_figures(verdict)}
     assert shown["Mean offset"] == "undefined"
     assert shown["Ratio of spreads"] == "∞"

@@ -18,6 +18,7 @@ from spikebayes.network.noise import Dropout
 from spikebayes.network.operators import size
 from spikebayes.nn import Permadrop, zoo
 from spikebayes.noise.bits import dropout_keep
+from spikebayes.noise.keys import Keys
 
 ROWS, SAMPLES, SEED = 3, 4, 7
 
@@ -42,7 +43,7 @@ def masks(p: float, site: int, units: int, scope: str = "row", repeat: int = 1) 
     """``[S, B, N]`` bool."""
     pairs = torch.cartesian_prod(torch.arange(SAMPLES), torch.arange(ROWS))
     rows = pairs[:, 1] if scope == "row" else torch.zeros_like(pairs[:, 1])
-    return dropout_keep(Dropout(p, site=site, repeat=repeat), SEED, pairs[:, 0], rows, units).reshape(
+    return dropout_keep(Dropout(p, site=site, repeat=repeat), Keys(SEED, pairs[:, 0], rows), units).reshape(
         SAMPLES, ROWS, units
     )
 

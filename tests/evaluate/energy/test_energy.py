@@ -149,6 +149,15 @@ def test_break_even_with_the_classical_network_elsewhere() -> None:
     assert rate == pytest.approx((1_060 * 100 - 45_400) / (2 * 4 * 20_000))
 
 
+@pytest.mark.parametrize("joules", [44.0, 45.3, 45.401, 60.0, 91.0, 200.0])
+def test_no_rate_pays_once_a_silent_network_costs_more(joules: float) -> None:
+    """A silent network costs 45400 J here, the classical one 1000 times so many joules."""
+    other = Device("other", 1000 * joules / 1_060, 0.0, False, "here")
+    assert found().classical_joules(other) == pytest.approx(1000 * joules)
+    rate = found().break_even(CHIP, classical_on=other)
+    assert rate == (None if joules < 45.4 else pytest.approx((1000 * joules - 45_400) / (2 * 4 * 20_000)))
+
+
 def test_a_silent_network_may_cost_more() -> None:
     assert found().break_even(CHIP) is None
     assert found(CHIP).table()[0]["break_even_rate"] == "none"

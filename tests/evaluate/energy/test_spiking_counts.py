@@ -27,6 +27,7 @@ from spikebayes import (
     Sign,
     SpikingNetwork,
     convert,
+    simulate,
 )
 from spikebayes.evaluate.energy import spiking_counts
 from spikebayes.evaluate.energy.random_bits import drawn_nodes
@@ -37,7 +38,7 @@ from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, SigmoidSign
 from spikebayes.nn.encoders import NoisySign
 from spikebayes.nn.zoo import s2m
 from spikebayes.noise.bits import dropout_keep
-from spikebayes.prediction import simulate
+from spikebayes.noise.keys import Keys
 
 
 def naive(network: SpikingNetwork, x: Any, samples: int, steps: int, seed: int, scope: Any) -> dict[str, int]:
@@ -53,7 +54,7 @@ def naive(network: SpikingNetwork, x: Any, samples: int, steps: int, seed: int, 
             for p in network.populations:
                 alive[p.name] = torch.ones(size(p.shape), dtype=torch.bool)
                 if p.dropout and p.dropout.p and p.dropout.redraws(steps - 1) == 0:
-                    alive[p.name] = dropout_keep(p.dropout, seed, *pair, size(p.shape))[0]
+                    alive[p.name] = dropout_keep(p.dropout, Keys(seed, *pair), size(p.shape))[0]
             for step in range(steps):
                 for p in network.populations:
                     found["updates"] += int(alive[p.name].sum())

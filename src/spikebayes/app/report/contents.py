@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate.equivalence import Equivalence
 from spikebayes.network.network import SpikingNetwork
-from spikebayes.prediction.inputs import Values, as_inputs
+from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.simulate import simulate
 
 Floats = NDArray[np.float64]
@@ -73,26 +74,32 @@ class ReportData:
 
     @property
     def by_class(self) -> bool:
-        """Whether each row is judged on its most probable class."""
+        """Whether each row is judged on all its classes, and drawn for the most probable one."""
         default = self.classical.task is Task.CLASSIFICATION
         return default and not isinstance(self.verdict.settings.get("output"), int)
 
     @property
     def output(self) -> int:
-        """The output that is judged and drawn; 0 unless the comparison named one."""
+        """The output that is drawn: the one that is judged, or of several the one that differs most."""
         named = self.verdict.settings.get("output")
-        return named if isinstance(named, int) else 0
+        if isinstance(named, int):
+            return named
+        return int(self.verdict.wasserstein.mean(0).argmax()) if self.verdict.wasserstein.ndim == 2 else 0
 
     @property
     def output_name(self) -> str:
-        """What the judged number is called."""
+        """What the drawn number is called."""
         name = self.classical.names[self.output]
         if self.by_class:
             return "probability of the most probable class"
         return f"probability of {name}" if self.classical.task is Task.CLASSIFICATION else name
 
-    def judged(self) -> tuple[Floats, Floats]:
-        """The number that ``compare`` judged each row on: classical ``[S, B]``, spiking ``[S', B]``."""
+    def of_output(self, values: Floats) -> Floats:
+        """``[B]``: of a verdict's numbers those of the output that is drawn."""
+        return values[:, self.output] if values.ndim == 2 else values
+
+    def drawn(self) -> tuple[Floats, Floats]:
+        """The number that is drawn of each row: classical ``[S, B]``, spiking ``[S', B]``."""
         both = torch.cat([self.classical.samples, self.spiking.samples]).double()  # [S + S', B, C]
         index = both.mean(0).argmax(-1) if self.by_class else torch.full(both.shape[1:2], self.output)  # [B]
         chosen = both.gather(2, index[None, :, None].expand(len(both), -1, 1))[..., 0]

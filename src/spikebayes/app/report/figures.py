@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from spikebayes.app.report.svg import CLASSICAL, CONTROL, GUIDE, INK, PANEL, SHADE, SPIKING, draw, short
-from spikebayes.evaluate.equivalence import STD_RATIO
+from spikebayes.evaluate.margins import Margins
 
 Floats = NDArray[np.float64]
 
@@ -207,13 +207,14 @@ def spreads(classical: ArrayLike, spiking: ArrayLike, name: str) -> str:
     """
     x, y = _finite(classical), _finite(spiking)
     shown = _thinned(len(x))
-    low, high = STD_RATIO
+    factor = Margins().row_spread
+    low, high = 1 / factor, factor
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         end = 1.08 * max(_kept(x).max(initial=0), _kept(y).max(initial=0)) or 1.0
         axes.fill_between(
-            [0, end], [0, low * end], [0, high * end], color=SHADE, lw=0, label=f"ratio {low} to {high}"
+            [0, end], [0, low * end], [0, high * end], color=SHADE, lw=0, label=f"within a factor of {factor:g}"
         )
         _identity(axes, np.array([0.0, end]), "equal spreads")
         axes.scatter(x[shown], y[shown], s=20, color=SPIKING, lw=0, alpha=0.7, label="one row", zorder=3)

@@ -86,14 +86,18 @@ def _ks(data: ReportData) -> Figure:
     verdict, control = data.verdict, data.verdict.control
     assert verdict.ks_pvalues is not None
     assert verdict.ks_pvalues_randomised is not None
-    other = None if control is None else control.ks_pvalues_randomised
-    panels = figures.ks_histograms(verdict.ks_pvalues, verdict.ks_pvalues_randomised, other)
+    other = None
+    if control is not None and control.ks_pvalues_randomised is not None:
+        other = data.of_output(control.ks_pvalues_randomised)
+    panels = figures.ks_histograms(
+        data.of_output(verdict.ks_pvalues), data.of_output(verdict.ks_pvalues_randomised), other
+    )
     caption = (
         "Each row is tested for a difference between its two predictive distributions. Were there none, the p-values "
         "would be uniform: bars about the dashed line, 19 in 20 of them within the grey band. Exact p-values take "
         "only few values, so they are not quite uniform even then; randomised ones are"
         + ("; the control compares two classical predictions." if other is not None else ".")
-        + (" Here rows share their masks, so bars stray together." if verdict.uniformity_pvalue is None else "")
+        + (" Here rows share their masks, so bars stray together." if "pass" in verdict.settings["scopes"] else "")
     )
     return Figure("Kolmogorov–Smirnov tests", caption, tuple(Markup(svg) for svg in panels))
 
@@ -101,13 +105,15 @@ def _ks(data: ReportData) -> Figure:
 def _worst_row(data: ReportData) -> Figure:
     verdict = data.verdict
     if verdict.ks_statistic is not None:
-        place = int(np.argmax(verdict.ks_statistic))
-        statistic, measure = f"KS statistic {tables.number(float(verdict.ks_statistic[place]))}", "KS statistic"
+        values = data.of_output(verdict.ks_statistic)
+        place = int(np.argmax(values))
+        statistic, measure = f"KS statistic {tables.number(float(values[place]))}", "KS statistic"
     else:
-        place = int(np.argmax(verdict.wasserstein))
-        statistic = f"Wasserstein distance {tables.number(float(verdict.wasserstein[place]))} std"
+        values = data.of_output(verdict.wasserstein)
+        place = int(np.argmax(values))
+        statistic = f"Wasserstein distance {tables.number(float(values[place]))} std"
         measure = "Wasserstein distance"
-    classical, spiking = data.judged()
+    classical, spiking = data.drawn()
     row = int(verdict.rows[place])
     svg = figures.worst_row(classical[:, place], spiking[:, place], row, statistic, data.output_name)
     caption = (
@@ -118,7 +124,7 @@ def _worst_row(data: ReportData) -> Figure:
 
 
 def _spreads(data: ReportData) -> Figure:
-    classical, spiking = (side.std(axis=0, ddof=1) for side in data.judged())
+    classical, spiking = (side.std(axis=0, ddof=1) for side in data.drawn())
     svg = figures.spreads(classical, spiking, data.output_name)
     caption = (
         "How uncertain each network is, row by row, as the standard deviation over samples: "

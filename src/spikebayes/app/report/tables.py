@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from spikebayes.app.report.contents import ReportData
-from spikebayes.evaluate.equivalence import STD_RATIO, UNIFORMITY_LEVEL, Equivalence
+from spikebayes.evaluate.equivalence import HOLM_LEVEL, Equivalence
 from spikebayes.evaluate.scores import scores
 from spikebayes.network.network import Connection
-from spikebayes.network.neurons import LIF, Neuron, Threshold
 from spikebayes.network.operators import size
 
 ABSENT = "–"
@@ -43,34 +42,41 @@ def number(value: float | None) -> str:
 
 def key_figures(verdict: Equivalence) -> list[dict[str, str]]:
     """What the verdict rests on: name, meaning, need, and the value for the spiking network and for the control."""
-    low, high = STD_RATIO
+    margins = verdict.margins
     rows: list[tuple[str, str, str, Callable[[Equivalence], float | None]]] = [
         (
-            "Uniformity of the KS p-values",
-            "p-value over rows; small when the distributions differ",
-            f"> {UNIFORMITY_LEVEL:g}",
-            lambda v: v.uniformity_pvalue,
-        ),
-        (
-            "Error under the same masks",
-            "median over rows, in classical standard deviations",
-            f"≤ {verdict.margin:g}",
-            lambda v: _median(v.paired_rmse),
+            "Mean offset",
+            "over rows, in standard deviations",
+            f"within ±{margins.offset:g}",
+            lambda v: v.pooled_mean_difference,
         ),
         (
             "Ratio of spreads",
-            "median of spiking by classical standard deviation",
-            f"{low:g} to {high:g}",
-            lambda v: _median(v.std_ratio),
+            "over rows, spiking by classical",
+            f"{1 - margins.spread:g} to {1 + margins.spread:g}",
+            lambda v: v.pooled_spread_ratio,
         ),
         (
-            "Equivalence of means",
-            f"p-value; small when the mean offset is shown to lie within {verdict.margin:g} standard deviations",
-            f"< {verdict.alpha:g}",
-            lambda v: v.pooled_equivalence_pvalue,
+            "Share of rows within their margins",
+            f"{margins.row_offset:g} standard deviations, a factor of {margins.row_spread:g} in spread"
+            if verdict.paired_rmse is None
+            else f"{margins.paired:g} standard deviations under the same masks",
+            f"≥ {margins.rows:g}",
+            lambda v: v.share_within,
         ),
-        ("Mean offset", "in classical standard deviations", "", lambda v: v.pooled_mean_difference),
-        ("Wasserstein distance", "median, in classical standard deviations", "", lambda v: _median(v.wasserstein)),
+        (
+            "Error under the same masks",
+            "median over rows, in standard deviations",
+            "",
+            lambda v: _median(v.paired_rmse),
+        ),
+        (
+            "Uniformity of the KS p-values",
+            "p-value over rows; small when the distributions differ",
+            "",
+            lambda v: v.uniformity_pvalue,
+        ),
+        ("Wasserstein distance", "median, in standard deviations", "", lambda v: _median(v.wasserstein)),
         (
             "KS statistic",
             "median; largest gap of the distribution functions",
@@ -79,14 +85,21 @@ def key_figures(verdict: Equivalence) -> list[dict[str, str]]:
         ),
         (
             "Rows rejected",
-            f"by the exact KS test at {verdict.alpha:g} after Holm's adjustment",
+            f"by the exact KS test at {HOLM_LEVEL:g} after Holm's adjustment",
             "",
             lambda v: v.rejections,
         ),
         ("Rows compared", "", "", lambda v: len(v.rows)),
     ]
     if verdict.degenerate_rows:
-        rows.append(("Constant rows", "where the classical network never varies", "", lambda v: v.degenerate_rows))
+        rows.append(
+            (
+                "Constant rows",
+                "where neither network varies by more than the tolerance",
+                "",
+                lambda v: v.degenerate_rows,
+            )
+        )
     if verdict.tied_rows:
         rows.append(("Tied rows", "where a value occurs on both sides", "", lambda v: v.tied_rows))
     return [
@@ -115,7 +128,7 @@ def network_rows(data: ReportData) -> list[dict[str, str]]:
             {
                 "name": node.name,
                 "units": number(size(node.shape)),
-                "kind": kind if population is None else _neuron(population.neuron),
+                "kind": kind if population is None else population.neuron.words,
                 "sources": ", ".join(_source(c) for c in into) or ABSENT,
                 "noise": _noise(getattr(node, "dropout", None), into),
                 "rate": number(_rate(data, spikes.get(node.name), size(node.shape))) if population else "",
@@ -160,7 +173,11 @@ def settings_groups(data: ReportData) -> list[tuple[str, list[tuple[str, str]]]]
             "synapse": ", ".join(synapses) or "none",
         },
         "Classical prediction": {k: v for k, v in data.classical.settings.items() if k != "kind"},
-        "Comparison": {"margin": data.verdict.margin, "alpha": data.verdict.alpha, **data.verdict.settings},
+        "Comparison": {
+            **{f"margin, {name}": value for name, value in asdict(data.verdict.margins).items()},
+            "alpha": data.verdict.alpha,
+            **data.verdict.settings,
+        },
         "Control": {} if data.verdict.control is None else data.verdict.control.settings,
         "Versions": versions if isinstance(versions, dict) else {"versions": versions},
     }
@@ -181,18 +198,11 @@ def _rate(data: ReportData, spikes: float | None, neurons: int) -> float | None:
     return None if spikes is None else spikes / (neurons * len(data.trace) * data.network.dt)
 
 
-def _neuron(neuron: Neuron) -> str:
-    if isinstance(neuron, LIF):
-        return f"LIF, τ_rc {1e3 * neuron.tau_rc:g} ms, τ_ref {1e3 * neuron.tau_ref:g} ms"
-    return f"threshold at {neuron.threshold:g}" if isinstance(neuron, Threshold) else "sign"
-
-
 def _source(connection: Connection) -> str:
     synapse = connection.synapse
     if synapse is None:
         return connection.source
-    filters = ", ".join(f"{name} {1e3 * value:g} ms" for name, value in asdict(synapse).items())
-    return f"{connection.source} ({type(synapse).__name__}, {filters})"
+    return f"{connection.source} ({synapse.words})"
 
 
 def _noise(dropout: Any, into: tuple[Connection, ...]) -> str:

@@ -10,16 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Result, Work
+from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Abilities, Result, Work
 from spikebayes.engine.cpu import loops
-from spikebayes.engine.cpu.packing import Drive, Layout, lay_out
-from spikebayes.engine.memoryless import engine as memoryless
+from spikebayes.engine.cpu.packing import NEURONS, SYNAPSES, Drive, Layout, lay_out
+from spikebayes.engine.timing import Timing
 from spikebayes.machine.threads import compiling, share_out
 from spikebayes.network.network import SpikingNetwork
-from spikebayes.network.neurons import LIF, Bernoulli, Sign
+from spikebayes.network.neurons import LIF
+from spikebayes.network.noise import Dropout
 from spikebayes.network.operators import size
 from spikebayes.network.synapses import impulse_response
 from spikebayes.noise.bits import dropout_keep
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.philox import split_seed
 
 LONGEST = 50  # refractory time in membrane time constants: its exponential must be a float32
@@ -33,29 +35,24 @@ NEGLIGIBLE = 1e-20  # of an impulse response's peak
 
 
 class CpuEngine:
-    """LIF and threshold populations with masks on their outputs, held or redrawn; networks without memory."""
+    """LIF and threshold populations with masks on their outputs, held or redrawn."""
 
     name = "cpu"
+    abilities = Abilities(NEURONS, SYNAPSES, (Dropout,), " beside neurons or filters with a memory")
 
     def refusal(self, network: SpikingNetwork) -> str | None:
-        if network.is_memoryless:
-            return None
-        if any(isinstance(p.neuron, Sign | Bernoulli) for p in network.populations):
-            return "sign and stochastic units beside neurons or filters with a memory are not compiled"
-        if any(
-            isinstance(p.neuron, LIF) and p.neuron.tau_ref > LONGEST * p.neuron.tau_rc for p in network.populations
-        ):
-            return f"refractory times beyond {LONGEST} membrane time constants are not compiled"
-        if any(c.blank_out for c in network.connections):
-            return "noise on synapses beside neurons or filters with a memory is not compiled"
+        unable = self.abilities.refusal(network)
+        if unable is not None:
+            return unable
+        for p in network.populations:
+            if type(p.neuron) is LIF and p.neuron.tau_ref > LONGEST * p.neuron.tau_rc:
+                return f"refractory times beyond {LONGEST} membrane time constants are not compiled"
         inputs = {i.name for i in network.inputs}
         if any(c.source in inputs and c.synapse for c in network.connections):
             return "filtered inputs are not yet compiled"
         return None
 
     def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
-        if network.is_memoryless:
-            return memoryless.prepare(network, dtype)
         real = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
         layout, drive = lay_out(network, real)
         with compiling():
@@ -63,9 +60,6 @@ class CpuEngine:
         return lambda work: _run(network, layout, drive, work)
 
     def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
-        if network.is_memoryless:
-            probed = steps * (network.neurons if SPIKES in probes else size(network.readout.shape))
-            return max(1, min(1 << 15, BUDGET // (probed if probes else 1)))
         units = sum(size(node.shape) for node in network.nodes()) * (len(_changes(network, steps)) - 1)
         probed = steps * (network.neurons if probes & {SPIKES, POTENTIALS} else size(network.readout.shape))
         return max(1, min(1 << 15, BUDGET // (units + (probed if probes else 0))))
@@ -76,7 +70,7 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
     real = drive.constant.dtype
     change = _changes(network, work.steps)
     base, position = _base(network, drive, work, change)
-    weights = work.weights().numpy()
+    weights = work.timing.weights().numpy()
     mean = _input_mean(base, position, change, weights, size(network.readout.shape))
     counts = np.zeros((runs, len(network.populations)), np.int64)
 
@@ -86,8 +80,8 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
     spikes = probe(SPIKES, neurons, np.bool_)
     potentials = probe(POTENTIALS, neurons, real)
     trace = probe(TRACE, mean.shape[1], real)
-    samples, rows = (keys.numpy().astype(np.uint64) for keys in (work.samples, work.rows))
-    key = np.array(split_seed(work.seed), np.uint64)
+    samples, rows = (keys.numpy().astype(np.uint64) for keys in (work.keys.samples, work.keys.rows))
+    key = np.array(split_seed(work.keys.seed), np.uint64)
     window = _window(network, weights)
     stretch = -(-work.steps // -(-work.steps // STRETCH))  # of equal length
 
@@ -106,7 +100,7 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
         here = slice(int(layout.first[i]), int(layout.first[i] + layout.size[i]))
         if SPIKES in work.probes:
             result.spikes[p.name] = torch.from_numpy(spikes[:, :, here])
-        if POTENTIALS in work.probes and isinstance(p.neuron, LIF):
+        if POTENTIALS in work.probes and not p.neuron.memoryless:
             result.potentials[p.name] = torch.from_numpy(potentials[:, :, here])
     if TRACE in work.probes:
         result.trace = torch.from_numpy(trace).reshape(runs, work.steps, *network.readout.shape)
@@ -124,15 +118,15 @@ def _nothing(network: SpikingNetwork, dtype: torch.dtype) -> Work:
     none = torch.zeros(0, dtype=torch.int64)
     arguments = {i.argument: i.shape for i in network.inputs}
     inputs = tuple(torch.zeros(1, *arguments[k], dtype=dtype) for k in sorted(arguments))
-    return Work(inputs, none, none, none, 0, 1, 0)
+    return Work(inputs, none, Keys(0, none, none), Timing(1))
 
 
 def _changes(network: SpikingNetwork, steps: int) -> NDArray[np.int64]:
     """The steps ``[E + 1]`` at which a mask on an input is redrawn, the first step and the end among them."""
     changes = {0, steps}
     for noise in (i.dropout for i in network.inputs):
-        if noise and noise.p > 0 and noise.hold:
-            changes.update(range(noise.start + noise.hold, steps, noise.hold))
+        if noise and noise.acts:
+            changes.update(step for step in range(1, steps) if noise.is_drawn_in(step))
     return np.array(sorted(changes), np.int64)
 
 
@@ -144,7 +138,7 @@ def _base(
     Without noise on the inputs a row's line serves all its samples; with it every simulation has lines of its own.
     """
     real = drive.constant.dtype
-    noisy = any(i.dropout and i.dropout.p > 0 for i in network.inputs)
+    noisy = any(i.dropout and i.dropout.acts for i in network.inputs)
     epochs = len(change) - 1
     lines = len(work) * epochs if noisy else len(work.inputs[0])
     base = np.repeat(drive.constant[None], lines, axis=0)
@@ -174,10 +168,10 @@ def _input_values(
     if not noisy:
         return values.numpy()
     values, noise = values[work.position], node.dropout
-    if noise is None or noise.p == 0:
+    if noise is None or not noise.acts:
         return values.repeat(len(change) - 1, 1).numpy()
-    keys = work.seed, work.samples, work.rows, size(node.shape)
-    return torch.cat([values * dropout_keep(noise, *keys, step=step) for step in change[:-1].tolist()]).numpy()
+    drawn = (dropout_keep(noise, work.keys, size(node.shape), step) for step in change[:-1].tolist())
+    return torch.cat([values * keep for keep in drawn]).numpy()
 
 
 def _input_mean(

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikebayes.engine.cpu.instructions import DRIVE_VECTORS
-from spikebayes.engine.cpu.matrices import Matrix, Patches, Wire, wires
+from spikebayes.engine.cpu.matrices import Patches, Wire, wires
 from spikebayes.engine.cpu.tiles import Grid, cut
 from spikebayes.machine.llvm import VECTOR_BYTES
 from spikebayes.network.network import SpikingNetwork
-from spikebayes.network.neurons import LIF, Threshold
+from spikebayes.network.neurons import LIF, Neuron, Threshold
 from spikebayes.network.noise import Dropout
 from spikebayes.network.operators import size
-from spikebayes.network.synapses import Lowpass
+from spikebayes.network.synapses import Alpha, Lowpass, Synapse
 from spikebayes.noise.bits import bernoulli_bits
 
 Array = NDArray[Any]
@@ -86,7 +86,8 @@ def lay_out(network: SpikingNetwork, dtype: np.dtype[Any]) -> tuple[Layout, Driv
     sizes = [size(p.shape) for p in populations]
     first = dict(zip((p.name for p in populations), np.cumsum([0, *sizes]).tolist(), strict=False))
     first[network.readout.name] = sum(sizes)
-    gains = {p.name: p.neuron.gain if isinstance(p.neuron, LIF) else 1.0 for p in populations}
+    compiled = {p.name: NEURONS[type(p.neuron)](p.neuron, network.dt) for p in populations}
+    gains = {name: neuron.gain for name, neuron in compiled.items()}
 
     lanes = VECTOR_BYTES // dtype.itemsize
     grids = []
@@ -118,33 +119,54 @@ def lay_out(network: SpikingNetwork, dtype: np.dtype[Any]) -> tuple[Layout, Driv
         tile=_starts(len(group) for group in groups),
         tile_at=np.array([at for group in groups for at, _ in group], np.int64),
         tile_vectors=np.array([v for group in groups for _, v in group], np.int64),
-        is_lif=np.array([isinstance(p.neuron, LIF) for p in populations]),
-        neuron=np.array([_neuron(p.neuron, network.dt) for p in populations], dtype).reshape(-1, 4),
+        is_lif=np.array([compiled[p.name].is_lif for p in populations]),
+        neuron=np.array([compiled[p.name].numbers for p in populations], dtype).reshape(-1, 4),
         dropout=np.array([_dropout(p.dropout) for p in populations], np.uint64).reshape(-1, 5),
         hold=np.array([_hold(p.dropout) for p in populations], np.int64).reshape(-1, 3),
         repeat=np.array([p.dropout.repeat if p.dropout else 1 for p in populations], np.int64),
         **packer.arrays(),
     )
-    return layout, _drive(network, made, first, gains, dtype)
+    return layout, _drive(network, made, first, compiled, dtype)
 
 
-def _neuron(neuron: Any, dt: float) -> list[float]:
-    """Threshold, decay of a step, 1 - decay, exp(tau_ref / tau_rc)."""
-    if isinstance(neuron, Threshold):
-        return [neuron.threshold, 0, 0, 0]
+class Compiled(NamedTuple):
+    """A neuron as the loops run it.
+
+    Args:
+        is_lif: else a threshold unit.
+        numbers: threshold, decay of a step, 1 - decay, exp(tau_ref / tau_rc).
+        gain, bias: current per unit of input, and without input.
+    """
+
+    is_lif: bool
+    numbers: tuple[float, float, float, float]
+    gain: float = 1.0
+    bias: float = 0.0
+
+
+def _lif(neuron: LIF, dt: float) -> Compiled:
     decay = dt / neuron.tau_rc
-    return [1.0, math.exp(-decay), -math.expm1(-decay), math.exp(neuron.tau_ref / neuron.tau_rc)]
+    numbers = 1.0, math.exp(-decay), -math.expm1(-decay), math.exp(neuron.tau_ref / neuron.tau_rc)
+    return Compiled(True, numbers, neuron.gain, neuron.bias)
+
+
+def _threshold(neuron: Threshold, dt: float) -> Compiled:
+    return Compiled(False, (neuron.threshold, 0.0, 0.0, 0.0))
+
+
+#: the neurons that the loops run, each from its parameters and dt
+NEURONS: dict[type[Neuron], Callable[[Any, float], Compiled]] = {LIF: _lif, Threshold: _threshold}
 
 
 def _dropout(noise: Dropout | None) -> list[int]:
-    if noise is None or noise.p == 0:
+    if noise is None or not noise.acts:
         return [0, 1, 1, 0, 0]
     bits, threshold = bernoulli_bits(1 - noise.p)
     return [1, bits, threshold, noise.site, noise.offset]
 
 
 def _hold(noise: Dropout | None) -> list[int]:
-    if noise is None or noise.p == 0 or noise.hold is None:
+    if noise is None or not noise.acts or noise.hold is None:
         return [0, 0, 0]
     return [noise.hold, noise.start, noise.successive]
 
@@ -153,17 +175,18 @@ def _drive(
     network: SpikingNetwork,
     made: list[Wire],
     first: dict[str, int],
-    gains: dict[str, float],
+    compiled: dict[str, Compiled],
     dtype: np.dtype[Any],
 ) -> Drive:
     total = sum(size(p.shape) for p in network.populations) + size(network.readout.shape)
     constant = np.zeros(total)
+    gains = {name: neuron.gain for name, neuron in compiled.items()}
     for node in (*network.populations, network.readout):
         here = slice(first[node.name], first[node.name] + size(node.shape))
         if node.constant is not None:
             constant[here] = node.constant.double().numpy().ravel() * gains.get(node.name, 1.0)
-        if node.name in gains:
-            constant[here] += getattr(getattr(node, "neuron", None), "bias", 0.0)
+        if node.name in compiled:
+            constant[here] += compiled[node.name].bias
     inputs = {node.name: i for i, node in enumerate(network.inputs)}
     parts: list[tuple[int, int, int, Any]] = []
     for w in made:
@@ -171,7 +194,7 @@ def _drive(
             continue
         matrix: Any = w.matrix
         scale = w.scale * gains.get(w.target, 1.0)
-        if isinstance(matrix, np.ndarray):
+        if w.dense:
             packed: Any = _columns(matrix, scale, dtype)
         else:
             packed = (
@@ -207,31 +230,32 @@ class _Packer:
         """Add a population's wires, or the read-out's (``grid`` None), whose neurons are not cut."""
         for synapse in dict.fromkeys(w.synapse for w in incoming):
             self.order.append(0 if synapse is None else synapse.order)
-            self.coefficient.append(_coefficients(synapse, dt))
+            self.coefficient.append(NO_FILTER if synapse is None else SYNAPSES[type(synapse)](synapse, dt))
             for w in incoming:
                 if w.synapse == synapse:
                     source = index[w.source]
                     self.source.append(source)
-                    self.dense.append(isinstance(w.matrix, np.ndarray))
-                    self.patch.append(-(-w.matrix.length // self.lanes) if isinstance(w.matrix, Patches) else 0)
-                    self.offset.append(self._store(w.matrix, gain * w.scale, source, grid))
+                    self.dense.append(w.dense)
+                    self.patch.append(-(-w.patches.length // self.lanes) if w.patches else 0)
+                    self.offset.append(self._store(w, gain * w.scale, source, grid))
                     self.weighted_at.append(self.weighted)
                     self.weighted += self.sizes[source] if grid is None else 0
             self.wire.append(len(self.source))
             self.line.append(self.line[-1] + (grid.padded if grid else 0))
         self.bank.append(len(self.order))
 
-    def _store(self, matrix: Matrix | Patches, gain: float, source: int, grid: Grid | None) -> int:
+    def _store(self, wire: Wire, gain: float, source: int, grid: Grid | None) -> int:
+        matrix: Any = wire.matrix
         key = (id(matrix), gain, grid.key if grid else None, self.grids[source].key)
         if key in self.stored:
             return self.stored[key]
         self.held.append(matrix)
         rows = self.grids[source].unit
-        if isinstance(matrix, np.ndarray):
+        if wire.dense:
             self.stored[key] = sum(w.size for w in self.weights)
             self.weights.append(self._tiled(matrix, gain, self.grids[source], grid))
             return self.stored[key]
-        if isinstance(matrix, Patches):
+        if wire.patches:
             pointer, column = matrix.pointer, matrix.column
             run, value = _padded(matrix, self.lanes)
         else:
@@ -283,14 +307,17 @@ class _Packer:
         }
 
 
-def _coefficients(synapse: Any, dt: float) -> list[float]:
-    """a, b, c, d of y <- a y + c x + d u, x <- a x + b u."""
-    if synapse is None:
-        return [0.0, 0.0, 0.0, 1.0]
-    if isinstance(synapse, Lowpass):
-        a, b = synapse.coefficients(dt)
-        return [a, b, 0.0, b]
-    return list(synapse.coefficients(dt))
+def _lowpass(synapse: Lowpass, dt: float) -> tuple[float, float, float, float]:
+    a, b = synapse.coefficients(dt)
+    return a, b, 0.0, b
+
+
+#: the filters that the loops run, as a, b, c, d of y <- a y + c x + d u, x <- a x + b u
+SYNAPSES: dict[type[Synapse], Callable[[Any, float], tuple[float, ...]]] = {
+    Lowpass: _lowpass,
+    Alpha: lambda synapse, dt: synapse.coefficients(dt),
+}
+NO_FILTER = (0.0, 0.0, 0.0, 1.0)
 
 
 def _rows(pointer: Array, rows: Array, column: Array, run: Array) -> tuple[Array, Array, Array]:

@@ -1,8 +1,8 @@
 """The CPU engine's way through networks without memory: every step is a pass of its own, noise drawn as it goes.
 
 Pairs go through in tiles of one size, each on one thread. What no noise comes before is computed once for each row,
-and of it only what the rest reads is kept. Spikes stay bits where ``products.py`` has an exact product for what they
-deliver. Synapses that blank out are summed by ``blank_out_kernel.py``.
+and of it only what the rest reads is kept. Spikes stay bits where ``int8_products.py`` has an exact product for what
+they deliver. Synapses that blank out are summed by ``blank_out_sums.py``.
 """
 
 from __future__ import annotations
@@ -12,56 +12,70 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from spikebayes.engine.contract import SPIKES, TRACE, Result, Work
+from spikebayes.engine.contract import SPIKES, TRACE, Abilities, Result, Work
 from spikebayes.engine.memoryless.int8_products import Product, product_of, together
+from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.threads import one_thread, share_out
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.neurons import LIF, Bernoulli, Neuron, Threshold
-from spikebayes.network.noise import Gaussian
-from spikebayes.network.operators import size, synapses, target_shape
+from spikebayes.network.neurons import Bernoulli, Neuron, Sign, Threshold
+from spikebayes.network.noise import BlankOut, Dropout, Gaussian
+from spikebayes.network.operators import WeightRows, size, target_shape
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.blank_out import gaussian_sums
-from spikebayes.noise.blank_out_sums import Weights, blanked_sums, lay_out_weights
-from spikebayes.noise.philox import site_word
+from spikebayes.noise.blank_out_sums import Weights, exact_sums, lay_out_weights
+from spikebayes.noise.keys import Keys
 from spikebayes.noise.stochastic_units import fired
 
 TILE = 256  # pairs that go through side by side, always: the last bits of a matrix product may depend on its size
 BUDGET = 1 << 24  # numbers of a tile
+RECORDED = 1 << 25  # numbers of a block that probes record
 KEPT = 1 << 28  # bytes kept of rows whose pairs go through together
 
 Sums = Callable[[slice], Tensor]  # a node's input, for some lines of a tile
 
 
-def prepare(network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
-    """Lay a memoryless network out; the function returned runs any number of blocks."""
-    operators = copy.deepcopy([c.operator for c in network.connections]).__iter__()
-    quiet = _quiet(network)
-    links = [_link(c, next(operators).to(dtype), network, quiet, dtype) for c in network.connections]
-    return _Simulator(network, links, quiet, dtype).run
+#: the neurons that it runs beside Bernoulli units, each as the input at and above which it spikes
+THRESHOLDS: dict[type[Neuron], Callable[[Any], float]] = {
+    Threshold: lambda neuron: neuron.threshold,
+    Sign: lambda neuron: 0.0,
+}
+
+
+class MemorylessEngine:
+    """Threshold, sign and stochastic units without filters, with noise on their outputs and on synapses."""
+
+    name = "cpu"
+    abilities = Abilities((*THRESHOLDS, Bernoulli), (), (Dropout, BlankOut))
+
+    def refusal(self, network: SpikingNetwork) -> str | None:
+        if not network.is_memoryless:
+            return "neurons or filters with a memory"
+        return self.abilities.refusal(network)
+
+    def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
+        check_steady_products()
+        operators = copy.deepcopy([c.operator for c in network.connections]).__iter__()
+        quiet = _quiet(network)
+        links = [_link(c, next(operators).to(dtype), network, quiet, dtype) for c in network.connections]
+        return _Simulator(network, links, quiet, dtype).run
+
+    def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
+        probed = steps * (network.neurons if SPIKES in probes else size(network.readout.shape))
+        return max(1, min(1 << 15, RECORDED // (probed if probes else 1)))
 
 
 def tile(network: SpikingNetwork) -> int:
     """Pairs side by side, by the widest layer with what its synapses see."""
     widest = max(size(node.shape) for node in network.nodes())
     for c in network.connections:
-        found = synapses(c.operator) if c.blank_out else None
-        if found is not None:
-            places = size(network.shape(c.target)) // len(found[1].matrix())
-            widest = max(widest, places * found[1].matrix().shape[1])
+        rows = c.operator.weight_rows() if c.blank_out else None
+        if rows is not None:
+            places = size(network.shape(c.target)) // len(rows.weight)
+            widest = max(widest, places * rows.weight.shape[1])
     return max(1, min(TILE, BUDGET // (2 * widest)))
-
-
-@dataclass(frozen=True, eq=False)
-class _Keys:
-    """What keys the draws of a tile's pairs: the seed, and ``[R]`` samples and rows."""
-
-    seed: int
-    samples: Tensor
-    rows: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,13 +84,15 @@ class _Link:
 
     Args:
         product: what delivers the source's spikes, where this is exact.
-        weights: laid out, if they blank out.
+        rows: of its weights, if they blank out.
+        weights: these laid out, if each of them is drawn.
         quiet: whether it delivers the same in every sample and step of a row.
     """
 
     connection: Connection
     operator: Any
     product: Product | None
+    rows: WeightRows | None
     weights: Weights | None
     quiet: bool
 
@@ -84,38 +100,32 @@ class _Link:
     def source(self) -> str:
         return self.connection.source
 
-    def deliver(self, values: Tensor, keys: _Keys, step: int) -> Tensor:
+    def deliver(self, values: Tensor, keys: Keys, step: int) -> Tensor:
         """What the source's values ``[R, *source]`` add to the target in a step."""
-        noise, found = self.connection.blank_out, synapses(self.operator)
-        if noise is None or found is None:
+        noise, rows = self.connection.blank_out, self.rows
+        if noise is None or rows is None:
             return self.operator(values)
-        before, layer = found
-        seen, weight = layer.unfold(before(values)).contiguous(), layer.matrix()  # [R, L, K], [O, K]
+        seen, weight = rows.unfold(values).contiguous(), rows.weight  # [R, L, K], [O, K]
         mean = (seen.flatten(0, 1) @ weight.T).unflatten(0, seen.shape[:2])  # [R, L, O]
         if isinstance(noise.sampling, Gaussian) or self.weights is None:
-            drawn = gaussian_sums(noise, seen, weight, keys.seed, keys.samples, keys.rows, step)
+            drawn = gaussian_sums(noise, seen, weight, keys, step)
         else:
-            drawn = torch.empty_like(mean)
-            samples, draw = noise.key(keys.samples, step)
-            pair = samples.numpy().astype(np.uint64), keys.rows.numpy().astype(np.uint64)
-            word = site_word(noise.site, draw)
-            blanked_sums(seen.numpy(), self.weights, noise.keep, keys.seed, *pair, word, drawn.numpy())
+            drawn = exact_sums(noise, seen, self.weights, keys, step)
         scale = torch.as_tensor(noise.scale, dtype=values.dtype)
-        return layer.fold(drawn + scale * mean, target_shape(self.operator, tuple(values.shape[1:])))
+        return rows.fold(drawn + scale * mean, target_shape(self.operator, tuple(values.shape[1:])))
 
 
 def _link(
     connection: Connection, operator: Any, network: SpikingNetwork, quiet: frozenset[str], dtype: torch.dtype
 ) -> _Link:
-    noise, found = connection.blank_out, synapses(operator)
-    if noise is None or found is None:
+    noise, rows = connection.blank_out, operator.weight_rows()
+    if noise is None or rows is None:
         source = next(n for n in (*network.inputs, *network.populations) if n.name == connection.source)
-        return _Link(connection, operator, product_of(operator, source, dtype), None, source.name in quiet)
+        return _Link(connection, operator, product_of(operator, source, dtype), None, None, source.name in quiet)
     if isinstance(noise.sampling, Gaussian):
-        return _Link(connection, operator, None, None, False)
-    weight = found[1].matrix()
-    places = size(network.shape(connection.target)) // len(weight)
-    return _Link(connection, operator, None, lay_out_weights(weight, places), False)
+        return _Link(connection, operator, None, rows, None, False)
+    places = size(network.shape(connection.target)) // len(rows.weight)
+    return _Link(connection, operator, None, rows, lay_out_weights(rows.weight, places), False)
 
 
 @dataclass(frozen=True)
@@ -238,8 +248,8 @@ class _Simulator:
         lines: int,
     ) -> None:
         """Simulate a tile of pairs ``at`` ``[R]``, of rows ``position`` of what is kept; the first lines count."""
-        to, weights = at[:lines], work.weights().tolist()
-        keys, masks = _Keys(work.seed, work.samples[at], work.rows[at]), dict[str, Tensor]()
+        to, weights = at[:lines], work.timing.weights().tolist()
+        keys, masks = work.keys.at(at), dict[str, Tensor]()
         for name, counts in kept.counts.items():
             result.counts[name][to] = work.steps * counts[position[:lines]]
             if name in result.spikes:
@@ -287,7 +297,7 @@ class _Simulator:
         return total if constant is None else total + constant
 
     def _fired(
-        self, node: Population, parts: list[Sums], count: int, keys: _Keys | None = None, step: int = 0
+        self, node: Population, parts: list[Sums], count: int, keys: Keys | None = None, step: int = 0
     ) -> Tensor:
         """Which neurons spike, ``[R, *shape]`` bool; drawn for the keys, if by chance."""
         layout = torch.channels_last if len(node.shape) == 3 else torch.contiguous_format
@@ -297,19 +307,20 @@ class _Simulator:
             drive = self._drive(node, parts, lines)
             if isinstance(node.neuron, Bernoulli):
                 assert keys is not None
-                spiked[lines] = fired(drive, node.neuron, keys.seed, keys.samples[lines] + step, keys.rows[lines])
+                drawn = keys.at(lines).later(step)
+                spiked[lines] = fired(drive, node.neuron.curve, node.neuron.site, drawn)
             else:
-                values, level = drive.numpy(), node.neuron.threshold if isinstance(node.neuron, Threshold) else 0
+                values, level = drive.numpy(), THRESHOLDS[type(node.neuron)](node.neuron)
                 spiked[lines] = torch.from_numpy(values >= values.dtype.type(level))  # numpy compares faster
         return spiked
 
-    def _mask(self, node: Input | Population, keys: _Keys, step: int, masks: dict[str, Tensor]) -> None:
+    def _mask(self, node: Input | Population, keys: Keys, step: int, masks: dict[str, Tensor]) -> None:
         """Draw a node's mask where it changes."""
         noise = node.dropout
-        if noise is None or noise.p == 0:
+        if noise is None or not noise.acts:
             return
-        if step == 0 or noise.redraws(step) > noise.redraws(step - 1):
-            keep = dropout_keep(noise, keys.seed, keys.samples, keys.rows, size(node.shape), step)
+        if noise.is_drawn_in(step):
+            keep = dropout_keep(noise, keys, size(node.shape), step)
             masks[node.name] = keep.reshape(-1, *node.shape)
 
 
@@ -336,7 +347,7 @@ def _masked(node: Input | Population, x: Tensor, masks: dict[str, Tensor]) -> Te
 
 def _values(neuron: Neuron, spiked: Tensor, dtype: torch.dtype) -> Tensor:
     """What neurons without memory give: 1 where they spike, else 0, or -1 if they are signs."""
-    off = 0 if isinstance(neuron, LIF) else neuron.off
+    off = neuron.off
     on = spiked.view(torch.uint8).to(dtype)  # bytes are converted faster than bools
     return on * (1 - off) + off if off else on
 
@@ -363,9 +374,9 @@ def _constant(node: Population | Readout, dtype: torch.dtype) -> Tensor | None:
 
 def _quiet(network: SpikingNetwork) -> frozenset[str]:
     """Inputs and populations whose output is the same in every sample and step of a row."""
-    quiet = {i.name for i in network.inputs if not (i.dropout and i.dropout.p > 0)}
+    quiet = {i.name for i in network.inputs if not (i.dropout and i.dropout.acts)}
     for p in network.populations:
-        noisy = isinstance(p.neuron, Bernoulli) or (p.dropout is not None and p.dropout.p > 0)
+        noisy = p.neuron.random or (p.dropout is not None and p.dropout.acts)
         if not noisy and all(c.source in quiet and not c.blank_out for c in network.into(p.name)):
             quiet.add(p.name)
     return frozenset(quiet)

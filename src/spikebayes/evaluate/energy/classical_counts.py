@@ -1,8 +1,8 @@
 """What Monte Carlo dropout of the module does that a network was made of: one forward pass per mask, counted.
 
 The module is read back from its spiking network, whose operators are the module's. What nothing drawn comes before is
-computed once per row, as ``classical.py`` does it. Synapses and units that are drawn anew in every step make every
-step a pass. Batch norm is free where ``convert`` could fold it into a layer.
+computed once per row, as ``module_samples.py`` does it. Synapses and units that are drawn anew in every step make
+every step a pass. Batch norm is free where ``convert`` could fold it into a layer.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from spikebayes.evaluate.energy.multiplications import Term, products
 from spikebayes.evaluate.energy.random_bits import blanked, drawn_nodes, draws, fresh_steps, kept, masked, stochastic
 from spikebayes.network.network import Connection, Population, SpikingNetwork
 from spikebayes.network.operators import size
+from spikebayes.noise.keys import Keys
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,14 @@ class ClassicalTally:
         self.fresh = fresh_steps(network, steps)
         self.macs = self.activations = 0  # under masks
 
-    def add(self, seed: int, samples: Tensor, rows: Tensor) -> None:
-        """Count the passes of some pairs, keyed by ``[R]`` int64 each."""
+    def add(self, keys: Keys) -> None:
+        """Count the passes of some pairs."""
         nodes = [n for n in (*self.network.inputs, *self.network.populations) if masked(n)]
         for step in self.fresh:
-            keep = {n.name: kept(n, seed, samples, rows, step) for n in nodes}
+            keep = {n.name: kept(n, keys, step) for n in nodes}
             for layer in self.layers:
                 if layer.drawn(self.random):
-                    needed = self._needed(layer, keep, len(rows))
+                    needed = self._needed(layer, keep, len(keys))
                     self.macs += products(self._terms(layer, keep), needed).drawn
                     self.activations += int(needed.sum()) if self._neurons(layer) else 0
 

@@ -23,10 +23,10 @@ from spikebayes.evaluate.energy.meter import Meter
 from spikebayes.evaluate.energy.spiking_counts import SpikingCounts, count
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
-from spikebayes.prediction.inputs import MaskScope, Values, check_sampling
 from spikebayes.prediction.module_samples import NOT_RANDOM
-from spikebayes.prediction.predict import predict, timing_of
+from spikebayes.prediction.predict import predict
 from spikebayes.prediction.redraw import Redraw
+from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values, timing_of
 
 
 @dataclass(frozen=True)
@@ -216,16 +216,17 @@ def energy(
         >>> loihi["device"], loihi["memory"], 0 < loihi["spiking_j"] < 1e-3
         ('Loihi', 'included', True)
     """
-    check_sampling(samples, 2, seed, mask_scope, batch_size)
+    SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, least=2)
     if not network.is_random:
         raise ConfigError(NOT_RANDOM)
     sampling: dict[str, Any] = {"samples": samples, "seed": seed, "mask_scope": mask_scope}
-    timing: dict[str, Any] = timing_of(network, steps, burn_in) | {"redraw": redraw}
+    usual = timing_of(network, steps, burn_in)
+    timing: dict[str, Any] = {"steps": usual.steps, "burn_in": usual.burn_in, "redraw": redraw}
     rest: dict[str, Any] = {"rows": rows, "engine": engine, "batch_size": batch_size}
     spiking, classical = count(network, x, **sampling, **timing, **rest, progress=progress)
     models = {"spiking": network} if model is None else {"spiking": network, "classical": model}
     measured = _measure(models, x, Meter() if meter is None else meter, sampling | timing | rest)
-    kept = timing_of(network, steps, burn_in) if redraw is None else {"redraw": asdict(redraw)}
+    kept = {"steps": usual.steps, "burn_in": usual.burn_in} if redraw is None else {"redraw": asdict(redraw)}
     settings = sampling | kept | {"dt": network.dt}
     return Energy(spiking, classical, tuple(devices), _weights(network), measured, settings)
 

@@ -10,25 +10,25 @@ from torch import Tensor
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.energy.fan_out import Stages
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.neurons import Bernoulli
-from spikebayes.network.noise import Dropout, Gaussian
+from spikebayes.network.noise import Dropout, Gaussian, Noise
 from spikebayes.network.operators import size
 from spikebayes.noise.bits import dropout_keep
+from spikebayes.noise.keys import Keys
 
 
 def masked(node: Input | Population) -> bool:
     """Whether a mask can drop units of a node."""
-    return node.dropout is not None and node.dropout.p > 0
+    return node.dropout is not None and node.dropout.acts
 
 
 def blanked(connection: Connection) -> bool:
     """Whether a connection's synapses can fail."""
-    return connection.blank_out is not None and connection.blank_out.keep < 1
+    return connection.blank_out is not None and connection.blank_out.acts
 
 
 def stochastic(node: Input | Population | Readout) -> bool:
     """Whether a node's units fire by chance."""
-    return isinstance(node, Population) and isinstance(node.neuron, Bernoulli)
+    return isinstance(node, Population) and node.neuron.random
 
 
 def drawn_nodes(network: SpikingNetwork) -> frozenset[str]:
@@ -46,23 +46,20 @@ def drawn_nodes(network: SpikingNetwork) -> frozenset[str]:
     return frozenset(found)
 
 
-def kept(node: Input | Population, seed: int, samples: Tensor, rows: Tensor, step: int = 0) -> Tensor:
+def kept(node: Input | Population, keys: Keys, step: int = 0) -> Tensor:
     """``[R, N]`` bool: which units of a masked node are kept in a step, for R (sample, row) pairs."""
     assert node.dropout is not None
-    return dropout_keep(node.dropout, seed, samples, rows, size(node.shape), step)
+    return dropout_keep(node.dropout, keys, size(node.shape), step)
 
 
 def fresh_steps(network: SpikingNetwork, steps: int) -> list[int]:
     """The steps, of T, in which something is drawn: the first, and those that renew a mask, synapses or units."""
     if any(stochastic(p) for p in network.populations):
         return list(range(steps))
-    noises = [n.dropout for n in (*network.inputs, *network.populations) if n.dropout and masked(n)]
-    holds = [c.blank_out.hold for c in network.connections if c.blank_out and c.blank_out.hold and blanked(c)]
-    return [
-        t
-        for t in range(steps)
-        if t == 0 or any(d.redraws(t) > d.redraws(t - 1) for d in noises) or any(t % hold == 0 for hold in holds)
-    ]
+    noises: list[Noise | None] = [n.dropout for n in (*network.inputs, *network.populations)]
+    noises += [c.blank_out for c in network.connections]
+    acting = [noise for noise in noises if noise is not None and noise.acts]
+    return [t for t in range(steps) if t == 0 or any(noise.is_drawn_in(t) for noise in acting)]
 
 
 def draws(network: SpikingNetwork, steps: int) -> int:
@@ -109,7 +106,7 @@ def unit_bits(network: SpikingNetwork, steps: int) -> int:
     """Of stochastic units, one for each and step."""
     sites: dict[int, int] = {}
     for p in network.populations:
-        if isinstance(p.neuron, Bernoulli):
+        if p.neuron.random:
             sites[p.neuron.site] = max(size(p.shape), sites.get(p.neuron.site, 0))
     return steps * sum(sites.values())
 
@@ -127,11 +124,10 @@ def _synapses(connection: Connection, network: SpikingNetwork) -> int:
     *before, last = Stages().of(connection.operator, source)
     reached = torch.ones(1, *source, dtype=torch.float64)
     for stage in before:
-        reached = (stage.forward(reached) > 0).double()
-    return int(last.forward(reached).sum())
+        reached = (stage.pattern.forward(reached) > 0).double()
+    return int(last.pattern.forward(reached).sum())
 
 
 def _blanks(connection: Connection, steps: int) -> int:
     """How many times a blanked connection's synapses are drawn in T steps."""
-    hold = connection.blank_out.hold if connection.blank_out else None
-    return 1 if hold is None else -(-steps // hold)
+    return 1 if connection.blank_out is None else 1 + connection.blank_out.redraws(steps - 1)

@@ -6,33 +6,24 @@ synapses. One that is redrawn leaves the neuron in, since it must go on integrat
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from spikebayes.engine.contract import SPIKES, Work
-from spikebayes.engine.select import select
+from spikebayes.engine.contract import SPIKES
+from spikebayes.engine.timing import Timing
 from spikebayes.evaluate.energy.classical_counts import ClassicalCounts, ClassicalTally
 from spikebayes.evaluate.energy.fan_out import Reach, Stages
 from spikebayes.evaluate.energy.multiplications import Term, products
 from spikebayes.evaluate.energy.random_bits import blanked, currents, draws, kept, masked
-from spikebayes.machine.progress import track
 from spikebayes.network.network import Population, SpikingNetwork
 from spikebayes.network.operators import size
-from spikebayes.prediction.inputs import (
-    MaskScope,
-    Values,
-    as_inputs,
-    blocks,
-    check_sampling,
-    check_steps,
-    row_indices,
-)
-from spikebayes.prediction.predict import timing_of
+from spikebayes.noise.keys import Keys
 from spikebayes.prediction.redraw import Redraw
-from spikebayes.prediction.simulate import argument_shapes
+from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values, timing_of
+from spikebayes.prediction.simulate import Simulations
 
 NUMBERS = 1 << 22  # of one tensor held at once while masks are looked at
 
@@ -117,40 +108,32 @@ def count(
         >>> classical.macs == 3 * 2 * 5 + 10 * 3 * (5 * 4 + 4)  # the first layer once per row
         True
     """
-    check_sampling(samples, 1, seed, mask_scope, batch_size)
+    plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, progress=progress)
     passes, together = samples, 1  # of a row; samples of a row in one simulation
     if redraw is None:
-        steps, burn_in = timing_of(network, steps, burn_in).values()
-        check_steps(steps, burn_in)
-        classical = ClassicalTally(network, steps)
+        timing = timing_of(network, steps, burn_in)
+        classical = ClassicalTally(network, timing.steps)
     else:
+        timing = Timing(redraw.steps(samples, network))
         classical = ClassicalTally(network, 1)
-        network, steps, burn_in = redraw.apply(network), redraw.steps(samples, network), 0
-        samples, together = 1, samples
-    draws(network, steps)  # refuses what cannot be counted
-    chosen = select(engine, network)
-    inputs = as_inputs(x, argument_shapes(network))
-    indices = row_indices(rows, len(inputs[0]))
-    spiking = SpikingTally(network, steps)
-    probes = frozenset([SPIKES]) if spiking.by_neuron else frozenset()
-    run = chosen.prepare(network, torch.float32)
-    plan = list(blocks(indices, samples, chosen.block(network, steps, probes), mask_scope, batch_size))
+        network, plan, together = redraw.apply(network), replace(plan, samples=1), samples
+    draws(network, timing.steps)  # refuses what cannot be counted
+    spiking = SpikingTally(network, timing.steps)
+    simulations = Simulations(network, x, plan, timing, [SPIKES] if spiking.by_neuron else [])
     lines = max(1, NUMBERS // max(size(node.shape) for node in network.nodes()))
-    for block in track(plan, "counting", progress):
-        rows_here = tuple(part[block.rows] for part in inputs)
-        work = Work(rows_here, block.position, block.row_keys, block.sample_keys, seed, steps, burn_in, probes)
-        result = run(work)
+    for _, work, result in simulations:
         spikes = {name: probed.sum(1) for name, probed in result.spikes.items()} or result.counts
         for first in range(0, len(work), lines):
             some = slice(first, first + lines)
-            keys, rows_of = work.samples[some], work.rows[some]
-            spiking.add(seed, keys, rows_of, {name: here[some] for name, here in spikes.items()})
+            keys = work.keys.at(some)
+            spiking.add(keys, {name: here[some] for name, here in spikes.items()})
             for sample in range(together):
-                classical.add(seed, keys + sample, rows_of)
-    masks = len(indices) if mask_scope == "row" else 1
+                classical.add(keys.later(sample))
+    count_of_rows = len(simulations.rows)
+    masks = count_of_rows if mask_scope == "row" else 1
     return (
-        spiking.counts(samples, len(indices), samples * masks),
-        classical.counts(passes, len(indices), passes * masks),
+        spiking.counts(plan.samples, count_of_rows, plan.samples * masks),
+        classical.counts(passes, count_of_rows, passes * masks),
     )
 
 
@@ -170,20 +153,19 @@ class SpikingTally:
         self.spikes = dict.fromkeys((p.name for p in network.populations), 0)
         self.events = self.updates = 0
 
-    def add(self, seed: int, samples: Tensor, rows: Tensor, spikes: dict[str, Tensor]) -> None:
+    def add(self, keys: Keys, spikes: dict[str, Tensor]) -> None:
         """Count some simulations.
 
         Args:
-            seed: key of the masks.
-            samples, rows: ``[R]`` int64, what keys the masks.
+            keys: of R pairs.
             spikes: by population over all steps, ``[R]``, or ``[R, N]`` if :attr:`by_neuron`.
         """
         keep: dict[str, Tensor] = {}
         for p in self.network.populations:
             self.spikes[p.name] += int(spikes[p.name].sum())
             if self._takes_out(p):
-                keep[p.name] = kept(p, seed, samples, rows)
-            neurons = int(keep[p.name].sum()) if p.name in keep else len(rows) * size(p.shape)
+                keep[p.name] = kept(p, keys)
+            neurons = int(keep[p.name].sum()) if p.name in keep else len(keys) * size(p.shape)
             self.updates += self.steps * neurons
         for connection, reach in self.out.items():
             self.events += _events(reach, spikes[connection.source], keep.get(connection.target))

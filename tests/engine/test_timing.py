@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from spikebayes import ConfigError, Flat, Hann, Redraw, SpikingNetwork, convert
+from spikebayes import ConfigError, Flat, Hann, Redraw, SpikingNetwork, convert, predict, simulate
 from spikebayes.nn import Permadrop, SoftLIF
-from spikebayes.prediction import predict, simulate
 
 X = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
 

@@ -1,0 +1,320 @@
+"""A walk over a module's graph that collects what spikes, and the network that is made of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional as F
+
+from spikebayes.conversion import dropout
+from spikebayes.conversion.affine import Affine, Source, Term
+from spikebayes.conversion.exact_sums import gridded
+from spikebayes.conversion.moves import ROWS
+from spikebayes.conversion.refusals import Refused, hint
+from spikebayes.conversion.rules import IN_PLACE, Rules, as_tuple
+from spikebayes.conversion.tracing import attribute, describe, kind
+from spikebayes.errors import ConversionError
+from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.neurons import Neuron, Threshold
+from spikebayes.network.noise import Sampling
+from spikebayes.network.operators import AvgPool, Chain, Operator, Scale
+from spikebayes.network.synapses import Synapse
+from spikebayes.nn.unit import Place, Spiking, Units, Values
+
+MAX_POOL_MODULES = {nn.MaxPool1d: 1, nn.MaxPool2d: 2}  # and the axes they pool
+MAX_POOL_FUNCTIONS = {F.max_pool1d: 1, F.max_pool2d: 2, torch.max_pool1d: 1, torch.max_pool2d: 2}
+POOL_SETTINGS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+READOUT = "readout"
+
+
+@dataclass(frozen=True, eq=False)
+class Activated:
+    """A population to be, and where it comes from.
+
+    Args:
+        population: without its masks.
+        value: its input.
+        units: what the module said of it.
+        node: the call in the graph.
+    """
+
+    population: Population
+    value: Affine
+    units: Units
+    node: fx.Node
+
+
+@dataclass
+class Builder:
+    """Walks the graph once, collecting populations; connections are made at the end, when masks are known."""
+
+    model: nn.Module
+    examples: list[Tensor]
+    synapse: Synapse | None
+    sampling: Sampling
+    rules: Rules = field(default_factory=Rules)
+    values: dict[fx.Node, Any] = field(default_factory=dict)
+    inputs: list[Input] = field(default_factory=list)
+    activated: dict[str, Activated] = field(default_factory=dict)  # in the order of the calls
+    made_of: dict[str, Activated] = field(default_factory=dict)  # the network's populations
+    output: Affine | None = None
+    sites: int = 0
+
+    def visit(self, node: fx.Node) -> None:
+        """Find the value of the next node of the graph.
+
+        Raises:
+            ConversionError: the node cannot be part of a spiking network; names it, and what to use instead.
+        """
+        arguments, keywords = fx.map_arg((node.args, node.kwargs), lambda n: self.values[n])
+        if node.op == "placeholder":
+            self.values[node] = self._placeholder(node)
+        elif node.op == "get_attr":
+            self.values[node] = attribute(self.model, str(node.target))
+        elif node.op == "output":
+            self.output = self._output(arguments[0])
+        elif not _holds_affine((arguments, keywords)):
+            self.values[node] = self._plain(node, arguments, keywords)
+        else:
+            try:
+                self.values[node] = self._call(node, arguments, keywords)
+            except Refused as refusal:
+                raise ConversionError(f"{describe(self.model, node)}: {refusal}") from None
+            except (TypeError, RuntimeError, IndexError) as error:
+                reason = str(error).splitlines()[0]
+                raise ConversionError(f"{describe(self.model, node)} cannot be converted: {reason}") from error
+
+    # -- calls ---------------------------------------------------------------------------------------------------
+
+    def _placeholder(self, node: fx.Node) -> Any:
+        argument = len(self.inputs)
+        if argument >= len(self.examples):
+            if node.args:
+                return node.args[0]
+            raise ConversionError(
+                f"the model takes an argument {node.target!r}, but {len(self.examples)} example inputs were given"
+            )
+        example = self.examples[argument]
+        if not example.is_floating_point() or example.ndim < 2:
+            raise ConversionError(
+                f"the example for {node.target!r} must be floating point, [B, *shape]; "
+                f"got {example.dtype} {list(example.shape)}"
+            )
+        shape = tuple(example.shape[1:])
+        name = self._name(node)
+        self.inputs.append(Input(name, shape, argument=argument))
+        numbers = chain(self.model.parameters(), self.model.buffers())
+        dtype = next((t.dtype for t in numbers if t.is_floating_point()), torch.float32)
+        return Affine.of(Source(name, shape), dtype)
+
+    def _plain(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
+        """A call that touches no network value (sizes, constants) is simply made."""
+        if node.op == "call_function":
+            return node.target(*arguments, **keywords)  # pyright: ignore[reportCallIssue]
+        if node.op == "call_method":
+            return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
+        raise ConversionError(f"{describe(self.model, node)} does not act on the network's inputs")
+
+    def _call(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
+        if node.op == "call_module":
+            module = self.model.get_submodule(str(node.target))
+            if isinstance(module, Spiking):
+                return self._spiking(node, module, arguments[0])
+            if type(module) in MAX_POOL_MODULES:
+                settings = {name: getattr(module, name) for name in POOL_SETTINGS}
+                return self._max_pool(node, MAX_POOL_MODULES[type(module)], arguments[0], **settings)
+            if type(module) in dropout.MODULES:
+                return self._dropout(arguments[0], float(module.p), dropout.MODULES[type(module)])  # pyright: ignore
+            rule = next((self.rules.modules[t] for t in type(module).__mro__ if t in self.rules.modules), None)
+            if rule is not None:
+                return rule(*arguments, module, **keywords)
+        elif node.target in dropout.FUNCTIONS:
+            return self._dropout(*dropout.called(arguments, keywords), dropout.FUNCTIONS[node.target])
+        elif node.target in MAX_POOL_FUNCTIONS:
+            return self._max_pool(node, MAX_POOL_FUNCTIONS[node.target], *arguments, **keywords)  # pyright: ignore
+        elif node.target in ("size", "dim") and isinstance(arguments[0], Affine):
+            return getattr(_batch(arguments[0]), str(node.target))(*arguments[1:])
+        elif node.target is getattr and arguments[1] in ("shape", "ndim", "dtype", "device"):
+            return getattr(_batch(arguments[0]), arguments[1])
+        elif node.target in IN_PLACE and len(node.all_input_nodes[0].users) > 1:
+            raise Refused("it changes in place a value that is used elsewhere too; use the form that does not")
+        elif node.target in self.rules.functions:
+            return self.rules.functions[node.target](*arguments, **keywords)
+        raise Refused(f"not linear, or unknown; {hint(kind(self.model, node))}")
+
+    # -- what spikes ---------------------------------------------------------------------------------------------
+
+    def _spiking(self, node: fx.Node, module: Spiking, value: Affine) -> Affine:
+        units = module.units(Place(value.shape, self.sites, self.sampling))
+        if units.noise is not None or units.neuron.random:
+            self.sites += 1
+        for demand in units.demands:
+            if not self._meets(demand.values, value):
+                raise Refused(demand.refusal)
+        dtype = value.constant.dtype
+        if units.operator is not None:
+            operator = gridded(units.operator)
+            units = replace(units, operator=operator)
+            value = value.then(operator)
+        if isinstance(units.factor, Tensor):
+            value = value.then(Scale((torch.zeros_like(value.constant) + units.factor)[0]))
+        elif units.factor != 1:
+            value = value.then(Scale(torch.tensor(units.factor, dtype=dtype)))
+        return self._activation(node, units, value.plus(units.shift) if units.shift else value)
+
+    def _activation(self, node: fx.Node, units: Units, value: Affine) -> Affine:
+        constant = value.constant[0] if value.constant.any() else None
+        name = self._name(node)
+        population = Population(name, value.shape, units.neuron, constant=constant)
+        self.activated[name] = Activated(population, value, units, node)
+        return Affine.of(Source(name, value.shape), value.constant.dtype)
+
+    def _meets(self, values: Values, value: Affine) -> bool:
+        """Whether a value is of the kind that a module demands."""
+        if values is Values.ONE_SOURCE:
+            return len(value.terms) == 1 and not value.constant.any()
+        return all(self._signed(term) for term in value.terms)
+
+    def _signed(self, term: Term) -> bool:
+        """Whether a term's values are +-1."""
+        if term.source.dropout or not Chain(term.operators).only_moves(term.source.shape):
+            return False
+        return _fires(self._neuron(term.source), off=-1)
+
+    def _max_pool(
+        self,
+        node: fx.Node,
+        dims: int,
+        input: Affine,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        ceil_mode: bool = False,
+        return_indices: bool = False,
+    ) -> Affine:
+        """Threshold units that fire if any unit in their window has fired."""
+        term = input.terms[0]
+        spikes = _fires(self._neuron(term.source), off=0)
+        if len(input.terms) != 1 or term.operators or input.constant.any() or not spikes:
+            raise Refused(
+                "only of spikes that are 0 or 1, straight from threshold units, is the maximum a spike, their OR; "
+                f"put it directly after a sharpened activation, or {hint('max_pool')}"
+            )
+        if return_indices or any(d != 1 for d in as_tuple(dilation, dims)):
+            raise Refused("max pooling with dilation or indices is not supported")
+        kernel = as_tuple(kernel_size, dims)
+        stride = kernel if stride is None or stride == () else as_tuple(stride, dims)
+        pool = AvgPool(kernel, stride, as_tuple(padding, dims), ceil_mode)
+        mask = term.source.dropout
+        fired = self._activation(node, Units(Threshold(0.5 / math.prod(kernel))), input.then(pool))
+        if mask is None or mask.p == 0:
+            return fired
+        return fired.then(Scale(torch.tensor(1 / (1 - mask.p), dtype=input.constant.dtype)))
+
+    def _neuron(self, source: Source) -> Neuron | None:
+        """What a source's values come from; None for an input."""
+        found = self.activated.get(source.node)
+        return None if found is None else found.population.neuron
+
+    def _name(self, node: fx.Node) -> str:
+        """The graph's name for it, made to read well and to be unique in the network."""
+        name = node.name.lstrip("_")
+        name = f"layer{name}" if name[:1].isdigit() else name
+        while name in {READOUT, *(i.name for i in self.inputs), *self.activated}:
+            name += "_"
+        return name
+
+    def _dropout(self, value: Affine, p: float, shared_axes: int) -> Affine:
+        site, self.sites = self.sites, self.sites + 1
+        if p == 0:
+            return value
+        if not 0 <= p < 1:
+            raise Refused(f"its drop probability {p} lies outside [0, 1)")
+        repeat = value.constant[0, 0].numel() if shared_axes == dropout.PER_MAP else 1
+        dropped = value.dropped(p, site, repeat)
+        if isinstance(dropped, str):
+            raise Refused(f"{dropped}; put the dropout directly after the activation (or on the input)")
+        return dropped
+
+    # -- the network ---------------------------------------------------------------------------------------------
+
+    def _output(self, value: Any) -> Affine:
+        if isinstance(value, tuple | list) and len(value) == 1:
+            value = value[0]
+        if not isinstance(value, Affine):
+            raise ConversionError("the model must return one tensor that depends on its input")
+        if len(self.inputs) < len(self.examples):
+            raise ConversionError(
+                f"the model takes {len(self.inputs)} inputs, but {len(self.examples)} example inputs were given"
+            )
+        return value
+
+    def network(self, dt: float) -> SpikingNetwork:
+        """The network. A node read under several masks becomes that many nodes with equal input."""
+        assert self.output is not None
+        sources: dict[str, list[Source]] = {i.name: [] for i in self.inputs}  # of each node, as the output needs them
+        values = [(READOUT, self.output), *((name, a.value) for name, a in reversed(self.activated.items()))]
+        for name, value in values:
+            if name == READOUT or name in sources:
+                for term in value.terms:
+                    known = sources.setdefault(term.source.node, [])
+                    if term.source not in known:
+                        known.append(term.source)
+        names = {
+            s: node if i == 0 else f"{node}.{i}" for node, masked in sources.items() for i, s in enumerate(masked)
+        }
+        if not any(name in sources for name in self.activated):
+            raise ConversionError(
+                "nothing that the output depends on spikes: "
+                "the model needs at least one activation (spikebayes.nn.SoftLIF or LIFRate, or sign units)"
+            )
+
+        inputs = []
+        for i in self.inputs:
+            masked = [replace(i, name=names[s], dropout=s.dropout) for s in sources[i.name]]
+            inputs += masked or [i]  # an argument that the model ignores stays an argument
+        populations, connections = [], []
+        for name, activated in self.activated.items():
+            for source in sources.get(name, ()):
+                populations.append(replace(activated.population, name=names[source], dropout=source.dropout))
+                self.made_of[names[source]] = activated
+                made = self._connections(names[source], activated.value, names)
+                connections += [replace(c, blank_out=activated.units.noise) for c in made]
+        connections += self._connections(READOUT, self.output, names)
+        constant = self.output.constant[0] if self.output.constant.any() else None
+        readout = Readout(self.output.shape, constant, READOUT)
+        return SpikingNetwork(tuple(inputs), tuple(populations), tuple(connections), readout, dt)
+
+    def _connections(self, target: str, value: Affine, names: dict[Source, str]) -> list[Connection]:
+        made = []
+        for term in value.terms:
+            operator: Operator = term.operators[0] if len(term.operators) == 1 else Chain(term.operators)
+            neuron = self._neuron(term.source)
+            synapse = None if neuron is None or neuron.memoryless else self.synapse
+            made.append(Connection(names[term.source], target, operator, synapse))
+        return made
+
+
+def _holds_affine(arguments: Any) -> bool:
+    """Whether there is a network value among them, at any depth."""
+    if isinstance(arguments, dict):
+        arguments = tuple(arguments.values())
+    if isinstance(arguments, tuple | list):
+        return any(_holds_affine(item) for item in arguments)
+    return isinstance(arguments, Affine)
+
+
+def _batch(value: Affine) -> Tensor:
+    """A batch of the value's shape, to be asked for its sizes."""
+    return value.constant.expand(ROWS, *value.shape)
+
+
+def _fires(neuron: Neuron | None, off: int) -> bool:
+    """Whether its output is 1 where it fires, and ``off`` where it does not, in the step itself."""
+    return neuron is not None and neuron.memoryless and neuron.off == off

@@ -1,0 +1,102 @@
+"""How to sample: what the entry points are told, checked once and handed down whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikebayes.engine.timing import Flat, Timing, Window
+from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.numbers import is_whole
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.noise.philox import split_seed
+
+MaskScope = Literal["row", "pass"]
+Values = Tensor | np.ndarray | Sequence[Any]
+
+STEPS, BURN_IN = 300, 200  # of a network of LIF neurons
+
+
+@dataclass(frozen=True, eq=False)
+class SamplingPlan:
+    """Which samples are drawn, and how the work is done.
+
+    Args:
+        samples: S.
+        seed: key of all draws, in [0, 2^64).
+        mask_scope: ``"row"``: each row its own masks; ``"pass"``: one mask per sample for all rows.
+        rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default.
+        engine: name of the engine, or ``"auto"``.
+        batch_size: most rows at a time.
+        dtype: of a simulation, float32 or float64.
+        progress: show a progress bar on standard error.
+        least: fewest samples that make sense to the caller.
+
+    Raises:
+        ConfigError: a setting out of range.
+    """
+
+    samples: int = 100
+    seed: int = 0
+    mask_scope: MaskScope = "row"
+    rows: Values | None = None
+    engine: str = "auto"
+    batch_size: int | None = None
+    dtype: torch.dtype = torch.float32
+    progress: bool = False
+    least: int = 1
+
+    def __post_init__(self) -> None:
+        split_seed(self.seed)
+        if not is_whole(self.samples) or not self.least <= self.samples < 1 << 32:
+            raise ConfigError(f"samples must be a whole number, at least {self.least}; got {self.samples!r}")
+        if self.mask_scope not in ("row", "pass"):
+            raise ConfigError(f"mask_scope must be 'row' or 'pass'; got {self.mask_scope!r}")
+        if self.batch_size is not None and (not is_whole(self.batch_size) or self.batch_size < 1):
+            raise ConfigError(
+                f"batch_size must be a whole number of rows, at least 1, or None; got {self.batch_size!r}"
+            )
+        if self.dtype not in (torch.float32, torch.float64):
+            raise ConfigError(f"dtype must be torch.float32 or torch.float64; got {self.dtype}")
+
+    def indices(self, count: int) -> Tensor:
+        """``[B]`` int64 indices of so many rows.
+
+        Raises:
+            DataError: the plan's are not B distinct indices in [0, 2^32).
+        """
+        if self.rows is None:
+            return torch.arange(count)
+        try:
+            indices = torch.as_tensor(self.rows).flatten()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise DataError(f"row indices must be whole numbers: {error}") from error
+        if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
+            raise DataError(f"row indices must be whole numbers; got {indices.dtype}")
+        indices = indices.long()
+        if len(indices) != count:
+            raise DataError(f"{len(indices)} row indices were given for {count} rows")
+        if int(indices.min()) < 0 or int(indices.max()) >= 1 << 32:
+            raise DataError("row indices must lie in [0, 2^32)")
+        if len(indices.unique()) != count:
+            raise DataError(
+                "row indices must differ from one another: two rows with one index would share their masks"
+            )
+        return indices
+
+
+def timing_of(
+    network: SpikingNetwork, steps: int | None = None, burn_in: int | None = None, window: Window = Flat()
+) -> Timing:
+    """Steps per sample and how many of them are left out: what is given, else what the network needs.
+
+    Raises:
+        ConfigError: nothing is left to average.
+    """
+    usual = (1, 0) if network.is_memoryless else (STEPS, BURN_IN)
+    return Timing(usual[0] if steps is None else steps, usual[1] if burn_in is None else burn_in, window)
