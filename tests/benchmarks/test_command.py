@@ -150,9 +150,9 @@ def test_a_peer_that_cannot_is_listed_with_its_reason() -> None:
 
 def test_samples_of_rows_are_one_piece_of_work() -> None:
     work = engine.whole(small("A", rows=3), samples=2, steps=9)
-    assert work.position.tolist() == work.rows.tolist() == [0, 1, 2, 0, 1, 2]
-    assert work.samples.tolist() == [0, 0, 0, 1, 1, 1]
-    assert (work.steps, work.burn_in) == (9, 6)
+    assert work.position.tolist() == work.keys.rows.tolist() == [0, 1, 2, 0, 1, 2]
+    assert work.keys.samples.tolist() == [0, 0, 0, 1, 1, 1]
+    assert (work.timing.steps, work.timing.burn_in) == (9, 6)
 
 
 @pytest.mark.slow

@@ -243,13 +243,14 @@ def test_no_kernel_is_left_to_numbas_own_cache() -> None:
 
 BITS = """
 import hashlib, sys, torch
-from spikebayes.network.neurons import Bernoulli, Curve
+from spikebayes.network.neurons import Curve
 from spikebayes.network.noise import Dropout
 from spikebayes.noise import bits, stochastic_units
+from spikebayes.noise.keys import Keys
 
-x, pairs = torch.zeros(2, 1000), torch.arange(2)
-fired = stochastic_units.fired(x, Bernoulli(Curve.ERF, -1), 7, pairs, pairs)
-drawn = bits.drop(x + 1, Dropout(0.5, site=0), 7, pairs, pairs), fired
+x, keys = torch.zeros(2, 1000), Keys(7, torch.arange(2), torch.arange(2))
+fired = stochastic_units.fired(x, Curve.ERF, 0, keys)
+drawn = bits.drop(x + 1, Dropout(0.5, site=0), keys), fired
 kernels = bits._drop, bits.fill_row, stochastic_units._fire
 misses = sum(sum(kernel.stats.cache_misses.values()) for kernel in kernels)
 print(misses, *(hashlib.sha256(d.float().numpy().tobytes()).hexdigest() for d in drawn))

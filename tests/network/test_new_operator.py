@@ -1,4 +1,4 @@
-"""An operator unknown to the library: with forward and config alone it works everywhere, or is refused by name."""
+"""An operator of one's own: registered, with forward and config alone, it works everywhere or is refused by name."""
 
 from __future__ import annotations
 
@@ -124,9 +124,12 @@ EACH = pytest.mark.parametrize("name", OPERATORS)
 
 
 @pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """What a test registers is forgotten."""
+def registered() -> Iterator[None]:
+    """The operators are registered for a test, as ``@stored`` does it, and forgotten."""
     before = dict(VOCABULARY)
+    for operator, _, _ in OPERATORS.values():
+        for part in operator.parts:
+            stored(type(part))
     yield
     VOCABULARY.clear()
     VOCABULARY.update(before)
@@ -322,6 +325,7 @@ def test_products_of_8_bits_take_what_says_that_it_rearranges(monkeypatch: pytes
 def test_files_refuse_it_by_name_until_it_is_registered(tmp_path: Path) -> None:
     operator, source, _ = OPERATORS["stretched"]
     net = network(operator, source, Threshold(0.1))
+    del VOCABULARY["Stretched"]
     with pytest.raises(StoreError, match=r"Stretched cannot be stored: .*stored"):
         save_network(net, tmp_path)
     stored(Stretched)

@@ -101,7 +101,8 @@ def integers(
 
     Example:
         >>> from torch import nn
-        >>> from spikebayes import convert, zoo
+        >>> from spikebayes import convert
+        >>> from spikebayes.nn import zoo
         >>> from spikebayes.training.sharpening import Sharpness
         >>> net = zoo.sharpened((6,), 2, hidden=(5,), width=4).eval()
         >>> for unit in Sharpness().layers(net):

@@ -35,7 +35,8 @@ def drawn_nodes(network: SpikingNetwork) -> frozenset[str]:
     """Names of inputs and populations whose output differs between the samples of a row.
 
     Example:
-        >>> from spikebayes import convert, zoo
+        >>> from spikebayes import convert
+        >>> from spikebayes.nn import zoo
         >>> sorted(drawn_nodes(convert(zoo.mlp(2, 1, [5, 4], 0.5), torch.zeros(1, 2))))
         ['layer1', 'layer4']
     """
