@@ -265,6 +265,7 @@ def python(script: str, **environment: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_bits_follow_the_generators_source(tmp_path: Path) -> None:
     """In a copy of the package a constant of Philox is changed, and changed back, over one folder of kernels.
 
@@ -303,6 +304,7 @@ print(sb.predict(model, torch.zeros(2, 3), samples=2).samples.shape)
 """
 
 
+@pytest.mark.slow
 def test_without_a_home_it_predicts_and_warns_once() -> None:
     environment = {"HOME": "/proc/nohome", "XDG_CACHE_HOME": "", "NUMBA_CACHE_DIR": ""}
     words, errors = python(PREDICTS, **environment).communicate(timeout=300)
