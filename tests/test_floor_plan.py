@@ -24,6 +24,7 @@ FACES = (
     "spikebayes.data.combo",
     "spikebayes.evaluate",
     "spikebayes.network",
+    "spikebayes.network.operators",
     "spikebayes.nn",
     "spikebayes.nn.zoo",
     "spikebayes.training",
@@ -40,9 +41,9 @@ EXCEPTIONS = {
     "benchmarks": {
         "spikebayes.engine.contract": "an engine is timed without simulate() around it",
         "spikebayes.engine.cpu": "the loops of the roofline use the engine's own instructions",
-        "spikebayes.engine.cpu.matrices": "weights are counted and handed to Nengo as the engine lays them out",
         "spikebayes.engine.select": "an engine is timed without simulate() around it",
         "spikebayes.engine.timing": "an engine is timed without simulate() around it",
+        "spikebayes.machine.kernel_cache": "loops of the limit are compiled, and kept, as the engine's are",
         "spikebayes.machine.llvm": "the loops of the roofline are as wide as the machine's vectors",
         "spikebayes.noise.bits": "random bits of a synapse, for the limit",
         "spikebayes.noise.blank_out": "the limit of masked additions uses the engine's own loop",

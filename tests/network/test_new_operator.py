@@ -228,7 +228,7 @@ def test_a_run_is_counted_spike_by_spike() -> None:
     run = simulate(net, drawn(ROWS, *source), samples=1, steps=2, probe=["spikes"])
     tally = SpikingTally(net, 2)
     spikes = {name: s[0].sum(1) for name, s in run.spikes.items()}
-    tally.add(0, torch.zeros(ROWS, dtype=torch.int64), torch.arange(ROWS), spikes)
+    tally.add(Keys(0, torch.zeros(ROWS, dtype=torch.int64), torch.arange(ROWS)), spikes)
     _, a_b, b_out = net.connections
     expected = 0.0
     for c in (a_b, b_out):

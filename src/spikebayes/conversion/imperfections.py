@@ -48,6 +48,7 @@ def quantised(network: SpikingNetwork, bits: int, clip: Literal["mse", "max"] = 
 
     Example:
         >>> from spikebayes import Connection, Input, Readout
+        >>> from spikebayes.network import Dense
         >>> wires = Connection("x", "readout", Dense(torch.tensor([[0.1, -0.9, 0.4]])))
         >>> ternary = quantised(SpikingNetwork((Input("x", (3,)),), (), (wires,), Readout((1,))), bits=2, clip="max")
         >>> [round(w, 3) for w in ternary.connections[0].operator.weight[0].tolist()]

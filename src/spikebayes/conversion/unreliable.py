@@ -35,7 +35,7 @@ def with_blank_out(
     Example:
         >>> import torch
         >>> from spikebayes import Connection, Input, Population, Readout
-        >>> from spikebayes.network.neurons import Threshold
+        >>> from spikebayes.network import Dense, Threshold
         >>> layers = Input("x", (3,)), Population("hidden", (4,), Threshold()), Readout((2,))
         >>> wires = (Connection("x", "hidden", Dense(torch.ones(4, 3))),
         ...     Connection("hidden", "readout", Dense(torch.ones(2, 4))))

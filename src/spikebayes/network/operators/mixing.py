@@ -23,6 +23,7 @@ class Mix(Operator):
         amounts: ``[M, N]`` for N units along the axis.
 
     Example:
+        >>> import torch
         >>> Mix(1, torch.tensor([[1.0, 1.0, 1.0], [0.0, 0.5, 0.5]]))(torch.tensor([[1.0, 2.0, 4.0]])).tolist()
         [[7.0, 3.0]]
     """
