@@ -36,12 +36,13 @@ def convert(
     If all are without memory, a step is a sample, and weights are put on a grid (``exact_sums.on_grid``) on which
     sums are exact, so that every engine gives the same samples.
 
-    Understood are Linear, Conv1d/2d, BatchNorm1d/2d (with its running statistics), AvgPool, AdaptiveAvgPool,
-    flatten, reshape, permute, slices, cat, add, subtract, products with constants, mean over space, Identity, and
-    dropout on the input, after an activation or before the read-out; as modules and as functions. Between two
-    activations everything must be linear. The weights are copied: training the module further leaves the network
-    as it is. Dropout calls are numbered in the order in which the model makes them, so that the network and the
-    module draw the same masks. The model is taken in evaluation mode, in which it is run, whatever mode it is in.
+    Between two activations everything must be linear. Understood are, as modules and as functions, Linear, Conv and
+    ConvTranspose (1d, 2d), BatchNorm (with its running statistics), AvgPool, AdaptiveAvgPool, Upsample and padding;
+    adding, subtracting and multiplying by constants, ``@`` and einsum with fixed tensors, sums and means over axes;
+    reshape, permute, indexing, split, cat, stack, flip, roll, repeat and expand; and dropout on the input, after an
+    activation or before the read-out. The weights are copied: training the module further leaves the network as it
+    is. Dropout calls are numbered in the order in which the model makes them, so that the network and the module
+    draw the same masks. The model is taken in evaluation mode, in which it is run, whatever mode it is in.
 
     A graph does not show everything that a module does. Two times the module is run on a few rows, under masks, and
     the network's layers are compared with its own: where hooks change values or a forward was replaced, where a value
