@@ -1,6 +1,6 @@
 # make demo    install, then train, convert, simulate and compare on embedded data
-# make test    install, then run the tests
-# make check   the tests, ruff, pyright, and which room imports which
+# make test    install, then run the quick tests
+# make check   all tests, ruff, pyright, and which room imports which: what CI runs
 # make bench   install the other simulators into .venv-bench, then measure: results/bench.json, docs/performance.md
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,9 +36,10 @@ demo: .venv/.core
 	$(BIN)/spikebayes demo --out demo
 
 test: .venv/.test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m "not slow"
 
-check: .venv/.check test
+check: .venv/.check
+	$(BIN)/python -m pytest -q
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright

@@ -1,7 +1,7 @@
 """The compiled loops of the roofline: weight rows added, LIF states updated, nothing else.
 
 Some are plain loops that the compiler makes vector code of, others use the engine's vector operations; the roofline
-takes the faster. What uses the latter is not cached on disk, since numba would not see them change.
+takes the faster.
 """
 
 # pyright: reportMissingParameterType=false, reportCallIssue=false
@@ -12,6 +12,7 @@ import numba
 import numpy as np
 
 from spikebayes.engine.cpu import instructions
+from spikebayes.machine.kernel_cache import compiled
 from spikebayes.machine.llvm import VECTOR_BYTES
 
 LANES = VECTOR_BYTES // 4
@@ -23,7 +24,7 @@ IN_REGISTERS = 0  # stands for them where others give the number of rows added i
 FUSED, SPLIT, VECTOR, TILE = 0, 1, 2, 3  # an update in one loop, the filter apart, the engine's vector operations
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def add_one(total, weight, n, stride, order):
     """total[:n] += weight row i, for i in order."""
     for k in range(order.shape[0]):
@@ -32,7 +33,7 @@ def add_one(total, weight, n, stride, order):
             total[j] += a[j]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def add_four(total, weight, n, stride, order):
     """The same, four rows in one pass over the sums."""
     for k in range(0, order.shape[0], 4):
@@ -44,7 +45,7 @@ def add_four(total, weight, n, stride, order):
             total[j] += (a[j] + b[j]) + (c[j] + d[j])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def add_eight(total, weight, n, stride, order):
     """The same, eight rows in one pass over the sums."""
     for k in range(0, order.shape[0], 8):
@@ -60,13 +61,13 @@ def add_eight(total, weight, n, stride, order):
             total[j] += ((a[j] + b[j]) + (c[j] + d[j])) + ((e[j] + f[j]) + (g[j] + h[j]))
 
 
-@numba.njit(nogil=True)
+@compiled(nogil=True)
 def add_tile(total, weight, n, order):
     """The same for the widths of ``TILES``; the sums stay in registers."""
     instructions.add_rows(total, 0, n // LANES, weight, 0, order, 0, order.shape[0])
 
 
-@numba.njit(nogil=True, parallel=True)
+@compiled(nogil=True, parallel=True)
 def add_on_threads(totals, weight, n, stride, order, times, rows):
     """One thread for each line of ``totals [threads, stride]``; order: ``[threads, visits]``, visits in eights."""
     for thread in numba.prange(totals.shape[0]):
@@ -81,14 +82,14 @@ def add_on_threads(totals, weight, n, stride, order, times, rows):
                 add_eight(totals[thread], weight, n, stride, order[thread])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def restart(state, crossed, full):
     """Filters and voltages well above the subnormal numbers and below threshold; crossings forgotten."""
     state[1:3], state[3], state[4], state[5] = 0.5, 0, 1, full
     crossed[:] = 0
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(nogil=True, fastmath={"contract"})
 def update_fused(state, crossed, n, steps, reset, coefficients):
     """One step of an Alpha filter, the refractory factor, the membrane and the threshold, in one loop.
 
@@ -117,7 +118,7 @@ def update_fused(state, crossed, n, steps, reset, coefficients):
     return found
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(nogil=True, fastmath={"contract"})
 def update_split(state, crossed, n, steps, reset, coefficients):
     """The same in two loops, the membrane first."""
     current, x, y, s, g, v = state[0], state[1], state[2], state[3], state[4], state[5]
@@ -143,7 +144,7 @@ def update_split(state, crossed, n, steps, reset, coefficients):
     return found
 
 
-@numba.njit(nogil=True)
+@compiled(nogil=True)
 def update_vector(state, crossed, n, steps, reset, coefficients):
     """The same by the engine's vector operations; n in whole vectors."""
     base, x, y, s, g, v = state[0], state[1], state[2], state[3], state[4], state[5]
@@ -160,7 +161,7 @@ def update_vector(state, crossed, n, steps, reset, coefficients):
     return found
 
 
-@numba.njit(nogil=True)
+@compiled(nogil=True)
 def update_tile(state, crossed, n, steps, reset, coefficients):
     """The same by the engine's operation for a whole tile, on which no spike comes in."""
     base, x, y, _, g, v = state[0], state[1], state[2], state[3], state[4], state[5]
@@ -180,7 +181,7 @@ def update_tile(state, crossed, n, steps, reset, coefficients):
     return found
 
 
-@numba.njit(nogil=True, parallel=True)
+@compiled(nogil=True, parallel=True)
 def update_on_threads(state, crossed, n, steps, reset, coefficients, variant):
     """One thread for each of ``state [threads, 6, stride]``; the number of crossings seen (there are none)."""
     found = 0

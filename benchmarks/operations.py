@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikebayes import Connection, Population, SpikingNetwork, simulate
-from spikebayes.engine.cpu.matrices import Matrix, operator_matrix
 from spikebayes.network import size
 
 
@@ -90,7 +89,7 @@ def _share(spikes: Tensor) -> NDArray[np.float64]:
 
 def _reached(network: SpikingNetwork, connection: Connection) -> NDArray[np.float64]:
     """``[N_source]`` number of targets that a spike of each neuron reaches."""
-    matrix: Matrix = operator_matrix(connection.operator, network.shape(connection.source))
+    matrix = connection.operator.matrix(network.shape(connection.source))
     if isinstance(matrix, np.ndarray):
         return np.count_nonzero(matrix, axis=1).astype(float)
     return np.diff(matrix.indptr).astype(float)

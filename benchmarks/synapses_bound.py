@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.roofline import Loop, aligned, fastest
+from spikebayes.machine.kernel_cache import compiled
 from spikebayes.machine.llvm import VECTOR_BYTES
 from spikebayes.noise.blank_out import TARGETS
 from spikebayes.noise.blank_out_sums import LINES, add_masked
@@ -123,7 +124,7 @@ def product_loop(rows: int, inner: int, columns: int, amount: int) -> Loop:
     return Loop(run, each * times, {"rows": rows, "inner": inner, "columns": columns})
 
 
-@numba.njit(nogil=True, parallel=True)
+@compiled(nogil=True, parallel=True)
 def _draw_on_threads(words, blocks, times):
     for thread in numba.prange(words.shape[0]):
         for k in range(times):
@@ -131,7 +132,7 @@ def _draw_on_threads(words, blocks, times):
             fill_words(words[thread], blocks, np.uint64(k), zero, np.uint64(thread), zero, zero, zero)
 
 
-@numba.njit(nogil=True, parallel=True)
+@compiled(nogil=True, parallel=True)
 def _add_on_threads(totals, values, weight, masks, vectors, stride, times):
     for thread in numba.prange(totals.shape[0]):
         line = np.arange(LINES)

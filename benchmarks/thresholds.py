@@ -20,7 +20,7 @@ from benchmarks.measure import Run, Timing, affordable, alternate
 from benchmarks.roofline import Loop, fastest
 from benchmarks.synapses_bound import product_loop
 from spikebayes import SpikingNetwork, convert, folded, simulate
-from spikebayes.network import Chain, Conv, Dense, Operator, parts, size
+from spikebayes.network import Operator, size
 from spikebayes.nn import Sharpened, zoo
 from studies.whetstone2018.settings import RECIPES
 
@@ -83,17 +83,15 @@ def of_8_bits(network: SpikingNetwork) -> SpikingNetwork:
     """All weights as integers within +- 127 times a power of two, one for each operator: exact in any order."""
 
     def rounded(operator: Operator) -> Operator:
-        if isinstance(operator, Chain):
-            return Chain(tuple(rounded(part) for part in parts(operator)))  # pyright: ignore[reportArgumentType]
-        if not isinstance(operator, Dense | Conv):
-            return operator
-        peak = float(operator.weight.abs().max())
-        step = 2.0 ** math.ceil(math.log2(peak / LEVELS)) if peak > 0 else 1.0
-        changed = copy.copy(operator)
-        changed._buffers = {"weight": (operator.weight / step).round() * step}
-        return changed
+        new = {}
+        for part in operator.parts:
+            if part.weight is not None:
+                peak = float(part.weight.abs().max())
+                step = 2.0 ** math.ceil(math.log2(peak / LEVELS)) if peak > 0 else 1.0
+                new[part] = part.with_weight((part.weight / step).round() * step)
+        return operator.replaced(new)
 
-    made = tuple(replace(c, operator=rounded(c.operator)) for c in network.connections)  # pyright: ignore
+    made = tuple(replace(c, operator=rounded(c.operator)) for c in network.connections)
     return replace(network, connections=made)
 
 
@@ -102,10 +100,9 @@ def products(network: SpikingNetwork) -> tuple[int, int]:
     counts = [0, 0]
     inputs = {i.name for i in network.inputs}
     for c in network.connections:
-        last = (parts(c.operator) or (c.operator,))[-1]
-        if isinstance(last, Dense | Conv):
-            each = last.weight.numel() // len(last.weight)  # of a target
-            counts[c.source not in inputs] += each * size(network.shape(c.target))
+        if rows := c.operator.weight_rows():
+            weight = rows.weight
+            counts[c.source not in inputs] += weight.numel() * size(network.shape(c.target)) // len(weight)
     return counts[0], counts[1]
 
 

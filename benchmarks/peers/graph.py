@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchmarks.peers.base import Outcome
 from benchmarks.workloads import Workload
 from spikebayes import LIF, ConfigError, Population, SpikingNetwork
-from spikebayes.network import Chain, Dense, Operator, Place, Shape, output_scale, parts, size
+from spikebayes.network import Chain, Dense, Operator, Place, Shape, output_scale, size
 
 Fire = Callable[[Tensor], Tensor]  # currents to spikes 0 or 1, shaped alike, time first unless said otherwise
 NUMBERS = 1 << 26  # floats in one population's spike train at most; rows beyond them wait for the next block
@@ -38,7 +38,7 @@ class Link:
     """
 
     source: str
-    operator: nn.Module
+    operator: Operator
     factor: Tensor
     last: bool
 
@@ -158,18 +158,17 @@ def masks(workload: Workload) -> dict[str, Tensor]:
     return drawn
 
 
-def fused(operator: nn.Module, source: Shape) -> nn.Module:
+def fused(operator: Operator, source: Shape) -> Operator:
     """The operator, a slot in a concatenation merged into the dense layer after it.
 
     Example:
         >>> fused(Chain((Place(1, 2, 1), Dense(torch.ones(4, 6)))), (3,)).weight.shape
         torch.Size([4, 3])
     """
-    first, *rest = parts(operator) or (operator,)
+    first, *rest = operator.parts or (operator,)
     if len(source) == 1 and isinstance(first, Place) and rest and isinstance(rest[0], Dense):
         weight = rest[0].weight[:, first.before : first.before + source[0]].contiguous()
-        merged: tuple[Operator, ...] = (Dense(weight), *rest[1:])  # pyright: ignore[reportAssignmentType]
-        return merged[0] if len(merged) == 1 else Chain(merged)
+        return Chain((Dense(weight), *rest[1:])) if rest[1:] else Dense(weight)
     return operator
 
 

@@ -24,7 +24,6 @@ from benchmarks.peers.base import Outcome
 from benchmarks.peers.graph import Graph
 from benchmarks.workloads import Workload
 from spikebayes import Alpha, Lowpass
-from spikebayes.engine.cpu.matrices import operator_matrix
 from spikebayes.network import Synapse, output_scale, size
 
 SILENT = -1e6  # current of a dropped neuron
@@ -99,7 +98,7 @@ def _build(nengo: Any, graph: Graph, drive: dict[str, NDArray[np.float32]]) -> t
                 continue
             source = next(p for p in network.populations if p.name == c.source)
             gain = graph.neurons[c.target].gain if c.target in graph.neurons else 1.0
-            matrix: Any = operator_matrix(c.operator, source.shape).T * (output_scale(source, network.dt) * gain)
+            matrix: Any = c.operator.matrix(source.shape).T * (output_scale(source, network.dt) * gain)
             nengo.Connection(
                 target[c.source],
                 target[c.target],

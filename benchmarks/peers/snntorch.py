@@ -34,7 +34,7 @@ def _fire(lif: LIF, dt: float) -> Fire:
     import snntorch  # pyright: ignore[reportMissingImports]
 
     beta = math.exp(-dt / lif.tau_rc)
-    layer = snntorch.Leaky(beta, reset_mechanism="zero", surrogate_disable=True).eval()
+    layer = snntorch.Leaky(beta, reset_mechanism="zero", surrogate_disable=True).eval()  # pyright: ignore
 
     def fire(current: Tensor) -> Tensor:
         voltage = torch.zeros_like(current[0])

@@ -46,7 +46,8 @@ def tables(found: dict[str, Any]) -> str:
         f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['runs']:,} runs of "
         f"every line, {found['seconds']:.0f} s) from `results/judge.json`. Shares in per cent; *old* is the share "
         "that the rule before this one accepted. *Needed* is the median of the budgets, samples x rows, that "
-        f"undecided runs name. `compare` takes {found['compare_seconds']:.2f} s of one core for 1,000 samples x 400 rows."
+        f"undecided runs name. `compare` takes {found['compare_seconds']:.2f} s of one core for 1,000 samples x 400 "
+        "rows."
     ]
     for group, title in TITLES.items():
         lines = [line for line in found["lines"] if line["group"] == group]

@@ -31,20 +31,20 @@ def figures(found: dict[str, Any]) -> dict[str, str]:
 
 def _inputs(training: dict[str, Any], sizes: dict[str, Any]) -> str:
     per_epoch = -(-sizes["images"] // sizes["batch_size"])
+    every = -(-max(len(training[kind]["inputs"]) for kind in NAMES) // POINTS)
 
     def paint(figure: Figure) -> None:
         for axes, (kind, name) in zip(figure.subplots(1, 2), NAMES.items(), strict=True):
             lines = np.array(training[kind]["inputs"]).T
             epochs = np.arange(lines.shape[1]) * EVERY / per_epoch
-            shown = slice(None, None, -(-len(epochs) // POINTS))
-            epochs, lines = epochs[shown], lines[:, shown]
-            _band(axes, epochs, lines, COLOURS[kind])
+            _band(axes, epochs[::every], lines[:, ::every], COLOURS[kind])
             axes.set_title(name)
             axes.set_xlabel("epoch")
         figure.axes[0].set_ylabel("input to the last hidden layer")
 
     levels = ", ".join(f"{p:g}th" for p in PERCENTILES)
-    return draw("figure2", f"{levels} percentiles of the last hidden layer's inputs while training", paint, WIDE)
+    label = f"{levels} percentiles of the last hidden layer's inputs while training"
+    return draw("figure2", label + (f", one probe in {every}" if every > 1 else ""), paint, WIDE)
 
 
 def _errors(training: dict[str, Any]) -> str:

@@ -6,6 +6,11 @@ from typing import Any
 
 from studies.results import markdown_table
 
+VERDICT = (
+    " `verdict` is that of docs/how-we-judge.md under other masks, `pairs` under the same ones; margins and levels "
+    "are its defaults."
+)
+
 
 def render(found: dict[str, Any]) -> str:
     """The page, from what the JSON file holds."""
@@ -19,9 +24,8 @@ def render(found: dict[str, Any]) -> str:
         f"{s['steps']} steps of {1000 * s['dt']:g} ms of which the first {s['burn_in']} are left out of the average; "
         f"{s['synapse']}. Each row has its own masks. `uniform p` tests the randomised exact KS p-values over rows; "
         "`control p` is the same for two classical predictions. Errors and spreads are in units of the classical "
-        "predictive standard deviation, medians over rows, under the same masks. Log-likelihoods in nats per row. "
-        "`verdict` is that of docs/how-we-judge.md under other masks, `pairs` under the same ones; "
-        "margins and levels are its defaults.",
+        "predictive standard deviation, medians over rows, under the same masks. Log-likelihoods in nats per row."
+        + (VERDICT if _judged(found["cases"]) else ""),
     ]
     for method, words in (
         (
@@ -33,10 +37,8 @@ def render(found: dict[str, Any]) -> str:
         total = found["summary"][method]
         parts += [
             words,
-            f"Kept in {total['kept']} of {total['cases']} cases, not kept in {total['not kept']}, undecided in the "
-            f"others (control {total['control_kept']}, {total['control_not kept']}); in pairs kept in "
-            f"{total['paired_kept']}, not kept in {total['paired_not kept']}. "
-            f"Uniform in {total['uniform']} of {total['cases']} cases (control {total['control_uniform']}); "
+            (_verdicts(total) if _judged(found["cases"]) else "")
+            + f"Uniform in {total['uniform']} of {total['cases']} cases (control {total['control_uniform']}); "
             f"median error {total['paired_rmse_median']:.3f}, largest {total['paired_rmse_largest']:.3f}; "
             f"std ratio {total['std_ratio_median']:.3f} (from {total['std_ratio_smallest']:.3f} to "
             f"{total['std_ratio_largest']:.3f}); largest gap in log-likelihood "
@@ -46,27 +48,39 @@ def render(found: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _judged(cases: list[dict[str, Any]]) -> bool:
+    """Whether results hold verdicts in three words; those of before do not."""
+    return "outcome" in cases[0]
+
+
+def _verdicts(total: dict[str, Any]) -> str:
+    return (
+        f"Kept in {total['kept']} of {total['cases']} cases, not kept in {total['not kept']}, undecided in the "
+        f"others (control {total['control_kept']}, {total['control_not kept']}); in pairs kept in "
+        f"{total['paired_kept']}, not kept in {total['paired_not kept']}. "
+    )
+
+
 def _table(cases: list[dict[str, Any]]) -> str:
-    header = [
-        "set",
-        "dropout",
-        "rate Hz",
-        "verdict",
-        "pairs",
-        "uniform p",
-        "control p",
+    judged = _judged(cases)
+    header = ["set", "dropout", "rate Hz", *(["verdict", "pairs"] if judged else []), "uniform p", "control p"]
+    header += [
         "rmse/std",
         "std ratio",
         "log-lik. classical",
+        "spiking",
+        "RMSE classical",
+        "spiking",
+        "train s",
+        "classical s",
+        "spiking s",
     ]
-    header += ["spiking", "RMSE classical", "spiking", "train s", "classical s", "spiking s"]
     rows = [
         [
             c["set"],
             f"{c['dropout']:g}",
             f"{c['rate_hz']:.0f}",
-            c["outcome"],
-            c["paired_outcome"],
+            *([c["outcome"], c["paired_outcome"]] if judged else []),
             f"{c['uniformity_pvalue']:.3f}",
             f"{c['control_uniformity_pvalue']:.3f}",
             f"{c['paired_rmse']:.3f}",

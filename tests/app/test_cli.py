@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from spikebayes.app.cli import main
+from spikebayes.machine.files import locked
 
 QUICK = ["--epochs", "12", "--hidden", "[12]", "--patience", "5"]
 
@@ -108,6 +109,7 @@ def test_compare_prints_a_verdict_and_writes_a_page(
     assert "<svg" in page.read_text()
 
 
+@pytest.mark.slow
 def test_classification(tmp_path: Path) -> None:
     frame = table(80)
     frame["kind"] = np.where(frame["a"] > 0, "up", "down")
@@ -121,6 +123,7 @@ def test_classification(tmp_path: Path) -> None:
     assert (made["mutual_information"] <= made["entropy"] + 1e-6).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("network", "neuron"), [("sharpened", "Threshold("), ("s2m", "Sign(")])
 def test_networks_of_one_step(
     network: str, neuron: str, fails: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -176,6 +179,15 @@ def test_missing_file(fails, tmp_path: Path) -> None:
 def test_unreadable_file(fails, tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"not a parquet file")
     fails("fit", "--data", tmp_path / "t.parquet", "--target", "y", "--out", tmp_path / "run", says="cannot read")
+
+
+def test_a_second_fit_in_the_same_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = fit_of(table().drop(columns="color"), tmp_path, "--overwrite")
+    (tmp_path / "run").mkdir()
+    with locked(tmp_path / "run", "fit"):
+        assert main(given) == 2
+    assert f"another fit is at work in {tmp_path / 'run'}" in capsys.readouterr().err
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_missing_target(fails, tmp_path: Path) -> None:
@@ -307,6 +319,7 @@ def test_resume_without_a_checkpoint(fails, tmp_path: Path) -> None:
 # -- Ctrl-C ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_goes_on(fails, tmp_path: Path) -> None:
     frame = table(120).drop(columns="color")
     given = fit_of(frame, tmp_path, "--epochs", "150", "--patience", "150")

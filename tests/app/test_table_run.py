@@ -112,6 +112,7 @@ def one_step(request: pytest.FixtureRequest) -> TableRun:
     return train_table(prepared, epochs=40, batch_size=32, learning_rate=1e-2)
 
 
+@pytest.mark.slow
 def test_networks_without_memory_learn_classes(one_step: TableRun) -> None:
     new = table(150, seed=1)
     comparison, network = compare_table(one_step, new, samples=100)
@@ -126,6 +127,7 @@ def test_networks_without_memory_learn_classes(one_step: TableRun) -> None:
         assert comparison.verdict.accepted, comparison.summary()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sharpened", "s2m"])
 def test_networks_without_memory_learn_numbers(kind: Any) -> None:
     frame = table(300).drop(columns="kind")

@@ -94,6 +94,7 @@ def test_threads_beyond_the_cores_are_refused(count: int) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_fresh_process_has_memory_of_its_own() -> None:
     held = bytearray(300_000_000)
     held[::4096] = b"x" * len(held[::4096])

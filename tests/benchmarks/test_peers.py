@@ -17,7 +17,6 @@ from benchmarks.peers.base import Outcome, Peer
 from benchmarks.peers.graph import Graph, in_sequence, masks
 from benchmarks.workloads import Workload, workload
 from spikebayes import LIF, convert, simulate
-from spikebayes.engine.cpu.matrices import operator_matrix
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Readout, SpikingNetwork, output_scale
 from spikebayes.network.noise import Dropout
@@ -90,7 +89,7 @@ def by_hand(made: Workload, *, refractory: bool, subtract: bool = False) -> Outc
     scales = {n.name: output_scale(n, network.dt) for n in (*network.inputs, *network.populations)}
     matrices: dict[str, list[tuple[str, Any]]] = {node.name: [] for node in network.nodes()}
     for c in network.connections:
-        matrix = operator_matrix(c.operator, network.shape(c.source)) * scales[c.source]
+        matrix = c.operator.matrix(network.shape(c.source)) * scales[c.source]
         matrices[c.target].append((c.source, matrix))
     voltage = {p.name: np.zeros((rows, size(p.shape))) for p in network.populations}
     wait = {name: np.zeros_like(v) for name, v in voltage.items()}

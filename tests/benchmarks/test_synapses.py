@@ -33,6 +33,7 @@ TIMES = {  # of a run: all six images, two samples each
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", WAYS_TO_DRAW)
 @pytest.mark.parametrize("batch", [1, 7, 64])
 def test_masks_in_torch_sample_the_same_law_as_exact_sampling(draw: str, batch: int) -> None:
@@ -165,6 +166,7 @@ def test_the_words_and_sums_of_the_loops_are_the_kernels_own() -> None:
     np.testing.assert_allclose(totals[0], np.einsum("kj,kji,ji->ki", values[0], kept, weight), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_memory_is_of_a_process_of_its_own() -> None:
     found = memory(2, 2, 1)
     assert 50e6 < found["before"] <= found["peak"] < 2e9

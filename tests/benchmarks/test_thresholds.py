@@ -25,7 +25,6 @@ from benchmarks.thresholds import (
     thresholds,
 )
 from benchmarks.thresholds_page import thresholds_section
-from spikebayes.network.operators import synapses
 
 SMALL: dict[str, Any] = {"sizes": ((32, 16, 8),), "amount": 1 << 14}
 
@@ -58,10 +57,10 @@ def test_weights_of_8_bits_are_integers_of_a_power_of_two() -> None:
     network = job("CNN restricted", 2).network()
     eight = of_8_bits(network)
     for old, new in zip(network.connections, eight.connections, strict=True):
-        before, after = synapses(old.operator), synapses(new.operator)
+        before, after = old.operator.weight_rows(), new.operator.weight_rows()
         assert before is not None
         assert after is not None
-        weight, rounded = before[1].matrix(), after[1].matrix()
+        weight, rounded = before.weight, after.weight
         peak = float(weight.abs().max())
         step = next(2.0**e for e in range(-40, 20) if 127 * 2.0**e >= peak)
         whole = rounded / step

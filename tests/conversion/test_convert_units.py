@@ -16,7 +16,7 @@ from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF, Bernoulli, Sign
 from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling
-from spikebayes.network.operators import Conv, Dense, parts
+from spikebayes.network.operators import Conv, Dense
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, SigmoidSign, SoftLIF, Step
 from spikebayes.nn.encoders import BernoulliSpikes, NoisySign
 from spikebayes.nn.zoo import s2m, s2m_conv, sigmoid_network
@@ -111,7 +111,7 @@ def test_convolutional_blank_out(sampling: Sampling) -> None:
     network = of(nn.Sequential(NoisySign(0.0), layer, nn.Flatten(), nn.Linear(36, 2)), 2, 5, 5, sampling=sampling)
     assert unit(network, "layer1").shape == (3, 3, 4)
     into = network.into("layer1")[0]
-    conv = parts(into.operator)[0]
+    conv = into.operator.parts[0]
     assert isinstance(conv, Conv)
     assert (conv.stride, conv.padding) == ((2, 1), (1, 0))
     assert torch.equal(conv.weight, on_grid(layer.weight.detach()))
@@ -144,7 +144,7 @@ class Watched(Masks):
     """Which sites were random, in the order of the calls."""
 
     def __init__(self) -> None:
-        super().__init__(0, torch.zeros(2, dtype=torch.int64), torch.arange(2))
+        super().__init__(Keys(0, torch.zeros(2, dtype=torch.int64), torch.arange(2)))
         self.drawn: list[int] = []
 
     def _draw(self, *arguments: Any) -> Tensor:

@@ -36,7 +36,6 @@ from spikebayes.network.operators import (
     Reshape,
     Scale,
     Slice,
-    parts,
 )
 from spikebayes.nn import Permadrop, Sharpened, SoftLIF
 from stepped import stepped
@@ -81,7 +80,7 @@ def test_all_weights_and_constants_are_whole_and_small_enough(bits: int) -> None
     made = integers(trained(None)[0], bits=bits)
     top = 2 ** (bits - 1) - 1
     for connection in made.network.connections:
-        for operator in parts(connection.operator):
+        for operator in connection.operator.parts:
             if isinstance(operator, Dense | Conv):
                 assert torch.equal(operator.weight, operator.weight.round())
                 assert operator.weight.abs().max() <= top
@@ -344,7 +343,7 @@ def test_scales_are_one_for_each_row_of_weights_and_none_for_an_or() -> None:
     network, _ = trained()
     made = integers(network)
     rows = {
-        p.name: (len(parts(c.operator)[-1].weight),)
+        p.name: (len(c.operator.parts[-1].weight),)
         for p in network.populations
         for c in network.into(p.name)
         if not isinstance(c.operator, AvgPool)

@@ -90,15 +90,57 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
     "rows behind another axis": (lambda h: h.unsqueeze(0), "tensor method unsqueeze", "mixes rows"),
     "rows transposed": (lambda h: h.transpose(0, 1), "tensor method transpose", "moves the batch axis"),
     "rows picked": (lambda h: h[0], "function getitem", "picks rows of the batch"),
-    "rows averaged": (lambda h: h.mean(0), "tensor method mean", "a mean is supported over all spatial axes"),
-    "everything averaged": (lambda h: h.mean(), "tensor method mean", "a mean is supported over all spatial axes"),
+    "rows averaged": (lambda h: h.mean(0), "tensor method mean", "it sums along the batch axis"),
+    "everything averaged": (lambda h: h.mean(), "tensor method mean", "a mean over everything mixes rows"),
     "transposed by attribute": (lambda h: h.T, "function getattr", "only linear operations are possible"),
-    "indexed by a list": (lambda h: h[:, [0, 1]], "function getitem", "use slices and integers"),
+    "rows indexed by a list": (lambda h: h[[0, 1]], "function getitem", "picks rows of the batch"),
+    "two axes indexed by lists": (
+        lambda h: h.reshape(-1, 2, 3)[:, [0, 1], [0, 2]],
+        "function getitem",
+        "index one axis after another",
+    ),
+    "index of two axes": (lambda h: h[:, torch.zeros(2, 2).long()], "function getitem", "use one axis of numbers"),
+    "index by a value": (lambda h: h[:, h], "function getitem", "indexing by a network value"),
     "index out of range": (lambda h: h[:, 6], "function getitem", "index 6 is out of range for an axis of length 6"),
     "joined with a constant": (lambda h: torch.cat([h, torch.ones(1, 6)], 1), "function cat", "fixed tensors"),
     "constant per row": (lambda h: h + torch.ones(7, 6), "function add", "the added constant is larger"),
     "factor per row": (lambda h: h * torch.ones(7, 6), "function mul", "the factor is larger"),
-    "rows of unequal shapes": (lambda h: h + h[:, :1], "function add", "adds rows of shapes [6] and [1]"),
+    "rows of unequal axes": (
+        lambda h: h.reshape(-1, 2, 3) + h[:, :3],
+        "function add",
+        "adds rows of shapes [2, 3] and [3]; give them the same axes",
+    ),
+    "rows summed": (lambda h: h.sum(0), "tensor method sum", "it sums along the batch axis"),
+    "everything summed": (lambda h: h.sum(), "tensor method sum", "a sum over everything mixes rows"),
+    "all of a row summed": (lambda h: h.sum(1), "tensor method sum", "leaves a row without any"),
+    "an axis that is not there": (lambda h: h.sum(2), "tensor method sum", "there is no axis 2"),
+    "rows turned around": (lambda h: h.flip(0), "tensor method flip", "turns rows around along the batch axis"),
+    "rows rolled": (lambda h: h.roll(1), "tensor method roll", "give the axes"),
+    "rows split": (lambda h: h.split(2)[0], "tensor method split", "cuts along the batch axis"),
+    "rows stacked": (lambda h: torch.stack([h, h]), "function stack", "joins along the batch axis"),
+    "rows repeated": (lambda h: h.repeat(2, 1), "tensor method repeat", "repeats rows of the batch"),
+    "rows expanded": (lambda h: h.expand(3, -1, 6), "tensor method expand", "adds an axis before the batch axis"),
+    "rows padded": (lambda h: F.pad(h, (0, 0, 1, 0)), "function pad", "it pads the batch axis"),
+    "a matrix from the left": (
+        lambda h: torch.ones(3, 3) @ h,
+        "tensor method matmul",
+        "summed by torch.einsum",
+    ),
+    "two values multiplied": (lambda h: h.unsqueeze(1) @ h.unsqueeze(2), "function matmul", "is not linear"),
+    "two values in einsum": (lambda h: torch.einsum("bi,bi->b", h, h), "function einsum", "is not linear"),
+    "the batch summed in einsum": (
+        lambda h: torch.einsum("bi,ij->j", h, torch.ones(6, 2)),
+        "function einsum",
+        "sums over the batch axis or moves it",
+    ),
+    "a diagonal in einsum": (
+        lambda h: torch.einsum("bii->bi", h.reshape(-1, 6, 1).expand(-1, 6, 6)),
+        "function einsum",
+        "an axis stands twice",
+    ),
+    "half precision": (lambda h: h.half(), "tensor method half", "it rounds values to torch.float16"),
+    "whole numbers": (lambda h: h.to(torch.int32), "tensor method to", "it rounds values to torch.int32"),
+    "triangle over rows": (lambda h: h.tril(), "tensor method tril", "it mixes rows"),
     "batch norm on the batch": (
         lambda h: F.batch_norm(h, None, None, training=True),
         "function batch_norm",
@@ -155,13 +197,6 @@ def test_batch_norm_without_running_statistics_is_refused() -> None:
     model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6, track_running_stats=False), act())
     with pytest.raises(ConversionError, match=r"\(BatchNorm1d, module '1'\).*use track_running_stats=True"):
         convert(model, torch.zeros(1, 4))
-
-
-@pytest.mark.parametrize("mode", ["reflect", "circular"])
-def test_padding_with_other_than_zeros_is_refused(mode: Any) -> None:
-    model = nn.Sequential(nn.Conv1d(2, 2, 3, padding=1, padding_mode=mode), act())
-    with pytest.raises(ConversionError, match=f"padding_mode='{mode}'; only zero padding is supported"):
-        convert(model, torch.zeros(1, 2, 6))
 
 
 def test_control_flow_that_depends_on_data_is_refused() -> None:

@@ -6,15 +6,12 @@ import gzip
 import hashlib
 import io
 import tarfile
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
 
+from serving import Server
 from spikebayes.data import cifar
 from spikebayes.data.cifar import ARCHIVE, CLASSES, TEST, TRAIN, WITHIN
 from spikebayes.data.images import ImageSet, load_images
@@ -28,36 +25,6 @@ PUBLISHED_MD5 = {
     "data_batch_4.bin": "ae636b3ba5c66a11e91e8cb52e771fcb",
     "data_batch_5.bin": "53f37980c15c3d472c316c40844f3f0d",
 }
-
-
-class Server(ThreadingHTTPServer):
-    """Serves a folder on this machine and notes what was asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.asked: list[str] = []
-        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        assert isinstance(self.server, Server)
-        self.server.asked.append(self.path)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A server of ``tmp_path / "published"``."""
-    (tmp_path / "published").mkdir()
-    with Server(tmp_path / "published") as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
 
 
 def record(label: int, red: int, green: int, blue: int) -> bytes:
@@ -95,7 +62,7 @@ def publish(folder: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> No
     """An archive in place of the published one."""
     folder.mkdir(exist_ok=True)
     (folder / ARCHIVE).write_bytes(content)
-    monkeypatch.setattr(cifar, "MD5", hashlib.md5(content).hexdigest())
+    monkeypatch.setattr(cifar, "SHA256", hashlib.sha256(content).hexdigest())
 
 
 def test_pixels_and_labels_are_read_in_order(tmp_path: Path) -> None:
@@ -180,7 +147,9 @@ def test_missing_files_alone_come_out_of_the_archive(
 
 def test_a_changed_archive_is_not_kept(tmp_path: Path, server: Server) -> None:
     (tmp_path / "published" / ARCHIVE).write_bytes(packed(WHOLE))
-    with pytest.raises(DataError, match=rf"{ARCHIVE} has MD5 \w+, not c32a1d4a.*; it was not kept: put data_batch_1"):
+    with pytest.raises(
+        DataError, match=rf"{ARCHIVE} has SHA-256 \w+, not c4a38c50.*; it was not kept: put data_batch_1"
+    ):
         load_images(tmp_path, "cifar10", base_url=server.url)
     assert list((tmp_path / "cifar10").iterdir()) == []
 
@@ -220,12 +189,12 @@ def foldered() -> bytes:
     ],
 )
 def test_archives_without_the_files_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str
 ) -> None:
     (tmp_path / "secret").write_text("not to be read")
     publish(tmp_path / "published", content, monkeypatch)
     with pytest.raises(DataError, match=message) as caught:
-        load_images(tmp_path, "cifar10", base_url=(tmp_path / "published").as_uri())
+        load_images(tmp_path, "cifar10", base_url=server.url)
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "cifar10").iterdir()) == []
 

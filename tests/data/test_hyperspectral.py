@@ -13,8 +13,9 @@ from scipy.io import savemat
 from torch import Tensor
 from torch.nn import functional as F
 
+from serving import Server
 from spikebayes.data import hyperspectral
-from spikebayes.data.hyperspectral import CLASSES, FILE, MD5, HyperspectralPixels, load_jasper_ridge
+from spikebayes.data.hyperspectral import CLASSES, FILE, SHA256, HyperspectralPixels, load_jasper_ridge
 from spikebayes.errors import ConfigError, DataError
 
 PARTS = ("train", "validation", "test")
@@ -191,31 +192,32 @@ def test_torn_files_are_refused(tmp_path: Path, folder: Path, kept: int) -> None
 
 
 def test_a_missing_file_is_downloaded_and_checked(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    published = folder / "jasper_ridge"
-    with pytest.raises(DataError, match=f"{FILE} has MD5 .*, not {MD5}; it was not kept: put {FILE} from"):
-        load_jasper_ridge(tmp_path, base_url=published.as_uri())
+    published = server.folder = folder / "jasper_ridge"
+    with pytest.raises(DataError, match=f"{FILE} has SHA-256 .*, not {SHA256}; it was not kept: put {FILE} from"):
+        load_jasper_ridge(tmp_path, base_url=server.url)
     assert list((tmp_path / "jasper_ridge").iterdir()) == []
     content = (published / FILE).read_bytes()
-    monkeypatch.setattr(hyperspectral, "MD5", hashlib.md5(content).hexdigest())
-    data = load_jasper_ridge(tmp_path, base_url=f"{published.as_uri()}/")
+    monkeypatch.setattr(hyperspectral, "SHA256", hashlib.sha256(content).hexdigest())
+    data = load_jasper_ridge(tmp_path, base_url=f"{server.url}/")
     assert (tmp_path / "jasper_ridge" / FILE).read_bytes() == content
     assert torch.equal(data.x_test, load_jasper_ridge(folder).x_test)
 
 
-def test_a_failed_download_says_what_to_put_where(tmp_path: Path) -> None:
-    nowhere = (tmp_path / "nowhere").as_uri()
+def test_a_failed_download_says_what_to_put_where(tmp_path: Path, server: Server) -> None:
+    nowhere = f"{server.url}/nowhere"
     with pytest.raises(DataError, match=f"cannot download {nowhere}/{FILE} ") as caught:
         load_jasper_ridge(tmp_path, base_url=nowhere)
     assert f"put {FILE} from {nowhere}/ into {tmp_path / 'jasper_ridge'}" in str(caught.value)
 
 
-def test_the_real_scene(real: Path, tmp_path: Path) -> None:
+def test_the_real_scene(real: Path, tmp_path: Path, server: Server) -> None:
     """Pixels of each class as published; water is dark in the infrared; few test pixels touch a training pixel."""
     if not (real / "jasper_ridge" / FILE).is_file():
         pytest.skip(f"no {FILE} in {real / 'jasper_ridge'}; set SPIKEBAYES_DATA")
-    data = load_jasper_ridge(tmp_path, base_url=(real / "jasper_ridge").as_uri())  # passes the check of a download
+    server.folder = real / "jasper_ridge"
+    data = load_jasper_ridge(tmp_path, base_url=server.url)  # passes the check of a download
     y = torch.cat([part(data, name)[1] for name in PARTS])
     x = torch.cat([part(data, name)[0] for name in PARTS])
     assert y.bincount().tolist() == [3493, 3326, 2428, 753]

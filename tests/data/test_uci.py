@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -14,41 +10,12 @@ import pandas as pd
 import pytest
 import torch
 
-from spikebayes.data.uci import SETS, default_folder, fetch, load_split
+from serving import Server
+from spikebayes.data.uci import SETS, fetch, load_split
 from spikebayes.errors import ConfigError, DataError
 
 SPLIT_0 = {"data.txt", "index_features.txt", "index_target.txt", "index_train_0.txt", "index_test_0.txt"}
 ROWS = dict(zip(SETS, [506, 768, 8192, 11934, 45730, 1599, 308], strict=True))
-
-
-class Server(ThreadingHTTPServer):
-    """Serves a folder on this machine and notes what was asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.asked: list[str] = []
-        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        assert isinstance(self.server, Server)
-        self.server.asked.append(self.path)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    """A server of ``tmp_path / "published"``."""
-    (tmp_path / "published").mkdir()
-    with Server(tmp_path / "published") as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
 
 
 def made_up(folder: Path, **changed: str) -> Path:
@@ -163,14 +130,3 @@ def test_a_failed_download_says_what_to_put_where(tmp_path: Path, server: Server
     with pytest.raises(DataError, match=r"cannot download .*data\.txt"):
         load_split(tmp_path, "yacht", base_url=closed)
     assert list(home.iterdir()) == []
-
-
-def test_default_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("SPIKEBAYES_DATA", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert default_folder() == tmp_path / ".cache" / "spikebayes"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert default_folder() == tmp_path / "cache" / "spikebayes"
-    monkeypatch.setenv("SPIKEBAYES_DATA", "~/sets")
-    assert default_folder() == tmp_path / "sets"

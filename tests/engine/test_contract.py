@@ -72,6 +72,7 @@ WITH_MEMORY = [engine for engine in ENGINES if engine.refusal(single(LIF())) is 
 
 @pytest.mark.parametrize("engine", WITH_MEMORY, ids=[engine.name for engine in WITH_MEMORY])
 class TestEngine:
+    @pytest.mark.slow
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
     @settings(max_examples=15)
     @given(feed_forward(neurons(), rows=5), st.integers(1, 40), st.floats(0, 0.99), st.integers(0, 2**32 - 1))

@@ -28,7 +28,7 @@ from spikebayes import (
     simulate,
 )
 from spikebayes.engine.contract import PROBES
-from spikebayes.network.operators import Conv, Dense
+from spikebayes.network.operators import Chain, Conv, Dense, Reshape, Scale
 from spikebayes.nn import Permadrop, SoftLIF
 
 
@@ -50,6 +50,7 @@ def assert_engines_agree(network: SpikingNetwork, x: Any, steps: int = 60, **set
     return actual
 
 
+@pytest.mark.slow
 def test_random_networks() -> None:
     tally = {"had time to fire": 0, "firing to the last layer": 0, "spikes": 0}
 
@@ -256,9 +257,31 @@ def test_the_input_read_out_directly_and_through_a_sparse_operator() -> None:
     assert run.counts["first"].sum() > 0
 
 
+@pytest.mark.parametrize("shape", [(5, 1), (5, 5), (5,), (1, 5), ()], ids=str)
+@pytest.mark.parametrize("folded", [False, True], ids=["maps", "folded maps"])
+def test_factors_behind_a_convolution_of_as_many_channels_as_places(shape: tuple[int, ...], folded: bool) -> None:
+    """Factors of a channel, of a place, of both: a convolution takes only the first of them in."""
+    generator = torch.Generator().manual_seed(0)
+    conv = Conv(torch.randn(5, 2, 3, generator=generator), (1,), (1,), (1,))
+    scale = Scale(3 * torch.rand(shape, generator=generator))
+    turned = (Reshape((1, 5, 5)), scale, Reshape((5, 5))) if folded else (scale,)
+    first = Population("first", (2, 5), LIF(amplitude=1e-3, bias=1.5))
+    last = Population("last", (5, 5), LIF(bias=1.2))
+    identity = Chain()
+    wires = (
+        Connection("x", "first", identity),
+        Connection("first", "last", Chain((conv, *turned))),
+        Connection("last", "readout", identity),
+    )
+    network = SpikingNetwork((Input("x", (2, 5)),), (first, last), wires, Readout((5, 5)))
+    run = assert_engines_agree(network, torch.rand(3, 2, 5, generator=generator), steps=100)
+    assert len(set(run.spikes["last"].sum(2).flatten().tolist())) > 1
+
+
 # -- float32 -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_float32_reads_the_same_to_a_hundredth_of_the_predictive_spread() -> None:
     torch.manual_seed(0)
     layers = [nn.Linear(8, 50), SoftLIF(), Permadrop(0.1), nn.Linear(50, 50), SoftLIF(), Permadrop(0.1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,20 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from spikebayes import LIF, Alpha, ConfigError, Connection, Dropout, Input, Population, Readout, SpikingNetwork
-from spikebayes.engine.cpu.matrices import operator_matrix, wires
+from spikebayes.engine.cpu.matrices import wires
 from spikebayes.network.operators import (
     AdaptiveAvgPool,
     AvgPool,
     Chain,
     Conv,
     Dense,
+    Mix,
     Operator,
     Permute,
+    Pick,
     Place,
     Reshape,
     Scale,
@@ -79,6 +82,13 @@ def operators(draw: st.DrawFn, kind: type[Operator], shape: Shape) -> Operator:
         dim = draw(st.integers(1, len(shape)))
         start = draw(st.integers(0, shape[dim - 1] - 1))
         return Slice(dim, start, draw(st.integers(start + 1, shape[dim - 1])), draw(st.integers(1, 3)))
+    if kind is Pick:
+        dim = draw(st.integers(1, len(shape)))
+        return Pick(dim, torch.tensor(draw(st.lists(st.integers(-1, shape[dim - 1] - 1), min_size=1, max_size=9))))
+    if kind is Mix:
+        dim = draw(st.integers(1, len(shape)))
+        return Mix(dim, normal(draw(SIZES), shape[dim - 1]))
+    assert kind is Chain
     parts: list[Operator] = []
     for part in draw(st.lists(st.sampled_from([k for k in KINDS.values() if k is not Chain]), max_size=4)):
         if len(shape) not in (2, 3) and part in (Conv, AvgPool, AdaptiveAvgPool):
@@ -111,13 +121,25 @@ def test_the_matrix_does_what_the_operator_does(kind: type[Operator], data: st.D
     operator = data.draw(operators(kind, shape), "operator")
     fitting(operator, shape)
     x = normal(3, *shape)
-    matrix = dense(operator_matrix(operator, shape))
+    matrix = dense(operator.matrix(shape))
     np.testing.assert_allclose(x.flatten(1).numpy() @ matrix, operator(x).flatten(1), rtol=1e-12, atol=1e-12)
 
 
-def test_an_unknown_operator_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no matrix is known for the operator Tanh"):
-        operator_matrix(nn.Tanh(), (3,))
+class Applied(Operator):
+    """A function that is none of the vocabulary."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+@pytest.mark.parametrize("function", [torch.tanh, torch.abs, lambda x: x + 1, torch.square])
+def test_what_is_not_linear_is_refused(function: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ConfigError, match="Applied is not linear, or adds a constant"):
+        Applied(function).matrix((3,))
 
 
 def test_wires_carry_the_output_scale_and_share_matrices() -> None:

@@ -143,6 +143,7 @@ def runs_alike(network: SpikingNetwork, x: Any, dtype: torch.dtype = torch.float
     return actual
 
 
+@pytest.mark.slow
 def test_any_network() -> None:
     tally = {"networks": 0, "random": 0, "blanked maps": 0, "both on and off": 0}
 
@@ -174,6 +175,7 @@ def test_any_network() -> None:
     assert tally["both on and off"] > 0.6 * networks
 
 
+@pytest.mark.slow
 @given(nets(gaussian=True), st.integers(1, 4), st.integers(0, 2**64 - 1))
 @settings(max_examples=60)
 def test_gaussian_sums_up_to_the_order_of_summation(drawn: Any, steps: int, seed: int) -> None:
@@ -311,6 +313,7 @@ def test_what_no_noise_comes_before_is_computed_once_and_the_same() -> None:
         assert torch.equal(simulate(other, x, samples=4, steps=3).mean, run.mean)
 
 
+@pytest.mark.slow
 def test_small_layers_by_products_too() -> None:
     """The same networks with all layers by 8-bit products, and rows in small groups."""
     taken: list[bool] = []
@@ -379,6 +382,7 @@ def test_of_a_network_without_noise_nothing_but_the_readout_is_kept(monkeypatch:
     assert kept[0].counts.keys() == run.counts.keys()
 
 
+@pytest.mark.slow
 def test_rows_go_through_in_groups_where_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     network, x = whetstone(0.5)
     whole = simulate(network, x, samples=3)

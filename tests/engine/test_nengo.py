@@ -25,6 +25,7 @@ EXAMPLES = 220
 SYNAPSES = {Lowpass: "Lowpass", Alpha: "Alpha"}
 
 
+@pytest.mark.slow
 def test_the_reference_fires_nengos_spikes_on_random_networks() -> None:
     tally = {"networks": 0, "firing to the last layer": 0, "spikes": 0, "dropped neurons": 0}
 

@@ -15,6 +15,7 @@ from spikebayes.nn.zoo import mlp
 SLOW = {"amplitude": 0.01, "gain": 1.0, "bias": 1.0, "tau_ref": 0.002}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [SoftLIF, lambda: SoftLIF(**SLOW)], ids=["fast neurons", "slow neurons"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_single_precision_keeps_the_predictive_distribution(activation: Callable[[], nn.Module], seed: int) -> None:

@@ -22,9 +22,9 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
 
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.evaluate import bootstrap as boot
 from spikebayes.evaluate import scores as by_row
 from spikebayes.evaluate import scores as s
+from spikebayes.evaluate.bootstrap import bootstrap
 from spikebayes.prediction.predictive import Draw, Predictive, Task
 
 TINY = torch.finfo(torch.float32).tiny
@@ -264,7 +264,7 @@ def test_one_sample_is_scored_by_its_distance() -> None:
 def test_the_interval_of_a_mean_is_the_normal_one() -> None:
     """At 10,000 resamples a percentile's own error is 2 % of the standard error; 10 % are allowed."""
     x = np.random.default_rng(0).normal(3, 2, 400)
-    found = boot.bootstrap(np.mean, x, level=0.9, resamples=10_000)
+    found = bootstrap(np.mean, x, level=0.9, resamples=10_000)
     assert found.value == x.mean()
     reach = 1.645 * x.std() / 20
     assert found.low == pytest.approx(x.mean() - reach, abs=0.1 * reach)
@@ -273,15 +273,15 @@ def test_the_interval_of_a_mean_is_the_normal_one() -> None:
 
 def test_paired_rows_are_drawn_together() -> None:
     x = np.random.default_rng(0).normal(size=50)
-    apart = boot.bootstrap(by_row.rmse, x, x, paired=False)
-    together = boot.bootstrap(by_row.rmse, x, x)
+    apart = bootstrap(by_row.rmse, x, x, paired=False)
+    together = bootstrap(by_row.rmse, x, x)
     assert (together.low, together.high) == (0, 0)
     assert apart.low > 0.5
 
 
 def test_the_seed_alone_decides_the_interval() -> None:
     x = np.random.default_rng(0).normal(size=50)
-    one, again, other = (boot.bootstrap(np.mean, x, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (bootstrap(np.mean, x, seed=seed) for seed in (1, 1, 2))
     assert one == again
     assert one.value == other.value
     assert one.low != other.low
@@ -294,7 +294,7 @@ def test_the_level_and_the_resamples_are_those_asked_for() -> None:
         sizes.append(x.size)
         return x.mean(axis)
 
-    wide, narrow = (boot.bootstrap(spy, x, level=level, resamples=77) for level in (0.99, 0.5))
+    wide, narrow = (bootstrap(spy, x, level=level, resamples=77) for level in (0.99, 0.5))
     assert wide.low < narrow.low < narrow.high < wide.high
     assert sizes == [770, 10] * 2
 
@@ -304,7 +304,7 @@ def test_ten_thousand_rows_fit_into_memory() -> None:
     confidence, wrong = rng.random(10_000), rng.integers(0, 2, 10_000)
     tracemalloc.start()
     for score in (by_row.binned_gap, by_row.risk_area, by_row.out_of_distribution_auroc):
-        boot.bootstrap(score, confidence, wrong, resamples=200)  # 2 million numbers each: two batches or more
+        bootstrap(score, confidence, wrong, resamples=200)  # 2 million numbers each: two batches or more
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200e6
@@ -380,18 +380,18 @@ NAN, PAIR = math.nan, torch.tensor([[0.5, 0.5]])
         (lambda: s.crps(torch.ones(2, 3, 1), torch.ones(2)), r"target must be \[3, 1\]; got \[2, 1\]"),
         (lambda: s.crps(torch.ones(2, 3, 2), torch.ones(3)), r"target must be \[3, 2\]; got \[3\]"),
         (lambda: s.scores(predictive(torch.ones(2, 3, 1)), torch.ones(2)), r"prediction \[3, 1\], target \[2, 1\]"),
-        (lambda: boot.bootstrap(np.mean), "arrays .* of at least 2 rows are needed; got none"),
-        (lambda: boot.bootstrap(np.mean, [1.0]), r"of at least 2 rows are needed; got \[1\]"),
+        (lambda: bootstrap(np.mean), "arrays .* of at least 2 rows are needed; got none"),
+        (lambda: bootstrap(np.mean, [1.0]), r"of at least 2 rows are needed; got \[1\]"),
         (
-            lambda: boot.bootstrap(np.mean, [[1.0, 2.0]]),
+            lambda: bootstrap(np.mean, [[1.0, 2.0]]),
             r"arrays \[B\] of at least 2 rows are needed; got \[1, 2\]",
         ),
-        (lambda: boot.bootstrap(np.mean, [1.0, NAN]), "rows: 1 of 2 values are NaN or infinite"),
+        (lambda: bootstrap(np.mean, [1.0, NAN]), "rows: 1 of 2 values are NaN or infinite"),
         (
-            lambda: boot.bootstrap(by_row.rmse, [1, 2], [1, 2, 3]),
+            lambda: bootstrap(by_row.rmse, [1, 2], [1, 2, 3]),
             r"paired rows must be of one length; got \[2\], \[3\]",
         ),
-        (lambda: boot.bootstrap(by_row.r_squared, [1, 2], [1, 2]), "the statistic is NaN on some resamples"),
+        (lambda: bootstrap(by_row.r_squared, [1, 2], [1, 2]), "the statistic is NaN on some resamples"),
     ],
 )
 def test_data_that_do_not_fit_are_refused(call: Callable[[], Any], message: str) -> None:
@@ -404,9 +404,9 @@ def test_data_that_do_not_fit_are_refused(call: Callable[[], Any], message: str)
     [
         (lambda: s.calibration_error(TABLE, TARGET, bins=0), "bins must be 1 or more; got 0"),
         (lambda: s.crps(torch.ones(1, 1, 1), torch.ones(1)), "needs at least 2 samples; got 1: pass fair=False"),
-        (lambda: boot.bootstrap(np.mean, [1, 2], level=1), r"level must lie in \(0, 1\); got 1"),
-        (lambda: boot.bootstrap(np.mean, [1, 2], resamples=0), "resamples must be 1 or more; got 0"),
-        (lambda: boot.bootstrap(np.mean, [1, 2], seed=-1), "seed must be 0 or more; got -1"),
+        (lambda: bootstrap(np.mean, [1, 2], level=1), r"level must lie in \(0, 1\); got 1"),
+        (lambda: bootstrap(np.mean, [1, 2], resamples=0), "resamples must be 1 or more; got 0"),
+        (lambda: bootstrap(np.mean, [1, 2], seed=-1), "seed must be 0 or more; got -1"),
     ],
 )
 def test_settings_out_of_range_are_refused(call: Callable[[], Any], message: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork, output_scale
@@ -21,13 +21,14 @@ from spikebayes.network.operators import (
     Chain,
     Conv,
     Dense,
+    Mix,
     Operator,
     Permute,
+    Pick,
     Place,
     Reshape,
     Scale,
     Slice,
-    parts,
     target_shape,
 )
 from spikebayes.network.synapses import Alpha
@@ -103,7 +104,7 @@ def test_it_knows_whether_anything_in_it_is_random(changes: dict[str, Any], rand
         ({"connections": (Connection("x", "a", Dense(torch.ones(3, 5))),)}, r"does not take rows of shape \[4\]: "),
         (
             {"connections": (Connection("x", "a", Slice(1, 0, 3), blank_out=BlankOut(0.5)),)},
-            r"connection x -> a: blank-out needs a Dense or Conv operator \(without groups\), or a chain's last",
+            r"connection x -> a: Slice has no synapses .*; blank-out needs a Dense or Conv operator",
         ),
         (
             {"connections": (Connection("x", "a", X_A.operator, blank_out=BlankOut(0.5, torch.ones(4))),)},
@@ -112,6 +113,10 @@ def test_it_knows_whether_anything_in_it_is_random(changes: dict[str, Any], rand
         (
             {"populations": (Population("a", (3,), LIF(), constant=torch.ones(1, 3)), B)},
             r"the constant of a has shape \[1, 3\]; expected \[3\]",
+        ),
+        (
+            {"connections": (Connection("x", "a", nn.Linear(4, 3, bias=False)),)},  # pyright: ignore
+            "connection x -> a carries a Linear; expected one of spikebayes.network.operators",
         ),
         ({"readout": Readout((2,), torch.ones(3))}, r"the constant of readout has shape \[3\]; expected \[2\]"),
     ],
@@ -162,15 +167,17 @@ def test_every_synapse_of_a_layer_or_of_a_chains_last_may_blank_out(
 def test_a_layer_is_a_matrix_at_every_place(layer: Dense | Conv, shape: tuple[int, ...]) -> None:
     x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
     expected = layer(x)
-    sums = layer.unfold(x) @ layer.matrix().T
-    torch.testing.assert_close(layer.fold(sums, tuple(expected.shape[1:])), expected)
+    rows = layer.weight_rows()
+    assert rows is not None
+    sums = rows.unfold(x) @ rows.weight.T
+    torch.testing.assert_close(rows.fold(sums, tuple(expected.shape[1:])), expected)
 
 
 @pytest.mark.parametrize("operator", [Conv(torch.ones(4, 1, 1), (1,), (0,), (1,), groups=2), Chain()])
 def test_what_has_no_synapses_of_its_own_cannot_blank_out(operator: Operator) -> None:
     noisy = Connection("x", "readout", operator, blank_out=BlankOut(0.5))
     shape = target_shape(operator, (2, 4))
-    with pytest.raises(ConfigError, match="connection x -> readout: blank-out needs a Dense or Conv operator"):
+    with pytest.raises(ConfigError, match=r"x -> readout: (Conv|Chain) has no synapses that could blank out"):
         SpikingNetwork((Input("x", (2, 4)),), (), (noisy,), Readout(shape))
 
 
@@ -198,6 +205,8 @@ OPERATORS: list[tuple[Operator, tuple[int, ...]]] = [
     (Permute((2, 3, 1)), (2, 3, 4)),
     (Place(1, 2, 1), (2, 3)),
     (Slice(2, 1, 6, 2), (2, 7)),
+    (Pick(2, torch.tensor([2, -1, 0, 0])), (2, 3)),
+    (Mix(1, torch.randn(4, 3)), (3, 2)),
     (Chain((Reshape((6,)), Dense(torch.randn(2, 6)))), (2, 3)),
 ]
 
@@ -221,8 +230,8 @@ def test_place_and_slice_undo_each_other(before: int, after: int, dim: int) -> N
 
 def test_a_chain_is_its_parts_in_order() -> None:
     first, second = Reshape((6,)), Dense(torch.randn(2, 6))
-    assert parts(Chain((first, second))) == (first, second)
-    assert parts(second) == (second,)
+    assert Chain((first, Chain((second,)))).parts == (first, second)
+    assert second.parts == (second,)
     x = torch.randn(3, 2, 3)
     assert torch.equal(Chain((first, second))(x), second(first(x)))
     assert torch.equal(Chain()(x), x)

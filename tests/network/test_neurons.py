@@ -41,6 +41,7 @@ class Scalar:
         return False
 
 
+@pytest.mark.slow
 @given(st.floats(-2, 60), time_constants, refractory_times, st.sampled_from([1e-4, 1e-3, 2e-3]))
 @settings(max_examples=60)
 def test_constant_current_never_strays_a_spike_from_the_rate(

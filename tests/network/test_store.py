@@ -19,7 +19,7 @@ from spikebayes.machine.checked_files import read_json, read_tensors, write_json
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Sign, Threshold
 from spikebayes.network.noise import BlankOut, Dropout, Gaussian, Law
-from spikebayes.network.operators import Chain, Dense, Operator, Scale, parts
+from spikebayes.network.operators import Chain, Dense, Operator, Scale
 from spikebayes.network.store import DESCRIPTION, FORMAT, TENSORS, load_network, save_network
 from spikebayes.network.synapses import Alpha, Lowpass
 from spikebayes.network.vocabulary import VOCABULARY
@@ -42,7 +42,7 @@ def images() -> SpikingNetwork:
     def forward(m: Any, x: Tensor) -> Tensor:
         h = m.drop(m.stack(x))
         pooled = m.pool(h) + m.adaptive(h)[:, :, ::2]
-        turned = pooled.transpose(1, 2)[:, :, 1:3] / 3
+        turned = (pooled.transpose(1, 2)[:, :, 1:3] / 3).flip(1) + pooled.sum(1, keepdim=True)[..., :2, :]
         return m.head(torch.cat([turned.flatten(1), h.flatten(1)], 1))
 
     layers = {"pool": nn.AvgPool2d(2), "adaptive": nn.AdaptiveAvgPool2d((None, 2)), "drop": nn.Dropout2d(0.5)}
@@ -115,7 +115,7 @@ def test_a_network_comes_back_as_it_was(make: Callable[[], SpikingNetwork], tmp_
 
 def test_these_networks_use_every_operator() -> None:
     used = {
-        type(p).__name__ for make in NETWORKS for c in make().connections for p in (c.operator, *parts(c.operator))
+        type(p).__name__ for make in NETWORKS for c in make().connections for p in (c.operator, *c.operator.parts)
     }
     assert used == {name for name, kind in VOCABULARY.items() if issubclass(kind, Operator)}
 
@@ -142,7 +142,7 @@ def test_what_was_shared_is_stored_once_and_shared_again(tmp_path: Path) -> None
     one, other, *_ = load_network(tmp_path).connections
     assert one.source != other.source
     assert one.operator is not other.operator  # a chain for each tower, of the same parts
-    assert all(a is b for a, b in zip(parts(one.operator), parts(other.operator), strict=True))
+    assert all(a is b for a, b in zip(one.operator.parts, other.operator.parts, strict=True))
     stored = read_json(tmp_path / DESCRIPTION, FORMAT)
     assert [o["kind"] for o in stored["operators"]].count("Dense") == 2
     assert {"spikebayes", "network", "operators", "tensors_sha256"} == stored.keys()
@@ -297,10 +297,10 @@ class Foreign(Operator):
         return x
 
 
-@pytest.mark.parametrize("operator", [nn.Identity(), Foreign(), Chain((Foreign(),))])
-def test_a_foreign_operator_is_refused_before_anything_is_written(operator: nn.Module, tmp_path: Path) -> None:
+@pytest.mark.parametrize("operator", [Foreign(), Chain((Foreign(),))])
+def test_a_foreign_operator_is_refused_before_anything_is_written(operator: Operator, tmp_path: Path) -> None:
     network = SpikingNetwork((Input("x", (4,)),), (), (Connection("x", "readout", operator),), Readout((4,)))
-    with pytest.raises(StoreError, match=r"(Identity|Foreign) cannot be stored: .*; register its class"):
+    with pytest.raises(StoreError, match=r"Foreign cannot be stored: .*; register its class"):
         save_network(network, tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
 

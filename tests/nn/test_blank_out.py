@@ -137,12 +137,10 @@ def test_a_layer_is_random_in_either_mode(sampling: Sampling, training: bool, dt
 
 def test_a_draw_of_every_synapse_is_the_sum_of_eq_2() -> None:
     """By hand, with the bits of ``blank_out_keep``."""
-    layer, z, keys = dense(sampling=Exact(), keep=0.75).requires_grad_(False), signs(9, 12), draws(9)
-    xi = blank_out_keep(BlankOut(0.75, site=2), Keys(5, keys.samples, keys.rows), Synapses(1, 12, 5))[
-        :, 0
-    ]  # [R, K, O]
+    layer, z, drawn = dense(sampling=Exact(), keep=0.75).requires_grad_(False), signs(9, 12), draws(9)
+    xi = blank_out_keep(BlankOut(0.75, site=2), drawn.keys, Synapses(1, 12, 5))[:, 0]  # [R, K, O]
     u = ((xi + blank_out_scale(layer.beta, 0.75)) * layer.weight.T * z[:, :, None]).sum(1)
-    assert torch.equal(layer.drawn(z, keys), u >= 0)
+    assert torch.equal(layer.drawn(z, drawn), u >= 0)
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)

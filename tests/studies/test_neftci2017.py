@@ -69,6 +69,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], tu
     return again
 
 
+@pytest.mark.slow
 def test_the_whole_study_runs_once(run: Callable[[], tuple[dict[str, Any], list[str], Path]]) -> None:
     found, said, home = run()
     assert json.loads((home / "neftci2017.json").read_text()) == json.loads(json.dumps(found))
@@ -109,7 +110,7 @@ def test_a_torn_stage_is_named(run: Callable[[], tuple[dict[str, Any], list[str]
 
 def test_missing_images_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spikebayes.data.fetching.TIMEOUT", 1.0)
-    monkeypatch.setattr("spikebayes.data.images.PUBLISHERS", {"mnist": "http://127.0.0.1:9", "fashion-mnist": ""})
+    monkeypatch.setattr("spikebayes.data.images.PUBLISHERS", {"mnist": "https://127.0.0.1:9", "fashion-mnist": ""})
     with pytest.raises(DataError, match=r"put train-images-idx3-ubyte\.gz"):
         learning.Digits.load(tmp_path, 10, 0)
 

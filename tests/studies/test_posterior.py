@@ -30,6 +30,7 @@ SMALL = Settings(
 def figures(**changed: Any) -> Figures:
     """One made-up case."""
     words = {"set": "yacht", "method": "spikebayes", "dropout": 0.1, "rows": 100, "rejections": 2}
+    words |= {"outcome": "kept", "control_outcome": "kept", "paired_outcome": "undecided"}
     numbers = {
         "rate_hz": 60.0,
         "uniformity_pvalue": 0.4,
@@ -39,7 +40,7 @@ def figures(**changed: Any) -> Figures:
         "std_ratio_independent": 1.1,
         "wasserstein": 0.1,
         "control_wasserstein": 0.12,
-        "pooled_equivalence_pvalue": 0.001,
+        "pooled_mean_difference": 0.01,
         "log_likelihood_classical": -1.25,
         "log_likelihood_spiking": -1.2,
         "rmse_classical": 0.75,
@@ -103,12 +104,21 @@ def test_an_unknown_set_is_refused_before_any_work(tmp_path: Path) -> None:
 
 def test_the_summary_by_hand() -> None:
     cases = [
-        figures(paired_rmse=0.01, std_ratio=0.9, rate_hz=30.0, uniformity_pvalue=0.01),
+        figures(paired_rmse=0.01, std_ratio=0.9, rate_hz=30.0, uniformity_pvalue=0.01, outcome="not kept"),
         figures(paired_rmse=0.05, std_ratio=1.2, rate_hz=60.0, control_uniformity_pvalue=0.001),
         figures(paired_rmse=0.03, std_ratio=1.0, rate_hz=90.0, log_likelihood_spiking=-1.5),
     ]
     assert summarise(cases) == {
         "cases": 3,
+        "kept": 2,
+        "not kept": 1,
+        "undecided": 0,
+        "control_kept": 3,
+        "control_not kept": 0,
+        "control_undecided": 0,
+        "paired_kept": 0,
+        "paired_not kept": 0,
+        "paired_undecided": 3,
         "uniform": 2,
         "control_uniform": 2,
         "paired_rmse_median": 0.03,
@@ -124,28 +134,39 @@ def test_the_summary_by_hand() -> None:
 def test_the_page_has_a_line_per_case_with_its_figures() -> None:
     cases = [figures(set=name, dropout=p) for name in ("yacht", "energy") for p in (0.05, 0.5)]
     cases += [figures(method="plain", rate_hz=9.4)]
-    page = render(
-        {
-            "command": "python -m studies.posterior",
-            "seed": 3,
-            "commit": "abc",
-            "seconds": 12.3,
-            "cores": 2,
-            "settings": {**asdict(SMALL), "dt": 1e-3, "synapse": "Alpha(0.02)"},
-            "summary": {m: summarise([c for c in cases if c.method == m]) for m in ("spikebayes", "plain")},
-            "cases": [asdict(c) for c in cases],
-        }
-    )
-    ours, plain = ([line for line in part.splitlines() if line.startswith("|")][2:] for part in page.split("## ")[1:])
+    page = render(results_of(cases, [asdict(c) for c in cases]))
+    ours, plain = lines_of(page)
     assert [line.split(" | ")[:2] for line in ours] == [
         ["| yacht", "0.05"],
         ["| yacht", "0.5"],
         ["| energy", "0.05"],
         ["| energy", "0.5"],
     ]
-    assert plain == [
-        "| yacht | 0.1 | 9 | 0.400 | 0.600 | 0.020 | 1.000 | -1.250 | -1.200 | 0.75 | 0.7512 | 31 | 1.5 | 12.2 |"
-    ]
+    figures_of_plain = "0.400 | 0.600 | 0.020 | 1.000 | -1.250 | -1.200 | 0.75 | 0.7512 | 31 | 1.5 | 12.2 |"
+    assert plain == [f"| yacht | 0.1 | 9 | kept | undecided | {figures_of_plain}"]
+    assert "Kept in 4 of 4 cases, not kept in 0, undecided in the others (control 4, 0); in pairs kept in 0" in page
     assert "Uniform in 4 of 4 cases (control 4); median error 0.020" in page
     assert "(seed 3, commit `abc`, 12 s on 2 cores)" in page
-    assert "12 test rows x 30 samples; 200 steps of 1 ms of which the first 100 are left out" in page
+
+    words = ("outcome", "control_outcome", "paired_outcome")  # which results of before do not hold
+    page = render(results_of(cases, [{k: v for k, v in asdict(c).items() if k not in words} for c in cases]))
+    assert lines_of(page)[1] == [f"| yacht | 0.1 | 9 | {figures_of_plain}"]
+    assert "Kept in" not in page
+
+
+def lines_of(page: str) -> list[list[str]]:
+    """The lines of both tables, without their heads."""
+    return [[line for line in part.splitlines() if line.startswith("|")][2:] for part in page.split("## ")[1:]]
+
+
+def results_of(cases: list[Figures], stored: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "command": "python -m studies.posterior",
+        "seed": 3,
+        "commit": "abc",
+        "seconds": 12.3,
+        "cores": 2,
+        "settings": {**asdict(SMALL), "dt": 1e-3, "synapse": "Alpha(0.02)"},
+        "summary": {m: summarise([c for c in cases if c.method == m]) for m in ("spikebayes", "plain")},
+        "cases": stored,
+    }

@@ -73,7 +73,8 @@ def test_a_list_of_numbers_stands_on_one_line(curves: list[list[Any]]) -> None:
 
 
 def test_keys_and_tuples_become_what_json_has() -> None:
-    assert json.loads(results_text({1: (2, 3), "a": {0.5: None}})) == {"1": [2, 3], "a": {"0.5": None}}
+    results: dict[Any, Any] = {1: (2, 3), "a": {0.5: None}}
+    assert json.loads(results_text(results)) == {"1": [2, 3], "a": {"0.5": None}}
 
 
 def test_a_page_stands_beside_a_folder_of_its_figures(tmp_path: Path) -> None:

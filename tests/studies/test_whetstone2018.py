@@ -30,6 +30,8 @@ from studies.whetstone2018.judging import judge, not_binary
 from studies.whetstone2018.page import render
 from studies.whetstone2018.settings import Recipe, Settings
 
+pytestmark = pytest.mark.slow
+
 SHORT: dict[str, Any] = {"width": 20, "epochs": 2, "batch_size": 32, "seeds": 1}
 TINY = Settings(
     recipes={

@@ -23,6 +23,8 @@ from studies.wycoff2019.methods import Bench, Method, faster, hardened, with_gam
 from studies.wycoff2019.search import Candidate, averaged, fewest
 from studies.wycoff2019.settings import QUICK
 
+pytestmark = pytest.mark.slow
+
 TINY = replace(
     QUICK,
     learning=replace(QUICK.learning, width=24, epochs=2, batch_size=4096, boosting=5),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+import os
+import resource
+from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from spikebayes.errors import ConfigError
 from spikebayes.nn import LIFRate, SoftLIF
-from spikebayes.training.callbacks import annealing_epochs, has
+from spikebayes.training.callbacks import WholeCheckpoints, annealing_epochs, has
 from spikebayes.training.sharpening import annealed_gamma
 
 WIDTHS = st.floats(1e-4, 1.0)
@@ -40,3 +45,18 @@ def test_epochs_are_left_after_the_annealing(share: float, epochs: int) -> None:
 def test_has_finds_modules_of_a_kind_within_others() -> None:
     assert has(nn.Sequential(nn.Linear(1, 1), nn.Sequential(SoftLIF())), SoftLIF)
     assert not has(nn.Sequential(nn.Linear(1, 1), LIFRate()), SoftLIF)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    """The system refuses to let a file grow beyond 64 KiB, as a full disk does in the middle of a write."""
+    path, writer = tmp_path / "last.ckpt", WholeCheckpoints()
+    writer.save_checkpoint({"a": torch.ones(3)}, str(path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+    try:
+        with pytest.raises(ConfigError, match=f"cannot write {path}: File too large; make room"):
+            writer.save_checkpoint({"a": torch.ones(100_000)}, str(path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(tmp_path) == ["last.ckpt"]
+    assert writer.load_checkpoint(str(path), weights_only=True)["a"].tolist() == [1, 1, 1]

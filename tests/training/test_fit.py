@@ -48,6 +48,7 @@ def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 # -- what is learned ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_plane_is_learned() -> None:
     fitted = quick_fit(network(width=40), *plane(240), epochs=80, batch_size=48)
     x, y = plane(200, seed=1)
@@ -58,6 +59,7 @@ def test_a_plane_is_learned() -> None:
     assert fitted.history["validation_rows"] == 48
 
 
+@pytest.mark.slow
 def test_rings_are_learned() -> None:
     fitted = quick_fit(network(3, width=40), *rings(600), epochs=80, batch_size=60)
     x, y = rings(300, seed=1)
@@ -66,6 +68,7 @@ def test_rings_are_learned() -> None:
     assert made.log_likelihood(y).mean() > -0.5  # log(1/3) = -1.1 without learning
 
 
+@pytest.mark.slow
 def test_half_the_bytes_learn_the_plane_too() -> None:
     fitted = quick_fit(network(width=40), *plane(240), epochs=80, batch_size=48, precision="bfloat16")
     x, y = plane(200, seed=1)

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from spikebayes.data.tables import check_table_path, read_table, write_table
 from spikebayes.errors import ConfigError
-from spikebayes.machine.files import check_writable, make_folder
+from spikebayes.machine.files import check_writable, locked, make_folder
 from spikebayes.prediction.predictive import Task
 
 OUT = Console(highlight=False, soft_wrap=True)
@@ -93,22 +93,26 @@ def fit_run(
     )
     config = {"data": str(data), "target": target, "categorical": categorical, "task": task, "network": network}
     config |= {"hidden": hidden, "dropout": dropout, "validation": validation, "seed": seed, **training}
-    if resume:
-        before = read_json(out / SETTINGS, SETTINGS_FORMAT)
-        changed = [name for name in config if before.get(name) != config[name]]
-        if changed:
-            raise ConfigError(
-                f"--resume needs the settings of the interrupted training; changed: {', '.join(changed)}"
-            )
-    else:
+    if not resume:
         make_folder(out)
-        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # a run that is there stays until the new one is done
-        write_json(out / SETTINGS, config, SETTINGS_FORMAT)
+    with locked(out, "fit"):
+        _refuse(out, resume=resume, overwrite=overwrite)  # again: another fit may just have ended
+        if resume:
+            before = read_json(out / SETTINGS, SETTINGS_FORMAT)
+            changed = [name for name in config if before.get(name) != config[name]]
+            if changed:
+                raise ConfigError(
+                    f"--resume needs the settings of the interrupted training; changed: {', '.join(changed)}"
+                )
+        else:
+            # a run that is there stays until the new one is done
+            shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+            write_json(out / SETTINGS, config, SETTINGS_FORMAT)
 
-    started = time.perf_counter()
-    run = train_table(prepared, checkpoints=out / CHECKPOINTS, resume=resume, progress=True, **training)
-    save_run(replace(run, config=config), out)
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+        started = time.perf_counter()
+        run = train_table(prepared, checkpoints=out / CHECKPOINTS, resume=resume, progress=True, **training)
+        save_run(replace(run, config=config), out)
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     seconds = time.perf_counter() - started
     OUT.print(f"trained on {run.fitted.history['training_rows']} rows in {seconds:.0f} s; the run is in {out}")
 

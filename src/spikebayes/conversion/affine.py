@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.network.noise import Dropout
-from spikebayes.network.operators import Operator, Place, Reshape, Scale, Shape, size, target_shape
+from spikebayes.network.operators import Chain, Operator, Shape
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Affine:
             return "a constant (bias or batch-norm shift) is added before the mask"
         terms = []
         for term in self.terms:
-            offset = _flat_offset(term)
+            offset = Chain(term.operators).offset(term.source.shape)
             if term.source.dropout is not None:
                 return "its input is already masked by another dropout"
             if offset is None or offset % repeat:
@@ -87,17 +87,3 @@ class Affine:
             noise = Dropout(p, site=site, offset=offset // repeat, repeat=repeat)
             terms.append(Term(replace(term.source, dropout=noise), term.operators))
         return Affine(tuple(terms), self.constant)
-
-
-def _flat_offset(term: Term) -> int | None:
-    """Where the source's first unit stands in the flattened value, if its units keep their order side by side."""
-    shape, offset = term.source.shape, 0
-    for operator in term.operators:
-        if isinstance(operator, Place):
-            if any(n != 1 for n in shape[: operator.dim - 1]):
-                return None
-            offset += operator.before * size(shape[operator.dim :])
-        elif not (isinstance(operator, Reshape) or (isinstance(operator, Scale) and operator.factor.ndim == 0)):
-            return None
-        shape = target_shape(operator, shape)
-    return offset

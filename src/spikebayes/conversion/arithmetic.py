@@ -8,21 +8,21 @@ import torch
 from torch import Tensor
 
 from spikebayes.conversion.affine import Affine
+from spikebayes.conversion.moves import widened
 from spikebayes.conversion.refusals import Refused
 from spikebayes.network.operators import Scale
 
 
 def add(a: Any, b: Any, *, alpha: float = 1) -> Affine:
-    """a + alpha b, one of them a network value, the other too or a constant no larger than it."""
+    """a + alpha b, one of them a network value, the other too or a constant; axes of length 1 are repeated."""
     b = b if alpha == 1 else multiply(b, alpha)
     if not isinstance(a, Affine):
         a, b = b, a
     other = tuple(b.constant.shape) if isinstance(b, Affine) else tuple(getattr(b, "shape", ()))
-    if isinstance(b, Affine) and b.shape != a.shape:
-        raise Refused(f"it adds rows of shapes {list(a.shape)} and {list(b.shape)}; make them equal")
-    if torch.broadcast_shapes(tuple(a.constant.shape), other) != tuple(a.constant.shape):
-        raise Refused("the added constant is larger than the value it is added to")
-    return a.plus(detached(b))
+    if isinstance(b, Affine) and len(b.shape) != len(a.shape):
+        raise Refused(f"it adds rows of shapes {list(a.shape)} and {list(b.shape)}; give them the same axes")
+    shape = _common(a, other, "the added constant is larger than the value it is added to")
+    return widened(a, shape).plus(widened(b, shape) if isinstance(b, Affine) else detached(b))
 
 
 def subtract(a: Any, b: Any, *, alpha: float = 1) -> Affine:
@@ -39,11 +39,9 @@ def multiply(a: Any, b: Any) -> Any:
     if not isinstance(a, Affine):
         return a * b
     factor = torch.as_tensor(detached(b), dtype=a.constant.dtype)
-    if factor.ndim > len(a.shape):
-        factor = factor.squeeze(0)
-    if torch.broadcast_shapes(a.shape, tuple(factor.shape)) != a.shape:
-        raise Refused("the factor is larger than the value it multiplies")
-    return a.then(Scale(factor.clone()))
+    shape = _common(a, tuple(factor.shape), "the factor is larger than the value it multiplies")
+    factor = factor.squeeze(0) if factor.ndim > len(a.shape) else factor
+    return widened(a, shape).then(Scale(factor.clone()))
 
 
 def divide(a: Any, b: Any) -> Any:
@@ -51,6 +49,14 @@ def divide(a: Any, b: Any) -> Any:
     if isinstance(b, Affine):
         raise Refused("a division by a network value is not linear")
     return multiply(a, 1 / detached(b))
+
+
+def _common(a: Affine, other: tuple[int, ...], refusal: str) -> tuple[int, ...]:
+    """The shape of a row after broadcasting with a shape; the batch stays the first axis."""
+    batch, *shape = torch.broadcast_shapes(tuple(a.constant.shape), other)
+    if batch != 1 or len(shape) != len(a.shape):
+        raise Refused(refusal)
+    return tuple(shape)
 
 
 def detached(value: Any) -> Any:

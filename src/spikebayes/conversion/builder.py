@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -14,15 +13,16 @@ from torch.nn import functional as F
 
 from spikebayes.conversion import dropout
 from spikebayes.conversion.affine import Affine, Source, Term
-from spikebayes.conversion.exact_sums import on_grid
+from spikebayes.conversion.exact_sums import gridded
+from spikebayes.conversion.moves import ROWS
 from spikebayes.conversion.refusals import Refused, hint
-from spikebayes.conversion.rules import IN_PLACE, ROWS, Rules, as_tuple
+from spikebayes.conversion.rules import IN_PLACE, Rules, as_tuple
 from spikebayes.conversion.tracing import attribute, describe, kind
 from spikebayes.errors import ConversionError
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Neuron, Threshold
 from spikebayes.network.noise import Sampling
-from spikebayes.network.operators import AvgPool, Chain, Conv, Dense, Operator, Permute, Reshape, Scale, Slice
+from spikebayes.network.operators import AvgPool, Chain, Operator, Scale
 from spikebayes.network.synapses import Synapse
 from spikebayes.nn.unit import Place, Spiking, Units, Values
 
@@ -182,7 +182,7 @@ class Builder:
 
     def _signed(self, term: Term) -> bool:
         """Whether a term's values are +-1."""
-        if term.source.dropout or not all(isinstance(o, Reshape | Permute | Slice) for o in term.operators):
+        if term.source.dropout or not Chain(term.operators).only_moves(term.source.shape):
             return False
         return _fires(self._neuron(term.source), off=-1)
 
@@ -299,15 +299,6 @@ class Builder:
             synapse = None if neuron is None or neuron.memoryless else self.synapse
             made.append(Connection(names[term.source], target, operator, synapse))
         return made
-
-
-def gridded(operator: Operator) -> Operator:
-    """A copy whose weights are on the grid (:func:`on_grid`); the operator itself if it has none."""
-    if not isinstance(operator, Dense | Conv):
-        return operator
-    made = copy.deepcopy(operator)
-    made.weight = on_grid(operator.weight)
-    return made
 
 
 def _holds_affine(arguments: Any) -> bool:

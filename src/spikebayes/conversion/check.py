@@ -6,8 +6,9 @@ run, and what goes into each of its activations and comes out is compared with w
 of the network is given the module's own values, so that rounding does not add up, and the first layer that differs is
 the one at fault.
 
-The module is run twice: with nothing drawn, and under masks. There numbers that are drawn afresh stand in for what
-the activations give, so that the weights behind units that happen to be silent count too.
+The module is run twice under the masks that the network draws. First stochastic units and synapses do what is
+likelier; then they draw too, and numbers stand in for what the activations give, so that the weights behind units
+that happen to be silent count as well.
 """
 
 from __future__ import annotations
@@ -22,20 +23,18 @@ from torch import Tensor, fx, nn
 from spikebayes.conversion.builder import Builder
 from spikebayes.conversion.observing import Call, Seen, StandIn, few_rows, observe
 from spikebayes.conversion.tracing import describe
-from spikebayes.errors import ConversionError, DataError
+from spikebayes.errors import ConversionError
 from spikebayes.network.network import Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Curve, Neuron
 from spikebayes.network.operators import Dense, size
 from spikebayes.nn.unit import Spiking, Units
 from spikebayes.noise.bits import dropout_keep
-from spikebayes.noise.keys import Keys
-from spikebayes.noise.masks import DropoutInputs, Masks
 from spikebayes.noise.random_layers import Draws
 
-SEED = 0
 TOLERANCE = 1e-4  # of the numbers that a unit sums; float32 strays by less than 1e-5
 OF_LAYER = 0.03  # of a layer's largest numbers; where a unit sums smaller ones, they are taken for these
 OUTPUT = 1e-3  # of a layer's largest output, by which rounding may change one
+GRID = 10  # times the tolerance, for weights on the grid
 SUSPECTS = 3  # named in a refusal
 CAUSES = (
     "A model is converted by its graph. That shows no hooks that change values, no forward that was replaced, no "
@@ -61,12 +60,12 @@ class Check:
         self.nodes = [n for n, module in calls if isinstance(module, Spiking)]
         self.modules = [module for _, module in calls if isinstance(module, Spiking)]
         numbers = chain(model.parameters(), model.buffers())
-        dtype = next((t.dtype for t in numbers if t.is_floating_point()), torch.float32)
+        self.dtype = next((t.dtype for t in numbers if t.is_floating_point()), torch.float32)
         self.seen: Seen | None = None
         self.failure: Exception | None = None
-        for rows in few_rows(examples, dtype):
+        for rows in few_rows(examples, self.dtype):
             try:
-                self.seen = observe(model, rows, self.modules, DropoutInputs())
+                self.seen = observe(model, rows, self.modules, certain=True)
                 return
             except Exception as error:  # a user's forward may raise anything
                 self.failure = self.failure or error
@@ -82,31 +81,25 @@ class Check:
             ConversionError: the module cannot be run, holds numbers that are not finite, or does something else than
                 the network does; names the first layer where they part.
         """
-        _check_finite(self.model, network)
         if self.seen is None:
+            few = self.dtype in (torch.float16, torch.bfloat16)
+            cure = "convert model.float()" if few else "give an example that it takes"
             raise ConversionError(
                 f"{type(self.model).__name__} itself cannot be run on rows like the example's: "
-                f"{_reason(self.failure)}; give an example that it takes"
+                f"{_reason(self.failure)}; {cure}"
             )
-        self._compare(builder, network, self.seen, masked=False)
+        passes = [self.seen]
         for stand_in in (self._stand_in(builder), None):
-            masks = Masks(_Noise(len(self.seen.rows[0]), acts=True).keys)
             try:
-                seen = observe(self.model, self.seen.rows, self.modules, masks, stand_in)
-            except DataError:  # a layer that takes some values only: the module's own may do
+                passes.append(observe(self.model, self.seen.rows, self.modules, certain=False, stand_in=stand_in))
+                break
+            except Exception:  # some modules take some values only: their own may do
                 continue
-            except Exception as error:
-                name = type(self.model).__name__
-                raise ConversionError(f"{name} cannot be run under dropout masks: {_reason(error)}") from error
-            if masks.sites != builder.sites:
-                calls = f"{masks.sites} times in a forward pass, by its graph {builder.sites} times"
-                self._refuse(f"it drops or draws {calls}")
-            self._compare(builder, network, seen, masked=True)
-            return
+        self._compare(builder, network, passes)
 
     def _stand_in(self, builder: Builder) -> StandIn:
         """Numbers that neurons could give, drawn afresh."""
-        rng = torch.Generator().manual_seed(SEED)
+        rng = torch.Generator().manual_seed(0)
         neurons = {made.node: made.units.neuron for made in builder.activated.values()}
 
         def drawn(call: int, like: Tensor) -> Tensor:
@@ -117,33 +110,33 @@ class Check:
 
     # -- layer by layer ------------------------------------------------------------------------------------------
 
-    def _compare(self, builder: Builder, network: SpikingNetwork, seen: Seen, *, masked: bool) -> None:
-        if [call.module for call in seen.calls] != self.modules:
-            self._refuse(f"its forward does not call its activations as its graph does, {len(self.modules)} in a row")
-        calls = dict(zip(self.nodes, seen.calls, strict=True))
-        noise = _Noise(len(seen.rows[0]), acts=masked)
-        values: dict[str, Tensor] = {}  # what each node of the network gives, [R, *shape]
+    def _compare(self, builder: Builder, network: SpikingNetwork, passes: list[Seen]) -> None:
+        """The network's linear operators run once, on the rows of all passes, P of them with R rows each."""
+        for seen in passes:
+            if seen.sites != builder.sites:
+                self._refuse(f"its forward drops or draws {seen.sites} times, and by its graph {builder.sites} times")
+            if [call.module for call in seen.calls] != self.modules:
+                self._refuse(f"its forward does not call its {len(self.modules)} activations as its graph does")
+        calls = dict(zip(self.nodes, zip(*(seen.calls for seen in passes), strict=True), strict=True))
+        values: dict[str, Tensor] = {}  # what each node of the network gives, [P R, *shape]
         for node in network.inputs:
-            values[node.name] = noise.masked(seen.rows[node.argument], node)
+            values[node.name] = _masked([seen.rows[node.argument] for seen in passes], node, passes)
         for node in network.populations:
             made = builder.made_of[node.name]
             drive = _Drive(node, network, values)
-            call = calls.get(made.node)
-            if call is None:  # max pooling, a function of spikes
-                passed = _output(node.neuron, drive.total, network.dt, noise)
-            else:
-                where = describe(self.model, made.node)
-                wanted = _wanted(made.units, call)
-                self._same(f"what goes into {where}", drive, wanted)
-                expected = _expected(made.units, wanted, drive.margin, network.dt, noise)
-                if expected is not None and not _between(call.gave, *expected):
-                    self._refuse(
-                        f"its network does otherwise at {where}, which gives something else than its neurons"
-                    )
-                passed = call.passed
-            values[node.name] = noise.masked(passed, node)
-        output = seen.output[0] if isinstance(seen.output, tuple | list) else seen.output
-        self._same("its output", _Drive(network.readout, network, values), output)
+            if made.node not in calls:  # max pooling, a function of spikes
+                _, fired, _ = node.neuron.step(drive.total, (), network.dt)
+                values[node.name] = _masked(fired.chunk(len(passes)), node, passes)
+                continue
+            where, here = describe(self.model, made.node), calls[made.node]
+            wanted = [_wanted(made.units, call) for call in here]
+            self._same(f"what goes into {where}", drive, torch.cat(wanted))
+            for call, x, seen in zip(here, wanted, passes, strict=True):
+                if not _gives(made.units, x, drive.margin, network.dt, seen, call.gave):
+                    self._refuse(f"its network does otherwise: {where} gives something else than its neurons")
+            values[node.name] = _masked([call.passed for call in here], node, passes)
+        outputs = [seen.output[0] if isinstance(seen.output, tuple | list) else seen.output for seen in passes]
+        self._same("its output", _Drive(network.readout, network, values), torch.cat(outputs))
 
     def _same(self, what: str, drive: _Drive, model: Tensor) -> None:
         if drive.total.shape != model.shape:
@@ -155,6 +148,7 @@ class Check:
             self._refuse(f"its network does otherwise: {what} differs by up to {reach}")
 
     def _refuse(self, why: str) -> NoReturn:
+        _check_finite(self.model)
         suspects = []
         for name, module in self.model.named_modules():
             where = f"module {name!r} ({type(module).__name__})" if name else "the model itself"
@@ -166,24 +160,14 @@ class Check:
         raise ConversionError(f"{type(self.model).__name__} cannot be converted, for {why}.{found} {CAUSES}")
 
 
-class _Noise:
-    """Masks and draws of R rows, those of sample 0; or none."""
-
-    def __init__(self, rows: int, acts: bool) -> None:
-        self.acts = acts
-        self.keys = Keys(SEED, torch.zeros(rows, dtype=torch.int64), torch.arange(rows))
-
-    def masked(self, values: Tensor, node: Input | Population) -> Tensor:
-        """A node's values ``[R, *shape]`` under its mask."""
-        dropout = node.dropout
-        if dropout is None or not dropout.acts or not self.acts:
-            return values
-        keep = dropout_keep(dropout, self.keys, size(node.shape)).reshape(values.shape)
-        return torch.where(keep, values / (1 - dropout.p), 0.0)
-
-    def chance(self, x: Tensor, curve: Curve, site: int) -> Tensor:
-        """Which units are on; where nothing is drawn, those that are likelier to be."""
-        return Draws(self.keys, site, certain=not self.acts).fire(x, curve)
+def _masked(values: Sequence[Tensor], node: Input | Population, passes: list[Seen]) -> Tensor:
+    """A node's values ``[R, *shape]`` in each pass under their masks, one below the other."""
+    dropout, whole = node.dropout, torch.cat(list(values))
+    if dropout is None or not dropout.acts:
+        return whole
+    drawn = [dropout_keep(dropout, seen.keys, size(node.shape)) for seen in passes]
+    keep = torch.cat(drawn).reshape(whole.shape)
+    return torch.where(keep, whole / (1 - dropout.p), 0.0)
 
 
 class _Drive:
@@ -199,36 +183,39 @@ class _Drive:
         self.margin = max(TOLERANCE, 16 * torch.finfo(self.total.dtype).eps) * summed
 
 
-def _output(neuron: Neuron, x: Tensor, dt: float, noise: _Noise) -> Tensor:
-    """What neurons without memory give in one step with the input x."""
-    return neuron.drawing_by(noise.chance)(x, neuron.initial(x), dt)[1]
-
-
-def _levels(neuron: Neuron, uniform: Tensor) -> Tensor:
-    """What neurons could give, from numbers in [0, 1): either of their outputs, or a rate."""
-    return (uniform >= 0.5) * (1.0 - neuron.off) + neuron.off if neuron.memoryless else uniform
-
-
 def _wanted(units: Units, call: Call) -> Tensor:
     """The input that the model gives to a module's neurons."""
     x = call.given if units.operator is None else units.operator(call.given)
     return x * units.factor + units.shift
 
 
-def _expected(units: Units, x: Tensor, margin: Tensor, dt: float, noise: _Noise) -> tuple[Tensor, Tensor] | None:
-    """Between which values the neurons' output lies for an input known to a margin; None where it cannot be said."""
+def _gives(units: Units, x: Tensor, margin: Tensor, dt: float, seen: Seen, gave: Tensor) -> bool:
+    """Whether neurons with the input x, known to a margin, give what the module gave; or nothing can be said."""
     neuron = units.neuron
-    if neuron.memoryless:
-        if noise.acts and units.operator is not None:
-            return None  # the module may draw its synapses otherwise than the network
-        factor = _mean_factor(units, x.ndim)
-        given = [_output(neuron, factor * y, dt, noise) for y in (x - margin, x, x + margin)]
-    elif units.curve is not None:
-        given = [units.curve(y) for y in (x - margin, x, x + margin)]
-    else:
-        return None
-    stacked = torch.stack(given)
-    return stacked.amin(0), stacked.amax(0)
+    if units.curve is None and not neuron.memoryless:
+        return True
+    if not seen.certain and (units.operator is not None or not neuron.random):
+        return True  # seen in the first pass; and the module may draw synapses otherwise than the network
+    if units.operator is not None:
+        margin = GRID * margin  # the operator's weights are on a grid, the module's are not
+    factor = _mean_factor(units, x.ndim)
+
+    def chance(x: Tensor, curve: Curve, site: int) -> Tensor:
+        return Draws(seen.keys, site, seen.certain).fire(x, curve)
+
+    def output(x: Tensor) -> Tensor:
+        if units.curve is not None:
+            return units.curve(x)
+        return neuron.drawing_by(chance)(factor * x, neuron.initial(x), dt)[1]
+
+    middle = output(x)
+    if middle.shape != gave.shape:
+        return False
+    slack = OUTPUT * gave.abs().max() if gave.numel() else 0.0
+    if bool(((gave - middle).abs() <= slack).all()):
+        return True
+    around = torch.stack([output(x - margin), middle, output(x + margin)])  # a steep curve, or a step
+    return bool(((gave >= around.amin(0) - slack) & (gave <= around.amax(0) + slack)).all())
 
 
 def _mean_factor(units: Units, ndim: int) -> Tensor | float:
@@ -239,24 +226,20 @@ def _mean_factor(units: Units, ndim: int) -> Tensor | float:
     return mean if isinstance(units.operator, Dense) else mean.reshape(-1, *[1] * (ndim - 2))
 
 
-def _between(values: Tensor, low: Tensor, high: Tensor) -> bool:
-    slack = OUTPUT * values.abs().max() if values.numel() else 0.0
-    return values.shape == low.shape and bool(((values >= low - slack) & (values <= high + slack)).all())
+def _levels(neuron: Neuron, uniform: Tensor) -> Tensor:
+    """What neurons could give, from numbers in [0, 1): either of their outputs, or a rate."""
+    return (uniform >= 0.5) * (1.0 - neuron.off) + neuron.off if neuron.memoryless else uniform
 
 
-def _check_finite(model: nn.Module, network: SpikingNetwork) -> None:
-    """Refuse numbers that are NaN or infinite: neurons with such weights would only be silent."""
-    numbers = [t for c in network.connections for t in c.operator.buffers()]
-    numbers += [n.constant for n in (*network.populations, network.readout) if n.constant is not None]
-    if all(bool(t.sum().isfinite()) or bool(t.isfinite().all()) for t in numbers):
-        return
+def _check_finite(model: nn.Module) -> None:
+    """Refuse numbers that are NaN or infinite, by their names: neurons with such weights would only be silent."""
     named = chain(model.named_parameters(), model.named_buffers())
     names = [repr(name) for name, t in named if t.is_floating_point() and not bool(t.isfinite().all())]
-    which = ", ".join(names[:SUSPECTS]) or "a batch norm, perhaps: its variance is negative, or as good as infinite"
-    raise ConversionError(
-        f"{type(model).__name__} holds weights that are NaN or infinite ({which}); train it again, with a smaller "
-        "learning rate, or mend them"
-    )
+    if names:
+        raise ConversionError(
+            f"{type(model).__name__} holds numbers that are NaN or infinite, in {', '.join(names[:SUSPECTS])}; "
+            "train it again, with a smaller learning rate, or mend them"
+        )
 
 
 def _reason(error: BaseException | None) -> str:

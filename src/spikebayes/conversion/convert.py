@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 from torch import Tensor, nn
 
-from spikebayes.conversion.builder import Builder, gridded
+from spikebayes.conversion.builder import Builder
 from spikebayes.conversion.check import Check
-from spikebayes.conversion.tracing import trace
+from spikebayes.conversion.exact_sums import with_exact_sums
+from spikebayes.conversion.tracing import refuse_dropout_of_training_alone, trace
 from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.noise import Exact, Gaussian, Law, Sampling
-from spikebayes.network.operators import Chain, Conv, Dense, Operator, parts
 from spikebayes.network.synapses import Alpha, Synapse
 from spikebayes.noise.masks import evaluating
 
@@ -42,11 +41,16 @@ def convert(
     dropout on the input, after an activation or before the read-out; as modules and as functions. Between two
     activations everything must be linear. The weights are copied: training the module further leaves the network
     as it is. Dropout calls are numbered in the order in which the model makes them, so that the network and the
-    module draw the same masks.
+    module draw the same masks. The model is taken in evaluation mode, in which it is run, whatever mode it is in.
+
+    A graph does not show everything that a module does. Two times the module is run on a few rows, under masks, and
+    the network's layers are compared with its own: where hooks change values or a forward was replaced, where a value
+    is changed in place under another name, or forward draws numbers of its own, the model is refused.
 
     Args:
         model: feed-forward module with such activations.
-        example_input: a batch ``[B, *shape]``, or one for each argument; only the shapes are read.
+        example_input: a batch ``[B, *shape]``, or one for each argument. The first rows are run through the module,
+            with some from [0, 1), to see that the network does the same; otherwise only the shapes are read.
         dt: time step of the simulation, s.
         synapse: filter on every connection that carries spikes of LIF neurons, the read-out's included; None for no
             filter.
@@ -62,12 +66,15 @@ def convert(
 
     Raises:
         ConversionError: the graph cannot be traced or holds something else; names the node and what to use instead.
+            Or the module does something else than its graph; names the first layer where they part.
         ConfigError: dt <= 0, or another sampling.
 
     Reference:
         Hunsberger & Eliasmith 2015; Wycoff 2019, section 2.2.
 
     Example:
+        >>> import torch
+        >>> from torch import nn
         >>> from spikebayes.nn import Permadrop, SoftLIF
         >>> model = nn.Sequential(nn.Linear(4, 8), SoftLIF(), Permadrop(0.1), nn.Linear(8, 1))
         >>> print(convert(model, torch.zeros(1, 4)))
@@ -85,6 +92,7 @@ def convert(
         )
     with evaluating(model):
         graph = trace(model, len(examples))
+        refuse_dropout_of_training_alone(model, graph, len(examples))
         check = Check(model, examples, graph)
         builder = Builder(model, examples, synapse, sampling)
         for node in graph.nodes:
@@ -92,7 +100,7 @@ def convert(
         network = builder.network(dt)
         check.compare(builder, network)
     if network.is_memoryless:
-        network = _with_exact_sums(network)
+        network = with_exact_sums(network)
     _warn_of_coarse_steps(network)
     return network
 
@@ -107,19 +115,3 @@ def _warn_of_coarse_steps(network: SpikingNetwork) -> None:
                 stacklevel=3,
             )
             return
-
-
-def _with_exact_sums(network: SpikingNetwork) -> SpikingNetwork:
-    """The weights of connections from populations on a grid (``exact_sums``); what was shared stays shared."""
-    shared: dict[int, Operator] = {}
-    populations = {p.name for p in network.populations}
-    made = []
-    for c in network.connections:
-        *before, last = parts(c.operator) or (c.operator,)
-        if c.source in populations and isinstance(last, Dense | Conv):
-            if id(last) not in shared:
-                shared[id(last)] = gridded(last)
-            both = (*before, shared[id(last)])
-            c = replace(c, operator=Chain(both) if before else both[0])  # pyright: ignore[reportArgumentType]
-        made.append(c)
-    return replace(network, connections=tuple(made))

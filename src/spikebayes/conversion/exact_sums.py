@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.network.operators import Operator
 
 EXACT_SUMS = 1 << 24  # below it float32 holds every integer
 
@@ -34,3 +38,22 @@ def grid_steps(flat: Tensor) -> Tensor:
     step = torch.exp2(torch.floor(torch.log2((EXACT_SUMS - 1) / total)))[:, None]
     over = torch.round(flat * step).abs().sum(1, keepdim=True) >= EXACT_SUMS  # by rounding up
     return torch.where(over, step / 2, step)
+
+
+def gridded(operator: Operator) -> Operator:
+    """The same with weights on the grid (:func:`on_grid`); itself if it has none."""
+    return operator if operator.weight is None else operator.with_weight(on_grid(operator.weight))
+
+
+def with_exact_sums(network: SpikingNetwork) -> SpikingNetwork:
+    """The weights of connections from populations on a grid (:func:`on_grid`); what was shared stays shared."""
+    shared: dict[Operator, Operator] = {}
+    populations = {p.name for p in network.populations}
+    made = []
+    for c in network.connections:
+        last = c.operator.parts[-1] if c.operator.parts else c.operator
+        if c.source in populations and last.weight is not None:
+            shared[last] = shared.get(last) or gridded(last)
+            c = replace(c, operator=c.operator.ending_in(shared[last]))
+        made.append(c)
+    return replace(network, connections=tuple(made))

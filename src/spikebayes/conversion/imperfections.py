@@ -10,7 +10,7 @@ draw, whatever the weights' dtype. Imperfections that are applied one after anot
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -18,15 +18,13 @@ import numpy as np
 import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from torch import Tensor, nn
+from torch import Tensor
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Connection, SpikingNetwork
-from spikebayes.network.operators import Chain, Conv, Dense, Shape, size, target_shape
+from spikebayes.network.operators import Chain, Operator, Shape, size, target_shape
 from spikebayes.nn.few_bits import largest_whole
 from spikebayes.noise.philox import split_seed
-
-Weighted = Dense | Conv
 
 CLIP_RATIOS = 100  # clip = "mse" tries the multiples of max|w|/100
 
@@ -86,11 +84,7 @@ def with_row_gains(network: SpikingNetwork, std: float, seed: int) -> SpikingNet
     groups, count = _row_groups(network, into)
     gains = torch.exp(std * torch.randn(count, generator=_generator(seed), dtype=torch.float64))  # [count]
 
-    def gained(operator: Weighted) -> Tensor:
-        w = operator.weight  # [rows, ...]
-        return w * gains[groups[operator]].to(w).reshape(-1, *[1] * (w.ndim - 1))
-
-    return _changed(network, into, {operator: gained(operator) for operator in groups})
+    return _changed(network, into, {o: o.with_scaled_rows(gains[rows].to(_weight(o))) for o, rows in groups.items()})
 
 
 def with_device_noise(network: SpikingNetwork, std: float, seed: int) -> SpikingNetwork:
@@ -139,36 +133,23 @@ def scaled(network: SpikingNetwork, factor: float) -> SpikingNetwork:
 def _with_weights(
     network: SpikingNetwork,
     connections: Sequence[Connection],
-    which: Callable[[nn.Module], Iterable[Weighted]],
+    which: Callable[[Operator], Iterable[Operator]],
     change: Callable[[Tensor], Tensor],
 ) -> SpikingNetwork:
     """The network after ``change`` to the weights that ``which`` finds in the connections' operators, each once."""
     found = dict.fromkeys(operator for connection in connections for operator in which(connection.operator))
-    return _changed(network, connections, {operator: change(operator.weight) for operator in found})
+    return _changed(network, connections, {o: o.with_weight(change(_weight(o))) for o in found})
 
 
 def _changed(
-    network: SpikingNetwork, connections: Sequence[Connection], weights: dict[Weighted, Tensor]
+    network: SpikingNetwork, connections: Sequence[Connection], new: dict[Operator, Operator]
 ) -> SpikingNetwork:
-    """The network with other weights in the operators of these connections."""
-    new: dict[nn.Module, nn.Module] = {
-        operator: type(operator)(weight, **operator.config()) for operator, weight in weights.items()
-    }
-
-    def rebuilt(operator: nn.Module) -> nn.Module:
-        if operator not in new:
-            new[operator] = operator
-            if isinstance(operator, Chain):
-                inner = tuple(rebuilt(part) for part in operator.operators)
-                if any(a is not b for a, b in zip(inner, operator.operators, strict=True)):
-                    new[operator] = Chain(inner)  # pyright: ignore[reportArgumentType]
-        return new[operator]
-
-    concerned = {id(connection) for connection in connections}
+    """The network with other operators in place of some in these connections."""
+    concerned, new = {id(connection) for connection in connections}, dict(new)
     return replace(
         network,
         connections=tuple(
-            replace(c, operator=rebuilt(c.operator)) if id(c) in concerned else c for c in network.connections
+            replace(c, operator=c.operator.replaced(new)) if id(c) in concerned else c for c in network.connections
         ),
     )
 
@@ -177,22 +158,18 @@ def _into_populations(network: SpikingNetwork) -> tuple[Connection, ...]:
     return tuple(c for c in network.connections if c.target != network.readout.name)
 
 
-def _flat(operator: nn.Module) -> Iterator[nn.Module]:
-    """The operators of a chain in order, those of chains inside it too; or the operator itself."""
-    if isinstance(operator, Chain):
-        for part in operator.operators:
-            yield from _flat(part)
-    else:
-        yield operator
-
-
-def _weights(operator: nn.Module) -> list[Weighted]:
+def _weights(operator: Operator) -> list[Operator]:
     """The operators with weights on a path, in order."""
-    return [part for part in _flat(operator) if isinstance(part, Dense | Conv)]
+    return [part for part in operator.parts if part.weight is not None]
 
 
-def _last_weights(operator: nn.Module) -> list[Weighted]:
+def _last_weights(operator: Operator) -> list[Operator]:
     return _weights(operator)[-1:]
+
+
+def _weight(operator: Operator) -> Tensor:
+    assert operator.weight is not None
+    return operator.weight
 
 
 def _rounded(w: Tensor, levels: int, ratios: Sequence[float]) -> Tensor:
@@ -210,19 +187,19 @@ def _rounded(w: Tensor, levels: int, ratios: Sequence[float]) -> Tensor:
     return best.to(w)
 
 
-def _row_groups(network: SpikingNetwork, connections: Sequence[Connection]) -> tuple[dict[Weighted, Tensor], int]:
+def _row_groups(network: SpikingNetwork, connections: Sequence[Connection]) -> tuple[dict[Operator, Tensor], int]:
     """Which factor each row of the paths' last weights takes, ``[rows]`` int64 by operator, and how many there are.
 
     Rows that reach one neuron take the same factor, and so do neurons that one row reaches: the connected components
     of the graph of rows and neurons.
     """
-    starts: dict[Weighted | str, int] = {}  # an operator's rows and a population's neurons are vertices in a row
+    starts: dict[Operator | str, int] = {}  # an operator's rows and a population's neurons are vertices in a row
     vertices = 0
     edges = [np.empty((2, 0), np.int64)]
     for connection in connections:
         for last in _last_weights(connection.operator):
-            ends: dict[Weighted | str, int] = {
-                last: len(last.weight),
+            ends: dict[Operator | str, int] = {
+                last: len(_weight(last)),
                 connection.target: size(network.shape(connection.target)),
             }
             for end, count in ends.items():
@@ -234,26 +211,23 @@ def _row_groups(network: SpikingNetwork, connections: Sequence[Connection]) -> t
     graph = coo_array((np.ones(len(rows), np.int8), (rows, neurons)), shape=(vertices, vertices))
     count, group = connected_components(graph, directed=False)
     labels = torch.from_numpy(group.astype(np.int64))
-    return {o: labels[i : i + len(o.weight)] for o, i in starts.items() if not isinstance(o, str)}, count
+    return {o: labels[i : i + len(_weight(o))] for o, i in starts.items() if not isinstance(o, str)}, count
 
 
-def _reached(operator: nn.Module, source: Shape) -> np.ndarray:
+def _reached(operator: Operator, source: Shape) -> np.ndarray:
     """``[2, edges]`` int64: a row of the path's last weights, and a unit of its target that this row reaches."""
-    path = tuple(_flat(operator))
-    place = max(i for i, part in enumerate(path) if isinstance(part, Dense | Conv))
+    path = operator.parts
+    place = max(i for i, part in enumerate(path) if part.weight is not None)
     last, after = path[place], path[place + 1 :]
-    shape = target_shape(Chain(path[: place + 1]), source)  # pyright: ignore[reportArgumentType]
-    axis = len(shape) - 1 if isinstance(last, Dense) else 0
-    count = shape[axis]
+    rows = last.row_of(target_shape(Chain(path[:place]), source))  # [*shape]
     if not after:
-        rows = np.arange(count).reshape([-1 if a == axis else 1 for a in range(len(shape))])
-        return np.stack([np.broadcast_to(rows, shape).ravel(), np.arange(size(shape))])
-    marks = torch.eye(count).reshape(count, *[count if a == axis else 1 for a in range(len(shape))])
-    marks = marks.expand(count, *shape)  # [rows, *shape], line k is 1 where row k ends
+        return np.stack([rows.numpy().ravel(), np.arange(rows.numel())])
+    numbers = torch.arange(len(_weight(last))).reshape(-1, *[1] * rows.ndim)
+    marks = (rows == numbers).float()  # [rows, *shape], line k is 1 where row k ends
     with torch.no_grad():
         for part in after:
             marks = part(marks)
-    return np.stack(np.nonzero(marks.reshape(count, -1).numpy()))
+    return np.stack(np.nonzero(marks.flatten(1).numpy()))
 
 
 def _check_std(std: float) -> None:

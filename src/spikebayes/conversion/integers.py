@@ -11,24 +11,12 @@ from torch import Tensor
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.network.network import Connection, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Threshold
-from spikebayes.network.operators import (
-    AdaptiveAvgPool,
-    AvgPool,
-    Chain,
-    Conv,
-    Dense,
-    Operator,
-    Permute,
-    Reshape,
-    Slice,
-    parts,
-    target_shape,
-)
+from spikebayes.network.operators import AdaptiveAvgPool, AvgPool, Chain, Operator, target_shape
 from spikebayes.nn.few_bits import largest_whole
 
 ACCUMULATOR = 2**31  # sums stay below it
 EXACT = 2**24  # float32 holds every whole number below it
-MOVES = (Reshape, Permute, Slice)  # operators that move values and change none
+POOLS = (AvgPool, AdaptiveAvgPool)
 TINY = 1e-30  # stands for the largest weight where all are 0
 
 
@@ -113,7 +101,8 @@ def integers(
 
     Example:
         >>> from torch import nn
-        >>> from spikebayes import convert, zoo
+        >>> from spikebayes import convert
+        >>> from spikebayes.nn import zoo
         >>> from spikebayes.training.sharpening import Sharpness
         >>> net = zoo.sharpened((6,), 2, hidden=(5,), width=4).eval()
         >>> for unit in Sharpness().layers(net):
@@ -173,7 +162,7 @@ class _Maker:
         for c in self.network.into(target):
             weight = self._per_unit(c)
             whole = torch.round(weight / scale.reshape(-1, *[1] * (weight.ndim - 1)))
-            made.append(_with(c, whole.to(_weights(c))))
+            made.append(_with(self.network, c, whole.to(_weights(self.network, c))))
             bound = bound + (whole.flatten(1).abs().sum(1) * self._most_of(c))[_rows(self.network, c)]
         return made, bound
 
@@ -206,7 +195,7 @@ class _Maker:
 
     def _per_unit(self, connection: Connection) -> Tensor:
         """Weights for each 1 of the source's whole numbers."""
-        return _weights(connection).double() / (self.levels if self._is_input(connection) else 1)
+        return _weights(self.network, connection).double() / (self.levels if self._is_input(connection) else 1)
 
     def _most_of(self, connection: Connection) -> int:
         return self.most if self._is_input(connection) else 1
@@ -267,7 +256,7 @@ def _theta(population: Population) -> float:
 def _is_or(network: SpikingNetwork, population: Population) -> bool:
     """Whether a population is the OR that ``convert`` makes of max pooling; pooling of another kind is refused."""
     into = network.into(population.name)
-    if not any(isinstance(o, AvgPool | AdaptiveAvgPool) for c in into for o in parts(c.operator)):
+    if not any(type(o) in POOLS for c in into for o in c.operator.parts):
         return False
     reason = _why_no_or(network, population, into)
     if reason:
@@ -282,7 +271,7 @@ def _why_no_or(network: SpikingNetwork, population: Population, into: tuple[Conn
     pool, theta = first.operator, _theta(population)
     if others:
         return f"{len(into)} connections add up in it"
-    if not isinstance(pool, AvgPool):
+    if type(pool) is not AvgPool:
         return f"its connection is not just an AvgPool ({_names(pool)})"
     if first.source in {i.name for i in network.inputs}:
         return f"its source {first.source!r} is an input"
@@ -294,40 +283,43 @@ def _why_no_or(network: SpikingNetwork, population: Population, into: tuple[Conn
     return ""
 
 
-def _path(connection: Connection) -> tuple[tuple[Operator, ...], Dense | Conv, tuple[Operator, ...]]:
-    """What comes before the weights, the weights, and what comes after."""
-    path = parts(connection.operator) or (connection.operator,)
-    at = [i for i, o in enumerate(path) if isinstance(o, Dense | Conv)]
-    rest = [o for o in path if not isinstance(o, (*MOVES, Dense, Conv))]
-    if len(at) != 1 or rest:
+def _path(network: SpikingNetwork, connection: Connection) -> tuple[Chain, Operator, Chain]:
+    """What comes before the weights, the operator that has them, and what comes after."""
+    path, shape, at = connection.operator.parts, network.shape(connection.source), []
+    fits = True
+    for i, part in enumerate(path):
+        if part.weight is not None:
+            at.append(i)
+        else:
+            fits &= part.only_moves(shape)
+        shape = target_shape(part, shape)
+    if len(at) != 1 or not fits:
         raise ConfigError(
             f"the connection {connection.source!r} to {connection.target!r} is not one Dense or Conv "
             f"({_names(connection.operator)})"
         )
-    return path[: at[0]], path[at[0]], path[at[0] + 1 :]  # pyright: ignore[reportReturnType]
+    return Chain(path[: at[0]]), path[at[0]], Chain(path[at[0] + 1 :])
 
 
-def _names(operator: torch.nn.Module) -> str:
-    return ", ".join(type(o).__name__ for o in parts(operator) or (operator,))
+def _names(operator: Operator) -> str:
+    return ", ".join(type(o).__name__ for o in operator.parts or (operator,))
 
 
-def _weights(connection: Connection) -> Tensor:
-    return _path(connection)[1].weight
+def _weights(network: SpikingNetwork, connection: Connection) -> Tensor:
+    weight = _path(network, connection)[1].weight
+    assert weight is not None
+    return weight
 
 
-def _with(connection: Connection, weight: Tensor) -> Connection:
-    before, layer, after = _path(connection)
-    path = (*before, type(layer)(weight, **layer.config()), *after)
-    return replace(connection, operator=Chain(path) if len(path) > 1 else path[0])  # pyright: ignore
+def _with(network: SpikingNetwork, connection: Connection, weight: Tensor) -> Connection:
+    layer = _path(network, connection)[1]
+    return replace(connection, operator=connection.operator.replaced({layer: layer.with_weight(weight)}))
 
 
 def _rows(network: SpikingNetwork, connection: Connection) -> Tensor:
     """``[*shape]``: the row of a connection's weights that each of the target's neurons has."""
-    before, layer, after = _path(connection)
-    shape = target_shape(layer, target_shape(Chain(before), network.shape(connection.source)))
-    rows = torch.arange(len(layer.weight))
-    laid = rows if isinstance(layer, Dense) else rows.reshape(-1, *[1] * (len(shape) - 1))
-    return Chain(after)(laid.expand(1, *shape))[0]
+    before, layer, after = _path(network, connection)
+    return after(layer.row_of(target_shape(before, network.shape(connection.source)))[None])[0]
 
 
 def _check_rows(network: SpikingNetwork, into: tuple[Connection, ...]) -> None:
@@ -335,7 +327,8 @@ def _check_rows(network: SpikingNetwork, into: tuple[Connection, ...]) -> None:
     same neurons."""
     first, *others = into
     for c in others:
-        same = len(_weights(c)) == len(_weights(first)) and torch.equal(_rows(network, c), _rows(network, first))
+        same = len(_weights(network, c)) == len(_weights(network, first))
+        same = same and torch.equal(_rows(network, c), _rows(network, first))
         if not same:
             raise ConfigError(
                 f"the connections {first.source!r} and {c.source!r} to {c.target!r} lay their rows of weights over "

@@ -10,9 +10,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+
+from spikebayes.noise.keys import Keys
+from spikebayes.noise.masks import Masks
 
 EACH = 2  # rows: of the example, and drawn from [0, 1)
+SEED = 0  # of the masks
 
 StandIn = Callable[[int, Tensor], Tensor]  # from the number of a call, and what it gave, to what goes on from there
 
@@ -33,32 +36,43 @@ class Seen:
 
     Args:
         rows: ``[R, *shape]`` of each argument.
-        calls: in their order.
+        certain: random layers drew nothing and did what is likelier.
+        calls: of activations, in their order.
+        sites: how many calls dropped or drew.
         output: what the module returned.
     """
 
     rows: list[Tensor]
+    certain: bool
     calls: list[Call] = field(default_factory=list)
+    sites: int = 0
     output: Any = None
+
+    @property
+    def keys(self) -> Keys:
+        """Of the masks, which are others where the random layers draw."""
+        lines = torch.arange(len(self.rows[0]))
+        return Keys(SEED, torch.full_like(lines, 0 if self.certain else 1), lines)
 
 
 def observe(
     model: nn.Module,
     rows: list[Tensor],
     watched: Sequence[nn.Module],
-    mode: TorchFunctionMode,
+    *,
+    certain: bool,
     stand_in: StandIn | None = None,
 ) -> Seen:
-    """Run a module under a mode; torch's generator and the module's own hooks are left as they were.
+    """Run a module under masks; torch's generator and the module's own hooks are left as they were.
 
     Args:
         model: in evaluation mode.
         rows: ``[R, *shape]`` for each argument.
         watched: the submodules whose calls are recorded.
-        mode: what becomes of dropout and of random layers.
+        certain: random layers draw nothing and do what is likelier.
         stand_in: replaces what the watched modules give.
     """
-    seen = Seen(rows)
+    seen = Seen(rows, certain)
 
     def hook(module: nn.Module, given: tuple[Any, ...], gave: Tensor) -> Tensor | None:
         passed = gave if stand_in is None else stand_in(len(seen.calls), gave)
@@ -68,8 +82,9 @@ def observe(
 
     handles = [module.register_forward_hook(hook) for module in dict.fromkeys(watched)]
     try:
-        with mode, _alone():
+        with _alone(), Masks(seen.keys, certain=certain) as masks:
             seen.output = model(*(row.clone() for row in rows))
+        seen.sites = masks.sites
     finally:
         for handle in handles:
             handle.remove()

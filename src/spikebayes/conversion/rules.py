@@ -8,31 +8,21 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spikebayes.conversion import moves, sums
 from spikebayes.conversion.affine import Affine
 from spikebayes.conversion.arithmetic import add, detached, divide, multiply, subtract
 from spikebayes.conversion.refusals import Refused
-from spikebayes.network.operators import (
-    AdaptiveAvgPool,
-    AvgPool,
-    Conv,
-    Dense,
-    Operator,
-    Permute,
-    Place,
-    Reshape,
-    Scale,
-    Slice,
-)
+from spikebayes.network.operators import AdaptiveAvgPool, AvgPool, Conv, Dense, Operator, Scale
 
 Rule = Callable[..., Any]
 
-ROWS = 13  # of a batch that shows what an operation on shapes does to the batch axis: a size no model writes down
 IN_PLACE = {"add_", "sub_", "mul_", "div_"}
 
 
@@ -51,35 +41,77 @@ class Rules:
             nn.AvgPool2d: self._pool_module,
             nn.AdaptiveAvgPool1d: lambda x, m: self.adaptive_pool(x, m.output_size, 1),
             nn.AdaptiveAvgPool2d: lambda x, m: self.adaptive_pool(x, m.output_size, 2),
-            nn.Flatten: lambda x, m: self.reshape(x, m),
-            nn.Unflatten: lambda x, m: self.reshape(x, m),
+            nn.ConvTranspose1d: self._transposed_module,
+            nn.ConvTranspose2d: self._transposed_module,
+            nn.Upsample: self._upsample_module,
+            nn.Flatten: lambda x, m: moves.reshape(x, m),
+            nn.Unflatten: lambda x, m: moves.reshape(x, m),
+            nn.PixelShuffle: lambda x, m: moves.rearranged(x, m),
+            nn.PixelUnshuffle: lambda x, m: moves.rearranged(x, m),
+            nn.ChannelShuffle: lambda x, m: moves.rearranged(x, m),
             nn.Identity: lambda x, m: x,
         }
+        for dims in ("1d", "2d"):
+            self.modules |= {
+                getattr(nn, f"ConstantPad{dims}"): lambda x, m: moves.pad(x, m.padding, "constant", m.value),
+                getattr(nn, f"ReflectionPad{dims}"): lambda x, m: moves.pad(x, m.padding, "reflect"),
+                getattr(nn, f"ReplicationPad{dims}"): lambda x, m: moves.pad(x, m.padding, "replicate"),
+                getattr(nn, f"CircularPad{dims}"): lambda x, m: moves.pad(x, m.padding, "circular"),
+            }
         self.functions: dict[Any, Rule] = {
             F.linear: self.linear,
             F.conv1d: lambda *a, **k: self.conv(1, *a, **k),
             F.conv2d: lambda *a, **k: self.conv(2, *a, **k),
+            F.conv_transpose1d: lambda *a, **k: self.transposed(1, *a, **k),
+            F.conv_transpose2d: lambda *a, **k: self.transposed(2, *a, **k),
             F.batch_norm: self.norm,
             F.avg_pool1d: lambda *a, **k: self.pool(1, *a, **k),
             F.avg_pool2d: lambda *a, **k: self.pool(2, *a, **k),
             F.adaptive_avg_pool1d: lambda x, output_size: self.adaptive_pool(x, output_size, 1),
             F.adaptive_avg_pool2d: lambda x, output_size: self.adaptive_pool(x, output_size, 2),
-            operator.getitem: self.index,
+            F.pad: moves.pad,
+            F.interpolate: sums.interpolate,
+            F.upsample: sums.interpolate,
+            torch.einsum: partial(sums.einsum, self._once),
+            operator.getitem: moves.index,
         }
         for name in ("flatten", "reshape", "view", "squeeze", "unsqueeze", "unflatten"):
-            self._both(name, lambda x, *a, _name=name, **k: self.reshape(x, _method(_name, *a, **k)))
+            self._both(name, lambda x, *a, _name=name, **k: moves.reshape(x, _method(_name, *a, **k)))
         for name in ("permute", "transpose", "swapaxes", "movedim"):
-            self._both(name, lambda x, *a, _name=name, **k: self.permute(x, _method(_name, *a, **k)))
-        for name in ("contiguous", "clone", "detach", "float", "double"):
-            self._both(name, lambda x, **_: x)
+            self._both(name, lambda x, *a, _name=name, **k: moves.permute(x, _method(_name, *a, **k)))
+        for name in ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "rot90", "tril", "triu", "diagonal"):
+            self._both(name, lambda x, *a, _name=name, **k: moves.rearranged(x, _torch(_name, *a, **k)))
+        for name in ("contiguous", "clone", "detach", "float", "double", "cpu"):
+            self._both(name, lambda x, *_, **__: x)
         for names, rule in (
-            (("cat", "concat", "concatenate"), self.cat),
+            (("cat", "concat", "concatenate"), moves.cat),
+            (("stack",), moves.stack),
+            (("split", "split_with_sizes"), moves.split),
+            (("chunk",), moves.chunk),
+            (("tensor_split",), moves.tensor_split),
+            (("unbind",), moves.unbind),
+            (("select",), moves.select),
+            (("narrow",), moves.narrow),
+            (("index_select",), moves.index_select),
+            (("flip",), moves.flip),
+            (("fliplr",), lambda x: moves.flip(x, 1)),
+            (("roll",), moves.roll),
+            (("repeat", "tile"), moves.repeat),
+            (("repeat_interleave",), moves.repeat_interleave),
+            (("expand", "broadcast_to"), moves.expand),
+            (("expand_as",), moves.expand_as),
+            (("matmul", "mm"), partial(sums.matmul, self._once)),
             (("add", "add_"), add),
             (("sub", "subtract", "sub_"), subtract),
             (("mul", "multiply", "mul_"), multiply),
             (("div", "divide", "true_divide", "truediv", "div_"), divide),
             (("neg", "negative"), lambda x: multiply(x, -1.0)),
-            (("mean",), self.mean),
+            (("sum",), sums.sum_of),
+            (("mean",), sums.mean_of),
+            (("cumsum",), sums.cumsum),
+            (("to", "type"), cast),
+            (("type_as",), cast),
+            (("half", "bfloat16"), lambda x, *_, **__: cast(x, torch.float16)),
         ):
             for name in names:
                 self._both(name, rule)
@@ -105,10 +137,10 @@ class Rules:
         return input.then(self._once((weight,), lambda: Dense(weight.detach().clone())), detached(bias))
 
     def _conv_module(self, x: Affine, m: Any) -> Affine:
+        dims, padding = m.weight.ndim - 2, m.padding
         if m.padding_mode != "zeros":
-            raise Refused(f"padding_mode={m.padding_mode!r}; only zero padding is supported")
-        dims = m.weight.ndim - 2
-        return self.conv(dims, x, m.weight, m.bias, m.stride, m.padding, m.dilation, m.groups)
+            x, padding = moves.pad(x, m._reversed_padding_repeated_twice, m.padding_mode), 0
+        return self.conv(dims, x, m.weight, m.bias, m.stride, padding, m.dilation, m.groups)
 
     def conv(
         self,
@@ -127,6 +159,44 @@ class Rules:
             raise Refused(f"it needs rows of {dims + 1} axes (channels first); got shape {list(input.shape)}")
         made = self._once((weight, *settings), lambda: Conv(weight.detach().clone(), *settings))
         return input.then(made, _per_channel(detached(bias), dims))
+
+    def _transposed_module(self, x: Affine, m: Any) -> Affine:
+        settings = m.stride, m.padding, m.output_padding, m.groups, m.dilation
+        return self.transposed(m.weight.ndim - 2, x, m.weight, m.bias, *settings)
+
+    def transposed(
+        self,
+        dims: int,
+        input: Affine,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        dilation: Any = 1,
+    ) -> Affine:
+        """A transposed convolution: a plain one, with its kernel turned around, over units spread out among zeros."""
+        if len(input.shape) != dims + 1:
+            raise Refused(f"it needs rows of {dims + 1} axes (channels first); got shape {list(input.shape)}")
+        kernel, dilation = weight.shape[2:], as_tuple(dilation, dims)
+        settings = zip(as_tuple(stride, dims), as_tuple(padding, dims), as_tuple(output_padding, dims), strict=True)
+        for k, (step, inside, more) in enumerate(settings):
+            spread = torch.full(((input.shape[k + 1] - 1) * step + 1,), -1.0)
+            spread[::step] = torch.arange(input.shape[k + 1])
+            reach = dilation[k] * (kernel[k] - 1) - inside
+            input = moves.picked(input, k + 2, F.pad(spread, (reach, reach + more), value=-1.0).long())
+
+        def made() -> Operator:
+            by_group = weight.detach().unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
+            turned = by_group.flip(*range(2, 2 + dims)).contiguous()
+            return Conv(turned, (1,) * dims, (0,) * dims, dilation, groups)
+
+        conv = self._once((weight, "transposed", dilation, groups), made)
+        return input.then(conv, _per_channel(detached(bias), dims))
+
+    def _upsample_module(self, x: Affine, m: Any) -> Affine:
+        return sums.interpolate(x, m.size, m.scale_factor, m.mode, m.align_corners, m.recompute_scale_factor)
 
     def _norm_module(self, x: Affine, m: Any) -> Affine:
         return self.norm(x, m.running_mean, m.running_var, m.weight, m.bias, eps=m.eps)
@@ -155,13 +225,10 @@ class Rules:
         return fold or input.then(made, _per_channel(shift, dims))
 
     def _fold(self, last: Operator, scale: Scale, factor: Tensor) -> Operator | None:
-        if isinstance(last, Dense) and scale.factor.ndim == 1:
-            return self._once((last, scale), lambda: Dense(last.weight * factor[:, None]))
-        if isinstance(last, Conv):
-            shaped = factor.reshape(-1, *[1] * (last.weight.ndim - 1))
-            settings = (last.stride, last.padding, last.dilation, last.groups)
-            return self._once((last, scale), lambda: Conv(last.weight * shaped, *settings))
-        return None
+        """The last operator with the factor in its weights, where their rows are what the norm calls features."""
+        if last.weight is None or last.row_axis is None or last.row_axis % scale.factor.ndim != 0:
+            return None
+        return self._once((last, scale), lambda: last.with_scaled_rows(factor))
 
     def _pool_module(self, x: Affine, m: Any) -> Affine:
         if getattr(m, "divisor_override", None) is not None:
@@ -189,68 +256,23 @@ class Rules:
     def adaptive_pool(self, x: Affine, size: Any, dims: int) -> Affine:
         return x.then(AdaptiveAvgPool(as_tuple(size, dims)))
 
-    # -- shapes ------------------------------------------------------------------------------------------
-
-    def reshape(self, x: Affine, function: Callable[[Tensor], Tensor]) -> Affine:
-        after = function(torch.empty(ROWS, *x.shape, device="meta"))
-        if after.shape[:1] != (ROWS,):
-            raise Refused(f"it mixes rows: a row of shape {list(x.shape)} does not stay one row")
-        return x.then(Reshape(tuple(after.shape[1:])))
-
-    def permute(self, x: Affine, function: Callable[[Tensor], Tensor]) -> Affine:
-        marks = torch.empty([0, *range(1, x.constant.ndim)])  # sizes that tell the axes apart, no storage
-        dims = tuple(function(marks).shape)
-        if dims[0] != 0:
-            raise Refused("it moves the batch axis")
-        return x.then(Permute(dims[1:]))
-
-    def cat(self, tensors: Any, dim: int = 0, *, axis: int | None = None) -> Affine:
-        if not all(isinstance(t, Affine) for t in tensors):
-            raise Refused("it joins network values with fixed tensors")
-        rank = tensors[0].constant.ndim
-        dim = (dim if axis is None else axis) % rank
-        if dim == 0:
-            raise Refused("it joins along the batch axis")
-        sizes = [t.constant.shape[dim] for t in tensors]
-        placed = [t.then(Place(dim, sum(sizes[:i]), sum(sizes[i + 1 :]))) for i, t in enumerate(tensors)]
-        total = placed[0]
-        for part in placed[1:]:
-            total = total.plus(part)
-        return total
-
-    def index(self, x: Any, index: Any) -> Any:
-        if not isinstance(x, Affine):
-            return x[index]
-        items = list(index) if isinstance(index, tuple) else [index]
-        if any(i is not Ellipsis and not isinstance(i, int | slice) for i in items):
-            raise Refused("indexing by tensors or None; use slices and integers")
-        if Ellipsis in items:
-            at = items.index(Ellipsis)
-            items[at : at + 1] = [slice(None)] * (x.constant.ndim - len(items) + 1)
-        if not items or items[0] != slice(None):
-            raise Refused("it picks rows of the batch")
-        for dim, item in enumerate(items[1:], start=1):
-            length = x.constant.shape[dim]
-            if isinstance(item, int):
-                if not -length <= item < length:
-                    raise Refused(f"index {item} is out of range for an axis of length {length}")
-                item = slice(item % length, item % length + 1)
-            start, stop, step = item.indices(length)
-            if (start, stop, step) != (0, length, 1):
-                x = x.then(Slice(dim, start, stop, step))
-        return self.reshape(x, lambda t: t[tuple(0 if isinstance(i, int) else slice(None) for i in items)])
-
-    def mean(self, x: Affine, dim: Any = None, keepdim: bool = False) -> Affine:
-        rank = x.constant.ndim
-        dims = sorted(d % rank for d in ((dim,) if isinstance(dim, int) else dim or ()))
-        if dims != list(range(2, rank)) or rank not in (3, 4):
-            raise Refused("a mean is supported over all spatial axes of [B, C, L] or [B, C, H, W]")
-        pooled = x.then(AdaptiveAvgPool((1,) * len(dims)))
-        return pooled if keepdim else self.reshape(pooled, lambda t: t.flatten(1))
-
 
 def _method(name: str, *args: Any, **kwargs: Any) -> Callable[[Tensor], Tensor]:
     return lambda t: getattr(t, name)(*args, **kwargs)
+
+
+def _torch(name: str, *args: Any, **kwargs: Any) -> Callable[[Tensor], Tensor]:
+    """A function of torch by its name, of its first argument."""
+    return lambda t: getattr(torch, name)(t, *args, **kwargs)
+
+
+def cast(x: Affine, *arguments: Any, **named: Any) -> Affine:
+    """Another device or precision; nothing, as long as no value is rounded to it."""
+    for given in (*arguments, *named.values()):
+        dtype = given.constant.dtype if isinstance(given, Affine) else getattr(given, "dtype", given)
+        if isinstance(dtype, torch.dtype) and dtype not in (torch.float32, torch.float64):
+            raise Refused(f"it rounds values to {dtype}; leave it out, the network runs in float32 or float64")
+    return x
 
 
 def as_tuple(value: Any, dims: int) -> tuple[Any, ...]:

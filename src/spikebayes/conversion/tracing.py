@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from typing import Any
 
 from torch import fx, nn
@@ -31,6 +32,45 @@ def trace(model: nn.Module, arguments: int) -> fx.Graph:
             f"{type(model).__name__}.forward cannot be traced: {reason}. "
             "It must not branch on its values or use anything but torch operations on them"
         ) from error
+
+
+def refuse_dropout_of_training_alone(model: nn.Module, graph: fx.Graph, arguments: int) -> None:
+    """Refuse a model that drops more while training than in evaluation mode, in which its graph was made.
+
+    Behind ``if self.training`` a dropout would be neither in the spiking network nor in the module's own predictions,
+    whose spread would be too small without a word.
+
+    Raises:
+        ConversionError: names the dropout.
+    """
+    modes = {m: m.training for m in model.modules()}
+    try:
+        for m in modes:
+            m.training = True
+        training = trace(model, arguments)
+    except ConversionError:  # what it does while training, no prediction does
+        return
+    finally:
+        for m, mode in modes.items():
+            m.training = mode
+    always = Counter(str(node.target) for node in _drops(model, graph))
+    for node in _drops(model, training):
+        always[str(node.target)] -= 1
+        if always[str(node.target)] < 0:
+            raise ConversionError(
+                f"{describe(model, node)} drops while the model trains, but not in a prediction: it stands behind "
+                "`if self.training`, or the like. Call it always: convert and predict make dropout act in every mode"
+            )
+
+
+def _drops(model: nn.Module, graph: fx.Graph) -> list[fx.Node]:
+    """Its calls of dropout."""
+    found = []
+    for node in graph.nodes:
+        module = model.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if type(module) in dropout.MODULES or (node.op == "call_function" and node.target in dropout.FUNCTIONS):
+            found.append(node)
+    return found
 
 
 def kind(model: nn.Module, node: fx.Node) -> str:

@@ -8,7 +8,6 @@ from spikebayes.conversion.exact_sums import on_grid
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.noise import BlankOut, Exact, Gaussian, check_keep
-from spikebayes.network.operators import Chain, Conv, Dense, parts, synapses
 
 
 def with_blank_out(
@@ -59,16 +58,12 @@ def with_blank_out(
     )
     made = []
     for c in network.connections:
-        *before, last = parts(c.operator) or (c.operator,)
-        if (
-            c.source in sources
-            and c.target in populations
-            and isinstance(last, Dense | Conv)
-            and synapses(c.operator)
-        ):
-            path = (*before, type(last)(on_grid(last.weight / keep), **last.config()))
+        if c.source in sources and c.target in populations and c.operator.weight_rows():
+            last = c.operator.parts[-1]
+            assert last.weight is not None
+            heavier = last.with_weight(on_grid(last.weight / keep))
             noise = BlankOut(keep, 0.0, 1, site, sampling or Exact(), successive=True)
-            c = replace(c, operator=Chain(path) if before else path[0], blank_out=noise)  # pyright: ignore
+            c = replace(c, operator=c.operator.ending_in(heavier), blank_out=noise)
             site += 1
         made.append(c)
     if all(c.blank_out is None for c in made):

@@ -1,8 +1,8 @@
 """CIFAR-10, from the files of its binary version.
 
 A file is records of 3073 bytes, without a header: the label, then 32 x 32 pixels of red, as many of green and of
-blue, each row by row from the top. Missing files are taken out of the publisher's archive, whose MD5 is known; files
-that are there are read as they are, so that a subset of the records does too.
+blue, each row by row from the top. Missing files are taken out of the publisher's archive, whose SHA-256 is known;
+files that are there are read as they are, so that a subset of the records does too.
 
 Reference: Krizhevsky, Learning Multiple Layers of Features from Tiny Images, technical report, University of Toronto,
 2009.
@@ -22,7 +22,8 @@ from spikebayes.errors import DataError
 
 NAME = "cifar10"
 PUBLISHER = "https://www.cs.toronto.edu/~kriz"
-ARCHIVE, MD5 = "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"
+ARCHIVE = "cifar-10-binary.tar.gz"
+SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 WITHIN = "cifar-10-batches-bin"  # the archive's folder
 TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 TEST = ("test_batch.bin",)
@@ -41,10 +42,10 @@ def fetch(home: Path, base_url: str = PUBLISHER) -> None:
 
     Raises:
         ConfigError: a folder that cannot be written.
-        DataError: a download that failed or has another MD5; it says what to put where.
+        DataError: a download that failed or has another SHA-256; it says what to put where.
     """
     members = {file: f"{WITHIN}/{file}" for file in (*TRAIN, *TEST)}
-    fetch_members(home, members, f"{base_url.rstrip('/')}/{ARCHIVE}", MD5)
+    fetch_members(home, members, f"{base_url.rstrip('/')}/{ARCHIVE}", SHA256)
 
 
 def read(home: Path, files: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ The set is one MATLAB 5 file, ``jasper_ridge/jasperRidge2_R198.mat``, 100 x 100 
 water vapour spoils are left out. It holds ``Y [198, 10000]``, radiances of 0 to ``maxValue`` or somewhat more, and
 ``A [4, 10000]``, reference abundances of the four end-members that ``cood`` names. Pixels are numbered down the
 columns of the picture: (row, column) is number 100 column + row. A missing file is downloaded and kept only if its
-MD5 is the known one; a file that is there is read as it is.
+SHA-256 is the known one; a file that is there is read as it is.
 
 Neighbouring pixels are much alike: drawn one by one, nearly every test pixel would have its like in training. So
 whole blocks of pixels go to one part.
@@ -30,7 +30,8 @@ from spikebayes.data.fetching import AGAIN, fetch_missing
 from spikebayes.errors import ConfigError, DataError
 
 NAME = "jasper_ridge"
-FILE, MD5 = "jasperRidge2_R198.mat", "71a2182ffd810899199f53584dfd0690"
+FILE = "jasperRidge2_R198.mat"
+SHA256 = "7dd702f9958510f35c7fee35f7f18ecfca393c9eebd39bddf6c9b7d147754caa"
 PUBLISHER = (
     "https://raw.githubusercontent.com/MeiShaohui/Spectral-Variability-Augmented-Sparse-Unmixing/"
     "9e3e2264f0b4547780d6da79f69973f93599bb45/data"
@@ -126,7 +127,7 @@ def load_jasper_ridge(
     Raises:
         ConfigError: a setting out of range, a part without a block, a class of which no pixel is left to train on,
             or a folder that cannot be written.
-        DataError: a download that failed or has another MD5; a file that is torn or holds something else.
+        DataError: a download that failed or has another SHA-256; a file that is torn or holds something else.
 
     Example:
         >>> from spikebayes.data.fetching import default_folder
@@ -136,7 +137,7 @@ def load_jasper_ridge(
     """
     part = _parts(block, share, seed)  # [rows, columns]
     home = folder / NAME
-    fetch_missing(home, {FILE: MD5}, (base_url or PUBLISHER).rstrip("/"))
+    fetch_missing(home, {FILE: SHA256}, (base_url or PUBLISHER).rstrip("/"))
     x, y = _read(home / FILE)
     tensors: list[Tensor] = []
     for i in range(3):

@@ -3,7 +3,7 @@
 CIFAR-10 is read by ``cifar.py``. Either of the others is a folder of ``train-images-idx3-ubyte.gz``,
 ``train-labels-idx1-ubyte.gz`` and the same two of ``t10k``. A file is a magic number (0x00000803 for images,
 0x00000801 for labels), the sizes, and the bytes; the numbers have four bytes, the highest first. Missing files are
-downloaded from the publisher and kept only if their checksum is the known one; files that are there are read as they
+downloaded from the publisher and kept only if their SHA-256 is the known one; files that are there are read as they
 are, so that a subset of the rows in the same format does too.
 
 References: LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document Recognition, Proc. IEEE
@@ -30,11 +30,13 @@ from spikebayes.errors import ConfigError, DataError
 
 PUBLISHERS = {  # of the sets of idx files
     "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist",
-    "fashion-mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
+    "fashion-mnist": (
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/"
+        "b2617bb6d3ffa2e429640350f613e3291e10b141/data/fashion"
+    ),
 }
 
-# SHA-256 of the files; the MD5 that its publisher gives for Fashion-MNIST
-CHECKSUMS = {
+CHECKSUMS = {  # SHA-256
     "mnist": {
         "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
         "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
@@ -42,10 +44,10 @@ CHECKSUMS = {
         "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
     },
     "fashion-mnist": {
-        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
-        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
-        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
     },
 }
 

@@ -16,7 +16,7 @@ from spikebayes.engine.timing import Timing
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import Neuron
 from spikebayes.network.noise import Noise
-from spikebayes.network.operators import parts
+from spikebayes.network.operators import Operator
 from spikebayes.network.synapses import Synapse
 from spikebayes.network.vocabulary import VOCABULARY
 from spikebayes.noise.keys import Keys
@@ -99,7 +99,7 @@ class Abilities:
             where = f"as in the connection {c.source} -> {c.target}"
             if c.synapse is not None and type(c.synapse) not in self.synapses:
                 return f"{type(c.synapse).__name__} filters, {where}"
-            for part in parts(c.operator):
+            for part in c.operator.parts if isinstance(c.operator, Operator) else (c.operator,):
                 if VOCABULARY.get(type(part).__name__) is not type(part):
                     return f"{type(part).__name__} operators, {where}"
         return unknown_noise(network, self.noises)

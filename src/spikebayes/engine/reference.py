@@ -20,7 +20,7 @@ from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.threads import one_thread
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.noise import BlankOut, Dropout, Gaussian
-from spikebayes.network.operators import size, synapses
+from spikebayes.network.operators import size
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.blank_out import Synapses, blank_out_keep, gaussian_sums
 from spikebayes.noise.stochastic_units import fired
@@ -161,10 +161,8 @@ def _masked(values: Tensor, node: Input | Population, keep: Tensor | None) -> Te
 
 def _blanked(noise: BlankOut, operator: Any, values: Tensor, work: Work, step: int) -> Tensor:
     """u_i = sum_j (xi_ij + a_i) w_ij z_j with fresh xi (Neftci 2017, eq. 2)."""
-    found = synapses(operator)
-    assert found is not None
-    before, layer = found
-    seen, weight = layer.unfold(before(values)), layer.matrix()  # [R, L, K], [O, K]
+    rows = operator.weight_rows()
+    seen, weight = rows.unfold(values), rows.weight  # [R, L, K], [O, K]
     mean = seen @ weight.T  # [R, L, O]
     scale = torch.as_tensor(noise.scale, dtype=values.dtype)
     if isinstance(noise.sampling, Gaussian):
@@ -174,13 +172,13 @@ def _blanked(noise: BlankOut, operator: Any, values: Tensor, work: Work, step: i
         keep = blank_out_keep(noise, work.keys, bits, step)  # [R, L, K, O]
         drawn = torch.einsum("rlko,ok,rlk->rlo", keep.to(values.dtype), weight, seen)
     target = operator(values[:1]).shape[1:]
-    return layer.fold(drawn + scale * mean, target)
+    return rows.fold(drawn + scale * mean, target)
 
 
 def _synapses(connection: Connection, network: SpikingNetwork) -> int:
-    found = synapses(connection.operator)
-    assert found is not None
-    weight = found[1].matrix()
+    rows = connection.operator.weight_rows()
+    assert rows is not None
+    weight = rows.weight
     return size(network.shape(connection.target)) // len(weight) * weight.numel()
 
 

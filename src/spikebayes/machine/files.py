@@ -1,33 +1,49 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and where the user's cache lies."""
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
+import re
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spikebayes.errors import ConfigError
 
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)  # a file that was not there, nor a link
+SAME = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says that takes no more
+NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EISDIR)  # folders of some file systems
+
+NO_LOCK = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOLCK)
+
+
+def user_cache() -> Path:
+    """The user's folder for what can be made again: $XDG_CACHE_HOME, else ``~/.cache``.
+
+    Raises:
+        ConfigError: there is no home folder.
+    """
+    named = os.environ.get("XDG_CACHE_HOME")
+    if named:
+        return Path(named)
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError as error:
+        raise ConfigError("this user has no home folder; set XDG_CACHE_HOME to a folder to keep files in") from error
+
 
 def check_writable(path: Path) -> None:
     """Refuse an output path that cannot be written, before any work is done for it.
 
     Raises:
-        ConfigError: the folder is missing, is not a folder, or may not be written to.
+        ConfigError: the folder is missing, is not a folder, or may not be written to; the path is a folder, a device
+            or a pipe.
     """
-    folder = path.parent
-    if path.is_dir():
-        raise ConfigError(f"cannot write {path}: it is a folder; give a file name")
-    if not folder.is_dir():
-        raise ConfigError(f"cannot write {path}: the folder {folder} does not exist")
-    try:
-        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
-    os.close(handle)
-    os.unlink(name)
+    _create_beside(path).unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
@@ -47,7 +63,15 @@ def make_folder(path: Path) -> None:
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends without an error.
 
-    The temporary name keeps the suffix, so that writers which look at it behave alike.
+    What was written is on the disk before it takes the place of what was there: after a kill, a full disk or a power
+    cut ``path`` holds the old content or the new one, whole. The temporary name cannot be guessed, and it keeps the
+    suffix, so that writers which look at it behave alike.
+
+    Args:
+        path: of the file to write. If it is a link, the link is replaced, not the file it leads to.
+
+    Raises:
+        ConfigError: ``path`` cannot be written, as :func:`check_writable` says, or the disk is full.
 
     Example:
         >>> import tempfile
@@ -57,14 +81,98 @@ def atomic(path: Path) -> Iterator[Path]:
         >>> target.read_text()
         'whole'
     """
-    check_writable(path)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    partial = _create_beside(path)
     try:
-        partial.touch()
-        mode = partial.stat().st_mode  # what the umask allows; some writers put a private file in its place
+        mode = stat.S_IMODE(partial.lstat().st_mode)  # what the umask allows; some writers put a private file there
         yield partial
-        partial.chmod(mode)
+        _settle(partial, mode)
         os.replace(partial, path)
+        _sync_folder(path.parent)
+    except Exception as error:
+        code = _system_error(error)
+        if code in FULL:
+            raise ConfigError(f"cannot write {path}: {os.strerror(code)}; make room there, then try again") from error
+        raise
     finally:
         with suppress(FileNotFoundError):
             partial.unlink()
+
+
+@contextmanager
+def locked(folder: Path, what: str) -> Iterator[None]:
+    """Work that one process at a time may do in a folder. A process that ends in any way leaves no lock behind.
+
+    Args:
+        folder: it must exist; no file is put in it.
+        what: the work, for the message.
+
+    Raises:
+        ConfigError: another process is at it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # a system without such locks
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another {what} is at work in {folder}; wait for it, or give another folder") from None
+        except OSError as error:  # some network file systems lock no folders
+            if error.errno not in NO_LOCK:
+                raise
+        yield
+    finally:
+        os.close(handle)
+
+
+def _create_beside(path: Path) -> Path:
+    """An empty file in the same folder, of a name that nobody can foresee."""
+    partial = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(8)}.partial{path.suffix}")
+    try:
+        with suppress(FileNotFoundError):
+            there = path.stat().st_mode
+            if not stat.S_ISREG(there):
+                kind = "a folder" if stat.S_ISDIR(there) else "a device or a pipe"
+                raise ConfigError(f"cannot write {path}: it is {kind}; give a file name")
+        if not path.parent.is_dir():
+            raise NotADirectoryError
+        os.close(os.open(partial, NEW, 0o666))
+    except NotADirectoryError:
+        raise ConfigError(f"cannot write {path}: the folder {path.parent} does not exist") from None
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+    return partial
+
+
+def _system_error(error: Exception) -> int | None:
+    """The number of a system's error; writers in Rust, such as safetensors', only tell it in words."""
+    if isinstance(error, OSError):
+        return error.errno
+    said = re.search(r"\(os error (\d+)\)", str(error))
+    return int(said[1]) if said else None
+
+
+def _settle(partial: Path, mode: int) -> None:
+    """Give the file its permissions and wait until the disk has it."""
+    file = os.open(partial, SAME)
+    try:
+        os.chmod(file if os.chmod in os.supports_fd else partial, mode)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the disk has a folder's new names; where a file system cannot say so, go on."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise

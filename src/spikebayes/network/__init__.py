@@ -16,7 +16,6 @@ from spikebayes.network.operators import (
     Scale,
     Shape,
     Slice,
-    parts,
     size,
     target_shape,
 )
@@ -59,7 +58,6 @@ __all__ = [
     "impulse_response",
     "load_network",
     "output_scale",
-    "parts",
     "save_network",
     "size",
     "target_shape",

@@ -10,12 +10,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.neurons import Neuron
 from spikebayes.network.noise import BlankOut, Dropout
-from spikebayes.network.operators import Dense, Shape, size, synapses, target_shape
+from spikebayes.network.operators import Operator, Shape, size, target_shape
 from spikebayes.network.synapses import Synapse
 from spikebayes.network.vocabulary import stored
 
@@ -66,14 +66,14 @@ class Connection:
 
     Args:
         source, target: names. Several connections into one target add up.
-        operator: linear module without bias, see ``operators.py``; one object may serve several connections.
+        operator: see ``operators``; one object may serve several connections.
         synapse: filter; None delivers in the same step, a filter delivers in the next.
         blank_out: noise on the synapses; the operator, or the last one of a chain, must be dense or a convolution.
     """
 
     source: str
     target: str
-    operator: nn.Module
+    operator: Operator
     synapse: Synapse | None = None
     blank_out: BlankOut | None = None
 
@@ -175,6 +175,11 @@ class SpikingNetwork:
                 raise ConfigError(f"connection {source} -> {target}: there is no {name!r} in the network")
         if order[source] >= order[target] or order[target] < len(self.inputs):
             raise ConfigError(f"connection {source} -> {target} does not point forward")
+        if not isinstance(connection.operator, Operator):
+            raise ConfigError(
+                f"connection {source} -> {target} carries a {type(connection.operator).__name__}; expected one of "
+                "spikebayes.network.operators, or a subclass of its Operator"
+            )
         reached = target_shape(connection.operator, self.shape(source))
         if reached != self.shape(target):
             raise ConfigError(
@@ -185,13 +190,15 @@ class SpikingNetwork:
             self._check_blank_out(connection, connection.blank_out)
 
     def _check_blank_out(self, connection: Connection, noise: BlankOut) -> None:
-        where, target = f"connection {connection.source} -> {connection.target}", self.shape(connection.target)
-        found = synapses(connection.operator)
-        if found is None:
+        where = f"connection {connection.source} -> {connection.target}"
+        rows = connection.operator.weight_rows()
+        if rows is None:
+            last = (connection.operator.parts or (connection.operator,))[-1]
             raise ConfigError(
-                f"{where}: blank-out needs a Dense or Conv operator (without groups), or a chain's last"
+                f"{where}: {type(last).__name__} has no synapses that could blank out one by one; "
+                "blank-out needs a Dense or Conv operator (without groups), or a chain's last"
             )
-        units = target[-1] if isinstance(found[1], Dense) else target[0]
+        units = len(rows.weight)
         if isinstance(noise.scale, Tensor) and noise.scale.ndim and tuple(noise.scale.shape) != (units,):
             raise ConfigError(
                 f"{where}: the blank-out's scale has shape {list(noise.scale.shape)}; "

@@ -7,12 +7,11 @@ from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.neurons import Bernoulli, Curve, Sign
 from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling, check_keep
-from spikebayes.network.operators import Conv, Dense, Operator, Shape, patches
+from spikebayes.network.operators import Conv, Dense, Operator, Shape
 from spikebayes.nn.signs import StraightThrough, plus_minus
 from spikebayes.nn.unit import Demand, Place, Spiking, Units, Values
 from spikebayes.noise.blank_out import blank_out_scale, gaussian_sums
@@ -58,15 +57,16 @@ class _BlankOut(Spiking):
         |w_i| is the root of sum_j (w_ij z_j)^2, which for z of +-1 is the norm of the weights.
         """
         norm = self._norm(z.detach()).clamp(min=torch.finfo(z.dtype).tiny)
-        return self._linear(z, self.weight) * (self._per_unit(self.beta) / norm)
+        return self._operator(self.weight)(z) * (self._per_unit(self.beta) / norm)
 
     def units(self, place: Place) -> Units:
+        operator = self._operator(self.weight.detach().clone())
         if isinstance(place.sampling, Law):
             neuron = Bernoulli(Curve.ERF, site=place.site)
             factor = self.law_factor(place.shape).detach()
-            return Units(neuron, self._operator(), factor=factor, demands=(ONE_SOURCE, SIGNS))
+            return Units(neuron, operator, factor=factor, demands=(ONE_SOURCE, SIGNS))
         noise = BlankOut(self.keep, self.scale.detach(), 1, place.site, place.sampling, successive=True)
-        return Units(Sign(), self._operator(), noise, demands=(ONE_SOURCE,))
+        return Units(Sign(), operator, noise, demands=(ONE_SOURCE,))
 
     def law_factor(self, shape: Shape) -> Tensor:
         """beta_i / |w_i|, by which w_i . z becomes v_i . z for rows of +-1 of a shape; broadcastable."""
@@ -76,15 +76,17 @@ class _BlankOut(Spiking):
     def _norm(self, z: Tensor) -> Tensor:
         """|w_i|, broadcastable against the output."""
         if not bool((z.abs() == 1).all()):
-            return _root(self._linear(z.square(), self.weight.square()))
+            return _root(self._operator(self.weight.square())(z.square()))
         return self._full_norm(z)
 
     def drawn(self, z: Tensor, draws: Draws) -> Tensor:
         """``[R, *]`` bool: which units are +1."""
         if draws.certain or isinstance(self.sampling, Law):
             return draws.fire(self.law(z), Curve.ERF)
-        seen = self._seen(z).contiguous()  # [R, L, K]
-        weight = self.weight.detach().flatten(1)
+        operator = self._operator(self.weight.detach())
+        synapses = operator.weight_rows()
+        assert synapses is not None
+        seen, weight = synapses.unfold(z).contiguous(), synapses.weight  # [R, L, K], [O, K]
         noise = BlankOut(self.keep, site=draws.site)
         if isinstance(self.sampling, Gaussian):
             part = gaussian_sums(noise, seen, weight, draws.keys)
@@ -92,15 +94,11 @@ class _BlankOut(Spiking):
             if z.device.type != "cpu":
                 raise ConfigError("exact sampling of blank-out synapses runs on the CPU; use Law() or Gaussian()")
             part = exact_sums(noise, seen, lay_out_weights(weight.to(seen.dtype), seen.shape[1]), draws.keys)
-        return self._folded(part + self.scale * (seen @ weight.T), z) >= 0
+        return synapses.fold(part + self.scale * (seen @ weight.T), tuple(operator(z[:1]).shape[1:])) >= 0
 
     @abstractmethod
-    def _operator(self) -> Operator:
-        """z to sum_j weight_ij z_j, as an operator of a network, with weights of its own."""
-
-    @abstractmethod
-    def _linear(self, z: Tensor, weight: Tensor) -> Tensor:
-        """sum_j weight_ij z_j, shaped like the output."""
+    def _operator(self, weight: Tensor) -> Operator:
+        """z to sum_j weight_ij z_j, as an operator of a network."""
 
     @abstractmethod
     def _full_norm(self, z: Tensor) -> Tensor:
@@ -109,14 +107,6 @@ class _BlankOut(Spiking):
     @abstractmethod
     def _per_unit(self, values: Tensor) -> Tensor:
         """``[O]`` shaped to broadcast against the output."""
-
-    @abstractmethod
-    def _seen(self, z: Tensor) -> Tensor:
-        """``[R, L, K]``, what each place's synapses see."""
-
-    @abstractmethod
-    def _folded(self, u: Tensor, z: Tensor) -> Tensor:
-        """``[R, L, O]`` shaped like the output."""
 
 
 class BlankOutLinear(_BlankOut):
@@ -156,23 +146,14 @@ class BlankOutLinear(_BlankOut):
     ) -> None:
         super().__init__((outputs, inputs), keep, beta, sampling)
 
-    def _operator(self) -> Operator:
-        return Dense(self.weight.detach().clone())
-
-    def _linear(self, z: Tensor, weight: Tensor) -> Tensor:
-        return F.linear(z, weight)
+    def _operator(self, weight: Tensor) -> Operator:
+        return Dense(weight)
 
     def _full_norm(self, z: Tensor) -> Tensor:
         return torch.linalg.vector_norm(self.weight, dim=1)
 
     def _per_unit(self, values: Tensor) -> Tensor:
         return values
-
-    def _seen(self, z: Tensor) -> Tensor:
-        return z[:, None]
-
-    def _folded(self, u: Tensor, z: Tensor) -> Tensor:
-        return u[:, 0]
 
     def extra_repr(self) -> str:
         out, fan_in = self.weight.shape
@@ -218,24 +199,14 @@ class BlankOutConv2d(_BlankOut):
         if min(self.stride) < 1 or min(self.padding) < 0:
             raise ConfigError(f"stride must be positive and padding 0 or more; got {self.stride} and {self.padding}")
 
-    def _operator(self) -> Operator:
-        return Conv(self.weight.detach().clone(), self.stride, self.padding, (1, 1))
-
-    def _linear(self, z: Tensor, weight: Tensor) -> Tensor:
-        return F.conv2d(z, weight, None, self.stride, self.padding)
+    def _operator(self, weight: Tensor) -> Operator:
+        return Conv(weight, self.stride, self.padding, (1, 1))
 
     def _full_norm(self, z: Tensor) -> Tensor:
-        return _root(self._linear(torch.ones_like(z[:1]), self.weight.square()))
+        return _root(self._operator(self.weight.square())(torch.ones_like(z[:1])))
 
     def _per_unit(self, values: Tensor) -> Tensor:
         return values[:, None, None]
-
-    def _seen(self, z: Tensor) -> Tensor:
-        return patches(z, self.kernel, self.stride, self.padding, (1, 1))
-
-    def _folded(self, u: Tensor, z: Tensor) -> Tensor:
-        sizes = zip(z.shape[2:], self.kernel, self.stride, self.padding, strict=True)
-        return u.transpose(1, 2).unflatten(2, [(n + 2 * p - k) // s + 1 for n, k, s, p in sizes])
 
     def extra_repr(self) -> str:
         out, channels = self.weight.shape[:2]

@@ -12,6 +12,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from spikebayes.machine.kernel_cache import compiled
+
 CHUNK = 64
 FAR = np.float32(20)
 ONE, ZERO, HALF = np.float32(1), np.float32(0), np.float32(0.5)
@@ -22,7 +24,7 @@ MANTISSA, BIAS, SHIFT = np.int32(0x7FFFFF), np.int32(127), np.int32(23)
 HUGE = np.float32(1e38)
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
+@compiled(nogil=True, fastmath={"contract"}, error_model="numpy")
 def soft_lif(
     out: NDArray[np.float32], slope: NDArray[np.float32], x: NDArray[np.float32], settings: NDArray[np.float32]
 ) -> None:

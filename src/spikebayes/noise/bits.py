@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spikebayes.machine.kernel_cache import compiled
 from spikebayes.network.noise import Dropout
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.philox import philox_numba, philox_torch, site_word, split_seed
@@ -128,7 +128,7 @@ def drop(x: Tensor, dropout: Dropout, keys: Keys, lines: Tensor | None = None) -
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def fill_row(out, sample, word, row, k0, k1, bits, threshold):  # pyright: ignore[reportMissingParameterType]
     """One pair's bits, inside a kernel: out ``[N]`` bool, all words uint64.
 
@@ -167,7 +167,7 @@ def fill_row(out, sample, word, row, k0, k1, bits, threshold):  # pyright: ignor
             out[n] = (value & mask) < threshold
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _fill(
     out: NDArray[np.bool_],
     samples: NDArray[np.uint64],
@@ -180,7 +180,7 @@ def _fill(
         fill_row(out[r], samples[r], word, rows[r], k0, k1, bits, threshold)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _drop(out, x, lines, samples, rows, words, bits, scale, repeat):  # pyright: ignore[reportMissingParameterType]
     """``out[r, n] = scale x[lines[r], n]`` where kept, else 0; a bit serves ``repeat`` units in a row."""
     units = out.shape[1]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import torch
 from llvmlite import ir
@@ -19,6 +18,7 @@ from numba import extending, types
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spikebayes.machine.kernel_cache import compiled
 from spikebayes.machine.llvm import VECTOR_BYTES, Emitter, index
 from spikebayes.network.noise import BlankOut
 from spikebayes.noise.bits import bernoulli_bits
@@ -87,7 +87,7 @@ def exact_sums(noise: BlankOut, seen: Tensor, weights: Weights, keys: Keys, step
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _sums(values, out, weight, first, vectors, samples, rows, key, sizes):
     places, sources, targets, stride, blocks, bits = sizes
     lanes = 64 // weight.itemsize
@@ -122,7 +122,7 @@ def _sums(values, out, weight, first, vectors, samples, rows, key, sizes):
             out[begin + k] = total[k, :targets]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _pack(drawn, masks, span, bits, threshold):
     """masks[w] = bit i: whether draw 32 w + i, ``bits`` wide, lies below the threshold."""
     if bits == 32:

@@ -42,6 +42,7 @@ class Masks(TorchFunctionMode):
             first one is computed once for all pairs that share a line.
         before: what the dropout calls saw (:attr:`DropoutInputs.seen`) when the module was run on other lines;
             ``lines`` counts through these first.
+        certain: random layers draw nothing and do what is likelier.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Masks(TorchFunctionMode):
         keys: Keys,
         lines: Tensor | None = None,
         before: Sequence[Sequence[Tensor]] = (),
+        certain: bool = False,
     ) -> None:
         super().__init__()
-        self.keys, self.lines, self.before = keys, lines, before
+        self.keys, self.lines, self.before, self.certain = keys, lines, before, certain
         self.sites = 0
         self.random = False
 
@@ -71,7 +73,7 @@ class Masks(TorchFunctionMode):
         site, self.sites = self.sites, self.sites + 1
         x, lines = self._lines(x, site)
         self.random = True
-        draws = Draws(self.keys, site)
+        draws = Draws(self.keys, site, self.certain)
         return function(draws, x if lines is None else x[lines], *arguments)
 
     def _drop(self, x: Tensor, p: float, per_channel: bool) -> Tensor:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from spikebayes.machine.kernel_cache import compiled
 from spikebayes.network.neurons import Curve
 from spikebayes.noise.bits import draw_words
 from spikebayes.noise.keys import Keys
@@ -75,7 +75,7 @@ def _fired_anywhere(x: Tensor, curve: Curve, site: int, keys: Keys) -> Tensor:
     return (words < (tail * float(WORDS)).long()) ^ (x >= 0)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _fire(out, x, curve, samples, rows, key):
     """The words of a pair first, then its units without a branch, so that LLVM takes several at a time."""
     units = x.shape[1]

@@ -13,7 +13,7 @@ from spikebayes.engine.select import select
 from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError
 from spikebayes.machine.progress import track
-from spikebayes.network.network import Population, SpikingNetwork
+from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Shape, size
 from spikebayes.prediction.inputs import Block, as_inputs, blocks
 from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values
@@ -27,7 +27,7 @@ class Run:
         mean: ``[S, B, C]``, read-out averaged over steps burn_in .. T - 1 by the window's weights.
         counts: spikes over all T steps by population, ``[S, B]`` int64.
         spikes: ``[S, B, T, N]`` bool by population, when probed.
-        potentials: ``[S, B, T, N]`` by LIF population, when probed.
+        potentials: ``[S, B, T, N]`` by population, when probed; 0 for neurons without memory, which have none.
         trace: ``[S, B, T, C]`` read-out at every step, when probed.
         engine: name of the engine that ran.
     """
@@ -141,16 +141,16 @@ def _empty(network: SpikingNetwork, simulations: Simulations, plan: SamplingPlan
     outputs, probes, dtype = size(network.readout.shape), simulations.probes, plan.dtype
     lead, steps = (plan.samples, len(simulations.rows)), timing.steps
 
-    def probe(kind: str, dtype: torch.dtype, populations: Sequence[Population]) -> dict[str, Tensor]:
-        sizes = {p.name: size(p.shape) for p in populations if kind in probes}
+    def probe(kind: str, dtype: torch.dtype) -> dict[str, Tensor]:
+        sizes = {p.name: size(p.shape) for p in network.populations if kind in probes}
         return {name: torch.zeros(*lead, steps, units, dtype=dtype) for name, units in sizes.items()}
 
     return Run(
         mean=torch.zeros(*lead, outputs, dtype=dtype),
         counts={p.name: torch.zeros(lead, dtype=torch.int64) for p in network.populations},
         engine=simulations.engine.name,
-        spikes=probe(SPIKES, torch.bool, network.populations),
-        potentials=probe(POTENTIALS, dtype, [p for p in network.populations if not p.neuron.memoryless]),
+        spikes=probe(SPIKES, torch.bool),
+        potentials=probe(POTENTIALS, dtype),
         trace=torch.zeros(*lead, steps, outputs, dtype=dtype) if TRACE in probes else None,
     )
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
 
+from spikebayes.machine.files import atomic
 from spikebayes.training.sharpening import Sharpening
 
 PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}  # ours to Lightning's
@@ -64,6 +67,20 @@ class RandomState(Callback):
             torch.cuda.set_rng_state_all(state_dict["cuda"])
 
 
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its target and puts it in place when the disk has it.
+
+    Lightning writes it in the system's temporary folder; from there to another file system it is copied, and a kill
+    meanwhile left a torn checkpoint where a whole one had been.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        with atomic(Path(path)) as partial:
+            partial.write_bytes(content.getbuffer())
+
+
 def has(model: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether a model has a module of a kind."""
     return any(isinstance(m, kind) for m in model.modules())
@@ -83,6 +100,7 @@ def trainer_settings(callbacks: list[Callback], precision: str = "float32") -> d
     return {
         "callbacks": callbacks,
         "precision": PRECISION[precision],
+        "plugins": [WholeCheckpoints()],
         "logger": False,
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,

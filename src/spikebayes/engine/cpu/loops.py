@@ -7,16 +7,12 @@ the next group's weights are read. A spike adds its weight row to the sums of a 
 
 A linear read-out commutes with the average over time: each spike adds its share of the averaging window to its
 neuron, and the read-out's weights are applied once, at the end.
-
-numba's cache on disk watches this file alone: whoever edits ``vector.py``, ``noise.py`` or ``philox.py`` must save
-this one too.
 """
 
 # pyright: reportMissingParameterType=false
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from spikebayes.engine.cpu.instructions import (
@@ -31,6 +27,7 @@ from spikebayes.engine.cpu.instructions import (
     threshold_step,
     trailing_zeros,
 )
+from spikebayes.machine.kernel_cache import compiled
 from spikebayes.network.noise import SITES
 from spikebayes.noise.bits import fill_row
 
@@ -39,7 +36,7 @@ FEW = 4  # spikes of 64 neurons in a step
 TINY = 1e-30  # current that no membrane notices
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def drive_dense(out, x, begin, end, first, width, weight):
     """out[r, first + j] += sum_i x[r, i] weight[i, j] for j < width and r in [begin, end).
 
@@ -58,7 +55,7 @@ def drive_dense(out, x, begin, end, first, width, weight):
                     out[row + k, first + left + j] += part[k * columns + j]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def drive_sparse(out, x, begin, end, first, pointer, column, weight):
     """The same with weights in CSR."""
     for r in range(begin, end):
@@ -69,7 +66,7 @@ def drive_sparse(out, x, begin, end, first, pointer, column, weight):
                     out[r, first + column[k]] += value * weight[k]
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(nogil=True, fastmath={"contract"})
 def simulate(
     layout,
     base,
@@ -213,7 +210,7 @@ def simulate(
         read(mean[begin + r], layout, weighted[r])
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+@compiled(nogil=True, fastmath={"contract"})
 def run_group(
     p,
     group,
@@ -346,7 +343,7 @@ def run_group(
     return used
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def with_room(array, used, least):
     """The array, or a larger one that begins with its ``used`` entries, so that it has room for ``least``."""
     if array.shape[0] >= least:
@@ -357,7 +354,7 @@ def with_room(array, used, least):
     return more
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def keep_and_base(constant, at, layout, base, sample, row, key):
     """Constant current of one simulation's neurons, SILENT where a held mask drops one and in the padding."""
     populations = layout.size.shape[0]
@@ -378,7 +375,7 @@ def keep_and_base(constant, at, layout, base, sample, row, key):
                 constant[here + j] = base[first + layout.unit[layout.start[p] + j]]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def draw_kept(kept, layout, p, sample, row, key, step):
     """Which neurons of a population the mask keeps in a step, in the engine's order, where masks are redrawn."""
     noise, offset, repeat = layout.dropout[p], np.int64(layout.dropout[p, 4]), layout.repeat[p]
@@ -396,7 +393,7 @@ def draw_kept(kept, layout, p, sample, row, key, step):
         kept[j] = keep[offset + layout.unit[at + j] // repeat]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def weigh(weighted, layout, window, past, now, spike, spike_start, r):
     """Adds to every neuron that the read-out reads the window's share of each of its spikes of a stretch."""
     target = layout.size.shape[0]
@@ -410,7 +407,7 @@ def weigh(weighted, layout, window, past, now, spike, spike_start, r):
                     weighted[at + spike[k]] += part
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def read(out, layout, weighted):
     """Adds the spikes' part of the read-out's average: the sum over neurons of their share times their weight row."""
     outputs = out.shape[0]
@@ -428,7 +425,7 @@ def read(out, layout, weighted):
                         out[layout.column[e]] += share * layout.value[layout.run[e]]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def follow(trace, x, y, layout, constant, spike, spike_start, r):
     """The read-out step by step, for those who want to look at it. ``[now, C]``; x, y ``[banks, C]``."""
     outputs = trace.shape[1]

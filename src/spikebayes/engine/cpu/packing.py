@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebayes.engine.cpu.instructions import DRIVE_VECTORS
-from spikebayes.engine.cpu.matrices import Matrix, Patches, Wire, wires
+from spikebayes.engine.cpu.matrices import Patches, Wire, wires
 from spikebayes.engine.cpu.tiles import Grid, cut
 from spikebayes.machine.llvm import VECTOR_BYTES
 from spikebayes.network.network import SpikingNetwork
@@ -194,7 +194,7 @@ def _drive(
             continue
         matrix: Any = w.matrix
         scale = w.scale * gains.get(w.target, 1.0)
-        if isinstance(matrix, np.ndarray):
+        if w.dense:
             packed: Any = _columns(matrix, scale, dtype)
         else:
             packed = (
@@ -235,26 +235,27 @@ class _Packer:
                 if w.synapse == synapse:
                     source = index[w.source]
                     self.source.append(source)
-                    self.dense.append(isinstance(w.matrix, np.ndarray))
-                    self.patch.append(-(-w.matrix.length // self.lanes) if isinstance(w.matrix, Patches) else 0)
-                    self.offset.append(self._store(w.matrix, gain * w.scale, source, grid))
+                    self.dense.append(w.dense)
+                    self.patch.append(-(-w.patches.length // self.lanes) if w.patches else 0)
+                    self.offset.append(self._store(w, gain * w.scale, source, grid))
                     self.weighted_at.append(self.weighted)
                     self.weighted += self.sizes[source] if grid is None else 0
             self.wire.append(len(self.source))
             self.line.append(self.line[-1] + (grid.padded if grid else 0))
         self.bank.append(len(self.order))
 
-    def _store(self, matrix: Matrix | Patches, gain: float, source: int, grid: Grid | None) -> int:
+    def _store(self, wire: Wire, gain: float, source: int, grid: Grid | None) -> int:
+        matrix: Any = wire.matrix
         key = (id(matrix), gain, grid.key if grid else None, self.grids[source].key)
         if key in self.stored:
             return self.stored[key]
         self.held.append(matrix)
         rows = self.grids[source].unit
-        if isinstance(matrix, np.ndarray):
+        if wire.dense:
             self.stored[key] = sum(w.size for w in self.weights)
             self.weights.append(self._tiled(matrix, gain, self.grids[source], grid))
             return self.stored[key]
-        if isinstance(matrix, Patches):
+        if wire.patches:
             pointer, column = matrix.pointer, matrix.column
             run, value = _padded(matrix, self.lanes)
         else:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebayes.engine.cpu.instructions import ROW_VECTORS
-from spikebayes.engine.cpu.matrices import Patches, Wire
+from spikebayes.engine.cpu.matrices import Wire
 
 CACHE_BYTES = 1 << 20  # weights of a group, so that they stay in a core's second-level cache
 NARROWEST = 4  # vectors in a tile, however many neurons its weights come from
@@ -63,7 +63,7 @@ def cut(n: int, incoming: Sequence[Wire], sources: int, lanes: int, item_bytes: 
     reaches a tile at a time. The runs of a convolution are channels: its target is stored with channels last.
     """
     unit = np.arange(n)
-    channels = {w.matrix.channels for w in incoming if isinstance(w.matrix, Patches)}
+    channels = {w.patches.channels for w in incoming if w.patches}
     if channels:
         unit = unit.reshape(channels.pop(), -1).T.ravel()
     if not incoming:
@@ -71,7 +71,7 @@ def cut(n: int, incoming: Sequence[Wire], sources: int, lanes: int, item_bytes: 
         return Grid(unit, tuple((tile,) for tile in tiles), lanes)
     most = max(NARROWEST, CACHE_BYTES // (sources * lanes * item_bytes))
     tiles = _tiles(n, lanes, most, ROW_VECTORS)
-    whole = any(not isinstance(w.matrix, np.ndarray) for w in incoming)
+    whole = not all(w.dense for w in incoming)
     return Grid(unit, (tuple(tiles),) if whole else tuple((tile,) for tile in tiles), lanes)
 
 

@@ -22,7 +22,7 @@ from spikebayes.machine.threads import one_thread, share_out
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Bernoulli, Neuron, Sign, Threshold
 from spikebayes.network.noise import BlankOut, Dropout, Gaussian
-from spikebayes.network.operators import size, synapses, target_shape
+from spikebayes.network.operators import WeightRows, size, target_shape
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.blank_out import gaussian_sums
 from spikebayes.noise.blank_out_sums import Weights, exact_sums, lay_out_weights
@@ -71,10 +71,10 @@ def tile(network: SpikingNetwork) -> int:
     """Pairs side by side, by the widest layer with what its synapses see."""
     widest = max(size(node.shape) for node in network.nodes())
     for c in network.connections:
-        found = synapses(c.operator) if c.blank_out else None
-        if found is not None:
-            places = size(network.shape(c.target)) // len(found[1].matrix())
-            widest = max(widest, places * found[1].matrix().shape[1])
+        rows = c.operator.weight_rows() if c.blank_out else None
+        if rows is not None:
+            places = size(network.shape(c.target)) // len(rows.weight)
+            widest = max(widest, places * rows.weight.shape[1])
     return max(1, min(TILE, BUDGET // (2 * widest)))
 
 
@@ -84,13 +84,15 @@ class _Link:
 
     Args:
         product: what delivers the source's spikes, where this is exact.
-        weights: laid out, if they blank out.
+        rows: of its weights, if they blank out.
+        weights: these laid out, if each of them is drawn.
         quiet: whether it delivers the same in every sample and step of a row.
     """
 
     connection: Connection
     operator: Any
     product: Product | None
+    rows: WeightRows | None
     weights: Weights | None
     quiet: bool
 
@@ -100,32 +102,30 @@ class _Link:
 
     def deliver(self, values: Tensor, keys: Keys, step: int) -> Tensor:
         """What the source's values ``[R, *source]`` add to the target in a step."""
-        noise, found = self.connection.blank_out, synapses(self.operator)
-        if noise is None or found is None:
+        noise, rows = self.connection.blank_out, self.rows
+        if noise is None or rows is None:
             return self.operator(values)
-        before, layer = found
-        seen, weight = layer.unfold(before(values)).contiguous(), layer.matrix()  # [R, L, K], [O, K]
+        seen, weight = rows.unfold(values).contiguous(), rows.weight  # [R, L, K], [O, K]
         mean = (seen.flatten(0, 1) @ weight.T).unflatten(0, seen.shape[:2])  # [R, L, O]
         if isinstance(noise.sampling, Gaussian) or self.weights is None:
             drawn = gaussian_sums(noise, seen, weight, keys, step)
         else:
             drawn = exact_sums(noise, seen, self.weights, keys, step)
         scale = torch.as_tensor(noise.scale, dtype=values.dtype)
-        return layer.fold(drawn + scale * mean, target_shape(self.operator, tuple(values.shape[1:])))
+        return rows.fold(drawn + scale * mean, target_shape(self.operator, tuple(values.shape[1:])))
 
 
 def _link(
     connection: Connection, operator: Any, network: SpikingNetwork, quiet: frozenset[str], dtype: torch.dtype
 ) -> _Link:
-    noise, found = connection.blank_out, synapses(operator)
-    if noise is None or found is None:
+    noise, rows = connection.blank_out, operator.weight_rows()
+    if noise is None or rows is None:
         source = next(n for n in (*network.inputs, *network.populations) if n.name == connection.source)
-        return _Link(connection, operator, product_of(operator, source, dtype), None, source.name in quiet)
+        return _Link(connection, operator, product_of(operator, source, dtype), None, None, source.name in quiet)
     if isinstance(noise.sampling, Gaussian):
-        return _Link(connection, operator, None, None, False)
-    weight = found[1].matrix()
-    places = size(network.shape(connection.target)) // len(weight)
-    return _Link(connection, operator, None, lay_out_weights(weight, places), False)
+        return _Link(connection, operator, None, rows, None, False)
+    places = size(network.shape(connection.target)) // len(rows.weight)
+    return _Link(connection, operator, None, rows, lay_out_weights(rows.weight, places), False)
 
 
 @dataclass(frozen=True)

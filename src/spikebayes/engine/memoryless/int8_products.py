@@ -20,7 +20,7 @@ each bit of the weights, reach at most 1e11 products/s where the ones here reach
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,26 +31,13 @@ from torch import Tensor
 from spikebayes.conversion.exact_sums import EXACT_SUMS
 from spikebayes.network.network import Input, Population
 from spikebayes.network.neurons import Bernoulli, Sign, Threshold
-from spikebayes.network.operators import (
-    AvgPool,
-    Conv,
-    Dense,
-    Permute,
-    Place,
-    Reshape,
-    Shape,
-    Slice,
-    parts,
-    size,
-    target_shape,
-)
+from spikebayes.network.operators import AvgPool, Conv, Dense, Operator, Shape, size, target_shape
 
 INSTRUCTIONS = ("amx_int8", "avx512_vnni", "avx_vnni")  # for 8-bit products, as torch names them
 OPERATIONS = ("qlinear_prepack", "qlinear_pointwise", "qconv_prepack", "qconv2d_pointwise")
 LEAST = 1 << 14  # synapses for each digit from which on 8-bit products are faster
 NUMBERS = 1 << 19  # of a target that are computed together: they stay in the second cache
 RANGE = 100  # exponents of weights, either way
-Rearrangement = (Reshape, Permute, Slice, Place)
 
 
 class Product(Protocol):
@@ -59,36 +46,34 @@ class Product(Protocol):
     def __call__(self, spikes: Tensor, /) -> Tensor: ...
 
 
-def product_of(operator: Any, source: Input | Population, dtype: torch.dtype) -> Product | None:
+def product_of(operator: Operator, source: Input | Population, dtype: torch.dtype) -> Product | None:
     """A connection's product, where it is exact and faster than the operator; else None.
 
     Args:
-        operator: of the connection, with or without rearrangements before and after one Dense, Conv or AvgPool.
+        operator: of the connection, with or without rearrangements before and after one of ``BUILDERS``.
         source: whose values the operator would take: of a spike, what its neuron and dropout make of it.
         dtype: of the simulation.
     """
     if not isinstance(source, Population) or not isinstance(source.neuron, Threshold | Sign | Bernoulli):
         return None
-    chain: list[Any] = list(parts(operator))
+    chain: list[Any] = list(operator.parts)
     shape = source.shape
-    working = [i for i, part in enumerate(chain) if not isinstance(part, Rearrangement)]
-    if len(working) != 1:
+    working = [i for i, part in enumerate(chain) if not part.rearranges]
+    if len(working) != 1 or type(chain[working[0]]) not in BUILDERS:
         return None
     place = working[0]
-    for part in chain[:place]:
-        shape = target_shape(part, shape)
+    part = chain[place]
+    for moved in chain[:place]:
+        shape = target_shape(moved, shape)
     value = 1 / (1 - source.dropout.p) if source.dropout else 1.0
     signed = source.neuron.off == -1
-    if signed and value != 1:  # 0 where dropped, and -1 or 1
+    if signed and (value != 1 or part.weight is None):  # 0 where dropped, and -1 or 1
         return None
-    if isinstance(chain[place], AvgPool):
-        made = None if signed else _pooled(chain[place], shape, value, dtype)
-    else:
-        made = _product(chain[place], shape, 2.0 if signed else value)
+    made = BUILDERS[type(part)](part, shape, 2.0 if signed else value, dtype)
     if made is None:
         return None
     with torch.no_grad():
-        less = operator(torch.ones(1, *source.shape, dtype=chain[place].weight.dtype)).to(dtype) if signed else None
+        less = operator(torch.ones(1, *source.shape, dtype=part.weight.dtype)).to(dtype) if signed else None
     chain[place] = made
     return _Path(chain, dtype, less)
 
@@ -152,9 +137,9 @@ class _Path:
         return given if self.less is None else given - self.less
 
 
-def _product(operator: Any, shape: Shape, value: float) -> Product | None:
-    """The product with spikes of a value."""
-    if not isinstance(operator, Dense | Conv) or np.frexp(value)[0] != 0.5:  # no power of two: products are rounded
+def _product(operator: Any, shape: Shape, value: float, _dtype: torch.dtype) -> Product | None:
+    """The product of weights with spikes of a value."""
+    if np.frexp(value)[0] != 0.5:  # no power of two: products are rounded
         return None
     found = digits_of(operator.weight)
     if found is None:
@@ -163,12 +148,10 @@ def _product(operator: Any, shape: Shape, value: float) -> Product | None:
     synapses = operator.weight.numel() * size(target_shape(operator, shape)) // len(unit)
     if len(digits) > most_digits() or synapses < LEAST * len(digits):
         return None
-    return (
-        _dense(digits, unit * value) if isinstance(operator, Dense) else _conv(operator, shape, digits, unit * value)
-    )
+    return DIGITS[type(operator)](operator, shape, digits, unit * value)
 
 
-def _dense(digits: list[Tensor], unit: Tensor) -> Product:
+def _dense(_operator: Dense, _shape: Shape, digits: list[Tensor], unit: Tensor) -> Product:
     made = [_Digit(torch.ops.onednn.qlinear_prepack(digit, None), unit * 256.0**d) for d, digit in enumerate(digits)]
     return _Dense(made[::-1])
 
@@ -273,8 +256,21 @@ def _is_right() -> bool:
     conv = Conv(weight * unit[:, None, None, None], (1, 1), (1, 1), (1, 1))
     product = _conv(conv, (48, 5, 5), [weight], unit)
     flat = weight[:, :, 0, 0].contiguous()
-    dense, ones = _dense([flat], unit), torch.ones(8, 48, dtype=torch.bool)
+    layer, ones = Dense(flat * unit[:, None]), torch.ones(8, 48, dtype=torch.bool)
+    dense = _dense(layer, (48,), [flat], unit)
     assert product is not None
     return torch.equal(product(spikes), conv(spikes.float())) and all(
-        torch.equal(dense(x), Dense(flat * unit[:, None])(x.float())) for x in (ones, spikes[:, :, 0, 0])
+        torch.equal(dense(x), layer(x.float())) for x in (ones, spikes[:, :, 0, 0])
     )
+
+
+#: operators that have a product here, by exact type
+BUILDERS: dict[type[Operator], Callable[[Any, Shape, float, torch.dtype], Product | None]] = {
+    Dense: _product,
+    Conv: _product,
+    AvgPool: _pooled,
+}
+DIGITS: dict[type[Operator], Callable[[Any, Shape, list[Tensor], Tensor], Product | None]] = {
+    Dense: _dense,
+    Conv: _conv,
+}

@@ -204,11 +204,12 @@ def energy(
             sums, which are not counted.
 
     Reference:
-        Wycoff 2019 leaves it to future work; every figure has its own in ``evaluate/devices.py``.
+        Wycoff 2019 leaves it to future work; every figure has its own in ``evaluate/energy/devices.py``.
 
     Example:
         >>> import torch
-        >>> from spikebayes import convert, zoo
+        >>> from spikebayes import convert
+        >>> from spikebayes.nn import zoo
         >>> _ = torch.manual_seed(0)
         >>> network = convert(zoo.mlp(4, 1, [50, 50]), torch.zeros(1, 4))
         >>> found = energy(network, torch.randn(3, 4), samples=5)

@@ -81,8 +81,8 @@ def _sum(terms: Sequence[Term], needed: Tensor) -> tuple[Term, Products]:
         else:
             total, random = total + term.units, random or term.random
     for stage, inner in last.items():
-        value, before = _sum(inner, (stage.backward(needed) > 0).double())
-        arriving = stage.forward(value.units)
+        value, before = _sum(inner, (stage.pattern.backward(needed) > 0).double())
+        arriving = stage.pattern.forward(value.units)
         total, random = total + arriving, random or value.random
         found += before
         if stage.works and value.random:

@@ -35,7 +35,8 @@ def drawn_nodes(network: SpikingNetwork) -> frozenset[str]:
     """Names of inputs and populations whose output differs between the samples of a row.
 
     Example:
-        >>> from spikebayes import convert, zoo
+        >>> from spikebayes import convert
+        >>> from spikebayes.nn import zoo
         >>> sorted(drawn_nodes(convert(zoo.mlp(2, 1, [5, 4], 0.5), torch.zeros(1, 2))))
         ['layer1', 'layer4']
     """
@@ -124,8 +125,8 @@ def _synapses(connection: Connection, network: SpikingNetwork) -> int:
     *before, last = Stages().of(connection.operator, source)
     reached = torch.ones(1, *source, dtype=torch.float64)
     for stage in before:
-        reached = (stage.forward(reached) > 0).double()
-    return int(last.forward(reached).sum())
+        reached = (stage.pattern.forward(reached) > 0).double()
+    return int(last.pattern.forward(reached).sum())
 
 
 def _blanks(connection: Connection, steps: int) -> int:

@@ -100,7 +100,8 @@ def count(
         ConfigError: a setting is out of range, or synapses are drawn as Gaussian sums, which are not counted.
 
     Example:
-        >>> from spikebayes import convert, zoo
+        >>> from spikebayes import convert
+        >>> from spikebayes.nn import zoo
         >>> network = convert(zoo.mlp(2, 1, [5, 4], 0.5), torch.zeros(1, 2))
         >>> spiking, classical = count(network, torch.ones(3, 2), samples=10)
         >>> spiking.dense_neuron_updates == 10 * 3 * 300 * 9, spiking.mask_bits == 10 * 3 * 9
