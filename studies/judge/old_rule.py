@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import lru_cache
 
 import numpy as np
+from scipy import stats
 
-from spikebayes.evaluate import ks_test, mean_equivalence, tost, uniformity
+from spikebayes.evaluate import ks_test, mean_equivalence, tost
 from studies.judge.cases import Case, Floats
 
 MARGIN, ALPHA, UNIFORM, STD_RATIO = 0.1, 0.05, 0.01, (0.9, 1.1)
+MIN_ROWS = 5
 
 
 def accepted(case: Case, first: Floats, second: Floats, rng: np.random.Generator) -> bool:
@@ -31,7 +34,7 @@ def accepted(case: Case, first: Floats, second: Floats, rng: np.random.Generator
             error = np.sqrt(((b - a) ** 2).mean(0))
             if not np.median(np.where(error == 0, 0.0, error / unit)) <= MARGIN:
                 return False
-        elif case.by_row and uniformity(ks_test(a, b, rng).randomised) <= UNIFORM:
+        elif case.by_row and _furthest_from_uniform(ks_test(a, b, rng).randomised) >= _critical(a.shape[1]):
             return False
     return _offset_pvalue(a[:, unit > 0], b[:, unit > 0], unit[unit > 0], case) < ALPHA
 
@@ -45,6 +48,19 @@ def _offset_pvalue(a: Floats, b: Floats, unit: Floats, case: Case) -> float:
         return float(mean_equivalence(across[0], across[1], MARGIN, paired=case.paired)[0])
     offset = (b.mean(0) - a.mean(0)) / unit
     return float(tost(offset.mean(), offset.std(ddof=1) / math.sqrt(rows), rows - 1, MARGIN))
+
+
+def _furthest_from_uniform(pvalues: Floats) -> float:
+    """The one-sample KS distance of p-values from the uniform distribution."""
+    ranked, size = np.sort(pvalues), len(pvalues)
+    steps = np.arange(size + 1) / size
+    return float(max((steps[1:] - ranked).max(), (ranked - steps[:-1]).max()))
+
+
+@lru_cache
+def _critical(rows: int) -> float:
+    """The distance at which the exact test's p-value is UNIFORM; none with fewer than 5 rows."""
+    return float(stats.kstwo.isf(UNIFORM, rows)) if rows >= MIN_ROWS else math.inf
 
 
 def _one_number(case: Case, first: Floats, second: Floats) -> tuple[Floats, Floats]:

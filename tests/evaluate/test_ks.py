@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from spikebayes.evaluate.ks import exceedance, holm, ks_test, uniformity
+from spikebayes.evaluate.ks import exceedance, exchange_test, holm, ks_test, uniformity
 
 
 def every_ordering(n: int, m: int) -> Counter[int]:
@@ -145,3 +145,38 @@ def test_holm_rejects_what_the_sequential_procedure_rejects(pvalues: list[float]
             break
         rejected += 1
     assert (holm(np.array(pvalues)) <= alpha).sum() == rejected
+
+
+def test_large_samples_of_unlike_sizes_are_scipys() -> None:
+    rng = np.random.default_rng(6)
+    first, second = rng.normal(size=(300, 5)), rng.normal(0.2, 1, size=(210, 5))
+    test = ks_test(first, second, rng)
+    oracle = [stats.ks_2samp(x, y, method="exact").pvalue for x, y in zip(first.T, second.T, strict=True)]
+    np.testing.assert_allclose(test.pvalues, oracle, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("n", "m"), [(20, 20), (20, 31)])
+def test_wasserstein_distances_are_scipys(n: int, m: int) -> None:
+    rng = np.random.default_rng(7)
+    first, second = rng.normal(size=(n, 6)).round(1), rng.normal(0.5, 2, size=(m, 6)).round(1)
+    oracle = [stats.wasserstein_distance(x, y) for x, y in zip(first.T, second.T, strict=True)]
+    np.testing.assert_allclose(ks_test(first, second, rng).wasserstein, oracle, rtol=1e-9)
+
+
+def test_ties_at_random_move_nothing_where_there_are_none() -> None:
+    rng = np.random.default_rng(8)
+    first, second = rng.normal(size=(2, 30, 50))
+    found = ks_test(first, second, np.random.default_rng(0))
+    assert not found.tied.any()
+    k = np.rint(found.statistic * 30).astype(int)
+    assert (found.randomised <= exceedance(k, 30, 30)).all()
+    assert (found.randomised >= exceedance(k + 1, 30, 30)).all()
+
+
+def test_exchanged_samples_keep_their_rows() -> None:
+    # rows that are copies of one: their p-value is that of the single row
+    rng = np.random.default_rng(9)
+    first, second = rng.normal(size=(20, 1)), rng.normal(0.8, 1, size=(25, 1))
+    alone = exchange_test(first, second, np.random.default_rng(1))
+    many = exchange_test(np.tile(first, 30), np.tile(second, 30), np.random.default_rng(1))
+    assert alone == many < 0.05

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from spikebayes.evaluate.effect_sizes import Floats, RowEffects, in_units
 from spikebayes.evaluate.margins import Margins, Outcome
@@ -170,7 +170,7 @@ def row_rule(effects: RowEffects, tolerance: Floats, margins: Margins, level: Le
     tests = (_paired_rows if effects.paired else _rows)(effects, tolerance, margins, chance)
     shown = _shown_beyond(tests.p_beyond, level.broken)
     broken = np.sort(tests.p_beyond)[k] * (count - k) <= level.broken
-    noise = int(stats.poisson.ppf(NOISE_LEVEL, tests.by_noise)) if tests.by_noise > 1e-12 else 0
+    noise = _by_chance(tests.by_noise)
     beyond = int(tests.beyond.sum())
     within = np.sort(tests.p_within)[::-1]
     at_most = _most_beyond(within, level.kept, by_row)
@@ -370,13 +370,20 @@ def _excluded(largest: Floats, k: int, alpha: float, by_row: bool) -> bool:
     return bool(((k + 1) * special.bdtr(n, k + 1, 1 - largest) <= alpha).any())
 
 
+def _by_chance(expected: float) -> int:
+    """How many rows noise puts beyond a margin at most, in NOISE_LEVEL of all cases: a Poisson quantile."""
+    if math.exp(-expected) >= NOISE_LEVEL:
+        return 0
+    return math.ceil(special.pdtrik(NOISE_LEVEL, expected) - 1e-9)
+
+
 def _chance(count: int, k: int, alpha: float, by_row: bool, tail: float = 0.01) -> float:
     """How many errors wide a margin must be for rows without any difference to be shown within it, nearly always."""
     # all but k rows shown, each by itself; rows may stray by their offset or their spread, to either side
     stray = special.gammaincinv(k + 1, tail) / count / 4
-    every = stats.norm.isf(min(0.5, stray)) + stats.norm.isf(alpha / (k + 1))
+    every = -special.ndtri(min(0.5, stray)) - special.ndtri(alpha / (k + 1))
     # or the furthest of all, by k + 1 rows together
-    furthest = stats.norm.isf(tail / count / 4) - stats.norm.ppf((alpha / (k + 1)) ** (1 / (k + 1)))
+    furthest = -special.ndtri(tail / count / 4) - special.ndtri((alpha / (k + 1)) ** (1 / (k + 1)))
     return float(max(every, furthest) if by_row else every)
 
 
@@ -385,7 +392,7 @@ def _rows_factor(tests: _RowTests, k: int, level: Level, few: bool, by_row: bool
     count = len(tests.beyond)
     excess = float(np.sort(tests.excess)[::-1][k])
     if not few and excess > 2:  # else it is as likely that noise put them there
-        needed = float(stats.norm.isf(level.broken / (2 * (count - k)))) + POWER
+        needed = POWER - float(special.ndtri(level.broken / (2 * (count - k))))
         return _bounded((needed / excess) ** 2)
     reach = float(np.sort(tests.reach)[min(count - 1, k)])
     return _bounded((_chance(count, k, level.kept, by_row, 0.05) / reach) ** 2 if reach > 0 else math.inf)
