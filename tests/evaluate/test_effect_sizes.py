@@ -105,6 +105,17 @@ def test_errors_are_the_spread_of_the_estimates(shape: str, n: int, m: int) -> N
     assert abs(logarithm.mean()) < 4 * logarithm.std() / math.sqrt(20_000) + 0.1 * logarithm.std()
 
 
+def test_rare_values_prove_no_more_than_their_number() -> None:
+    # none against k of 100: a count of k is known to its square root; a quarter more, since a variance bends with k
+    for k in (1, 3, 6, 12):
+        first, second = np.zeros((2, 100, 1, 1))
+        second[:k] = 1
+        found = row_effects(first, second, paired=False)
+        assert found.change == 1
+        z = float(found.change[0] / found.change_error[0])
+        assert 0.9 * math.sqrt(k) < z < 1.25 * math.sqrt(k)
+
+
 def test_vectors_are_judged_by_lengths() -> None:
     rng = np.random.default_rng(4)
     first, second = rng.normal(size=(2, 50, 8, 3))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from spikebayes.evaluate.ks import exceedance, holm, ks_test, uniformity
+from spikebayes.evaluate.ks import exceedance, exchange_test, holm, ks_test, uniformity
 
 
 def every_ordering(n: int, m: int) -> Counter[int]:
@@ -171,3 +171,12 @@ def test_ties_at_random_move_nothing_where_there_are_none() -> None:
     k = np.rint(found.statistic * 30).astype(int)
     assert (found.randomised <= exceedance(k, 30, 30)).all()
     assert (found.randomised >= exceedance(k + 1, 30, 30)).all()
+
+
+def test_exchanged_samples_keep_their_rows() -> None:
+    # rows that are copies of one: their p-value is that of the single row
+    rng = np.random.default_rng(9)
+    first, second = rng.normal(size=(20, 1)), rng.normal(2, 1, size=(25, 1))
+    alone = exchange_test(first, second, np.random.default_rng(1))
+    many = exchange_test(np.tile(first, 30), np.tile(second, 30), np.random.default_rng(1))
+    assert alone == many < 0.05

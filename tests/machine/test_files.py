@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -243,21 +242,29 @@ def test_a_kill_keeps_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     assert said.split("\n") == ["20001 1"] * 30 + [""]
 
 
-def test_what_is_written_is_on_the_disk_before_it_takes_its_place(tmp_path: Path) -> None:
-    """The calls to the system, seen by strace: the file is synchronised and renamed, then its folder synchronised."""
-    strace = shutil.which("strace")
-    if strace is None:
-        pytest.skip("no strace")
-    script = (
-        "import sys; from pathlib import Path; from spikebayes.machine.files import atomic\n"
-        "with atomic(Path(sys.argv[1])) as partial: partial.write_text('whole')\n"
-    )
-    command = [strace, "-f", "-y", "-e", "trace=fsync,rename,renameat2", sys.executable, "-c", script]
-    said = subprocess.run([*command, str(tmp_path / "a.txt")], capture_output=True, text=True, check=True).stderr
-    calls = [line for line in said.splitlines() if str(tmp_path) in line]
-    assert ["fsync" if "fsync(" in line else "rename" for line in calls] == ["fsync", "rename", "fsync"]
-    assert ".partial.txt" in calls[0]
-    assert f"<{tmp_path}>" in calls[2]
+def test_what_is_written_is_on_the_disk_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is synchronised and renamed, then its folder synchronised."""
+    calls: list[tuple[str, str]] = []
+    synchronise, rename = os.fsync, os.replace
+
+    def fsync(handle: int) -> None:
+        calls.append(("fsync", os.readlink(f"/proc/self/fd/{handle}")))
+        synchronise(handle)
+
+    def replace(old: Path, new: Path) -> None:
+        calls.append(("rename", str(new)))
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    with atomic(tmp_path / "a.txt") as partial:
+        partial.write_text("whole")
+    assert [what for what, _ in calls] == ["fsync", "rename", "fsync"]
+    assert ".partial.txt" in calls[0][1]
+    assert [where for _, where in calls[1:]] == [str(tmp_path / "a.txt"), str(tmp_path)]
+    assert (tmp_path / "a.txt").read_text() == "whole"
 
 
 def test_the_cache_lies_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

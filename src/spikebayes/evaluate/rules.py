@@ -91,7 +91,7 @@ def pooled_offset(
     if by_row:
         errors = in_units(effects.offset_error[:, place], unit)
         # a unit that is estimated itself makes a ratio stray further
-        few = effects.freedom / (effects.freedom - 2) if effects.freedom > 2 else TWO_SAMPLES
+        few = _few(effects)
         error, freedom = math.sqrt(few * float((errors**2).sum())) / count, effects.freedom * count
     else:
         across = [in_units(x[:, :, place], unit[None]).mean(1) for x in (effects.reference, effects.candidate)]
@@ -117,7 +117,7 @@ def pooled_spread(effects: RowEffects, tolerance: Floats, margins: Margins, leve
     damping = _damping(effects, tolerance, margins.spread)
     weight = damping / len(damping)
     if by_row:
-        few = TWO_SAMPLES if min(len(effects.reference), len(effects.candidate)) == 2 else 1.0
+        few = _few(effects)
         error = math.sqrt(few * float(((2 / effects.order * weight * effects.change_error) ** 2).sum()))
         freedom = effects.freedom * len(damping)
     else:
@@ -332,6 +332,13 @@ def _in_errors(value: Floats, error: Floats) -> Floats:
 def _reach(value: Floats, error: Floats) -> Floats:
     """How many errors away a limit is; infinitely many without any error."""
     return np.where(error == 0, np.inf, value / np.where(error == 0, 1.0, error))
+
+
+def _few(effects: RowEffects) -> float:
+    """By how much a squared error that is estimated from few samples is too small where it divides."""
+    if min(len(effects.reference), len(effects.candidate)) == 2:
+        return TWO_SAMPLES
+    return effects.freedom / (effects.freedom - 2) if effects.freedom > 2 else TWO_SAMPLES
 
 
 def _error_of_means(first: Floats, second: Floats, paired: bool) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import torch
@@ -14,7 +15,7 @@ SITES = 1 << 12  # places with noise in a network
 DRAWS = 1 << 20  # times that a mask may be redrawn in a run
 
 
-class Noise:
+class Noise(ABC):
     """When noise is drawn. A redraw is either a draw of its own, or that of the next sample.
 
     Attributes:
@@ -44,9 +45,9 @@ class Noise:
         return step == 0 or self.redraws(step) > self.redraws(step - 1)
 
     @property
+    @abstractmethod
     def acts(self) -> bool:
         """Whether anything is left to chance."""
-        raise NotImplementedError
 
     def _check(self) -> None:
         check_site(self.site)
