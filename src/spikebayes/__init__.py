@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 from spikebayes import network, nn
-from spikebayes.conversion.convert import convert
+from spikebayes.conversion.convert import check, convert
 from spikebayes.conversion.folding import folded
 from spikebayes.conversion.imperfections import quantised, scaled, with_device_noise, with_row_gains
 from spikebayes.conversion.integers import IntegerNetwork, integers
+from spikebayes.conversion.obstacles import Obstacle, Obstacles
 from spikebayes.conversion.unreliable import with_blank_out
 from spikebayes.engine.timing import Flat, Hann, Window
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
@@ -57,6 +58,8 @@ __all__ = [
     "Law",
     "Lowpass",
     "Margins",
+    "Obstacle",
+    "Obstacles",
     "Outcome",
     "Population",
     "Predictive",
@@ -70,6 +73,7 @@ __all__ = [
     "Task",
     "Threshold",
     "Window",
+    "check",
     "compare",
     "convert",
     "data",

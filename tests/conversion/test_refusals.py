@@ -31,7 +31,8 @@ LAYERS: list[tuple[nn.Module, str]] = [
     (nn.LSTM(6, 6), "only feed-forward networks can be converted"),
     (nn.AlphaDropout(0.5), "use Dropout, Dropout1d/2d or spikebayes.nn.Permadrop"),
     (nn.Dropout3d(0.5), "use Dropout, Dropout1d/2d or spikebayes.nn.Permadrop"),
-    (nn.Hardshrink(), "between activations only linear operations are possible"),
+    (nn.Hardshrink(), "use spikebayes.nn.SoftLIF"),
+    (nn.LocalResponseNorm(2), "between activations only linear operations are possible"),
 ]
 
 
@@ -48,7 +49,9 @@ def test_a_layer_that_is_not_linear_is_refused_by_name(layer: nn.Module, advice:
 
 
 def test_the_advice_is_for_what_a_layer_is_not_for_how_it_is_called() -> None:
-    model = Net(lambda m, x: m.out(m.relu(m.body(x))), body=dense(4, 6), relu=nn.Hardshrink(), out=nn.Linear(6, 2))
+    model = Net(
+        lambda m, x: m.out(m.relu(m.body(x))), body=dense(4, 6), relu=nn.LocalResponseNorm(2), out=nn.Linear(6, 2)
+    )
     with pytest.raises(ConversionError, match="between activations only linear operations are possible"):
         convert(model, torch.zeros(1, 4))
 
@@ -154,7 +157,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
     "convolution over rows": (
         lambda h: F.conv1d(h, torch.ones(1, 1, 2)),
         "function conv1d",
-        "needs rows of 2 axes (channels first); got shape [6]",
+        "needs rows of 2 axes (channels first), not of shape [6]",
     ),
 }
 
@@ -201,7 +204,9 @@ def test_batch_norm_without_running_statistics_is_refused() -> None:
 
 def test_control_flow_that_depends_on_data_is_refused() -> None:
     model = Net(lambda m, x: m.body(x) if x.sum() > 0 else m.body(-x), body=dense(4, 6))
-    with pytest.raises(ConversionError, match=r"Net\.forward cannot be traced: .*must not branch on its values"):
+    with pytest.raises(
+        ConversionError, match=r"Net\.forward: cannot be traced: .*let it branch on shapes, not on values"
+    ):
         convert(model, torch.zeros(1, 4))
 
 
@@ -229,12 +234,14 @@ def test_something_must_spike(dead: bool) -> None:
 
 def test_a_layer_that_no_input_reaches_is_refused() -> None:
     model = Net(lambda m, x: m.body(x) + m.body(m.learned), body=dense(4, 6), learned=torch.zeros(1, 4))
-    with pytest.raises(ConversionError, match=r"\(Linear, module 'body.0'\) does not act on the network's inputs"):
+    with pytest.raises(ConversionError, match=r"\(Linear, module 'body.0'\): does not act on the network's inputs"):
         convert(model, torch.zeros(1, 4))
 
 
 def test_an_example_of_another_shape_is_refused() -> None:
-    with pytest.raises(ConversionError, match=r"node '_0' \(Linear, module '0'\) cannot be converted: .*1x5 and 4x6"):
+    with pytest.raises(
+        ConversionError, match=r"node '_0' \(Linear, module '0'\): cannot be converted: .*1x5 and 4x6"
+    ):
         convert(dense(4, 6), torch.zeros(1, 5))
 
 
@@ -244,7 +251,7 @@ def test_an_example_without_a_batch_axis_or_of_integers_is_refused(example: Tens
         convert(dense(4, 6), example)
 
 
-@pytest.mark.parametrize("example", [[], [[0.0] * 4], torch.zeros(1, 4).numpy()])
+@pytest.mark.parametrize("example", [[], [[0.0] * 4], "rows"])
 def test_an_example_that_is_no_tensor_is_refused(example: Any) -> None:
     with pytest.raises(ConversionError, match="the example input must be a tensor"):
         convert(dense(4, 6), example)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.conversion.affine import Affine
-from spikebayes.conversion.moves import widened
+from spikebayes.conversion.moves import ROWS, widened
 from spikebayes.conversion.refusals import Refused
 from spikebayes.network.operators import Scale
 
@@ -21,7 +21,11 @@ def add(a: Any, b: Any, *, alpha: float = 1) -> Affine:
     other = tuple(b.constant.shape) if isinstance(b, Affine) else tuple(getattr(b, "shape", ()))
     if isinstance(b, Affine) and len(b.shape) != len(a.shape):
         raise Refused(f"it adds rows of shapes {list(a.shape)} and {list(b.shape)}; give them the same axes")
-    shape = _common(a, other, "the added constant is larger than the value it is added to")
+    shape = _common(
+        a,
+        other,
+        "the added constant is larger than the value it is added to; add the same to every row",
+    )
     return widened(a, shape).plus(widened(b, shape) if isinstance(b, Affine) else detached(b))
 
 
@@ -35,11 +39,17 @@ def multiply(a: Any, b: Any) -> Any:
     if not isinstance(a, Affine):
         a, b = b, a
     if isinstance(b, Affine):
-        raise Refused("a product of two network values is not linear")
+        raise Refused(
+            "a product of two network values is not linear; multiply by fixed tensors only, or add the values up"
+        )
     if not isinstance(a, Affine):
         return a * b
     factor = torch.as_tensor(detached(b), dtype=a.constant.dtype)
-    shape = _common(a, tuple(factor.shape), "the factor is larger than the value it multiplies")
+    shape = _common(
+        a,
+        tuple(factor.shape),
+        "the factor is larger than the value it multiplies; take the same for every row",
+    )
     factor = factor.squeeze(0) if factor.ndim > len(a.shape) else factor
     return widened(a, shape).then(Scale(factor.clone()))
 
@@ -47,7 +57,7 @@ def multiply(a: Any, b: Any) -> Any:
 def divide(a: Any, b: Any) -> Any:
     """a / b, b a constant."""
     if isinstance(b, Affine):
-        raise Refused("a division by a network value is not linear")
+        raise Refused("a division by a network value is not linear; divide by fixed numbers only")
     return multiply(a, 1 / detached(b))
 
 
@@ -60,5 +70,11 @@ def _common(a: Affine, other: tuple[int, ...], refusal: str) -> tuple[int, ...]:
 
 
 def detached(value: Any) -> Any:
-    """A tensor out of the gradient's reach; anything else as it is."""
-    return value.detach() if isinstance(value, Tensor) else value
+    """A tensor out of the gradient's reach, one row if it has a batch of equal ones; anything else as it is."""
+    return one_row(value.detach()) if isinstance(value, Tensor) else value
+
+
+def one_row(value: Tensor) -> Tensor:
+    """The first of as many equal rows as a traced batch has; anything else as it is."""
+    batch = value.ndim > 0 and len(value) == ROWS and bool((value == value[:1]).all())
+    return value[:1] if batch else value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import Any
 
 import torch
@@ -14,11 +13,12 @@ from torch.nn import functional as F
 from spikebayes.conversion import dropout
 from spikebayes.conversion.affine import Affine, Source, Term
 from spikebayes.conversion.exact_sums import gridded
+from spikebayes.conversion.faults import float_dtype
 from spikebayes.conversion.moves import ROWS
+from spikebayes.conversion.obstacles import Blocked, Obstacle
 from spikebayes.conversion.refusals import Refused, hint
 from spikebayes.conversion.rules import IN_PLACE, Rules, as_tuple
-from spikebayes.conversion.tracing import attribute, describe, kind
-from spikebayes.errors import ConversionError
+from spikebayes.conversion.tracing import Traced
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Neuron, Threshold
 from spikebayes.network.noise import Sampling
@@ -29,6 +29,9 @@ from spikebayes.nn.unit import Place, Spiking, Units, Values
 MAX_POOL_MODULES = {nn.MaxPool1d: 1, nn.MaxPool2d: 2}  # and the axes they pool
 MAX_POOL_FUNCTIONS = {F.max_pool1d: 1, F.max_pool2d: 2, torch.max_pool1d: 1, torch.max_pool2d: 2}
 POOL_SETTINGS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+OF_SHAPE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "new_tensor", "new_empty"}
+UNKNOWN = "not linear, or unknown"
+CALLED = "see how it is called: what it is given does not fit"
 READOUT = "readout"
 
 
@@ -53,8 +56,7 @@ class Activated:
 class Builder:
     """Walks the graph once, collecting populations; connections are made at the end, when masks are known."""
 
-    model: nn.Module
-    examples: list[Tensor]
+    traced: Traced
     synapse: Synapse | None
     sampling: Sampling
     rules: Rules = field(default_factory=Rules)
@@ -69,13 +71,13 @@ class Builder:
         """Find the value of the next node of the graph.
 
         Raises:
-            ConversionError: the node cannot be part of a spiking network; names it, and what to use instead.
+            Blocked: the node cannot be part of a spiking network.
         """
         arguments, keywords = fx.map_arg((node.args, node.kwargs), lambda n: self.values[n])
         if node.op == "placeholder":
             self.values[node] = self._placeholder(node)
         elif node.op == "get_attr":
-            self.values[node] = attribute(self.model, str(node.target))
+            self.values[node] = self.traced.attribute(str(node.target))
         elif node.op == "output":
             self.output = self._output(arguments[0])
         elif not _holds_affine((arguments, keywords)):
@@ -84,33 +86,37 @@ class Builder:
             try:
                 self.values[node] = self._call(node, arguments, keywords)
             except Refused as refusal:
-                raise ConversionError(f"{describe(self.model, node)}: {refusal}") from None
-            except (TypeError, RuntimeError, IndexError) as error:
-                reason = str(error).splitlines()[0]
-                raise ConversionError(f"{describe(self.model, node)} cannot be converted: {reason}") from error
+                cure = refusal.cure or hint(self.traced.kind(node))
+                raise Blocked(self.traced.obstacle(node, refusal.reason, cure)) from None
+            except (TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
+                reason = f"cannot be converted: {(str(error).splitlines() or [type(error).__name__])[0]}"
+                raise Blocked(self.traced.obstacle(node, reason, CALLED)) from error
+
+    def stand_in(self, node: fx.Node) -> bool:
+        """Give a node that was refused a value of its shape, so that the walk goes on; False if that is not known."""
+        shape = self.traced.shape(node)
+        if shape is not None:
+            self.values[node] = Affine.of(Source(self._name(node), shape), float_dtype(self.traced.model))
+        return shape is not None
 
     # -- calls ---------------------------------------------------------------------------------------------------
 
     def _placeholder(self, node: fx.Node) -> Any:
         argument = len(self.inputs)
-        if argument >= len(self.examples):
+        examples = self.traced.examples
+        if argument >= len(examples):
             if node.args:
                 return node.args[0]
-            raise ConversionError(
-                f"the model takes an argument {node.target!r}, but {len(self.examples)} example inputs were given"
-            )
-        example = self.examples[argument]
+            given = f"the model takes an argument {node.target!r}, but {len(examples)} example inputs were given"
+            raise self._blocked(given, "give one for each argument")
+        example = examples[argument]
         if not example.is_floating_point() or example.ndim < 2:
-            raise ConversionError(
-                f"the example for {node.target!r} must be floating point, [B, *shape]; "
-                f"got {example.dtype} {list(example.shape)}"
-            )
+            got = f"got {example.dtype} {list(example.shape)}"
+            raise self._blocked(f"the example for {node.target!r} must be floating point, [B, *shape]", got)
         shape = tuple(example.shape[1:])
         name = self._name(node)
         self.inputs.append(Input(name, shape, argument=argument))
-        numbers = chain(self.model.parameters(), self.model.buffers())
-        dtype = next((t.dtype for t in numbers if t.is_floating_point()), torch.float32)
-        return Affine.of(Source(name, shape), dtype)
+        return Affine.of(Source(name, shape), float_dtype(self.traced.model))
 
     def _plain(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
         """A call that touches no network value (sizes, constants) is simply made."""
@@ -118,11 +124,12 @@ class Builder:
             return node.target(*arguments, **keywords)  # pyright: ignore[reportCallIssue]
         if node.op == "call_method":
             return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
-        raise ConversionError(f"{describe(self.model, node)} does not act on the network's inputs")
+        cure = "do it once, before, and keep its result as a buffer"
+        raise Blocked(self.traced.obstacle(node, "does not act on the network's inputs", cure))
 
     def _call(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
         if node.op == "call_module":
-            module = self.model.get_submodule(str(node.target))
+            module = self.traced.model.get_submodule(str(node.target))
             if isinstance(module, Spiking):
                 return self._spiking(node, module, arguments[0])
             if type(module) in MAX_POOL_MODULES:
@@ -137,15 +144,15 @@ class Builder:
             return self._dropout(*dropout.called(arguments, keywords), dropout.FUNCTIONS[node.target])
         elif node.target in MAX_POOL_FUNCTIONS:
             return self._max_pool(node, MAX_POOL_FUNCTIONS[node.target], *arguments, **keywords)  # pyright: ignore
-        elif node.target in ("size", "dim") and isinstance(arguments[0], Affine):
-            return getattr(_batch(arguments[0]), str(node.target))(*arguments[1:])
-        elif node.target is getattr and arguments[1] in ("shape", "ndim", "dtype", "device"):
-            return getattr(_batch(arguments[0]), arguments[1])
+        elif (name := self.traced.kind(node)) in OF_SHAPE and isinstance(arguments[0], Affine):
+            batch, rest = _batch(arguments[0]), arguments[1:]
+            make = node.target if callable(node.target) else lambda x, *a, **k: getattr(x, name)(*a, **k)
+            return make(batch, *rest, **keywords)
         elif node.target in IN_PLACE and len(node.all_input_nodes[0].users) > 1:
             raise Refused("it changes in place a value that is used elsewhere too; use the form that does not")
         elif node.target in self.rules.functions:
             return self.rules.functions[node.target](*arguments, **keywords)
-        raise Refused(f"not linear, or unknown; {hint(kind(self.model, node))}")
+        raise Refused(f"{UNKNOWN}; {hint(self.traced.kind(node))}")
 
     # -- what spikes ---------------------------------------------------------------------------------------------
 
@@ -207,7 +214,7 @@ class Builder:
                 f"put it directly after a sharpened activation, or {hint('max_pool')}"
             )
         if return_indices or any(d != 1 for d in as_tuple(dilation, dims)):
-            raise Refused("max pooling with dilation or indices is not supported")
+            raise Refused("max pooling with dilation or indices is not supported; leave these out")
         kernel = as_tuple(kernel_size, dims)
         stride = kernel if stride is None or stride == () else as_tuple(stride, dims)
         pool = AvgPool(kernel, stride, as_tuple(padding, dims), ceil_mode)
@@ -235,7 +242,7 @@ class Builder:
         if p == 0:
             return value
         if not 0 <= p < 1:
-            raise Refused(f"its drop probability {p} lies outside [0, 1)")
+            raise Refused(f"its drop probability {p} lies outside [0, 1); give one inside")
         repeat = value.constant[0, 0].numel() if shared_axes == dropout.PER_MAP else 1
         dropped = value.dropped(p, site, repeat)
         if isinstance(dropped, str):
@@ -248,12 +255,16 @@ class Builder:
         if isinstance(value, tuple | list) and len(value) == 1:
             value = value[0]
         if not isinstance(value, Affine):
-            raise ConversionError("the model must return one tensor that depends on its input")
-        if len(self.inputs) < len(self.examples):
-            raise ConversionError(
-                f"the model takes {len(self.inputs)} inputs, but {len(self.examples)} example inputs were given"
-            )
+            cure = "wrap it in a module that returns the one"
+            raise self._blocked("the model must return one tensor that depends on its input", cure)
+        if len(self.inputs) < (given := len(self.traced.examples)):
+            reason = f"the model takes {len(self.inputs)} inputs, but {given} example inputs were given"
+            raise self._blocked(reason, "give one for each argument")
         return value
+
+    def _blocked(self, reason: str, cure: str) -> Blocked:
+        """An obstacle of the whole model."""
+        return Blocked(Obstacle(type(self.traced.model).__name__, reason, cure))
 
     def network(self, dt: float) -> SpikingNetwork:
         """The network. A node read under several masks becomes that many nodes with equal input."""
@@ -270,10 +281,8 @@ class Builder:
             s: node if i == 0 else f"{node}.{i}" for node, masked in sources.items() for i, s in enumerate(masked)
         }
         if not any(name in sources for name in self.activated):
-            raise ConversionError(
-                "nothing that the output depends on spikes: "
-                "the model needs at least one activation (spikebayes.nn.SoftLIF or LIFRate, or sign units)"
-            )
+            cure = "the model needs at least one activation (spikebayes.nn.SoftLIF or LIFRate, or sign units)"
+            raise self._blocked("nothing that the output depends on spikes", cure)
 
         inputs = []
         for i in self.inputs:
@@ -299,6 +308,18 @@ class Builder:
             synapse = None if neuron is None or neuron.memoryless else self.synapse
             made.append(Connection(names[term.source], target, operator, synapse))
         return made
+
+
+def unknown_modules(model: nn.Module) -> list[Obstacle]:
+    """The layers of a model that nothing is known of; for one whose code cannot be followed."""
+    known = (*Rules().modules, *dropout.MODULES, *MAX_POOL_MODULES, Spiking)
+    layers = [(name, m) for name, m in model.named_modules() if type(m).__module__.startswith("torch.nn")]
+    plain = [(name, m) for name, m in layers if not isinstance(m, (nn.Sequential, nn.ModuleList, nn.ModuleDict))]
+    return [
+        Obstacle(f"{type(m).__name__}, module {name!r}", UNKNOWN, hint(type(m).__name__))
+        for name, m in plain
+        if not isinstance(m, known)
+    ]
 
 
 def _holds_affine(arguments: Any) -> bool:

@@ -14,21 +14,23 @@ that happen to be silent count as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import NoReturn
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor
 
 from spikebayes.conversion.builder import Builder
+from spikebayes.conversion.faults import float_dtype
 from spikebayes.conversion.observing import Call, Seen, StandIn, few_rows, observe
-from spikebayes.conversion.tracing import describe
-from spikebayes.errors import ConversionError
+from spikebayes.conversion.obstacles import Blocked, Obstacle
+from spikebayes.conversion.tracing import Traced
+from spikebayes.errors import ConfigError
 from spikebayes.network.network import Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Curve, Neuron
 from spikebayes.network.operators import Dense, size
 from spikebayes.nn.unit import Spiking, Units
 from spikebayes.noise.bits import dropout_keep
+from spikebayes.noise.ownership import generators_kept, owned
 from spikebayes.noise.random_layers import Draws
 
 TOLERANCE = 1e-4  # of the numbers that a unit sums; float32 strays by less than 1e-5
@@ -49,23 +51,20 @@ class Check:
     Made before the network is built: the first run lets hooks make the weights that they make.
 
     Args:
-        model: in evaluation mode.
-        examples: ``[B, *shape]`` of each argument.
-        graph: the module's.
+        traced: the module, in evaluation mode, and its graph.
     """
 
-    def __init__(self, model: nn.Module, examples: Sequence[Tensor], graph: fx.Graph) -> None:
-        self.model = model
-        calls = [(n, model.get_submodule(str(n.target))) for n in graph.nodes if n.op == "call_module"]
+    def __init__(self, traced: Traced) -> None:
+        self.traced, self.model = traced, traced.model
+        calls = [(n, self.model.get_submodule(str(n.target))) for n in traced.graph.nodes if n.op == "call_module"]
         self.nodes = [n for n, module in calls if isinstance(module, Spiking)]
         self.modules = [module for _, module in calls if isinstance(module, Spiking)]
-        numbers = chain(model.parameters(), model.buffers())
-        self.dtype = next((t.dtype for t in numbers if t.is_floating_point()), torch.float32)
+        self.dtype = float_dtype(self.model)
         self.seen: Seen | None = None
         self.failure: Exception | None = None
-        for rows in few_rows(examples, self.dtype):
+        for rows in few_rows(traced.examples, self.dtype):
             try:
-                self.seen = observe(model, rows, self.modules, certain=True)
+                self.seen = owned(lambda rows=rows: observe(self.model, rows, self.modules, certain=True))
                 return
             except Exception as error:  # a user's forward may raise anything
                 self.failure = self.failure or error
@@ -78,20 +77,20 @@ class Check:
             network: with the module's weights.
 
         Raises:
-            ConversionError: the module cannot be run, holds numbers that are not finite, or does something else than
-                the network does; names the first layer where they part.
+            Blocked: the module cannot be run, or does something else than the network does; names the first layer
+                where they part.
         """
+        if isinstance(self.failure, ConfigError):
+            reason, _, cure = str(self.failure).partition("; ")
+            raise Blocked(Obstacle(type(self.model).__name__, reason, cure))
         if self.seen is None:
-            few = self.dtype in (torch.float16, torch.bfloat16)
-            cure = "convert model.float()" if few else "give an example that it takes"
-            raise ConversionError(
-                f"{type(self.model).__name__} itself cannot be run on rows like the example's: "
-                f"{_reason(self.failure)}; {cure}"
-            )
+            reason = f"it cannot itself be run on rows like the example's: {_reason(self.failure)}"
+            raise Blocked(Obstacle(type(self.model).__name__, reason, "give an example that it takes"))
         passes = [self.seen]
         for stand_in in (self._stand_in(builder), None):
             try:
-                passes.append(observe(self.model, self.seen.rows, self.modules, certain=False, stand_in=stand_in))
+                with generators_kept():
+                    passes.append(observe(self.model, self.seen.rows, self.modules, certain=False, stand_in=stand_in))
                 break
             except Exception:  # some modules take some values only: their own may do
                 continue
@@ -128,7 +127,7 @@ class Check:
                 _, fired, _ = node.neuron.step(drive.total, (), network.dt)
                 values[node.name] = _masked(fired.chunk(len(passes)), node, passes)
                 continue
-            where, here = describe(self.model, made.node), calls[made.node]
+            where, here = self.traced.describe(made.node), calls[made.node]
             wanted = [_wanted(made.units, call) for call in here]
             self._same(f"what goes into {where}", drive, torch.cat(wanted))
             for call, x, seen in zip(here, wanted, passes, strict=True):
@@ -148,7 +147,6 @@ class Check:
             self._refuse(f"its network does otherwise: {what} differs by up to {reach}")
 
     def _refuse(self, why: str) -> NoReturn:
-        _check_finite(self.model)
         suspects = []
         for name, module in self.model.named_modules():
             where = f"module {name!r} ({type(module).__name__})" if name else "the model itself"
@@ -156,8 +154,8 @@ class Check:
                 suspects.append(f"{where} has a forward that was put in place of its class's")
             if module._forward_hooks or module._forward_pre_hooks:
                 suspects.append(f"{where} has a hook")
-        found = f" Look here first: {', '.join(suspects[:SUSPECTS])}." if suspects else ""
-        raise ConversionError(f"{type(self.model).__name__} cannot be converted, for {why}.{found} {CAUSES}")
+        found = f"look here first: {', '.join(suspects[:SUSPECTS])}. " if suspects else ""
+        raise Blocked(Obstacle(type(self.model).__name__, why, found + CAUSES))
 
 
 def _masked(values: Sequence[Tensor], node: Input | Population, passes: list[Seen]) -> Tensor:
@@ -229,17 +227,6 @@ def _mean_factor(units: Units, ndim: int) -> Tensor | float:
 def _levels(neuron: Neuron, uniform: Tensor) -> Tensor:
     """What neurons could give, from numbers in [0, 1): either of their outputs, or a rate."""
     return (uniform >= 0.5) * (1.0 - neuron.off) + neuron.off if neuron.memoryless else uniform
-
-
-def _check_finite(model: nn.Module) -> None:
-    """Refuse numbers that are NaN or infinite, by their names: neurons with such weights would only be silent."""
-    named = chain(model.named_parameters(), model.named_buffers())
-    names = [repr(name) for name, t in named if t.is_floating_point() and not bool(t.isfinite().all())]
-    if names:
-        raise ConversionError(
-            f"{type(model).__name__} holds numbers that are NaN or infinite, in {', '.join(names[:SUSPECTS])}; "
-            "train it again, with a smaller learning rate, or mend them"
-        )
 
 
 def _reason(error: BaseException | None) -> str:

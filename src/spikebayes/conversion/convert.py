@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
-from spikebayes.conversion.builder import Builder
+from spikebayes.conversion.builder import Builder, unknown_modules
 from spikebayes.conversion.check import Check
 from spikebayes.conversion.exact_sums import with_exact_sums
+from spikebayes.conversion.faults import faults, initialised, refuse_faults, unwrapped
+from spikebayes.conversion.obstacles import Blocked, Obstacles
 from spikebayes.conversion.tracing import refuse_dropout_of_training_alone, trace
 from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.network.network import SpikingNetwork
@@ -18,10 +23,12 @@ from spikebayes.network.noise import Exact, Gaussian, Law, Sampling
 from spikebayes.network.synapses import Alpha, Synapse
 from spikebayes.noise.masks import evaluating
 
+Examples = Tensor | np.ndarray | Sequence[Any]  # and data frames
+
 
 def convert(
     model: nn.Module,
-    example_input: Tensor | Sequence[Tensor],
+    example_input: Examples,
     *,
     dt: float = 1e-3,
     synapse: Synapse | None = Alpha(0.02),
@@ -86,24 +93,90 @@ def convert(
     """
     if not isinstance(sampling, Exact | Gaussian | Law):
         raise ConfigError(f"sampling must be Exact(), Gaussian() or Law(); got {sampling!r}")
-    examples = [example_input] if isinstance(example_input, Tensor) else list(example_input)
-    if not examples or not all(isinstance(example, Tensor) for example in examples):
-        raise ConversionError(
-            "the example input must be a tensor [B, *shape], or a list of them, one for each argument"
-        )
-    with evaluating(model):
-        graph = trace(model, len(examples))
-        refuse_dropout_of_training_alone(model, graph, len(examples))
-        check = Check(model, examples, graph)
-        builder = Builder(model, examples, synapse, sampling)
-        for node in graph.nodes:
-            builder.visit(node)
-        network = builder.network(dt)
-        check.compare(builder, network)
+    model, examples = unwrapped(model), _examples(example_input)
+    try:
+        with evaluating(model):
+            initialised(model, examples)
+            refuse_faults(model, ConversionError)
+            traced = trace(model, examples)
+            refuse_dropout_of_training_alone(traced)
+            check = Check(traced)
+            builder = Builder(traced, synapse, sampling)
+            for node in traced.graph.nodes:
+                builder.visit(node)
+            network = builder.network(dt)
+            check.compare(builder, network)
+    except Blocked as blocked:
+        raise ConversionError(str(blocked)) from blocked.__cause__
     if network.is_memoryless:
         network = with_exact_sums(network)
     _warn_of_coarse_steps(network)
     return network
+
+
+def check(model: nn.Module, example_input: Examples) -> Obstacles:
+    """Everything that keeps a module from becoming a spiking network, where it stands, and what to write instead.
+
+    Args:
+        model, example_input: as for :func:`convert`.
+
+    Returns:
+        :class:`Obstacles`, none if :func:`convert` takes the module; printed, a table. Behind a call that is refused
+        the search goes on with a value of the same shape.
+
+    Raises:
+        ConversionError: the example is no tensor.
+
+    Example:
+        >>> import torch
+        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.LayerNorm(8), nn.Linear(8, 1))
+        >>> found = check(model, torch.zeros(1, 4))
+        >>> [obstacle.where for obstacle in found.obstacles]
+        ["node '_1' (ReLU, module '1')", "node '_2' (LayerNorm, module '2')"]
+        >>> found.obstacles[1].cure
+        'use BatchNorm, which folds into weights'
+    """
+    model, examples = unwrapped(model), _examples(example_input)
+    with evaluating(model):
+        initialised(model, examples)
+        found = list(faults(model))
+        try:
+            traced = trace(model, examples)
+        except Blocked as blocked:
+            return Obstacles(type(model).__name__, (*found, blocked.obstacle, *unknown_modules(model)))
+        builder = Builder(traced, Alpha(0.02), Exact())
+        try:
+            refuse_dropout_of_training_alone(traced)
+        except Blocked as blocked:
+            found.append(blocked.obstacle)
+        for node in traced.graph.nodes:
+            try:
+                builder.visit(node)
+            except Blocked as blocked:
+                found.append(blocked.obstacle)
+                if not builder.stand_in(node):
+                    break
+        if not found:
+            try:
+                Check(traced).compare(builder, builder.network(1e-3))
+            except Blocked as blocked:
+                found.append(blocked.obstacle)
+    return Obstacles(type(model).__name__, tuple(found))
+
+
+def _examples(given: Examples) -> list[Tensor]:
+    """One tensor for each argument."""
+    several = isinstance(given, list | tuple)
+    arrays = [torch.as_tensor(np.asarray(e)) if _is_array(e) else e for e in (given if several else [given])]
+    if not arrays or not all(isinstance(example, Tensor) for example in arrays):
+        raise ConversionError(
+            "the example input must be a tensor [B, *shape], or a list of them, one for each argument"
+        )
+    return arrays
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or (hasattr(value, "to_numpy") and not isinstance(value, Tensor))
 
 
 def _warn_of_coarse_steps(network: SpikingNetwork) -> None:

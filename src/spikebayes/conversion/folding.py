@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from spikebayes.conversion.exact_sums import grid_steps, on_grid
+from spikebayes.conversion.obstacles import Blocked
 from spikebayes.conversion.tracing import trace
 from spikebayes.errors import ConversionError
 from spikebayes.nn import Sharpened, Step
@@ -70,7 +71,10 @@ def folded(model: nn.Module, arguments: int | Tensor | Sequence[Tensor] = 1) -> 
     whole = whole_weights(made)
     settle_bits(made)
     examples = [arguments] if isinstance(arguments, Tensor) else arguments
-    graph = trace(made, examples if isinstance(examples, int) else len(examples))
+    try:
+        graph = trace(made, examples).graph
+    except Blocked as blocked:
+        raise ConversionError(str(blocked)) from blocked.__cause__
     pairs = _pairs(made, graph)
     like = {name: m.weight.dtype for name, m in made.named_modules() if isinstance(m, LAYERS)}
     axes = {} if isinstance(examples, int) else _axes(made, {layer for layer, _ in pairs}, examples)

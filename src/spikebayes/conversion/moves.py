@@ -20,9 +20,11 @@ def axis_of(x: Affine, dim: int, what: str) -> int:
     """An axis counted from the front, the batch axis being 0 and refused."""
     rank = x.constant.ndim
     if not -rank <= dim < rank:
-        raise Refused(f"there is no axis {dim} in values of shape [B, {', '.join(map(str, x.shape))}]")
+        raise Refused(
+            f"there is no axis {dim} in values of shape [B, {', '.join(map(str, x.shape))}]; the batch is axis 0"
+        )
     if dim % rank == 0:
-        raise Refused(f"it {what} along the batch axis")
+        raise Refused(f"it {what} along the batch axis; rows must stay apart, so name another axis")
     return dim % rank
 
 
@@ -33,7 +35,10 @@ def reshape(x: Affine, function: Callable[[Tensor], Tensor]) -> Affine:
     """Another shape, by a function that gives it."""
     after = function(torch.empty(ROWS, *x.shape, device="meta"))
     if after.shape[:1] != (ROWS,):
-        raise Refused(f"it mixes rows: a row of shape {list(x.shape)} does not stay one row")
+        raise Refused(
+            f"it mixes rows: a row of shape {list(x.shape)} does not stay one row; "
+            "keep the batch first, as x.flatten(1) and x.view(x.shape[0], -1) do"
+        )
     return shaped(x, tuple(after.shape[1:]))
 
 
@@ -47,7 +52,7 @@ def permute(x: Affine, function: Callable[[Tensor], Tensor]) -> Affine:
     marks = torch.empty([0, *range(1, x.constant.ndim)])  # sizes that tell the axes apart, no storage
     dims = tuple(function(marks).shape)
     if dims[0] != 0:
-        raise Refused("it moves the batch axis")
+        raise Refused("it moves the batch axis; it must stay the first")
     return x.then(Permute(dims[1:]))
 
 
@@ -123,14 +128,14 @@ def index(x: Any, index: Any) -> Any:
         given = sum(i is not None for i in items) - 1
         items[at : at + 1] = [slice(None)] * (x.constant.ndim - given)
     if not items or not isinstance(items[0], slice) or items[0] != slice(None):
-        raise Refused("it picks rows of the batch")
+        raise Refused("it picks rows of the batch; begin with all of them, x[:, ...]")
     for dim, item in enumerate((i for i in items if i is not None), start=0):
         if dim == 0:
             continue
         length = x.constant.shape[dim]
         if isinstance(item, int):
             if not -length <= item < length:
-                raise Refused(f"index {item} is out of range for an axis of length {length}")
+                raise Refused(f"index {item} is out of range for an axis of length {length}; count from 0")
             item = slice(item % length, item % length + 1)
         numbers = torch.arange(length)[torch.as_tensor(item) if isinstance(item, list) else item]
         if numbers.ndim != 1:
@@ -144,8 +149,7 @@ def index(x: Any, index: Any) -> Any:
 
 
 def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Affine:
-    if not all(isinstance(t, Affine) for t in tensors):
-        raise Refused("it joins network values with fixed tensors")
+    tensors = [_constant(t) for t in tensors]
     dim = axis_of(tensors[0], dim if axis is None else axis, "joins")
     sizes = [t.constant.shape[dim] for t in tensors]
     placed = [t.then(Place(dim, sum(sizes[:i]), sum(sizes[i + 1 :]))) for i, t in enumerate(tensors)]
@@ -156,12 +160,22 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Affine:
 
 
 def stack(tensors: Any, dim: int = 0) -> Affine:
-    if not all(isinstance(t, Affine) for t in tensors):
-        raise Refused("it joins network values with fixed tensors")
+    tensors = [_constant(t) for t in tensors]
     dim = dim % (tensors[0].constant.ndim + 1)
     if dim == 0:
-        raise Refused("it joins along the batch axis")
+        raise Refused("it joins along the batch axis; rows must stay apart, so name another axis")
     return cat([unsqueezed(t, dim) for t in tensors], dim)
+
+
+def _constant(value: Any) -> Affine:
+    """A network value, or a fixed tensor that is the same for every row, as one."""
+    if isinstance(value, Affine):
+        return value
+    if len(value) != ROWS or not bool((value == value[:1]).all()):
+        raise Refused(
+            "it joins network values with fixed tensors; these need as many equal rows, t.expand(x.shape[0], ...)"
+        )
+    return Affine((), value[:1].detach())
 
 
 # -- orders and copies -------------------------------------------------------------------------------------
@@ -215,7 +229,9 @@ def expand_as(x: Affine, other: Any) -> Affine:
 def widened(x: Affine, shape: Shape) -> Affine:
     """Axes of length 1 repeated, as torch broadcasts them."""
     if len(shape) != len(x.shape) or any(n not in (1, m) for n, m in zip(x.shape, shape, strict=True)):
-        raise Refused(f"rows of shape {list(x.shape)} cannot be expanded to {list(shape)}")
+        raise Refused(
+            f"rows of shape {list(x.shape)} cannot be expanded to {list(shape)}; only axes of length 1 repeat"
+        )
     for dim, (n, m) in enumerate(zip(x.shape, shape, strict=True), start=1):
         if n != m:
             x = picked(x, dim, torch.zeros(m, dtype=torch.int64))
@@ -226,7 +242,7 @@ def pad(x: Affine, pad: Any, mode: str = "constant", value: float | None = None)
     """Axes from the last on, ``(before, after)`` each; constants are zeros with something added."""
     sides = [(pad[k], pad[k + 1]) for k in range(0, len(pad), 2)]
     if len(sides) >= x.constant.ndim:
-        raise Refused("it pads the batch axis")
+        raise Refused("it pads the batch axis; leave that one out")
     added = F.pad(torch.zeros_like(x.constant), tuple(pad), value=value) if mode == "constant" and value else None
     for k, (before, after) in enumerate(sides, start=1):
         dim = x.constant.ndim - k
@@ -245,7 +261,7 @@ def rearranged(x: Affine, function: Callable[[Tensor], Tensor]) -> Affine:
     index = after[:1].flatten().long() - 1
     second = torch.where(index < 0, 0, index + units + 1)
     if len(after) != 2 or not torch.equal(after[1:].flatten().long(), second):
-        raise Refused("it mixes rows")
+        raise Refused("it mixes rows; flatten each row first, with x.flatten(1)")
     flat_units = shaped(x, (units,))
     return shaped(picked(flat_units, 1, index), tuple(after.shape[1:]))
 

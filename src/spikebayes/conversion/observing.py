@@ -63,7 +63,7 @@ def observe(
     certain: bool,
     stand_in: StandIn | None = None,
 ) -> Seen:
-    """Run a module under masks; torch's generator and the module's own hooks are left as they were.
+    """Run a module under masks; the module's own hooks are left as they were.
 
     Args:
         model: in evaluation mode.
@@ -110,6 +110,6 @@ def few_rows(examples: Sequence[Tensor], dtype: torch.dtype) -> Iterator[list[Te
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

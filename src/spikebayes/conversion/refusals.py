@@ -4,30 +4,60 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """Why a call cannot be converted; ``convert.py`` adds the node's name."""
+    """Why a call cannot be converted, then, behind a semicolon, what to do instead; its node is named elsewhere."""
+
+    @property
+    def reason(self) -> str:
+        return str(self).partition("; ")[0]
+
+    @property
+    def cure(self) -> str:
+        return str(self).partition("; ")[2]
 
 
 HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("maxpool", "max_pool"), "use AvgPool"),
-    (("softmax",), "remove it: the read-out is the logits, and predict gives class probabilities"),
+    (("softmax", "softmin"), "remove it: the read-out is the logits, and predict gives class probabilities"),
     (
-        ("layernorm", "layer_norm", "groupnorm", "group_norm", "instancenorm"),
+        (
+            "layernorm",
+            "layer_norm",
+            "groupnorm",
+            "group_norm",
+            "instancenorm",
+            "instance_norm",
+            "rmsnorm",
+            "rms_norm",
+        ),
         "use BatchNorm, which folds into weights",
     ),
+    (("dropout",), "use Dropout, Dropout1d/2d or spikebayes.nn.Permadrop"),
     (
-        ("relu", "gelu", "silu", "elu", "tanh", "sigmoid", "softplus", "swish", "mish"),
+        ("rand", "normal_", "bernoulli", "multinomial", "poisson", "rrelu", "gumbel"),
+        "it draws numbers that no seed of a prediction governs: make Dropout the randomness",
+    ),
+    (("lstm", "gru", "rnn", "attention", "transformer"), "only feed-forward networks can be converted"),
+    (
+        (
+            *("relu", "gelu", "silu", "elu", "tanh", "sigmoid", "softplus", "softsign", "swish", "mish", "glu"),
+            *("celu", "shrink", "threshold", "clamp", "clip", "heaviside"),
+        ),
         "use spikebayes.nn.SoftLIF, the rate curve of a spiking neuron, and train with it",
     ),
     (("embedding",), "use one-hot columns and Linear"),
-    (("dropout",), "use Dropout, Dropout1d/2d or spikebayes.nn.Permadrop"),
-    (("lstm", "gru", "rnn", "attention", "transformer"), "only feed-forward networks can be converted"),
+    (("3d",), "only layers of one and two spatial axes can be converted: fold the third into the channels"),
+    (("bilinear", "bmm", "baddbmm", "addmm"), "multiply by fixed tensors only, or concatenate and use Linear"),
+    (("argmax", "argmin", "topk", "sort"), "leave it out, and do it with the samples of the prediction"),
+    (("normalize", "cosine_similarity"), "use BatchNorm, or scale the inputs before"),
+    (("fft", "stft"), "multiply by its matrix, x @ torch.fft.rfft(torch.eye(n)).real, or do it before the model"),
+)
+GENERAL = (
+    "between activations only linear operations are possible (spikebayes.convert lists them): put "
+    "spikebayes.nn.SoftLIF in its place, or do it before the model or with its output"
 )
 
 
 def hint(what: str) -> str:
     """What to use instead of a layer or function of that name."""
     name = what.lower()
-    for keys, advice in HINTS:
-        if any(key in name for key in keys):
-            return advice
-    return "between activations only linear operations are possible; see spikebayes.convert for the list"
+    return next((advice for keys, advice in HINTS if any(key in name for key in keys)), GENERAL)

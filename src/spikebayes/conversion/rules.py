@@ -156,7 +156,9 @@ class Rules:
         padding = padding if isinstance(padding, str) else as_tuple(padding, dims)
         settings = (as_tuple(stride, dims), padding, as_tuple(dilation, dims), groups)
         if len(input.shape) != dims + 1:
-            raise Refused(f"it needs rows of {dims + 1} axes (channels first); got shape {list(input.shape)}")
+            raise Refused(
+                f"it needs rows of {dims + 1} axes (channels first), not of shape {list(input.shape)}; reshape them"
+            )
         made = self._once((weight, *settings), lambda: Conv(weight.detach().clone(), *settings))
         return input.then(made, _per_channel(detached(bias), dims))
 
@@ -178,7 +180,9 @@ class Rules:
     ) -> Affine:
         """A transposed convolution: a plain one, with its kernel turned around, over units spread out among zeros."""
         if len(input.shape) != dims + 1:
-            raise Refused(f"it needs rows of {dims + 1} axes (channels first); got shape {list(input.shape)}")
+            raise Refused(
+                f"it needs rows of {dims + 1} axes (channels first), not of shape {list(input.shape)}; reshape them"
+            )
         kernel, dilation = weight.shape[2:], as_tuple(dilation, dims)
         settings = zip(as_tuple(stride, dims), as_tuple(padding, dims), as_tuple(output_padding, dims), strict=True)
         for k, (step, inside, more) in enumerate(settings):
@@ -232,7 +236,7 @@ class Rules:
 
     def _pool_module(self, x: Affine, m: Any) -> Affine:
         if getattr(m, "divisor_override", None) is not None:
-            raise Refused("divisor_override is not supported")
+            raise Refused("divisor_override is not supported; leave it out and multiply by a constant")
         dims = 1 if isinstance(m, nn.AvgPool1d) else 2
         return self.pool(dims, x, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad)
 
@@ -248,7 +252,7 @@ class Rules:
         divisor_override: int | None = None,
     ) -> Affine:
         if divisor_override is not None:
-            raise Refused("divisor_override is not supported")
+            raise Refused("divisor_override is not supported; leave it out and multiply by a constant")
         kernel = as_tuple(kernel_size, dims)
         stride = kernel if stride is None or stride == () else as_tuple(stride, dims)
         return input.then(AvgPool(kernel, stride, as_tuple(padding, dims), ceil_mode, count_include_pad))

@@ -27,7 +27,9 @@ INTERPOLATED = {"linear": "bilinear", "trilinear": "bilinear"}  # torch's names 
 def matmul(once: Once, a: Any, b: Any) -> Affine:
     """a @ b, one of them a fixed matrix or a stack of them."""
     if isinstance(a, Affine) and isinstance(b, Affine):
-        raise Refused("a product of two network values is not linear")
+        raise Refused(
+            "a product of two network values is not linear; multiply by fixed tensors only, or add the values up"
+        )
     value, fixed = (a, b) if isinstance(a, Affine) else (b, a)
     rank = value.constant.ndim
     if fixed.ndim < 2 or fixed.ndim > rank or (value is b and rank < 3):
@@ -48,7 +50,9 @@ def einsum(once: Once, equation: str, *operands: Any) -> Affine:
     operands = tuple(operands[0]) if len(operands) == 1 and isinstance(operands[0], tuple | list) else operands
     values = [o for o in operands if isinstance(o, Affine)]
     if len(values) != 1:
-        raise Refused("a product of two network values is not linear")
+        raise Refused(
+            "a product of two network values is not linear; multiply by fixed tensors only, or add the values up"
+        )
     if len(operands) > 2:
         raise Refused("it multiplies several fixed tensors; multiply these with each other first")
     names, result = _named(equation, [o.constant.ndim if isinstance(o, Affine) else o.ndim for o in operands])
@@ -57,14 +61,18 @@ def einsum(once: Once, equation: str, *operands: Any) -> Affine:
     mine, batch = names[at][1:], names[at][0]
     other = names[1 - at] if len(operands) == 2 else ""
     if any(len(set(n)) != len(n) for n in (*names, result)):
-        raise Refused("an axis stands twice in one part of the equation")
+        raise Refused(
+            "an axis stands twice in one part of the equation; take the diagonal out before, or multiply by a mask"
+        )
     if result[:1] != batch or batch in other or batch in mine:
         raise Refused("it sums over the batch axis or moves it; the batch is the first axis, before and after")
     fixed = operands[1 - at].detach() if other else torch.ones((), dtype=x.constant.dtype)
     sizes = dict(zip(mine, x.shape, strict=True))
     for name, n in zip(other, fixed.shape, strict=True):
         if sizes.setdefault(name, n) != n:
-            raise Refused(f"axis {name!r} has {sizes[name]} units in one part of the equation and {n} in the other")
+            raise Refused(
+                f"axis {name!r} has {sizes[name]} units in one part of the equation, {n} in another; make them equal"
+            )
     key = (operands[1 - at] if other else None, equation, x.shape)
     return _contracted(once, key, x, fixed, mine, other, result[1:], sizes)
 
@@ -74,14 +82,18 @@ def _named(equation: str, ranks: list[int]) -> tuple[list[str], str]:
     left, arrow, result = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(ranks):
-        raise Refused(f"the equation {equation!r} has {len(terms)} parts for {len(ranks)} tensors")
+        raise Refused(
+            f"the equation {equation!r} has {len(terms)} parts for {len(ranks)} tensors; write one for each"
+        )
     spare = [c for c in ascii_letters if c not in equation]
     longest = ""
     found = []
     for term, rank in zip(terms, ranks, strict=True):
         hidden = rank - len(term.replace("...", ""))
         if hidden < 0 or (hidden and "..." not in term):
-            raise Refused(f"{term!r} in the equation {equation!r} does not fit a tensor of {rank} axes")
+            raise Refused(
+                f"{term!r} in the equation {equation!r} does not fit a tensor of {rank} axes; write a letter for each"
+            )
         dots = "".join(spare[hidden - 1 :: -1][:hidden]) if hidden else ""  # broadcast from the last axis on
         longest = max(longest, dots, key=len)
         found.append(term.replace("...", dots))
@@ -102,7 +114,7 @@ def _contracted(
     fixed = fixed.sum(idle) if idle else fixed
     other = "".join(c for c in other if c in result or c in mine)
     if not set(result) <= set(mine + other):
-        raise Refused("the result has an axis that none of the tensors has")
+        raise Refused("the result has an axis that none of the tensors has; expand() repeats values along a new axis")
 
     def named(names: str) -> tuple[int, ...]:
         return tuple(sizes[c] for c in names)
@@ -168,7 +180,7 @@ def _axes(x: Affine, dim: Any, named: dict[str, Any], what: str) -> list[int]:
     dim = named.pop("axis", dim)
     unknown = [name for name, value in named.items() if name != "dtype" and value is not None]
     if unknown:
-        raise Refused(f"{what} with {unknown[0]} is not supported")
+        raise Refused(f"{what} with {unknown[0]} is not supported; leave it out")
     if dim is None:
         raise Refused(f"{what} over everything mixes rows; give the axes, without the batch axis")
     dims = sorted(axis_of(x, d, "sums") for d in flat((dim,)))
@@ -215,5 +227,5 @@ def _each(value: Any, axes: int) -> list[Any] | None:
         return None
     found = list(value) if isinstance(value, tuple | list | torch.Size) else [value] * axes
     if len(found) != axes:
-        raise Refused(f"it gives {len(found)} sizes for {axes} spatial axes")
+        raise Refused(f"it gives {len(found)} sizes for {axes} spatial axes; give one for each")
     return found

@@ -1,95 +1,159 @@
-"""A module's torch.fx graph, with dropout and whatever becomes a population as its leaves."""
+"""A module's torch.fx graph, and where in the user's code its nodes come from."""
 
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from torch import fx, nn
+import torch
+from torch import Tensor, fx, nn
 
 from spikebayes.conversion import dropout
-from spikebayes.errors import ConversionError
-from spikebayes.nn import Spiking
+from spikebayes.conversion.obstacles import Blocked, Obstacle
+from spikebayes.conversion.shapes import ShapedTracer, attribute
+from spikebayes.errors import SpikebayesError
+from spikebayes.network.operators import Shape
+
+LIBRARIES = (Path(torch.__file__).parent, Path(__file__).parents[1])  # whose code is not the user's
+TRACED = (
+    "its code is run once with values that are not known, to see what it does with any: let it branch on shapes, not "
+    "on values, use torch's functions, and return what it makes instead of writing into it"
+)
 
 
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return (
-            isinstance(m, Spiking) or type(m) in dropout.MODULES or super().is_leaf_module(m, module_qualified_name)
-        )
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A module and its graph.
+
+    Args:
+        model: in evaluation mode.
+        examples: ``[B, *shape]`` of each argument.
+        graph: its calls, in order.
+        tracer: that made it.
+    """
+
+    model: nn.Module
+    examples: Sequence[Tensor]
+    graph: fx.Graph
+    tracer: ShapedTracer
+
+    def attribute(self, path: str) -> Any:
+        """The parameter, buffer or constant at a dotted path."""
+        constants = self.tracer.constants
+        return constants[path] if path in constants else attribute(self.model, path)
+
+    def shape(self, node: fx.Node) -> Shape | None:
+        """Shape of one row of what a node gives, if it gives a tensor and can be run."""
+        try:
+            value = self.tracer.value(node)
+        except Exception:  # an operation may raise anything
+            return None
+        return tuple(value.shape[1:]) if isinstance(value, Tensor) else None
+
+    def kind(self, node: fx.Node) -> str:
+        """The module's type, or the function's or method's name."""
+        if node.op == "call_module":
+            return type(self.model.get_submodule(str(node.target))).__name__
+        return getattr(node.target, "__name__", str(node.target))
+
+    def describe(self, node: fx.Node) -> str:
+        """The node and what it is, in words a user knows from their code."""
+        name = self.kind(node)
+        words = {"call_module": f"{name}, module {node.target!r}", "call_function": f"function {name}"}
+        return f"node {node.name!r} ({words.get(node.op, f'tensor method {name}')})"
+
+    def obstacle(self, node: fx.Node, reason: str, cure: str) -> Obstacle:
+        """What stands in the way at a node."""
+        return Obstacle(self.describe(node), reason, cure, self._line(node))
+
+    def _line(self, node: fx.Node) -> str:
+        """The user's line of code that calls a function or a method."""
+        if node.op not in ("call_function", "call_method"):
+            return ""
+        return next((line_of(frames) for n, frames in self._frames.items() if n.name == node.name), "")
+
+    @cached_property
+    def _frames(self) -> dict[fx.Node, traceback.StackSummary]:
+        return trace(self.model, self.examples, lines=True).tracer.frames
 
 
-def trace(model: nn.Module, arguments: int) -> fx.Graph:
-    """The module's graph; arguments beyond those given keep their defaults."""
+def trace(model: nn.Module, examples: Sequence[Tensor] | int, *, lines: bool = False) -> Traced:
+    """The module's graph; arguments beyond those given keep their defaults.
+
+    Args:
+        model: in the mode in which it is traced.
+        examples: ``[B, *shape]`` of each argument; or how many it takes, and its code may ask for no shape.
+        lines: keep the stacks of calls that nodes come from, which takes its time.
+
+    Raises:
+        Blocked: the module's code cannot be followed.
+    """
     parameters = list(inspect.signature(model.forward).parameters.values())
-    rest = {p.name: p.default for p in parameters[arguments:] if p.default is not p.empty}
+    given = examples if isinstance(examples, int) else len(examples)
+    rest = {p.name: p.default for p in parameters[given:] if p.default is not p.empty}
+    tracer = ShapedTracer(examples, lines=lines)
     try:
-        return _Tracer().trace(model, concrete_args=rest or None)
+        graph = tracer.trace(model, concrete_args=rest or None)
+    except SpikebayesError:
+        raise
     except Exception as error:  # a user's forward may raise anything while traced
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConversionError(
-            f"{type(model).__name__}.forward cannot be traced: {reason}. "
-            "It must not branch on its values or use anything but torch operations on them"
+        where = f"{type(model).__name__}.forward"
+        raise Blocked(
+            Obstacle(where, f"cannot be traced: {reason}", TRACED, line_of(traceback.extract_tb(error.__traceback__)))
         ) from error
+    return Traced(model, [] if isinstance(examples, int) else examples, graph, tracer)
 
 
-def refuse_dropout_of_training_alone(model: nn.Module, graph: fx.Graph, arguments: int) -> None:
+def line_of(frames: traceback.StackSummary) -> str:
+    """The innermost line of a stack, below :func:`trace`, that is neither torch's nor this library's."""
+    begin = max(k for k, frame in enumerate(frames) if frame.filename == __file__)
+    for frame in reversed(frames[begin:]):
+        if not any(Path(frame.filename).is_relative_to(library) for library in LIBRARIES):
+            return f"{Path(frame.filename).name}:{frame.lineno}: {frame.line}"
+    return ""
+
+
+def refuse_dropout_of_training_alone(traced: Traced) -> None:
     """Refuse a model that drops more while training than in evaluation mode, in which its graph was made.
 
     Behind ``if self.training`` a dropout would be neither in the spiking network nor in the module's own predictions,
     whose spread would be too small without a word.
 
     Raises:
-        ConversionError: names the dropout.
+        Blocked: names the dropout.
     """
+    model = traced.model
     modes = {m: m.training for m in model.modules()}
     try:
         for m in modes:
             m.training = True
-        training = trace(model, arguments)
-    except ConversionError:  # what it does while training, no prediction does
+        training = trace(model, traced.examples)
+    except Blocked:  # what it does while training, no prediction does
         return
     finally:
         for m, mode in modes.items():
             m.training = mode
-    always = Counter(str(node.target) for node in _drops(model, graph))
-    for node in _drops(model, training):
+    always = Counter(str(node.target) for node in _drops(traced))
+    for node in _drops(training):
         always[str(node.target)] -= 1
         if always[str(node.target)] < 0:
-            raise ConversionError(
-                f"{describe(model, node)} drops while the model trains, but not in a prediction: it stands behind "
-                "`if self.training`, or the like. Call it always: convert and predict make dropout act in every mode"
-            )
+            reason = "drops while the model trains, but not in a prediction: it stands behind `if self.training`"
+            cure = "call it always: convert and predict make dropout act in every mode"
+            raise Blocked(training.obstacle(node, reason, cure))
 
 
-def _drops(model: nn.Module, graph: fx.Graph) -> list[fx.Node]:
+def _drops(traced: Traced) -> list[fx.Node]:
     """Its calls of dropout."""
     found = []
-    for node in graph.nodes:
-        module = model.get_submodule(str(node.target)) if node.op == "call_module" else None
+    for node in traced.graph.nodes:
+        module = traced.model.get_submodule(str(node.target)) if node.op == "call_module" else None
         if type(module) in dropout.MODULES or (node.op == "call_function" and node.target in dropout.FUNCTIONS):
             found.append(node)
     return found
-
-
-def kind(model: nn.Module, node: fx.Node) -> str:
-    """The module's type, or the function's or method's name."""
-    if node.op == "call_module":
-        return type(model.get_submodule(str(node.target))).__name__
-    return getattr(node.target, "__name__", str(node.target))
-
-
-def describe(model: nn.Module, node: fx.Node) -> str:
-    """The node and what it is, in words a user knows from their code."""
-    name = kind(model, node)
-    words = {"call_module": f"{name}, module {node.target!r}", "call_function": f"function {name}"}
-    return f"node {node.name!r} ({words.get(node.op, f'tensor method {name}')})"
-
-
-def attribute(model: nn.Module, path: str) -> Any:
-    """The parameter, buffer or constant at a dotted path."""
-    value: Any = model
-    for name in path.split("."):
-        value = getattr(value, name)
-    return value

@@ -7,6 +7,7 @@ from spikebayes.engine.cpu.engine import CpuEngine
 from spikebayes.engine.memoryless.engine import MemorylessEngine
 from spikebayes.engine.reference import ReferenceEngine
 from spikebayes.errors import ConfigError
+from spikebayes.machine.choices import unknown
 from spikebayes.network.network import SpikingNetwork
 
 ENGINES: tuple[Engine, ...] = (MemorylessEngine(), CpuEngine(), ReferenceEngine())  # fastest first
@@ -25,7 +26,7 @@ def select(name: str, network: SpikingNetwork) -> Engine:
     reasons = [engine.refusal(network) for engine in asked]
     if not reasons:
         names = dict.fromkeys(["auto", *(engine.name for engine in ENGINES)])
-        raise ConfigError(f"there is no engine {name!r}; there are {', '.join(names)}")
+        raise ConfigError(unknown("engine", name, names))
     for engine, reason in zip(asked, reasons, strict=True):
         if reason is None:
             return engine

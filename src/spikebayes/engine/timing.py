@@ -79,6 +79,8 @@ class Timing:
             raise ConfigError(
                 f"burn_in must be a whole number in [0, steps); got {self.burn_in!r} with steps={self.steps}"
             )
+        object.__setattr__(self, "steps", int(self.steps))  # NumPy's integers are no JSON
+        object.__setattr__(self, "burn_in", int(self.burn_in))
         if not isinstance(self.window, Flat | Hann):
             raise ConfigError(f"a window must be Flat() or Hann(); got {self.window!r}")
 

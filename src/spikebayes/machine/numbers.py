@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
+
 
 def is_whole(value: object) -> bool:
-    """Whether a value is an integer; True and False are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Whether a value is an integer, Python's or NumPy's; True and False are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -66,6 +66,8 @@ class Masks(TorchFunctionMode):
     ) -> Any:
         if func is randomly:
             return self._draw(*args)
+        if func is F.batch_norm:
+            _refuse_batch_statistics(*args, **(kwargs or {}))
         call = dropout_call(func, args, kwargs or {})
         return func(*args, **(kwargs or {})) if call is None else self._drop(*call)
 
@@ -98,6 +100,16 @@ class Masks(TorchFunctionMode):
             if self.before:
                 x = torch.cat([*(seen[site] for seen in self.before), x])
         return x, lines
+
+
+def _refuse_batch_statistics(
+    x: Tensor, mean: Any, var: Any, weight: Any = None, bias: Any = None, *rest: Any, **more: Any
+) -> None:
+    if more.get("training", rest[0] if rest else False):
+        raise ConfigError(
+            "a batch norm takes the mean and variance of the batch, so that what the model answers for a row "
+            "depends on the rows beside it; use track_running_stats=True, and do not pass training=True"
+        )
 
 
 class DropoutInputs(TorchFunctionMode):

@@ -41,7 +41,7 @@ def as_inputs(
     """The arguments of a network as finite tensors with equally many rows.
 
     Args:
-        x: ``[B, *shape]``, or a tuple or list of them for several arguments; tensors or arrays.
+        x: ``[B, *shape]``, or a tuple or list of them for several arguments; tensors, arrays or data frames.
         shapes: expected shape of one row of each argument, when known.
         dtype: of the computation; a value too large for it counts as infinite.
         name: what errors call a single argument; several are called input 0, input 1, ...
@@ -49,7 +49,7 @@ def as_inputs(
     Raises:
         DataError: not numbers, no rows, unequal numbers of rows, another shape, NaN or infinity.
     """
-    several = isinstance(x, tuple | list) and len(x) > 0 and isinstance(x[0], Tensor | np.ndarray)
+    several = isinstance(x, tuple | list) and len(x) > 0 and _is_array(x[0])
     tensors = [_as_tensor(part, dtype) for part in (x if several else [x])]
     if shapes is not None and len(tensors) != len(shapes):
         raise DataError(f"the network takes {len(shapes)} inputs; got {len(tensors)}")
@@ -68,11 +68,18 @@ def as_inputs(
     return tuple(tensors)
 
 
+def _is_array(value: Any) -> bool:
+    return isinstance(value, Tensor | np.ndarray) or hasattr(value, "to_numpy")
+
+
 def _as_tensor(value: Any, dtype: torch.dtype) -> Tensor:
     try:
+        if not isinstance(value, Tensor) and hasattr(value, "to_numpy"):  # of pandas, Arrow or Polars
+            value = np.asarray(value.to_numpy())
+            value = value.astype(np.float64) if value.dtype == object else value
         tensor = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"an input must be a tensor or array of numbers: {error}") from error
+        raise DataError(f"an input must be a tensor, array or data frame of numbers: {error}") from error
     if tensor.is_complex():
         raise DataError("an input must be real; got complex numbers")
     return tensor.detach().to(dtype)

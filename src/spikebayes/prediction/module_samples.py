@@ -12,19 +12,23 @@ lines from the start: a tile computed both ways tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from spikebayes.conversion.faults import float_dtype, refuse_faults, unwrapped
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.progress import track
 from spikebayes.machine.threads import one_thread, share_out
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks, evaluating
+from spikebayes.noise.ownership import owned
+from spikebayes.prediction.heads import Head, Sigmoids
 from spikebayes.prediction.inputs import Block, as_inputs, blocks
 from spikebayes.prediction.sampling import SamplingPlan, Values
 
@@ -33,6 +37,16 @@ LINES = (128, 2048)  # fewest and most pairs per forward pass
 VALUES = 1 << 18  # of the widest tensor of a pass, if LINES allow: what stays in a cache
 PAIRS_PER_ROW = 64  # a pass begins on its pairs / 64 rows
 
+FEW = torch.tensor([0, 1, 2, 3, 4, LINES[0] - 1])  # of a tile, mostly of one row: other company than the whole tile
+
+ROWS_MIX = (
+    "what the model answers for a row depends on the other rows of its batch, so that predictions would depend on "
+    "the batch size; no operation may mix rows (the first axis)"
+)
+CHANGES = (
+    "the model answers otherwise when it is asked the same again, with the same masks: "
+    "its forward must not count calls, nor keep or change numbers"
+)
 NOT_RANDOM = (
     "nothing in the model is random, so every sample would be the same: "
     "add spikebayes.nn.Permadrop (or nn.Dropout) with p > 0 after its activations"
@@ -68,18 +82,22 @@ class Passes:
 
 
 @torch.no_grad()
-def sample(model: nn.Module, x: Values, plan: SamplingPlan) -> Tensor:
-    """``[S, B, C]`` float32 outputs of the module under the masks; the plan's engine and dtype are not looked at.
+def sample(model: nn.Module, x: Values, plan: SamplingPlan) -> tuple[Tensor, Head]:
+    """``[S, B, C]`` float32 outputs of the module under the masks, and what an output is.
+
+    The plan's engine and dtype are not looked at.
 
     The module's forward pass runs in several threads at once, but in one if it was seen to keep something of a pass
     (an attribute that it set, a tensor that it wrote to) or has hooks, which may.
 
     Raises:
-        ConfigError: nothing in the model is random, or a kind of dropout that has no counterpart here.
+        ConfigError: nothing in the model is random; or something is that the masks do not own; or a row's answer
+            depends on the rest of its batch; or its numbers cannot be used.
         DataError: x is mis-shaped, empty, NaN or infinite, or the module does not take it.
     """
-    dtype = next((p.dtype for p in model.parameters()), torch.float32)
-    inputs = as_inputs(x, dtype=dtype)
+    model = unwrapped(model)
+    refuse_faults(model, ConfigError)
+    inputs = as_inputs(x, dtype=float_dtype(model))
     indices = plan.indices(len(inputs[0]))
     parts = list(blocks(indices, plan, PAIRS_PER_BLOCK))
     check_steady_products()
@@ -88,14 +106,14 @@ def sample(model: nn.Module, x: Values, plan: SamplingPlan) -> Tensor:
         with evaluating(model):
             before = _state(model)
             with one_thread():
-                passes, line = _choose(model, inputs, parts[0])
+                passes, head = _choose(model, inputs, parts[0])
             each = share_out if _stateless(model, before) else _one_by_one
-            output = torch.empty(plan.samples, len(indices), *line.shape)
+            output = torch.empty(plan.samples, len(indices), math.prod(head.shape))
             for block in track(parts, "predicting", plan.progress):
                 _fill(output, block, passes, each)
     finally:
         torch.set_num_threads(threads)  # workers set the number for threads yet to come
-    return output
+    return output, head
 
 
 def _fill(output: Tensor, block: Block, passes: Passes, each: Callable[..., None]) -> None:
@@ -135,8 +153,9 @@ def _probe(block: Block) -> Tile:
 # -- one tile ------------------------------------------------------------------------------------------------
 
 
-def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple[Passes, Tensor]:
-    """How the model is run, and one line of its output."""
+def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple[Passes, Head]:
+    """How the model is run, and what an output is."""
+    heads: list[Head] = []
 
     def forward(rows: Tensor) -> Any:
         try:
@@ -146,11 +165,12 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple
             raise DataError(f"the model does not take rows of shape {shapes}: {error}") from error
 
     def whole(tile: Tile) -> Tensor:
-        with Masks(tile.keys) as masks:
-            result = _outputs(forward(tile.rows), len(tile.rows))
+        with Sigmoids() as sigmoids, Masks(tile.keys) as masks:
+            result = _output(forward(tile.rows), len(tile.rows))
         if not masks.random:
             raise ConfigError(NOT_RANDOM)
-        return result
+        heads.append(Head(tuple(result.shape[1:]), sigmoids.gave(result)))
+        return result.flatten(1)
 
     def shared(tile: Tile) -> Tensor:
         low, high = int(tile.rows[0]), int(tile.rows[-1])
@@ -162,16 +182,19 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple
                 forward(rows)
             before.append(calls.seen)
         with Masks(tile.keys, tile.rows - low, before):
-            return _outputs(forward(last), len(tile.rows))
+            return _output(forward(last), len(tile.rows)).flatten(1)
 
     probe = _probe(block)
-    expected = whole(probe)
+    expected = owned(lambda: whole(probe))
+    few = Tile(len(FEW), probe.rows[FEW], probe.keys.at(FEW))
+    if bool(expected.isfinite().all()) and not _agree(whole(few), expected[FEW]):
+        raise ConfigError(ROWS_MIX if _agree(whole(probe), expected) else CHANGES)
     try:
         agrees = _agree(shared(probe), expected)
     except Exception:  # whatever a model says that cannot be run so
         agrees = False
     lines = _lines_per_pass(forward, all_in_all=not agrees)
-    return Passes(lines, shared if agrees else whole), expected[0]
+    return Passes(lines, shared if agrees else whole), heads[0]
 
 
 def _lines_per_pass(forward: Callable[[Tensor], Any], all_in_all: bool) -> int:
@@ -183,11 +206,19 @@ def _lines_per_pass(forward: Callable[[Tensor], Any], all_in_all: bool) -> int:
     return 1 << (lines.bit_length() - 1)
 
 
-def _outputs(result: Any, count: int) -> Tensor:
-    """``[L, C]``, checked."""
-    if not isinstance(result, Tensor) or result.shape[:1] != (count,):
-        raise DataError("the model must return one tensor with a line for every row of its input")
-    return result.flatten(1)
+def _output(result: Any, count: int) -> Tensor:
+    """``[L, *shape]``, checked; a line of one number has an axis for it."""
+    if isinstance(result, tuple | list) and len(result) == 1:
+        result = result[0]
+    wanted = "the model must return one tensor of real numbers, with a line for every row of its input"
+    if not isinstance(result, Tensor):
+        parts = f" of {', '.join(map(str, result))}" if isinstance(result, Mapping) else ""
+        raise DataError(f"{wanted}; got a {type(result).__name__}{parts}: wrap it in a module that returns the one")
+    if result.shape[:1] != (count,):
+        raise DataError(f"{wanted}; for {count} rows it gave {list(result.shape)}")
+    if not result.is_floating_point():
+        raise DataError(f"{wanted}; got {result.dtype}: return what comes before it was rounded, or compared")
+    return result[:, None] if result.ndim == 1 else result
 
 
 def _agree(one: Tensor, other: Tensor) -> bool:

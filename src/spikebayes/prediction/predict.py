@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,8 +14,9 @@ from spikebayes.engine.contract import TRACE
 from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.prediction.heads import Head, class_probabilities
 from spikebayes.prediction.module_samples import NOT_RANDOM, sample
-from spikebayes.prediction.predictive import Draw, Predictive, Task
+from spikebayes.prediction.predictive import Draw, Predictive, Task, as_noise_std
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values, timing_of
 from spikebayes.prediction.simulate import run
@@ -35,8 +37,8 @@ def predict(
     engine: str = "auto",
     batch_size: int | None = None,
     dtype: torch.dtype = torch.float32,
-    task: Task = Task.REGRESSION,
-    noise_std: Tensor | None = None,
+    task: Task | str = Task.REGRESSION,
+    noise_std: Tensor | np.ndarray | Sequence[float] | float | None = None,
     names: Sequence[str] = (),
     progress: bool = False,
 ) -> Predictive:
@@ -49,7 +51,7 @@ def predict(
         model: a spiking network, or a torch module with dropout (then steps, burn_in, engine and dtype are unused;
             only its dropout layers act as in training).
         x: ``[B, *shape]``, or one for each argument.
-        samples: S >= 2.
+        samples: S; a single one has no spread.
         seed: key of the masks, in [0, 2^64). Two predictions to be compared by a KS test need different seeds.
         steps: T, time steps per sample; 300, or 1 for a network without memory, of which every step is a sample.
         burn_in: steps left out of the average at the start; 200, or none for a network without memory.
@@ -62,8 +64,11 @@ def predict(
         engine: ``"auto"`` (the fastest that supports the network), ``"cpu"`` or ``"reference"``.
         batch_size: most rows at a time; memory is bounded without it too.
         dtype: of the simulation; samples are float32 in any case.
-        task: classification turns the read-out into class probabilities by softmax.
-        noise_std: ``[C]`` residual standard deviation of an observation (regression), carried along.
+        task: regression or classification, which turns K logits into class probabilities by softmax, and one logit
+            into those of two classes by a sigmoid. Outputs that are probabilities already (a softmax, log-softmax or
+            sigmoid head) are taken as they are, with a warning.
+        noise_std: ``[C]`` residual standard deviation of an observation (regression), or one number for all outputs;
+            carried along.
         names: one name per output.
         progress: show a progress bar on standard error.
 
@@ -71,8 +76,9 @@ def predict(
         A :class:`Predictive` with samples ``[S, B, C]``.
 
     Raises:
-        ConfigError: a setting out of range, or nothing in the model is random.
-        DataError: x is mis-shaped, empty, NaN or infinite.
+        ConfigError: a setting out of range; nothing in the model is random, or something that masks do not govern;
+            answers that depend on the rest of the batch.
+        DataError: x is mis-shaped, empty, NaN or infinite; outputs that are no class probabilities.
 
     Reference:
         Gal & Ghahramani 2016; Wycoff 2019, section 3.
@@ -87,20 +93,23 @@ def predict(
         >>> bool(((classical.samples - spiking.samples).abs() < 0.1 * classical.std).all())
         True
     """
-    plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, dtype, progress, least=2)
+    plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, dtype, progress)
+    task = Task(task)
     settings: dict[str, Any]
     if isinstance(model, SpikingNetwork):
         output, settings = _spiking(model, x, plan, timing_of(model, steps, burn_in, window), redraw)
+        head = Head(model.readout.shape)
     elif isinstance(model, nn.Module):
-        output, settings = sample(model, x, plan), {"kind": "classical"}
+        (output, head), settings = sample(model, x, plan), {"kind": "classical"}
     else:
         raise ConfigError(f"predict takes a SpikingNetwork or an nn.Module; got {type(model).__name__}")
 
-    settings |= {"samples": samples, "seed": seed, "mask_scope": mask_scope}
+    settings |= {"samples": plan.samples, "seed": plan.seed, "mask_scope": mask_scope}
     if task is Task.CLASSIFICATION:
-        output = output.softmax(-1)
-    draw = Draw(seed, mask_scope, plan.indices(output.shape[1]))
-    return Predictive(output, draw, task, noise_std, tuple(names), settings)
+        output, settings["outputs"] = class_probabilities(output, head)
+    draw = Draw(plan.seed, mask_scope, plan.indices(output.shape[1]))
+    noise = None if noise_std is None else as_noise_std(noise_std, output.shape[2])
+    return Predictive(output, draw, task, noise, tuple(names), settings)
 
 
 def _spiking(

@@ -7,6 +7,7 @@ The samples are kept, never only their moments: quantiles, entropies and tests a
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, DataError, StoreError
+from spikebayes.machine.choices import unknown
 from spikebayes.machine.files import atomic
 from spikebayes.prediction import normal_mixture
 
@@ -56,6 +58,10 @@ class Task(StrEnum):
     REGRESSION = "regression"
     CLASSIFICATION = "classification"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Task:
+        raise ConfigError(unknown("task", value, cls))
+
 
 @dataclass(frozen=True, eq=False)
 class Predictive:
@@ -65,8 +71,8 @@ class Predictive:
         samples: ``[S, B, C]`` float32; target units, or class probabilities that sum to 1 over C.
         draw: seed and rows of the masks.
         task: regression or classification.
-        noise_std: ``[C]``, positive, standard deviation of an observation about the network's output
-            (regression; estimated on validation rows), or None when it is not known.
+        noise_std: ``[C]``, or one number for all outputs, positive: standard deviation of an observation about the
+            network's output (regression; estimated on validation rows), or None when it is not known.
         names: one name per output.
         settings: how the samples were made (engine, steps, dt, ...), JSON values only.
 
@@ -88,6 +94,7 @@ class Predictive:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", Task(self.task))
         if self.samples.ndim != 3 or 0 in self.samples.shape:
             raise DataError(f"samples must be [S, B, C], none of them 0; got {list(self.samples.shape)}")
         if not torch.isfinite(self.samples).all():
@@ -100,9 +107,8 @@ class Predictive:
             object.__setattr__(self, "names", tuple(f"y{i}" for i in range(outputs)) if outputs > 1 else ("y",))
         if len(self.names) != outputs:
             raise DataError(f"{outputs} outputs, {len(self.names)} names: {', '.join(self.names)}")
-        noise = self.noise_std
-        if noise is not None and (noise.shape != (outputs,) or not ((noise > 0) & noise.isfinite()).all()):
-            raise DataError(f"noise_std must be [{outputs}], positive and finite; got {noise.tolist()}")
+        if self.noise_std is not None:
+            object.__setattr__(self, "noise_std", as_noise_std(self.noise_std, outputs))
         if self.task is Task.CLASSIFICATION:
             off = float((self.samples.sum(-1) - 1).abs().max())
             if off > 1e-3 or float(self.samples.min()) < 0:
@@ -232,7 +238,7 @@ class Predictive:
         for c, name in enumerate(self.names):
             prefix = f"{name}." if len(self.names) > 1 else ""
             table[f"{prefix}mean"] = self.mean[:, c].numpy()
-            table[f"{prefix}std"] = self.std[:, c].numpy()
+            table[f"{prefix}std"] = self.std[:, c].numpy() if len(self.samples) > 1 else math.nan
             for q, values in zip(quantiles, levels, strict=True):
                 table[f"{prefix}q{q:g}"] = values[:, c].numpy()
             if self.noise_std is not None:
@@ -279,7 +285,7 @@ class Predictive:
                 names=tuple(header["names"]),
                 settings=header["settings"],
             )
-        except (KeyError, TypeError, ValueError, DataError) as error:
+        except (KeyError, TypeError, ValueError, DataError, ConfigError) as error:
             raise StoreError(f"{path} holds no whole prediction, or was edited: {error}") from error
 
     # -- checks ------------------------------------------------------------------------------------------
@@ -315,6 +321,18 @@ class Predictive:
             low, high = float(target.min()), float(target.max())
             raise DataError(f"class indices must be whole, in 0..{outputs - 1}; got {low:g} to {high:g}")
         return target
+
+
+def as_noise_std(given: Any, outputs: int) -> Tensor:
+    """``[C]`` float32 out of a tensor, an array, a list or one number for all outputs (else DataError)."""
+    try:
+        noise = torch.as_tensor(given, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"noise_std must be a number, or one for each output: {error}") from error
+    noise = noise.expand(outputs) if noise.ndim == 0 else noise
+    if noise.shape != (outputs,) or not ((noise > 0) & noise.isfinite()).all():
+        raise DataError(f"noise_std must be [{outputs}], positive and finite; got {noise.tolist()}")
+    return noise
 
 
 def _tails(level: float) -> tuple[float, float]:

@@ -57,6 +57,8 @@ class Redraw:
         for name, value in (("lead", self.lead), ("stagger", self.stagger)):
             if not is_whole(value) or value < 0:
                 raise ConfigError(f"{name} must be a whole number of steps, 0 or more; got {value!r}")
+        for name in ("hold", "gap", "lead", "stagger"):
+            object.__setattr__(self, name, int(getattr(self, name)))  # NumPy's integers are no JSON
         if not 0 <= self.carry_over < 0.5:
             raise ConfigError(f"carry_over must lie in [0, 1/2); got {self.carry_over}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.choices import unknown
 from spikebayes.machine.numbers import is_whole
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.noise.philox import split_seed
@@ -55,8 +56,10 @@ class SamplingPlan:
         split_seed(self.seed)
         if not is_whole(self.samples) or not self.least <= self.samples < 1 << 32:
             raise ConfigError(f"samples must be a whole number, at least {self.least}; got {self.samples!r}")
-        if self.mask_scope not in ("row", "pass"):
-            raise ConfigError(f"mask_scope must be 'row' or 'pass'; got {self.mask_scope!r}")
+        if self.mask_scope not in get_args(MaskScope):
+            raise ConfigError(unknown("mask_scope", self.mask_scope, get_args(MaskScope)))
+        object.__setattr__(self, "samples", int(self.samples))  # NumPy's integers are no JSON
+        object.__setattr__(self, "seed", int(self.seed))
         if self.batch_size is not None and (not is_whole(self.batch_size) or self.batch_size < 1):
             raise ConfigError(
                 f"batch_size must be a whole number of rows, at least 1, or None; got {self.batch_size!r}"

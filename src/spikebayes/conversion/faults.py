@@ -1,0 +1,106 @@
+"""What is wrong with a module whatever its graph: found before it is run or converted, for either path alike.
+
+Such a module would run: neurons with a NaN weight are merely silent, and a dropout inside an attention is merely off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from spikebayes.conversion.obstacles import Obstacle
+from spikebayes.errors import SpikebayesError
+from spikebayes.noise.ownership import generators_kept
+
+NAMED = 3  # places in a message
+WRAPPERS = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside ``torch.compile`` and data-parallel wrappers.
+
+    Example:
+        >>> layer = nn.Linear(1, 1)
+        >>> unwrapped(nn.DataParallel(layer)) is layer
+        True
+    """
+    while (inner := WRAPPERS.get(type(model).__name__)) is not None:
+        model = getattr(model, inner)
+    return model
+
+
+def float_dtype(model: nn.Module) -> torch.dtype:
+    """The precision of a module's numbers; float32 for one that has none."""
+    return next((t.dtype for _, t in _numbers(model) if t.is_floating_point()), torch.float32)
+
+
+def initialised(model: nn.Module, rows: Sequence[Tensor]) -> None:
+    """Give lazy layers their values, by a pass over the rows of an example."""
+    if any(is_lazy(t) for _, t in _numbers(model)):
+        with torch.no_grad(), generators_kept():
+            model(*rows)
+
+
+def refuse_faults(model: nn.Module, error: type[SpikebayesError]) -> None:
+    """Raise the first of a module's faults, as the error given."""
+    for fault in faults(model):
+        raise error(str(fault))
+
+
+def faults(model: nn.Module) -> Iterator[Obstacle]:
+    """What keeps a module from being predicted or converted, whatever it does with its rows."""
+    whole = type(model).__name__
+    if isinstance(model, torch.jit.ScriptModule):
+        yield Obstacle(whole, "its code was compiled, and cannot be looked into", "give the module it was made of")
+        return
+    lazy = [name for name, t in _numbers(model) if is_lazy(t)]
+    if lazy:
+        yield Obstacle(whole, f"there are no values yet in {_list(lazy)}", "run the model once, on a batch")
+        return
+    numbers = [(name, t) for name, t in _numbers(model) if t.is_floating_point() or t.is_complex()]
+    elsewhere = [f"{name} ({t.device})" for name, t in numbers if t.device.type != "cpu"]
+    if elsewhere:
+        yield Obstacle(whole, f"it is not in the processor's memory: {_list(elsewhere)}", "give model.cpu()")
+        return
+    few = [f"{name} ({_word(t)})" for name, t in numbers if t.dtype not in (torch.float32, torch.float64)]
+    if few:
+        yield Obstacle(whole, f"it is neither float32 nor float64: {_list(few)}", "give model.float()")
+    elif len({t.dtype for t in model.parameters()}) > 1:
+        doubles = [name for name, t in model.named_parameters() if t.dtype == torch.float64]
+        yield Obstacle(whole, f"some of it is float64 and some float32: {_list(doubles)}", "give model.float()")
+    broken = [name for name, t in numbers if not bool(t.isfinite().all())]
+    if broken:
+        cure = "train it again, with a smaller learning rate, or mend them"
+        yield Obstacle(whole, f"it holds numbers that are NaN or infinite, in {_list(broken)}", cure)
+    yield from _hidden_dropout(model)
+
+
+def _hidden_dropout(model: nn.Module) -> Iterator[Obstacle]:
+    """Dropout inside torch's recurrent layers and attention, out of the reach of masks: off in a prediction."""
+    for name, module in model.named_modules():
+        recurrent = isinstance(module, nn.RNNBase) and module.num_layers > 1
+        inside = module.dropout if recurrent or isinstance(module, nn.MultiheadAttention) else 0.0
+        if isinstance(inside, float) and inside > 0:
+            yield Obstacle(
+                f"{type(module).__name__}, module {name!r}",
+                f"its own dropout={inside:g} would be off in a prediction, since no mask reaches it",
+                "set it to 0 and put nn.Dropout behind the layer" if name else "set it to 0",
+            )
+
+
+def _numbers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    return chain(model.named_parameters(), model.named_buffers())
+
+
+def _list(names: list[str]) -> str:
+    rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + rest
+
+
+def _word(value: Any) -> str:
+    return str(value.dtype).removeprefix("torch.")

@@ -1,0 +1,162 @@
+"""Tracing with shapes that are known: a forward may ask for sizes, and loop and branch on them.
+
+torch.fx traces with values that know nothing. Here a value that is asked for its shape is worked out, on so many rows
+as no model writes down (``ROWS``), from the graph that led to it; values that nobody asks cost nothing.
+"""
+
+from __future__ import annotations
+
+import operator
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.proxy import TraceError
+
+from spikebayes.conversion import dropout
+from spikebayes.conversion.moves import ROWS
+from spikebayes.nn import Spiking
+from spikebayes.noise.masks import DropoutInputs
+from spikebayes.noise.ownership import generators_kept
+
+RUN = nn.Module.__call__, nn.Module.__getattr__
+
+
+class ShapedProxy(fx.Proxy):
+    """A value of a graph that knows its shape; an argument passes for a tensor, as forwards may ask for one."""
+
+    _is_param = False  # what torch asks of whatever passes for a tensor
+    tracer: ShapedTracer
+
+    @property
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return Tensor if self.node.op == "placeholder" else type(self)
+
+    @property
+    def shape(self) -> Any:
+        return self._value().shape
+
+    @property
+    def ndim(self) -> int:
+        return self._value().ndim
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._value().dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self._value().device
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+    def dim(self) -> int:
+        return self.ndim
+
+    def numel(self) -> int:
+        return self._value().numel()
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.is_floating_point
+
+    def __len__(self) -> int:
+        return len(self._value())
+
+    def __iter__(self) -> Iterator[fx.Proxy]:
+        parts = self._value()
+        if isinstance(parts, Tensor):
+            raise TraceError("it goes through the rows of a batch one by one")
+        return (operator.getitem(self, i) for i in range(len(parts)))  # pyright: ignore[reportArgumentType]
+
+    def _value(self) -> Any:
+        return self.tracer.value(self.node)
+
+
+class ShapedTracer(fx.Tracer):
+    """Traces a module with dropout, and whatever becomes a population, as its leaves.
+
+    Args:
+        examples: ``[B, *shape]`` of each argument; or how many there are, and no shape is known.
+        lines: keep the stack of calls that led to each node.
+
+    Attributes:
+        constants: tensors that forward made, by the names they have in the graph.
+        frames: stacks of calls.
+    """
+
+    def __init__(self, examples: Sequence[Tensor] | int, *, lines: bool = False) -> None:
+        super().__init__()
+        self.examples, self.lines = examples, lines
+        self.frames: dict[fx.Node, traceback.StackSummary] = {}
+        self.constants: dict[str, Tensor] = {}
+        self._values: dict[fx.Node, Any] = {}
+
+    def trace(self, root: nn.Module, concrete_args: dict[str, Any] | None = None) -> fx.Graph:  # pyright: ignore
+        before = set(vars(root))
+        try:
+            with generators_kept():
+                return super().trace(root, concrete_args)
+        finally:
+            for name in vars(root).keys() - before:  # fx leaves what forward made in the module
+                self.constants[name] = vars(root).pop(name)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        leaf = super().is_leaf_module(m, module_qualified_name)
+        return leaf or isinstance(m, Spiking) or type(m) in dropout.MODULES
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        if self.lines:
+            self.frames[node] = traceback.extract_stack()
+        return super().proxy(node) if isinstance(self.examples, int) else ShapedProxy(node, self)
+
+    def create_arg(self, a: Any) -> Any:
+        return a.node if isinstance(a, fx.Proxy) else super().create_arg(a)
+
+    def value(self, node: fx.Node) -> Any:
+        """What a node gives for ``ROWS`` rows of made-up values.
+
+        Raises:
+            Exception: whatever the operation says that cannot be run.
+        """
+        if node not in self._values:
+            with _untraced(), torch.no_grad(), DropoutInputs():
+                self._values[node] = self._work_out(node)
+        return self._values[node]
+
+    def _work_out(self, node: fx.Node) -> Any:
+        if node.op == "placeholder":
+            assert not isinstance(self.examples, int)
+            place = [n for n in node.graph.nodes if n.op == "placeholder"].index(node)
+            example = self.examples[place]
+            return torch.full((ROWS, *example.shape[1:]), 0.5).to(example.dtype)
+        if node.op == "get_attr":
+            return attribute(self.root, str(node.target))
+        arguments, keywords = fx.map_arg((node.args, node.kwargs), self.value)
+        if node.op == "call_module":
+            return self.root.get_submodule(str(node.target)).forward(*arguments, **keywords)
+        if node.op == "call_method":
+            return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
+        return node.target(*arguments, **keywords)  # pyright: ignore[reportCallIssue]
+
+
+@contextmanager
+def _untraced() -> Iterator[None]:
+    """Modules run as they do, not as torch.fx makes them run while it traces."""
+    tracing = nn.Module.__call__, nn.Module.__getattr__
+    nn.Module.__call__, nn.Module.__getattr__ = RUN
+    try:
+        yield
+    finally:
+        nn.Module.__call__, nn.Module.__getattr__ = tracing
+
+
+def attribute(model: nn.Module, path: str) -> Any:
+    """The parameter, buffer or constant at a dotted path."""
+    value: Any = model
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value

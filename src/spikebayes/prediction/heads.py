@@ -1,0 +1,127 @@
+"""What a model's outputs are under classification: logits, one logit, or probabilities already.
+
+A softmax of probabilities is a distribution too, only a wrong one, so what an output is has to be found out: that of
+a softmax by its values, which no logits have, that of a sigmoid by the function that made it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from spikebayes.errors import DataError
+
+SIGMOIDS = {torch.sigmoid, torch.sigmoid_, Tensor.sigmoid, F.sigmoid, torch.special.expit, F.hardsigmoid}
+LOG_SIGMOIDS = {F.logsigmoid}
+ROUNDING = 1e-4  # by which the probabilities of a float32 softmax may miss a sum of 1
+LOGITS, PROBABILITIES, LOG_PROBABILITIES = "logits", "probabilities", "log-probabilities"
+
+
+class Sigmoids(TorchFunctionMode):
+    """While active, remembers what sigmoids gave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made: dict[int, tuple[Tensor, str]] = {}  # the tensors are kept alive so that places stay theirs
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in SIGMOIDS or func in LOG_SIGMOIDS:
+            self.made[result.data_ptr()] = result, PROBABILITIES if func in SIGMOIDS else LOG_PROBABILITIES
+        return result
+
+    def gave(self, output: Tensor) -> str:
+        """What an output is, as far as it is known from what made it."""
+        _, kind = self.made.get(output.data_ptr(), (output, LOGITS))
+        return kind
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a model returns for a row.
+
+    Args:
+        shape: of one row, before it is flattened.
+        kind: logits (or real values), or probabilities of a sigmoid.
+    """
+
+    shape: tuple[int, ...]
+    kind: str = LOGITS
+
+
+def class_probabilities(output: Tensor, head: Head) -> tuple[Tensor, str]:
+    """Class probabilities ``[S, B, K]`` of outputs, and what the outputs were.
+
+    Args:
+        output: ``[S, B, C]``: K logits, probabilities or log-probabilities, told apart by their values; or one logit,
+            whose sigmoid is the probability of the second of two classes.
+        head: what else is known of them.
+
+    Warns:
+        UserWarning: the outputs are probabilities already and are taken as they are; or might be.
+
+    Raises:
+        DataError: outputs that say nothing about which of K classes a row belongs to.
+
+    Example:
+        >>> logits = torch.tensor([[[0.0, 0.0]]])
+        >>> class_probabilities(logits, Head((2,)))
+        (tensor([[[0.5000, 0.5000]]]), 'logits')
+        >>> class_probabilities(torch.zeros(1, 1, 1), Head((1,)))
+        (tensor([[[0.5000, 0.5000]]]), 'logits')
+    """
+    if len(head.shape) > 1:
+        shape = ", ".join(map(str, head.shape))
+        raise DataError(
+            f"classification takes K logits for each row, [B, K]; the model returns [B, {shape}]. For a class in "
+            f"each place, predict with task='regression' and take samples.reshape(S, B, {shape}).softmax(2)"
+        )
+    if output.shape[-1] == 1:
+        return _of_one(output, head.kind)
+    if head.kind != LOGITS:
+        raise DataError(
+            "the model ends in a sigmoid for each class, so its classes do not exclude each other, as those of "
+            "classification do; predict with task='regression' for the probability of each, or return the logits"
+        )
+    kind = _kind(output)
+    if kind == LOGITS:
+        return output.softmax(-1), kind
+    _say(f"the model's outputs are {kind} already (a softmax head) and are taken as they are")
+    found = output if kind == PROBABILITIES else output.exp()
+    return found / found.sum(-1, keepdim=True), kind
+
+
+def _of_one(output: Tensor, kind: str) -> tuple[Tensor, str]:
+    if kind == LOGITS:
+        if bool(((output >= 0) & (output <= 1)).all()):
+            _say("every output, taken for a logit, lies in [0, 1]; if these are probabilities, return the logits")
+        return torch.cat([(-output).sigmoid(), output.sigmoid()], -1), kind
+    _say("the model's output comes from a sigmoid already and is taken as it is")
+    found = (output if kind == PROBABILITIES else output.exp()).clamp(0, 1)
+    return torch.cat([1 - found, found], -1), kind
+
+
+def _kind(output: Tensor) -> str:
+    """By the values: probabilities add up to 1, in every sample, and so do those of log-probabilities."""
+    if bool((output >= 0).all()) and bool(((output.sum(-1) - 1).abs() < ROUNDING).all()):
+        return PROBABILITIES
+    if bool((output <= 0).all()) and bool((output.logsumexp(-1).abs() < ROUNDING).all()):
+        return LOG_PROBABILITIES
+    return LOGITS
+
+
+def _say(what: str) -> None:
+    warnings.warn(what, stacklevel=4)
