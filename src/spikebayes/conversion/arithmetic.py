@@ -18,6 +18,7 @@ def add(a: Any, b: Any, *, alpha: float = 1) -> Affine:
     b = b if alpha == 1 else multiply(b, alpha)
     if not isinstance(a, Affine):
         a, b = b, a
+    b = detached(b)
     other = tuple(b.constant.shape) if isinstance(b, Affine) else tuple(getattr(b, "shape", ()))
     if isinstance(b, Affine) and len(b.shape) != len(a.shape):
         raise Refused(f"it adds rows of shapes {list(a.shape)} and {list(b.shape)}; give them the same axes")
@@ -26,7 +27,7 @@ def add(a: Any, b: Any, *, alpha: float = 1) -> Affine:
         other,
         "the added constant is larger than the value it is added to; add the same to every row",
     )
-    return widened(a, shape).plus(widened(b, shape) if isinstance(b, Affine) else detached(b))
+    return widened(a, shape).plus(widened(b, shape) if isinstance(b, Affine) else b)
 
 
 def subtract(a: Any, b: Any, *, alpha: float = 1) -> Affine:

@@ -144,7 +144,7 @@ def check(model: nn.Module, example_input: Examples) -> Obstacles:
             traced = trace(model, examples)
         except Blocked as blocked:
             return Obstacles(type(model).__name__, (*found, blocked.obstacle, *unknown_modules(model)))
-        builder = Builder(traced, Alpha(0.02), Exact())
+        same, builder = Check(traced), Builder(traced, Alpha(0.02), Exact())
         try:
             refuse_dropout_of_training_alone(traced)
         except Blocked as blocked:
@@ -158,7 +158,7 @@ def check(model: nn.Module, example_input: Examples) -> Obstacles:
                     break
         if not found:
             try:
-                Check(traced).compare(builder, builder.network(1e-3))
+                same.compare(builder, builder.network(1e-3))
             except Blocked as blocked:
                 found.append(blocked.obstacle)
     return Obstacles(type(model).__name__, tuple(found))
@@ -167,7 +167,8 @@ def check(model: nn.Module, example_input: Examples) -> Obstacles:
 def _examples(given: Examples) -> list[Tensor]:
     """One tensor for each argument."""
     several = isinstance(given, list | tuple)
-    arrays = [torch.as_tensor(np.asarray(e)) if _is_array(e) else e for e in (given if several else [given])]
+    arrays: list[Any] = list(given) if several else [given]
+    arrays = [torch.as_tensor(np.asarray(e)) if _is_array(e) else e for e in arrays]
     if not arrays or not all(isinstance(example, Tensor) for example in arrays):
         raise ConversionError(
             "the example input must be a tensor [B, *shape], or a list of them, one for each argument"

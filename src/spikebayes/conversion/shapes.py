@@ -70,7 +70,7 @@ class ShapedProxy(fx.Proxy):
         parts = self._value()
         if isinstance(parts, Tensor):
             raise TraceError("it goes through the rows of a batch one by one")
-        return (operator.getitem(self, i) for i in range(len(parts)))  # pyright: ignore[reportArgumentType]
+        return (operator.getitem(self, i) for i in range(len(parts)))  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     def _value(self) -> Any:
         return self.tracer.value(self.node)

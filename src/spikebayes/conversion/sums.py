@@ -152,11 +152,11 @@ def _arranged(x: Affine, names: str, wanted: str) -> Affine:
 
 
 def sum_of(x: Affine, dim: Any = None, keepdim: bool = False, **named: Any) -> Affine:
-    return total(x, _axes(x, dim, named, "a sum"), keepdim)
+    return total(x, _axes(x, dim, keepdim, named, "a sum"), keepdim)
 
 
 def mean_of(x: Affine, dim: Any = None, keepdim: bool = False, **named: Any) -> Affine:
-    dims = _axes(x, dim, named, "a mean")
+    dims = _axes(x, dim, keepdim, named, "a mean")
     if dims == list(range(2, x.constant.ndim)) and len(dims) in (1, 2):
         pooled = x.then(AdaptiveAvgPool((1,) * len(dims)))
         return pooled if keepdim else shaped(pooled, x.shape[:1])
@@ -176,7 +176,7 @@ def cumsum(x: Affine, dim: int, **_: Any) -> Affine:
     return x.then(Mix(dim, torch.ones([x.constant.shape[dim]] * 2, dtype=x.constant.dtype).tril()))
 
 
-def _axes(x: Affine, dim: Any, named: dict[str, Any], what: str) -> list[int]:
+def _axes(x: Affine, dim: Any, keepdim: bool, named: dict[str, Any], what: str) -> list[int]:
     dim = named.pop("axis", dim)
     unknown = [name for name, value in named.items() if name != "dtype" and value is not None]
     if unknown:
@@ -184,7 +184,7 @@ def _axes(x: Affine, dim: Any, named: dict[str, Any], what: str) -> list[int]:
     if dim is None:
         raise Refused(f"{what} over everything mixes rows; give the axes, without the batch axis")
     dims = sorted(axis_of(x, d, "sums") for d in flat((dim,)))
-    if len(dims) == len(x.shape):
+    if len(dims) == len(x.shape) and not keepdim:
         raise Refused(f"{what} over all axes leaves a row without any; keep one, with keepdim=True")
     return dims
 

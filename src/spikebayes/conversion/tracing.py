@@ -94,11 +94,11 @@ def trace(model: nn.Module, examples: Sequence[Tensor] | int, *, lines: bool = F
     Raises:
         Blocked: the module's code cannot be followed.
     """
-    parameters = list(inspect.signature(model.forward).parameters.values())
     given = examples if isinstance(examples, int) else len(examples)
-    rest = {p.name: p.default for p in parameters[given:] if p.default is not p.empty}
     tracer = ShapedTracer(examples, lines=lines)
     try:
+        parameters = list(inspect.signature(model.forward).parameters.values())
+        rest = {p.name: p.default for p in parameters[given:] if p.default is not p.empty}
         graph = tracer.trace(model, concrete_args=rest or None)
     except SpikebayesError:
         raise
