@@ -24,7 +24,7 @@ from spikebayes.network.neurons import Neuron, Threshold
 from spikebayes.network.noise import Sampling
 from spikebayes.network.operators import AvgPool, Chain, Operator, Scale
 from spikebayes.network.synapses import Synapse
-from spikebayes.nn.unit import Place, Spiking, Units, Values
+from spikebayes.nn.unit import STANDARDISED, Place, Spiking, Units, Values
 
 MAX_POOL_MODULES = {nn.MaxPool1d: 1, nn.MaxPool2d: 2}  # and the axes they pool
 MAX_POOL_FUNCTIONS = {F.max_pool1d: 1, F.max_pool2d: 2, torch.max_pool1d: 1, torch.max_pool2d: 2}
@@ -94,10 +94,18 @@ class Builder:
 
     def stand_in(self, node: fx.Node) -> bool:
         """Give a node that was refused a value of its shape, so that the walk goes on; False if that is not known."""
-        shape = self.traced.shape(node)
-        if shape is not None:
-            self.values[node] = Affine.of(Source(self._name(node), shape), float_dtype(self.traced.model))
-        return shape is not None
+        dtype = float_dtype(self.traced.model)
+
+        def like(value: Any) -> Any:
+            if isinstance(value, tuple | list):
+                return tuple(like(part) for part in value)
+            return Affine.of(Source(self._name(node), tuple(value.shape[1:])), dtype)
+
+        try:
+            self.values[node] = like(self.traced.tracer.value(node))
+        except Exception:  # an operation may raise anything
+            return False
+        return True
 
     # -- calls ---------------------------------------------------------------------------------------------------
 
@@ -115,7 +123,8 @@ class Builder:
             raise self._blocked(f"the example for {node.target!r} must be floating point, [B, *shape]", got)
         shape = tuple(example.shape[1:])
         name = self._name(node)
-        self.inputs.append(Input(name, shape, argument=argument))
+        standardised = getattr(self.traced.model, STANDARDISED, False)
+        self.inputs.append(Input(name, shape, argument=argument, standardised=standardised))
         return Affine.of(Source(name, shape), float_dtype(self.traced.model))
 
     def _plain(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:

@@ -168,7 +168,7 @@ def _examples(given: Examples) -> list[Tensor]:
     """One tensor for each argument."""
     several = isinstance(given, list | tuple)
     arrays: list[Any] = list(given) if several else [given]
-    arrays = [torch.as_tensor(np.asarray(e)) if _is_array(e) else e for e in arrays]
+    arrays = [torch.tensor(np.asarray(e)) if _is_array(e) else e for e in arrays]
     if not arrays or not all(isinstance(example, Tensor) for example in arrays):
         raise ConversionError(
             "the example input must be a tensor [B, *shape], or a list of them, one for each argument"

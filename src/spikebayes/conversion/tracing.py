@@ -18,7 +18,7 @@ from spikebayes.conversion import dropout
 from spikebayes.conversion.obstacles import Blocked, Obstacle
 from spikebayes.conversion.shapes import ShapedTracer, attribute
 from spikebayes.errors import SpikebayesError
-from spikebayes.network.operators import Shape
+from spikebayes.noise.masks import evaluating
 
 LIBRARIES = (Path(torch.__file__).parent, Path(__file__).parents[1])  # whose code is not the user's
 TRACED = (
@@ -47,14 +47,6 @@ class Traced:
         """The parameter, buffer or constant at a dotted path."""
         constants = self.tracer.constants
         return constants[path] if path in constants else attribute(self.model, path)
-
-    def shape(self, node: fx.Node) -> Shape | None:
-        """Shape of one row of what a node gives, if it gives a tensor and can be run."""
-        try:
-            value = self.tracer.value(node)
-        except Exception:  # an operation may raise anything
-            return None
-        return tuple(value.shape[1:]) if isinstance(value, Tensor) else None
 
     def kind(self, node: fx.Node) -> str:
         """The module's type, or the function's or method's name."""
@@ -147,6 +139,25 @@ def refuse_dropout_of_training_alone(traced: Traced) -> None:
             reason = "drops while the model trains, but not in a prediction: it stands behind `if self.training`"
             cure = "call it always: convert and predict make dropout act in every mode"
             raise Blocked(training.obstacle(node, reason, cure))
+
+
+def dropout_of_training_alone(model: nn.Module, rows: Sequence[Tensor]) -> Obstacle | None:
+    """The same for a module that is to be predicted as it is; nothing, if its code cannot be followed.
+
+    Layers of torch and of this library hold none: modules made of these alone are not traced.
+    """
+    if all(type(m).__module__.startswith(("torch.nn.", "spikebayes.")) for m in model.modules()):
+        return None
+    with evaluating(model):
+        try:
+            traced = trace(model, [x[:1] for x in rows])
+        except Blocked:
+            return None
+        try:
+            refuse_dropout_of_training_alone(traced)
+        except Blocked as blocked:
+            return blocked.obstacle
+    return None
 
 
 def _drops(traced: Traced) -> list[fx.Node]:

@@ -31,12 +31,15 @@ class Input:
         dropout: noise on its values.
         argument: which positional argument of the model it reads (two inputs may read one argument under
             different masks).
+        standardised: whether the model was trained on values of mean 0 and standard deviation 1: others are most
+            likely a mistake.
     """
 
     name: str
     shape: Shape
     dropout: Dropout | None = None
     argument: int = 0
+    standardised: bool = False
 
 
 @stored

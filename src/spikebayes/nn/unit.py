@@ -15,6 +15,8 @@ from spikebayes.network.neurons import Neuron, Threshold
 from spikebayes.network.noise import BlankOut, Sampling
 from spikebayes.network.operators import Operator, Shape
 
+STANDARDISED = "standardised_inputs"  # attribute of a module that was trained on standardised inputs
+
 
 @dataclass(frozen=True)
 class Place:

@@ -75,7 +75,7 @@ def _is_array(value: Any) -> bool:
 def _as_tensor(value: Any, dtype: torch.dtype) -> Tensor:
     try:
         if not isinstance(value, Tensor) and hasattr(value, "to_numpy"):  # of pandas, Arrow or Polars
-            value = np.asarray(value.to_numpy())
+            value = np.array(value.to_numpy())  # a copy: a frame may not be written to
             value = value.astype(np.float64) if value.dtype == object else value
         tensor = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:

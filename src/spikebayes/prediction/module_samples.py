@@ -21,13 +21,16 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.conversion.faults import float_dtype, refuse_faults, unwrapped
+from spikebayes.conversion.tracing import dropout_of_training_alone
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.progress import track
 from spikebayes.machine.threads import one_thread, share_out
+from spikebayes.nn.unit import STANDARDISED
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks, evaluating
 from spikebayes.noise.ownership import owned
+from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
 from spikebayes.prediction.heads import Head, Sigmoids
 from spikebayes.prediction.inputs import Block, as_inputs, blocks
 from spikebayes.prediction.sampling import SamplingPlan, Values
@@ -98,6 +101,10 @@ def sample(model: nn.Module, x: Values, plan: SamplingPlan) -> tuple[Tensor, Hea
     model = unwrapped(model)
     refuse_faults(model, ConfigError)
     inputs = as_inputs(x, dtype=float_dtype(model))
+    warn_of_raw_inputs(inputs, getattr(model, STANDARDISED, False))
+    warn_of_repeated_masks(model, inputs, plan)
+    if (guarded := dropout_of_training_alone(model, inputs)) is not None:
+        raise ConfigError(str(guarded))
     indices = plan.indices(len(inputs[0]))
     parts = list(blocks(indices, plan, PAIRS_PER_BLOCK))
     check_steady_products()

@@ -14,12 +14,14 @@ from spikebayes.engine.contract import TRACE
 from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
 from spikebayes.prediction.heads import Head, class_probabilities
+from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.module_samples import NOT_RANDOM, sample
 from spikebayes.prediction.predictive import Draw, Predictive, Task, as_noise_std
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values, timing_of
-from spikebayes.prediction.simulate import run
+from spikebayes.prediction.simulate import argument_shapes, run
 
 
 def predict(
@@ -118,6 +120,9 @@ def _spiking(
     """Samples ``[S, B, C]`` float32 of a network, and how they were made."""
     if not network.is_random:
         raise ConfigError(NOT_RANDOM)
+    inputs = as_inputs(x, argument_shapes(network), plan.dtype)
+    warn_of_raw_inputs(inputs, any(i.standardised for i in network.inputs))
+    warn_of_repeated_masks(network, inputs, plan)
     told: dict[str, Any]
     if redraw is None:
         found = run(network, x, plan, timing)

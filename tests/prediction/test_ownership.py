@@ -1,0 +1,214 @@
+"""A prediction's seed owns all randomness in a module, and a row's answer depends on nothing else."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules import Net
+from spikebayes import ConfigError, DataError, convert, predict
+from spikebayes.nn import Permadrop, SoftLIF
+from spikebayes.noise.ownership import generators_kept, owned
+
+X = torch.randn(12, 4, generator=torch.Generator().manual_seed(3))
+
+
+def parts() -> dict[str, nn.Module]:
+    torch.manual_seed(0)
+    return {"a": nn.Linear(4, 32), "s": SoftLIF(1e-3), "d": Permadrop(0.2), "b": nn.Linear(32, 1)}
+
+
+def hidden(function: Callable[[Tensor], Tensor], **more: nn.Module) -> nn.Module:
+    return Net(lambda m, x: m.b(function(m.d(m.s(m.a(x))))), **parts(), **more)
+
+
+DRAWS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "randn": (lambda h: h * torch.randn(len(h), 32), "with randn"),
+    "rand_like": (lambda h: h * torch.rand_like(h), "with rand_like"),
+    "bernoulli": (lambda h: h * torch.bernoulli(torch.full_like(h, 0.5)), "with bernoulli"),
+    "in place": (lambda h: h + torch.empty_like(h).normal_(), "with normal_"),
+    "rrelu": (lambda h: F.rrelu(h, training=True), "with rrelu"),
+    "gumbel": (lambda h: F.gumbel_softmax(h), "with "),
+    "attention": (
+        lambda h: F.scaled_dot_product_attention(*[h.view(-1, 2, 4, 4)] * 3, dropout_p=0.5).flatten(1),
+        "with ",
+    ),
+    "a distribution of torch": (lambda h: h * torch.distributions.Normal(1.0, 0.1).sample((32,)), "with normal"),
+    "NumPy": (lambda h: h * float(np.random.rand()), "from NumPy's generator"),  # noqa: NPY002
+    "Python": (lambda h: h * random.random(), "from Python's generator"),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_draws_that_masks_do_not_own_are_refused_by_name(name: str) -> None:
+    function, where = DRAWS[name]
+    model, before = hidden(function), torch.get_rng_state()
+    with pytest.raises(ConfigError, match=f"draws numbers of its own {where}"):
+        predict(model, X, samples=5)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_generator_of_its_own_shows_in_its_answers() -> None:
+    generator = torch.Generator().manual_seed(0)
+    model = hidden(lambda h: h * torch.randn(32, generator=generator))
+    with pytest.raises(ConfigError, match="answers otherwise when it is asked the same again"):
+        predict(model, X, samples=5)
+
+
+def test_noise_of_training_alone_is_none() -> None:
+    predict(hidden(lambda h: F.rrelu(h)), X, samples=5)
+
+
+def test_what_a_pass_gives_is_what_it_gives_without_being_looked_at() -> None:
+    with generators_kept():
+        assert owned(lambda: 7) == 7
+    with pytest.raises(ConfigError, match="with rand, which"):
+        owned(lambda: torch.rand(3))
+
+
+INSIDE: dict[str, Callable[[], nn.Module]] = {
+    "LSTM": lambda: nn.LSTM(4, 8, 2, dropout=0.5, batch_first=True),
+    "GRU": lambda: nn.GRU(4, 8, 3, dropout=0.1, batch_first=True),
+    "RNN": lambda: nn.RNN(4, 8, 2, dropout=0.1, batch_first=True),
+    "MultiheadAttention": lambda: nn.MultiheadAttention(4, 2, dropout=0.1, batch_first=True),
+    "TransformerEncoderLayer": lambda: nn.TransformerEncoderLayer(4, 2, 8, dropout=0.1, batch_first=True),
+}
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_dropout_that_no_mask_reaches_is_refused(name: str) -> None:
+    torch.manual_seed(0)
+    layer = INSIDE[name]()
+    model = Net(lambda m, x: m.d(m.b(x)), d=Permadrop(0.2), b=nn.Linear(4, 1), layer=layer)
+    for predicted in (predict, lambda m, x: convert(m, x)):
+        with pytest.raises(Exception, match=r"its own dropout=0\.\d would be off in a prediction.*set it to 0"):
+            predicted(model, X)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda: nn.BatchNorm1d(32, track_running_stats=False), "takes the mean and variance of the batch"),
+        (lambda: Net(lambda m, h: F.batch_norm(h, None, None, training=True)), "mean and variance of the batch"),
+        (lambda: Net(lambda m, h: h - h.mean(0)), "depends on the other rows of its batch"),
+        (lambda: Net(lambda m, h: h.softmax(0)), "depends on the other rows of its batch"),
+        (lambda: Net(lambda m, h: h / h.abs().max()), "depends on the other rows of its batch"),
+        (lambda: Net(lambda m, h: h * len(h)), "depends on the other rows of its batch"),
+    ],
+)
+def test_answers_that_depend_on_the_batch_are_refused(layer: Callable[[], nn.Module], message: str) -> None:
+    model = Net(lambda m, x: m.b(m.layer(m.d(m.s(m.a(x))))), **parts(), layer=layer())
+    with pytest.raises(ConfigError, match=message):
+        predict(model, X, samples=5)
+
+
+def test_norms_of_a_row_alone_are_none_of_these() -> None:
+    model = Net(lambda m, x: m.b(m.layer(m.d(m.s(m.a(x))))), **parts(), layer=nn.LayerNorm(32))
+    whole = predict(model, X, samples=5).samples
+    assert torch.equal(predict(model, X, samples=5, batch_size=3).samples, whole)
+
+
+def test_dropout_that_training_guards_is_refused() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = m.d(m.s(m.a(x)))
+        return m.b(F.dropout(h, 0.5) if m.training else h)
+
+    with pytest.raises(ConfigError, match="drops while the model trains, but not in a prediction"):
+        predict(Net(forward, **parts()), X, samples=5)
+
+
+BROKEN: dict[str, tuple[Callable[[nn.Sequential], nn.Module], str]] = {
+    "NaN": (lambda m: m[0].weight.data.fill_(float("nan")) is not None and m, "NaN or infinite, in 0.weight"),
+    "half": (lambda m: m.half(), "neither float32 nor float64"),
+    "bfloat16": (lambda m: m.bfloat16(), "give model.float()"),
+    "elsewhere": (lambda m: m.to("meta"), r"0.weight \(meta\).*; give model.cpu\(\)"),
+    "lazy": (lambda m: nn.Sequential(*m, nn.LazyLinear(2)), "no values yet in 4.weight, 4.bias; run the model once"),
+    "of two precisions": (lambda m: m[3].double() is not None and m, "some of it is float64"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_numbers_that_cannot_be_used_are_refused(name: str) -> None:
+    breaks, message = BROKEN[name]
+    model = breaks(nn.Sequential(*parts().values()))
+    with pytest.raises(ConfigError, match=message):
+        predict(model, X, samples=5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile's own parts
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile])
+def test_wrappers_are_seen_through(wrap: Any) -> None:
+    model = nn.Sequential(*parts().values())
+    assert torch.equal(predict(wrap(model), X, samples=5).samples, predict(model, X, samples=5).samples)
+
+
+PLAIN: dict[str, Callable[[Tensor], Any]] = {
+    "array": lambda x: x.numpy(),
+    "array of doubles": lambda x: x.double().numpy(),
+    "list": lambda x: x.tolist(),
+    "data frame": lambda x: pd.DataFrame(x.numpy(), columns=list("abcd")),
+    "data frame of objects": lambda x: pd.DataFrame(x.double().numpy()).astype(object),
+    "nullable numbers": lambda x: pd.DataFrame(x.double().numpy()).convert_dtypes(),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_rows_in_any_plain_form(name: str) -> None:
+    model = nn.Sequential(*parts().values())
+    found = predict(model, PLAIN[name](X), samples=np.int64(5), seed=np.int64(2), noise_std=0.3)
+    assert torch.equal(found.samples, predict(model, X, samples=5, seed=2).samples)
+    assert found.noise_std is not None
+    assert found.noise_std.tolist() == pytest.approx([0.3])
+    assert found.settings["samples"] == 5
+    assert type(found.settings["samples"]) is int
+
+
+def test_text_in_a_data_frame_is_refused() -> None:
+    with pytest.raises(DataError, match="data frame of numbers: could not convert string to float: 'red'"):
+        predict(nn.Sequential(*parts().values()), pd.DataFrame({"a": ["red"] * 3, "b": 1.0, "c": 1.0, "d": 1.0}))
+
+
+@pytest.mark.parametrize("noise", [-1.0, 0.0, float("nan"), [0.1, 0.2], "much"])
+def test_noise_that_is_none_is_refused(noise: Any) -> None:
+    with pytest.raises(DataError, match="noise_std must be"):
+        predict(nn.Sequential(*parts().values()), X, samples=5, noise_std=noise)
+
+
+def test_a_single_sample_has_no_spread() -> None:
+    found = predict(nn.Sequential(*parts().values()), X, samples=1)
+    assert found.samples.shape == (1, 12, 1)
+    assert found.to_pandas()["std"].isna().all()
+    with pytest.raises(ConfigError, match="a spread needs at least 2 samples"):
+        _ = found.std
+
+
+# -- what is said, not refused -----------------------------------------------------------------------------------
+
+
+def test_a_loop_over_batches_is_told_that_their_masks_repeat() -> None:
+    model = nn.Sequential(*parts().values())
+    predict(model, X[:4], samples=5)
+    predict(model, X[4:8], samples=5)
+    predict(model, X[4:8], samples=5)  # the same rows again
+    with pytest.warns(UserWarning, match="their masks are the same"):
+        predict(model, X[8:], samples=5)
+
+
+def test_numbered_rows_other_seeds_and_functions_are_no_such_loop() -> None:
+    model = nn.Sequential(*parts().values())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for k in range(3):
+            some = slice(4 * k, 4 * k + 4)
+            predict(model, X[some], samples=5, rows=torch.arange(12)[some])
+            predict(model, X[some], samples=5, seed=k)
+            predict(model, X[some], samples=5, mask_scope="pass")
