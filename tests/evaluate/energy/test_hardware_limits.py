@@ -28,6 +28,7 @@ def test_synapses_are_counted_with_edges_and_over_all_connections() -> None:
     assert found.layers == (Layer("h", 8, 3, 2 * 10), Layer("k", 3, 8, 24))
     assert (found.neurons, found.fan_in, found.synapses) == (11, 8, 44)
     assert found.excesses(Limits("tiny", 10, 4, "made up")) == ["11 neurons > 10", "k: fan-in 8 > 4"]
+    assert found.excesses(Limits("just enough", 11, 8, "made up")) == []
 
 
 def test_neurons_without_connections_have_no_synapses() -> None:

@@ -26,6 +26,7 @@ from spikebayes import (
     Redraw,
     Sign,
     SpikingNetwork,
+    Threshold,
     convert,
     simulate,
 )
@@ -33,7 +34,7 @@ from spikebayes.evaluate.energy import spiking_counts
 from spikebayes.evaluate.energy.random_bits import drawn_nodes
 from spikebayes.evaluate.energy.spiking_counts import SpikingCounts, count
 from spikebayes.network.noise import Gaussian, Law
-from spikebayes.network.operators import Dense, size
+from spikebayes.network.operators import Chain, Dense, Place, size
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Permadrop, SigmoidSign
 from spikebayes.nn.encoders import NoisySign
 from spikebayes.nn.zoo import s2m
@@ -275,6 +276,28 @@ def test_a_run_of_redrawn_masks_pays_for_all_neurons() -> None:
     assert spiking.synaptic_events == 2 * heard
     apart, same = count(network, x, samples=6)[1], classical
     assert (apart.kept_macs, apart.kept_activations) == (same.kept_macs, same.kept_activations)
+
+
+def test_units_that_nothing_reaches_take_no_events() -> None:
+    gaps = Chain((Dense(torch.ones(2, 3)), Place(1, 1, 2)))  # units 0, 3 and 4 of five have no synapse
+    network = SpikingNetwork(
+        (Input("x", (3,)),),
+        (Population("a", (3,), Threshold(0.5), Dropout(0.5)), Population("b", (5,), Threshold(0.5))),
+        (
+            Connection("x", "a", Chain(())),
+            Connection("a", "b", gaps),
+            Connection("b", "readout", Dense(torch.ones(1, 5))),
+        ),
+        Readout((1,)),
+    )
+    spiking, _ = count(network, torch.ones(2, 3), samples=4, steps=1, burn_in=0)
+    assert spiking.synaptic_events == 2 * spiking.spikes["a"] + spiking.spikes["b"]
+
+
+@pytest.mark.parametrize(("hold", "taken"), [(None, True), (30, True), (29, False)])
+def test_neurons_are_taken_out_where_a_mask_lasts_for_the_run(hold: int | None, taken: bool) -> None:
+    spiking, _ = count(sandwich(hold=hold), torch.randn(3, 3), samples=5, steps=30, burn_in=0)
+    assert (spiking.neuron_updates < spiking.dense_neuron_updates) == taken
 
 
 def test_blanked_synapses_are_reached_and_drawn() -> None:
