@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import re
+from contextlib import suppress
 from datetime import date, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -26,6 +27,7 @@ POINT = "write numbers with a decimal point and without other separators, as 123
 PERCENT = "write the percentage as a number, without the sign"
 CURRENCY = "leave the currency out"
 UNIT = "leave the unit out of the cells; the column's name can say it"
+AMOUNTS = (DATE, SPAN, POINT, PERCENT, CURRENCY)  # quantities, which are seldom meant as labels
 MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 CURES = tuple(
     (re.compile(pattern, re.IGNORECASE), cure)
@@ -82,7 +84,8 @@ def as_label(value: Any, written: bool = False) -> str | None:
         ('01', '1', '1.0', None)
     """
     if isinstance(value, bytes):
-        return value.decode()
+        with suppress(UnicodeDecodeError):
+            return value.decode()
     if not isinstance(value, LABELS):
         return None
     if isinstance(value, Decimal):
@@ -99,12 +102,9 @@ def by_value(label: str) -> Decimal | str:
         >>> by_value("01") == by_value("1.0"), by_value("TRUE"), by_value("red")
         (True, 'true', 'red')
     """
-    if "_" not in label:
-        try:
-            value = Decimal(label)
-            return value if value.is_finite() else label
-        except InvalidOperation:
-            pass
+    with suppress(InvalidOperation):
+        if "_" not in label and (value := Decimal(label)).is_finite():
+            return value
     word = label.casefold()
     return word if word in FLAGS else label
 

@@ -20,6 +20,7 @@ from spikebayes.errors import DataError
 
 NAMED = 5  # names spelt out in a message before the rest becomes a count
 COLUMNS = 1 << 16  # more than a genome has genes; what lies above is mostly no table, and each column is looked at
+NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}  # pandas' names of what numbers are stored as
 AS_WRITTEN = "as written"  # in a table's attrs: it was text, and its numbers are the text that Python writes for them
 
 
@@ -91,8 +92,7 @@ def repeated(names: Sequence[str]) -> list[str]:
 
 def is_numeric(column: pd.Series) -> bool:
     """Whether the column holds numbers (booleans, categories and numbers written as text are not)."""
-    kinds = {"integer", "floating", "mixed-integer-float", "decimal"}
-    return pd.api.types.infer_dtype(column, skipna=True) in kinds
+    return pd.api.types.infer_dtype(column, skipna=True) in NUMBERS
 
 
 def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -206,8 +206,7 @@ def as_written(frame: pd.DataFrame) -> bool:
 
 def holds_values(frame: pd.DataFrame, name: str) -> bool:
     """Whether a column's labels stand for numbers or truth values, whatever their text: 1 is 1.0."""
-    kinds = {"integer", "floating", "mixed-integer-float", "decimal", "boolean"}
-    return not as_written(frame) and pd.api.types.infer_dtype(frame[name], skipna=True) in kinds
+    return not as_written(frame) and pd.api.types.infer_dtype(frame[name], skipna=True) in {*NUMBERS, "boolean"}
 
 
 def level_indices(name: str, labels: np.ndarray, known: Sequence[str], values: bool = False) -> np.ndarray:
@@ -259,6 +258,8 @@ def distinct_labels(labels: np.ndarray) -> tuple[str, ...]:
 
 def _values(column: pd.Series) -> Iterable[tuple[Any, bool]]:
     """Each value as an object, and whether it is missing (null or blank text)."""
-    narrow = column.dtype in (np.float16, np.float32)  # their text is shorter than that of the float64 they equal
-    for value, null in zip(column.to_numpy() if narrow else column.astype(object), column.isna(), strict=True):
+    kind, size = (getattr(column.dtype, name, None) for name in ("kind", "itemsize"))
+    # as 4-byte numbers: their text is shorter than that of the float64 they equal
+    values = column.to_numpy(f"f{size}", na_value=np.nan) if kind == "f" and size in (2, 4) else column.astype(object)
+    for value, null in zip(values, column.isna(), strict=True):
         yield value, bool(null) or (isinstance(value, str) and not value.strip())

@@ -73,14 +73,17 @@ def read_delimited(path: Path) -> pd.DataFrame:
 def write_delimited(frame: pd.DataFrame, path: Path) -> None:
     """Write a .csv, .csv.gz or .tsv file; text that a spreadsheet would run goes behind an apostrophe."""
     safe = frame.rename(columns=shielded)
-    for name, dtype in safe.dtypes.items():
-        if not pd.api.types.is_numeric_dtype(dtype):
-            safe[name] = safe[name].map(shielded, na_action="ignore")
+    texts = [name for name, dtype in safe.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
+    safe[texts] = safe[texts].map(shielded, na_action="ignore")
+    every = [*map(str, safe.columns), *(str(cell) for name in texts for cell in safe[name])]
+    # the writer leaves these bare, where a reader would take them for the end of a line and for a byte order mark
+    bare = any("\r" in text or "\ufeff" in text for text in every)
+    quoting = csv.QUOTE_NONNUMERIC if bare else csv.QUOTE_MINIMAL
     with ExitStack() as stack:
         file = stack.enter_context(path.open("wb"))
         if path.suffix.lower() == ".gz":
             file = stack.enter_context(gzip.GzipFile("", "wb", mtime=0, fileobj=file))
-        safe.to_csv(file, sep=separator_of(path), mode="wb", index=False, lineterminator="\n")
+        safe.to_csv(file, sep=separator_of(path), mode="wb", index=False, lineterminator="\n", quoting=quoting)
 
 
 def separator_of(path: Path) -> str:
@@ -96,21 +99,20 @@ def _opened(path: Path) -> BinaryIO:
 def _check_text(path: Path) -> bool:
     """Refuse what is no UTF-8 text, with the line; says whether there are quotes in it."""
     decoder = getincrementaldecoder("utf-8")()
-    lines, size, quoted = 1, 0, False
+    lines, size, quoted, block = 1, 0, False, b"-"
     with _opened(path) as file:
-        while block := file.read(1 << 20):  # a torn last letter is seen by the parser
+        while block:
+            block = file.read(1 << 20)
             if not size:
+                zeros = [block[start::2].count(0) > len(block) / 4 for start in (0, 1)]
                 foreign = next((why for start, why in FOREIGN.items() if block.startswith(start)), None)
-                wide = (block[::2].count(0) > len(block) / 4) != (block[1::2].count(0) > len(block) / 4)
-                if foreign or wide:
+                if foreign or zeros[0] != zeros[1]:
                     raise DataError(foreign or UTF16)
             try:
-                decoder.decode(block)
-                at = block.find(0)
-                what = "a NUL byte"
+                decoder.decode(block, final=not block)
+                at, what = block.find(0), "a NUL byte"
             except UnicodeDecodeError as error:
-                at = error.start
-                what = f"the byte 0x{error.object[error.start]:02x}, which is no UTF-8"
+                at, what = error.start, f"the byte 0x{error.object[error.start]:02x}, which is no UTF-8"
             if at >= 0:
                 line = lines + block.count(b"\n", 0, at)
                 raise DataError(f"line {line} holds {what}; save the table as CSV in UTF-8")

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spikebayes.data.columns import check_width, listed
+from spikebayes.data.columns import AS_WRITTEN, as_written, check_width, listed
 from spikebayes.data.delimited import read_delimited, write_delimited
 from spikebayes.errors import DataError
 
@@ -83,6 +83,8 @@ def emit(frame: pd.DataFrame, path: Path) -> None:
     _check_text(frame)
     kind = table_format(path)
     if kind == "parquet":
+        frame = frame.copy(deep=False)
+        frame.attrs = {AS_WRITTEN: True} if as_written(frame) else {}  # others may be more than JSON can hold
         frame.to_parquet(path, engine="pyarrow", index=False)
     elif kind == "npz":
         _emit_npz(frame, path)

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from spikebayes.data.cells import MISSING, number
+from spikebayes.data.cells import AMOUNTS, MISSING, cure, number
 from spikebayes.data.columns import (
     COLUMNS,
     as_written,
@@ -274,7 +274,13 @@ def _read_task(frame: pd.DataFrame, target: str) -> Task:
         return Task.REGRESSION
     known = {row: label for row, label in enumerate(to_labels(column)) if (label or "").casefold() not in MISSING}
     words = [row for row, label in known.items() if number(label) is None]
-    if words and len(words) < len(known):
-        found = f"row {words[0] + 1}: {one_line(repr(column.iloc[words[0]]))}"
-        raise DataError(f"the target {target!r} mixes numbers and text ({found}); correct it, or ask for classes")
+    if words:
+        value, labels = column.iloc[words[0]], "for labels name the task (--task classification)"
+        found, how = f"row {words[0] + 1}: {one_line(repr(value))}", cure(value)
+        if len(words) < len(known):
+            raise DataError(
+                f"the target {target!r} mixes numbers and text ({found}); {how or 'correct it'}, or {labels}"
+            )
+        if how in AMOUNTS:
+            raise DataError(f"the target {target!r} holds no plain numbers ({found}); {how}; {labels}")
     return Task.CLASSIFICATION if words or not as_written(frame) else Task.REGRESSION
