@@ -13,10 +13,11 @@ import io
 import re
 from codecs import getincrementaldecoder
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
@@ -64,7 +65,7 @@ def read_delimited(path: Path) -> pd.DataFrame:
             )
         except pa.ArrowInvalid as error:
             raise DataError(_said(str(error))) from error
-    columns = {position: _narrowed(column.to_pandas()) for position, column in enumerate(table.columns)}
+    columns = {position: _narrowed(column.to_pylist()) for position, column in enumerate(table.columns)}
     frame = pd.DataFrame(columns).set_axis([unshielded(name) for name in names], axis=1)
     frame.attrs[AS_WRITTEN] = True
     return frame
@@ -167,29 +168,14 @@ def _said(message: str) -> str:
     return f"a line is longer than {BLOCK >> 20} MiB" if "straddl" in message else message
 
 
-def _narrowed(cells: pd.Series) -> pd.Series:
+def _narrowed(cells: list[str]) -> np.ndarray | pd.Series:
     """Booleans or numbers whose text is what was written, else the text itself; empty cells are missing."""
-    cells = cells.mask(cells == "")
-    whole = not cells.isna().any()  # a whole number beside a missing one would become a fraction
-    if whole and cells.isin(["False", "True"]).all():
-        return cells == "True"
-    for kind in [pa.int64()] * whole + [pa.float64()]:
-        try:
-            numbers = pa.array(cells, pa.string()).cast(kind)
-        except pa.ArrowInvalid:
-            continue
-        values, said = numbers.to_pandas(), numbers.cast(pa.string()).to_pandas()
-        if _same(values, said, cells):
-            return values
-    return cells.map(unshielded, na_action="ignore") if cells.str.startswith("'").any() else cells
-
-
-def _same(values: pd.Series, said: pd.Series, cells: pd.Series) -> bool:
-    """Whether Python writes the values like the cells; ``said`` is how Arrow writes them, which is faster."""
-    alike = said == cells
-    if values.dtype.kind == "f":
-        size = values.abs()
-        alike &= (size > 1e-3) & (size < 1e15) & (values % 1 != 0)  # elsewhere the two differ: 1.0 and 1, 1e-05
-    unsure = cells.notna() & ~alike
-    pairs = zip(values[unsure].tolist(), cells[unsure].tolist(), strict=True)
-    return all(value == value and repr(value) == cell for value, cell in pairs)
+    if {"False", "True"}.issuperset(cells):
+        return np.array(cells) == "True"
+    missing = {"": "nan", "nan": ""}  # an empty cell, not the word, is the number that is none
+    for kind, texts in ((int, cells), (float, [missing.get(cell, cell) for cell in cells])):
+        with suppress(ValueError, OverflowError):
+            values = [kind(text) for text in texts]
+            if [str(value) for value in values] == texts:
+                return np.array(values, kind)
+    return pd.Series([unshielded(cell) or None for cell in cells])
