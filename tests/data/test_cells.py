@@ -72,7 +72,7 @@ def test_what_looks_like_a_number_has_a_cure(value: object, word: str) -> None:
     assert word in found
 
 
-@pytest.mark.parametrize("text", ["red", "a1", "<5", "20-30", "", "Mary", "n/a?", "1-2"])
+@pytest.mark.parametrize("text", ["red", "a1", "<5", "20-30", "", "Mary", "n/a?", "1-2", "$$", ",", ".net", "'"])
 def test_where_no_cure_is_known_none_is_invented(text: str) -> None:
     assert cure(text) is None
 

@@ -53,7 +53,9 @@ def test_cells_are_numbers_only_where_nothing_is_lost(
 ) -> None:
     column = table(tmp_path, "\n".join(["name,other", *(f"{cell},x" for cell in cells)]))["name"]
     assert column.dtype.kind == kind
-    pd.testing.assert_series_equal(column.astype(object), pd.Series(values, dtype=object), check_names=False)
+    pd.testing.assert_series_equal(
+        pd.Series(column.astype(object)), pd.Series(values, dtype=object), check_names=False
+    )
 
 
 @given(
@@ -100,13 +102,13 @@ def test_only_text_says_that_it_was_text(tmp_path: Path) -> None:
         ("a;b\n1,5;2\n", "separated by semicolons, not commas; save it as CSV with commas, .* decimal points"),
         ("a|b\n1|2\n", "separated by bars, not commas"),
         ("a\tb\n1\t2\n", r"separated by tabs, not commas.*name it \*.tsv"),
-        ("a,b\n1,2\n3\n", "line 3 has fewer fields than the header, which names 2; mend it, or quote"),
-        ("a,b\n1,2\n1,2,3\n", "line 3 has more fields than the header, which names 2; mend it, or quote"),
+        ("a,b\n1,2\n3\n", r"line 3, .* has fewer fields than the header, which names 2; mend it, or quote"),
+        ("a,b\n1,2\n1,2,3\n", r"line 3, .* has more fields than the header, which names 2; mend it, or quote"),
         ('a,b\n1,"x\n2,y\n3,z\n', "line 4: unexpected end of data; close its quotes"),
         ('a,b\n1,"x\n2,"y"\n', "line 3: .*close its quotes"),
         ("1,2.5\n3,4\n", r"first line must name the columns; it holds numbers only \(1, 2.5\)"),
         (",".join(f"c{i}" for i in range(10**6)), f"at most {COLUMNS} columns; got 1000000"),
-        ("a,b\n" + "1," * 10**6, "line 2 has more fields"),
+        ("a,b\n" + "1," * 10**6, r"line 2, .* has more fields"),
         ("a" * 200_000 + ",b\n1,2\n", "field larger than field limit"),
         (b"\xef\xbb\xbf", "the file is empty"),
         ("a,'=b,=b\n1,2,3\n", "repeated: '=b'"),

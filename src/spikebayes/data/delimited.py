@@ -162,8 +162,8 @@ def _said(message: str) -> str:
         line, expected, got = map(int, found.groups())
         which = "more" if got > expected else "fewer"
         return (
-            f"line {line} has {which} fields than the header, which names {expected}; mend it, or quote fields that "
-            "hold separators"
+            f"line {line}, not counting blank ones, has {which} fields than the header, which names {expected}; mend "
+            "it, or quote fields that hold separators"
         )
     return f"a line is longer than {BLOCK >> 20} MiB" if "straddl" in message else message
 

@@ -182,7 +182,8 @@ def encode_features(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
         [[2.0, 0.0, 1.0]]
     """
     names = column_names(frame)
-    missing = [name for name in schema.features if name not in names]
+    found = set(names)
+    missing = [name for name in schema.features if name not in found]
     if missing:
         lacking = listed(repr(name) + near(name, names) for name in missing)
         raise DataError(f"the table lacks {len(missing)} of the model's {len(schema.features)} columns: {lacking}")
