@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from problems import table
 from spikebayes.app.table_run import TableRun, build, compare_table, prepare_table, train_table
-from spikebayes.data.tables import encode_features, encode_target
+from spikebayes.data.tables import encode_features, encode_target, read_table
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate.scores import scores
 from spikebayes.network.neurons import LIF
@@ -120,6 +122,20 @@ def test_numbers_far_from_zero_are_learned_and_predicted_like_others() -> None:
     for end, shifted in ends:
         np.testing.assert_allclose(shifted - 2.0**30, end, rtol=1e-2, atol=5e-3)
     assert made[0].samples.dtype == torch.float32
+
+
+def test_labels_of_a_text_file_come_out_as_they_were_written(tmp_path: Path) -> None:
+    lines = [f"{row},{'NA' if row % 3 else 'DE'},{'01' if row < 15 else '02'}" for row in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,c,y", *lines]))
+    frame = read_table(tmp_path / "t.csv")
+    prepared = prepare_table(frame, "y", categorical=["c"], task=Task.CLASSIFICATION, hidden=(4,))
+    run = train_table(prepared, epochs=2)
+    assert run.schema.categories == {"c": ("DE", "NA")}
+    assert run.schema.output_names == run.predict(frame.iloc[:2], samples=5).names == ("01", "02")
+    alone = pd.DataFrame({"a": [3], "c": ["NA"]})
+    assert torch.equal(
+        run.predict(alone, samples=5).samples, run.predict(frame.iloc[[1]].assign(a=3), samples=5).samples
+    )
 
 
 def test_a_table_without_a_column_is_refused(run: TableRun) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import example, given
 
@@ -24,6 +26,33 @@ from spikebayes.errors import DataError
 def test_what_stands_for_a_missing_number(word: str) -> None:
     values, text = to_numbers(pd.Series(["1.50", word, "2"]))
     np.testing.assert_array_equal(values, [1.5, np.nan, 2])
+    assert not text.any()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.array([1, 2, None], "Int64"),
+        pd.array([True, 2, None], object),
+        pd.array([1, 2, None], "int64[pyarrow]"),
+        pd.array([Decimal("1.0"), Decimal("2"), None], pd.ArrowDtype(pa.decimal128(5, 2))),
+        pd.array(["1.0", "2", "NA"], "string"),
+        pd.array(["1.0", "2", None], "string[pyarrow]"),
+        pd.Categorical([1, 2, None]),
+        pd.Categorical(["1", "2", "null"]),
+        pd.arrays.SparseArray([1, 2, np.nan]),
+        [Decimal("1.0"), "2", None],
+        [Fraction(1), 2, pd.NA],
+        np.array([b"1", b"2", b"nan"]),
+        np.array([1, 2, np.nan], np.float16),
+        np.array([1, 2, np.nan], np.longdouble),
+    ],
+)
+def test_numbers_of_many_types(values: Any) -> None:
+    column = pd.Series(values, index=[0, 0, 7])  # rows are counted, whatever they are called
+    found, text = to_numbers(column)
+    np.testing.assert_array_equal(found, [1, 2, np.nan])
+    assert found.dtype == np.float64
     assert not text.any()
 
 
