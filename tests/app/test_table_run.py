@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from problems import table
 from spikebayes.app.table_run import TableRun, build, compare_table, prepare_table, train_table
-from spikebayes.data.tables import encode_features, encode_target
+from spikebayes.data.tables import encode_features, encode_target, read_table
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.evaluate.scores import scores
 from spikebayes.network.neurons import LIF
 from spikebayes.nn import SoftLIF
 from spikebayes.prediction.predictive import Task
@@ -95,6 +98,44 @@ def test_new_rows_are_predicted_in_the_tables_units(run: TableRun) -> None:
     assert run.targets(new.drop(columns="y")) is None
     shuffled = new[["kind", "color", "b", "a"]]
     assert torch.equal(run.predict(shuffled, samples=5).samples, run.predict(new, samples=5).samples)
+
+
+def test_numbers_far_from_zero_are_learned_and_predicted_like_others() -> None:
+    near = table(80).drop(columns=["kind", "color"])
+    far = near + {"a": 1.7e9, "b": 0, "y": 2.0**30}  # whose float32 are 128 apart
+    made, scored = [], []
+    for frame in (near, far):
+        run = train_table(prepare_table(frame, "y", hidden=(8,)), epochs=3)
+        made.append(run.predict(frame, samples=20))
+        targets = run.targets(frame)
+        assert targets is not None
+        np.testing.assert_allclose(targets[:, 0], frame["y"], rtol=0, atol=1e-6)
+        scored.append(scores(made[-1], targets))
+    np.testing.assert_allclose(list(scored[1].values()), list(scored[0].values()), rtol=2e-3)
+    residual = made[1].mean[:, 0].numpy() - far["y"]
+    np.testing.assert_allclose(scored[1]["RMSE"], np.sqrt((residual**2).mean()), rtol=1e-6)
+    one, other = (predictive.to_pandas() for predictive in made)
+    for name in one.columns:
+        shift = 0 if "std" in name else 2.0**30
+        np.testing.assert_allclose(other[name] - shift, one[name], rtol=1e-2, atol=2e-3)
+    ends = zip(made[0].observation_interval(0.9), made[1].observation_interval(0.9), strict=True)
+    for end, shifted in ends:
+        np.testing.assert_allclose(shifted - 2.0**30, end, rtol=1e-2, atol=5e-3)
+    assert made[0].samples.dtype == torch.float32
+
+
+def test_labels_of_a_text_file_come_out_as_they_were_written(tmp_path: Path) -> None:
+    lines = [f"{row},{'NA' if row % 3 else 'DE'},{'01' if row < 15 else '02'}" for row in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,c,y", *lines]))
+    frame = read_table(tmp_path / "t.csv")
+    prepared = prepare_table(frame, "y", categorical=["c"], task=Task.CLASSIFICATION, hidden=(4,))
+    run = train_table(prepared, epochs=2)
+    assert run.schema.categories == {"c": ("DE", "NA")}
+    assert run.schema.output_names == run.predict(frame.iloc[:2], samples=5).names == ("01", "02")
+    alone = pd.DataFrame({"a": [3], "c": ["NA"]})
+    assert torch.equal(
+        run.predict(alone, samples=5).samples, run.predict(frame.iloc[[1]].assign(a=3), samples=5).samples
+    )
 
 
 def test_a_table_without_a_column_is_refused(run: TableRun) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
+from spikebayes.data import columns
 from spikebayes.data.tables import check_table_path, read_table, write_table
 from spikebayes.errors import ConfigError, DataError
 
@@ -76,6 +77,52 @@ def test_a_named_index_becomes_a_column(tmp_path: Path, suffix: str) -> None:
     back = read_table(tmp_path / f"t{suffix}")
     assert list(back.columns) == ["row", "mean"]
     assert back["row"].tolist() == [7, 3]
+
+
+@pytest.mark.parametrize(
+    ("index", "names"),
+    [
+        (None, ["y", "b"]),
+        (["a"], ["a", "y", "b"]),
+        (["a", "b"], ["a", "b", "y"]),
+    ],
+)
+def test_a_parquet_index_with_a_name_is_a_column(tmp_path: Path, index: list[str] | None, names: list[str]) -> None:
+    frame = pd.DataFrame({"a": [1.5, 2.5], "y": [1, 2], "b": ["u", "v"]})
+    stored = frame.drop(columns="a") if index is None else frame.set_index(index)
+    stored.to_parquet(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), frame.reindex(columns=names))
+
+
+def test_rows_that_were_picked_have_an_index_without_a_name_which_says_nothing(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [1.5, 2.5, 3.5]})
+    frame.iloc[[0, 2]].to_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet").to_dict("list") == {"a": [1.5, 3.5]}
+    frame.rename_axis("a").to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="already exists"):
+        read_table(tmp_path / "t.parquet")
+
+
+def test_a_table_keeps_no_notes_that_parquet_cannot_hold(tmp_path: Path) -> None:
+    frame = SMALL.copy()
+    frame.attrs = {"note": {1, 2}}
+    write_table(frame, tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet").attrs == {}
+    assert frame.attrs == {"note": {1, 2}}
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".npz"])
+def test_too_wide_a_table_is_refused_before_it_is_made(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"t{suffix}"
+    if suffix == ".npz":
+        np.savez(path, X=np.zeros((1, 6), np.float32))
+    else:
+        pd.DataFrame([range(6)]).to_parquet(path)
+    monkeypatch.setattr(columns, "COLUMNS", 5)
+    with pytest.raises(DataError, match="at most 5 columns; got 6: choose among them"):
+        read_table(path)
 
 
 def test_npz_matrix_becomes_numbered_columns(tmp_path: Path) -> None:

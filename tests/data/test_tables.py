@@ -13,7 +13,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 
+from spikebayes.data import tables
 from spikebayes.data.tables import (
+    LEVELS,
     TableSchema,
     encode_features,
     encode_target,
@@ -25,6 +27,7 @@ from spikebayes.data.tables import (
 from spikebayes.errors import ConfigError, DataError, StoreError
 from spikebayes.prediction.predictive import Task
 
+TASK = Task.REGRESSION
 HOUSES = pd.DataFrame(
     {
         "area": [50.0, 80.0, 65.0],
@@ -79,7 +82,6 @@ def test_numbers_may_be_classes_and_keep_their_labels_in_any_dtype() -> None:
         ({"x": [], "y": []}, {}, "no rows"),
         ({"x": [1, 2], "y": [3, 3]}, {}, "constant"),
         ({"x": [1, 2], "y": ["u", "u"]}, {}, "constant"),
-        ({"x": [1, 2, 3], "y": [1, 1 + 1e-12, 1]}, {}, "constant"),
         ({"x": ["1", "2", "n/a?"], "y": [1, 2, 3]}, {}, r"'x' \(row 3: 'n/a\?'\); .*--categorical"),
         ({"x": ["2024_01", "2024_02"], "y": [1, 2]}, {}, r"'x' \(row 1: '2024_01'\)"),
         ({"x": pd.to_datetime(["2024", "2025"]), "y": [1, 2]}, {}, r"'x' \(row 1: Timestamp"),
@@ -91,6 +93,25 @@ def test_numbers_may_be_classes_and_keep_their_labels_in_any_dtype() -> None:
         ({"x": [1, 2], "y": ["u", None]}, {}, r"'y' \(1 missing\)"),
         ({f"x{i}": [np.nan, 1] for i in range(8)} | {"y": [1, 2]}, {}, r"'x4' \(1 NaN\) and 3 more"),
         ({0: [1, 2], "y": [1, 2]}, {}, r"column 1 needs a name \(got 0\)"),
+        ({("a", "b"): [1, 2], "y": [1, 2]}, {}, r"column 1 needs a name \(got \('a', 'b'\)\)"),
+        ({"x": [2, "?"], "y": [1, 2]}, {}, r"'x' \(row 2: '\?'\); a mark for a missing value: fill it"),
+        ({"x": [2, "1,5"], "y": [1, 2]}, {}, r"'x' \(row 2: '1,5'\); write numbers with a decimal point"),
+        ({"x": [2, "NA", None], "y": [1, 2, 3]}, {}, r"'x' \(2 NaN\), first in row 2; fill them or drop"),
+        (
+            {"x": [1, 2], "y": ["1,5", "2,5"]},
+            {},
+            r"'y' holds no plain numbers \(row 1: '1,5'\); write .*--task class",
+        ),
+        ({"x": [1, 2], "y": ["5%", "6%"]}, {}, r"'y' holds no plain numbers \(row 1: '5%'\); write .*--task class"),
+        ({"x": [1, 2], "y": pd.to_datetime(["2024", "2025"])}, {}, r"'y' holds no plain numbers .*; dates and"),
+        ({"x": [1, 2, 3], "y": [0.5, "?", 1.5]}, {}, r"mixes numbers and text \(row 2: '\?'\); a mark for a missing"),
+        (
+            {"x": [[1], [2]], "y": [1, 2]},
+            {"categorical": ["x"]},
+            r"'x' holds list values \(row 1\); write them as text",
+        ),
+        ({"x": np.array([1j, 2]), "y": [1, 2]}, {}, r"'x' \(row 1: .*1j\)\); give the real and the imaginary part"),
+        ({"x": pd.to_timedelta([1, 2], "s"), "y": [1, 2]}, {}, r"'x' \(row 1: .*\); spans of time must be numbers"),
     ],
 )
 def test_training_tables_that_are_refused(columns: dict, options: dict, message: str) -> None:
@@ -99,9 +120,60 @@ def test_training_tables_that_are_refused(columns: dict, options: dict, message:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("cells", "kind", "task"),
+    [
+        (["1.50", "2.25"], "text file", Task.REGRESSION),
+        (["01", "02"], "text file", Task.REGRESSION),
+        (["1", "2"], "text file", Task.REGRESSION),
+        (["TRUE", "FALSE"], "text file", Task.CLASSIFICATION),
+        (["NA", "DE"], "text file", Task.CLASSIFICATION),
+        (["1", "2"], "text column", Task.CLASSIFICATION),
+        (["1.50", "2.25"], "text column", Task.CLASSIFICATION),
+    ],
+)
+def test_numbers_in_a_text_file_are_numbers_and_text_of_a_typed_column_is_text(
+    tmp_path: Path, cells: list[str], kind: str, task: Task
+) -> None:
+    frame = pd.DataFrame({"x": [1, 2], "y": cells})
+    if kind == "text file":
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        frame = read_table(tmp_path / "t.csv")
+    assert infer_schema(frame, "y").task is task
+    assert infer_schema(frame, "y", task=Task.CLASSIFICATION).classes == tuple(sorted(cells))
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("c", "levels; .*: drop it or group them"), ("y", "classes; .*--task reg")]
+)
+def test_too_many_labels_are_refused(name: str, what: str) -> None:
+    rows = range(LEVELS + 1)
+    frame = pd.DataFrame({"c": 0, "y": 1.5}, index=rows).assign(**{name: [f"u{row}" for row in rows]})
+    task = Task.CLASSIFICATION if name == "y" else Task.REGRESSION
+    with pytest.raises(DataError, match=f"column '{name}' has {LEVELS + 1} {what}"):
+        infer_schema(frame, "y", ["c"], task)
+    if name == "c":
+        frame["y"] = list(rows)
+        kept = infer_schema(frame.head(LEVELS), "y", ["c"])
+        assert torch.equal(encode_features(frame.head(LEVELS), kept).sum(0), torch.ones(LEVELS))
+
+
+def test_too_large_an_input_is_refused_before_memory_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = TableSchema(tuple(f"x{i}" for i in range(70)), {f"x{i}": ("a",) * 1000 for i in range(70)}, "y", TASK, ())
+    with pytest.raises(DataError, match=r"1 rows of 70000 inputs .* at most 65536 inputs"):
+        encode_features(pd.DataFrame({f"x{i}": ["a"] for i in range(70)}), wide)
+    monkeypatch.setattr(tables, "ENTRIES", 10)
+    with pytest.raises(
+        DataError, match=r"3 rows of 4 inputs .* and 2 such rows: drop columns, group levels, or split"
+    ):
+        encode_features(HOUSES, SCHEMA)
+
+
 def test_schema_survives_json() -> None:
     labelled = infer_schema(pd.DataFrame({"x": [1, 2], "y": ["u", "v"]}), "y")
-    for schema in (SCHEMA, labelled):
+    numbered = infer_schema(pd.DataFrame({"x": [1e9, 1e9 + 2], "y": [1, 2]}), "y", task=Task.CLASSIFICATION)
+    assert (numbered.offsets, numbered.values) == ({"x": 1e9 + 1}, ("y",))
+    for schema in (SCHEMA, labelled, numbered):
         assert TableSchema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
 
 
@@ -123,6 +195,12 @@ def test_schema_survives_json() -> None:
         ("classes", ["0", "1"]),
         ("classes", None),
         ("extra", 1),
+        ("offsets", {"color": 1.0}),
+        ("offsets", {"area": float("inf")}),
+        ("offsets", {"area": "1"}),
+        ("offsets", [1.0]),
+        ("values", ["area"]),
+        ("values", "color"),
     ],
 )
 def test_edited_schemas_are_refused(field: str, value: object) -> None:
@@ -201,6 +279,61 @@ def test_targets_that_cannot_be_encoded() -> None:
     assert encode_target(pd.DataFrame({"y": ["dog", "cat", "dog"]}), schema).tolist() == [1, 0, 1]
     with pytest.raises(DataError, match=r"'y' holds 'cta' \(row 2\).*did you mean 'cat'\?"):
         encode_target(pd.DataFrame({"y": ["dog", "cta"]}), schema)
+
+
+def test_a_run_of_the_first_format_reads_its_tables_as_it_did(tmp_path: Path) -> None:
+    stored = {"features": ["c"], "categories": {"c": ["1", "2.5", "True", "x"]}, "target": "y"}
+    schema = TableSchema.from_dict(stored | {"task": "classification", "classes": ["0", "1"]})
+    (tmp_path / "t.csv").write_text("c,y\n01,0\n2.50,1.0\nTRUE,00\nx,01\n1,1\n")
+    frame = read_table(tmp_path / "t.csv")
+    assert encode_features(frame, schema).argmax(1).tolist() == [0, 1, 2, 3, 0]
+    assert encode_target(frame, schema).tolist() == [0, 1, 0, 1, 1]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
+def test_labels_that_were_numbers_are_compared_by_value_and_text_letter_by_letter(
+    tmp_path: Path, suffix: str
+) -> None:
+    typed = infer_schema(pd.DataFrame({"c": [1.0, 2.5], "y": [0, 1]}), "y", ["c"])
+    write_table(pd.DataFrame({"c": [2.5, 1.0]}), tmp_path / f"t{suffix}")
+    assert encode_features(read_table(tmp_path / f"t{suffix}"), typed).tolist() == [[0, 1], [1, 0]]
+    (tmp_path / "train.csv").write_text("c,y\n01,0\n2.50,1\n")
+    written = infer_schema(read_table(tmp_path / "train.csv"), "y", ["c"])
+    if suffix == ".csv":
+        with pytest.raises(DataError, match=r"'c' holds '2.5' \(row 1\), which training never met"):
+            encode_features(read_table(tmp_path / "t.csv"), written)
+    else:  # numbers know nothing of how they were written
+        assert encode_features(read_table(tmp_path / f"t{suffix}"), written).tolist() == [[0, 1], [1, 0]]
+
+
+# -- numbers far from zero ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "step"), [(1.7e9, 1), (1e9, 1), (-1e12, 0.5), (1.7e18, 1e9), (1, 1e-10), (2.0**60, 4096), (1e30, 1e20)]
+)
+def test_values_far_from_zero_are_told_apart(start: float, step: float) -> None:
+    values = start + step * np.arange(40.0)
+    frame = pd.DataFrame({"t": values, "y": values[::-1]})
+    schema = infer_schema(frame, "y")
+    x, y = encode_features(frame, schema), encode_target(frame, schema)
+    assert len(x.unique()) == len(y.unique()) == 40
+    np.testing.assert_allclose(x[:, 0].double() + schema.offsets["t"], values, rtol=1e-15, atol=step * 1e-5)
+    np.testing.assert_allclose(y[:, 0].double() + schema.offsets["y"], values[::-1], rtol=1e-15, atol=step * 1e-5)
+
+
+@given(st.lists(st.floats(-100, 100, width=32), min_size=2, max_size=5, unique=True), st.integers(-(2**40), 2**40))
+def test_a_shift_changes_no_encoded_spread(values: list[float], shift: int) -> None:
+    plain = pd.DataFrame({"x": np.round(values, 1), "y": range(len(values))})
+    moved = plain.assign(x=plain["x"] + shift)
+    encoded = [encode_features(frame, infer_schema(frame, "y")).double() for frame in (plain, moved)]
+    one, other = (x - x.mean() for x in encoded)
+    torch.testing.assert_close(one, other, rtol=0, atol=2e-4 * max(1, float(one.std())))
+
+
+def test_ordinary_numbers_stay_as_they_are() -> None:
+    frame = pd.DataFrame({"year": [2000, 2001, 2010], "y": [-1000.5, 0, 3e7]})
+    assert infer_schema(frame, "y").offsets == {}
 
 
 # -- splitting -------------------------------------------------------------------------------------------

@@ -35,6 +35,6 @@ def write_comparison(
         comparison.verdict,
         targets=run.targets(table),
         settings=settings,
-        rescale=fitted.scaling.outputs,
+        rescale=lambda y: run.in_units(fitted.scaling.outputs(y)),
     )
     write_report(data, path)

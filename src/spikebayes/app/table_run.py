@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -67,11 +67,17 @@ class TableRun:
 
     def predict(self, table: pd.DataFrame, *, network: SpikingNetwork | None = None, **settings: Any) -> Predictive:
         """Predictive distribution for every line of a table; ``network`` None asks the module itself."""
-        return self.fitted.predict(encode_features(table, self.schema), network=network, **settings)
+        made = self.fitted.predict(encode_features(table, self.schema), network=network, **settings)
+        return replace(made, samples=self.in_units(made.samples))
 
     def targets(self, table: pd.DataFrame) -> Tensor | None:
-        """The table's targets, or None when it has no such column."""
-        return encode_target(table, self.schema) if self.schema.target in table.columns else None
+        """The table's targets in its own units, or None when it has no such column."""
+        return self.in_units(encode_target(table, self.schema)) if self.schema.target in table.columns else None
+
+    def in_units(self, y: Tensor) -> Tensor:
+        """Encoded targets in the table's own units: float64 where float32 could not tell them apart."""
+        offset = self.schema.offsets.get(self.schema.target)
+        return y if offset is None else y.double() + offset
 
 
 @dataclass(frozen=True, eq=False)

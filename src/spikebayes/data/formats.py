@@ -5,8 +5,6 @@ Parsers raise whatever suits them; :func:`spikebayes.data.tables.read_table` tur
 
 from __future__ import annotations
 
-import gzip
-import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pandas.errors import EmptyDataError, ParserWarning
+import pyarrow.parquet as pq
 
-from spikebayes.data.columns import listed, repeated
+from spikebayes.data.columns import AS_WRITTEN, as_written, check_width, listed
+from spikebayes.data.delimited import read_delimited, write_delimited
 from spikebayes.errors import DataError
 
 FORMATS = {
@@ -59,16 +58,17 @@ def parse(path: Path) -> pd.DataFrame:
     """Read a table whose name has a known suffix.
 
     Raises:
-        DataError: columns that repeat or differ in length, rows longer than the header, arrays that are
-            no columns.
+        DataError: columns that repeat or differ in length, text that is no CSV in UTF-8, arrays that are no columns.
         One of ``UNREADABLE``: whatever the parser finds.
     """
     kind = table_format(path)
     if kind == "csv":
-        return _parse_csv(path)
+        return read_delimited(path)
     if kind == "npz":
         return _parse_npz(path)
+    check_width(len(pq.read_schema(path)))
     frame = pd.read_parquet(path, engine="pyarrow")
+    frame = frame.reset_index([name for name in frame.index.names if name is not None])
     return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 
@@ -76,40 +76,29 @@ def emit(frame: pd.DataFrame, path: Path) -> None:
     """Write the columns, without the index, to a path with a known suffix.
 
     The same table gives the same bytes: no clock and no file name goes in.
+
+    Raises:
+        DataError: text that not every format gives back.
     """
+    _check_text(frame)
     kind = table_format(path)
     if kind == "parquet":
+        frame = frame.copy(deep=False)
+        frame.attrs = {AS_WRITTEN: True} if as_written(frame) else {}  # others may be more than JSON can hold
         frame.to_parquet(path, engine="pyarrow", index=False)
     elif kind == "npz":
         _emit_npz(frame, path)
-    elif path.suffix.lower() == ".gz":
-        with path.open("wb") as raw, gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as packed:
-            frame.to_csv(packed, mode="wb", index=False, lineterminator="\n")
     else:
-        frame.to_csv(path, sep=_separator(path), index=False, lineterminator="\n")
+        write_delimited(frame, path)
 
 
-def _separator(path: Path) -> str:
-    return "\t" if path.suffix.lower() == ".tsv" else ","
-
-
-def _parse_csv(path: Path) -> pd.DataFrame:
-    sep = _separator(path)
-    try:
-        # the header alone first: pandas renames repeated and blank column names, which would hide them
-        header = pd.read_csv(path, sep=sep, header=None, nrows=1, dtype=str, keep_default_na=False)
-    except EmptyDataError as error:
-        raise DataError("the file is empty") from error
-    names = [str(name) for name in header.iloc[0]]
-    if len(set(names)) < len(names):
-        raise DataError(f"column names must differ; repeated: {listed(map(repr, repeated(names)))}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", ParserWarning)
-        try:
-            # index_col=False: else pandas takes the first column of rows that are too long for an index
-            return pd.read_csv(path, sep=sep, header=0, names=names, index_col=False, low_memory=False)
-        except ParserWarning as warning:
-            raise DataError(f"rows have more fields than the header, which names {len(names)}") from warning
+def _check_text(frame: pd.DataFrame) -> None:
+    """Refuse text that is no Unicode, and NUL characters: not every format gives them back."""
+    for name, dtype in frame.dtypes.items():
+        text = [] if pd.api.types.is_numeric_dtype(dtype) else [cell for cell in frame[name] if isinstance(cell, str)]
+        every = "".join([str(name), *text])
+        if "\0" in every or every != every.encode(errors="ignore").decode():
+            raise DataError(f"column {name!r} holds NUL characters or halves of letters; take them out")
 
 
 def _parse_npz(path: Path) -> pd.DataFrame:
@@ -124,6 +113,7 @@ def _parse_npz(path: Path) -> pd.DataFrame:
             if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUSmM":
                 raise DataError(f"{name!r} is no array of numbers or text")
             if name == "X" and array.ndim == 2:
+                check_width(array.shape[1])
                 names += [f"x{index}" for index in range(array.shape[1])]
                 columns += list(array.T)
             elif array.ndim == 1:

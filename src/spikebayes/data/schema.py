@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from spikebayes.errors import StoreError
 from spikebayes.prediction.predictive import Task
+
+FIRST = {"features", "categories", "target", "task", "classes"}  # the fields of the first runs
+FIELDS = FIRST | {"offsets", "values"}
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,9 @@ class TableSchema:
         target: the column to predict.
         task: regression or classification.
         classes: the target's labels in the order of the model's outputs; empty for regression.
+        offsets: what is taken from a numeric column, or from a target of numbers, before it becomes float32, which
+            could not tell its values apart; columns that are not named have none.
+        values: the columns of labels that stand for numbers or truth values, so that 1 and 1.0 are one label.
 
     Example:
         >>> schema = TableSchema(("area", "color"), {"color": ("blue", "red")}, "price", Task.REGRESSION, ())
@@ -34,6 +41,8 @@ class TableSchema:
     target: str
     task: Task
     classes: tuple[str, ...]
+    offsets: dict[str, float] = field(default_factory=dict)
+    values: tuple[str, ...] = ()
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -57,6 +66,8 @@ class TableSchema:
             "target": self.target,
             "task": self.task.value,
             "classes": list(self.classes),
+            "offsets": dict(self.offsets),
+            "values": list(self.values),
         }
 
     @classmethod
@@ -66,10 +77,9 @@ class TableSchema:
         Raises:
             StoreError: a field is missing, unknown, of the wrong kind, or contradicts another.
         """
-        fields = {"features", "categories", "target", "task", "classes"}
-        if not isinstance(stored, Mapping) or set(stored) != fields:
+        if not isinstance(stored, Mapping) or set(stored) not in (FIRST, FIELDS):
             found = sorted(map(str, stored)) if isinstance(stored, Mapping) else type(stored).__name__
-            raise StoreError(f"a stored table schema has the fields {sorted(fields)}; got {found}")
+            raise StoreError(f"a stored table schema has the fields {sorted(FIELDS)}; got {found}")
         features = _names(stored["features"], "features")
         categories = stored["categories"]
         if not isinstance(categories, Mapping) or not set(categories) <= set(features):
@@ -86,7 +96,15 @@ class TableSchema:
         if task == Task.REGRESSION and classes:
             raise StoreError(f"a stored table schema for regression has no classes; got {list(classes)}")
         levels = {name: _names(value, f"categories of {name!r}") for name, value in categories.items()}
-        return cls(features, levels, target, Task(task), classes)
+        labelled = [*levels, *([target] if classes else [])]
+        numeric = {*features, target}.difference(labelled)
+        offsets = stored.get("offsets", {})
+        if not isinstance(offsets, Mapping) or not set(offsets) <= numeric or not all(map(_finite, offsets.values())):
+            raise StoreError(f"offsets of a stored table schema are numbers by numeric column; got {offsets!r}")
+        values = _names(stored.get("values", labelled), "values", 0)  # the first runs read all labels so
+        if not set(values) <= set(labelled):
+            raise StoreError(f"values of a stored table schema must be among its columns of labels; got {values!r}")
+        return cls(features, levels, target, Task(task), classes, dict(offsets), values)
 
 
 def _names(value: object, what: str, least: int = 1) -> tuple[str, ...]:
@@ -96,3 +114,7 @@ def _names(value: object, what: str, least: int = 1) -> tuple[str, ...]:
         if len(set(names)) == len(value) >= least:
             return names
     raise StoreError(f"{what} of a stored table schema must be {least} or more distinct names; got {value!r}")
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value)

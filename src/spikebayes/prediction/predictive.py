@@ -68,7 +68,8 @@ class Predictive:
     """Samples of the predictive distribution and its summaries.
 
     Args:
-        samples: ``[S, B, C]`` float32; target units, or class probabilities that sum to 1 over C.
+        samples: ``[S, B, C]`` float32, or float64 where target units need it; target units, or class probabilities
+            that sum to 1 over C.
         draw: seed and rows of the masks.
         task: regression or classification.
         noise_std: ``[C]``, or one number for all outputs, positive: standard deviation of an observation about the
@@ -174,7 +175,7 @@ class Predictive:
             Two ``[B, C]`` tensors, the lower and the upper end.
         """
         noise = self._noise()
-        lower, upper = (normal_mixture.quantile(self.samples, noise, q).float() for q in _tails(level))
+        lower, upper = (normal_mixture.quantile(self.samples, noise, q).to(self.samples) for q in _tails(level))
         return lower, upper
 
     def log_likelihood(self, target: Tensor) -> Tensor:
