@@ -5,7 +5,6 @@ Rows are counted from 1 in messages: the first data row of a file, whatever its 
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 
 from spikebayes.data.cells import as_label, by_value, cure, number, quantity
 from spikebayes.errors import DataError
+from spikebayes.machine.choices import near
 
 NAMED = 5  # names spelt out in a message before the rest becomes a count
 COLUMNS = 1 << 16  # more than a genome has genes; what lies above is mostly no table, and each column is looked at
@@ -34,20 +34,6 @@ def listed(items: Iterable[str], limit: int = NAMED) -> str:
     every = list(items)
     rest = f" and {len(every) - limit} more" if len(every) > limit else ""
     return ", ".join(every[:limit]) + rest
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """A question naming the closest known names, case aside; empty when none is close.
-
-    Example:
-        >>> near("Prise", ["price", "area"])
-        " (did you mean 'price'?)"
-    """
-    folded: dict[str, str] = {}
-    for candidate in known:
-        folded.setdefault(candidate.casefold(), candidate)
-    close = difflib.get_close_matches(name.casefold(), folded, n=2)
-    return f" (did you mean {' or '.join(repr(folded[match]) for match in close)}?)" if close else ""
 
 
 def one_line(value: object, width: int = 60) -> str:

@@ -24,9 +24,10 @@ import torch
 from torch import Tensor
 
 from spikebayes.data import cifar
-from spikebayes.data.columns import near, one_line
+from spikebayes.data.columns import one_line
 from spikebayes.data.fetching import AGAIN, fetch_missing
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.choices import near
 
 PUBLISHERS = {  # of the sets of idx files
     "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist",

@@ -25,13 +25,13 @@ from spikebayes.data.columns import (
     is_numeric,
     level_indices,
     listed,
-    near,
     one_line,
     to_labels,
 )
 from spikebayes.data.formats import PATTERNS, UNREADABLE, emit, parse, table_format
 from spikebayes.data.schema import TableSchema
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.choices import near
 from spikebayes.machine.files import atomic, check_writable
 from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.predictive import Task

@@ -20,10 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikebayes.data.columns import near, one_line
+from spikebayes.data.columns import one_line
 from spikebayes.data.fetching import default_folder as default_folder  # where a caller looks for it too
 from spikebayes.data.fetching import fetch_missing
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.choices import near
 
 SETS = (
     "bostonHousing",

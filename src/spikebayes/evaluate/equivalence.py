@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from spikebayes.errors import ConfigError, DataError
@@ -293,8 +294,8 @@ def _tolerance(reference: Predictive, a: Floats, b: Floats, margins: Margins, ou
         noise = reference.noise_std.double().numpy()
         return [margins.tolerance * float(s) for s in (noise if output is None else noise[[output]])]
     middle = (a.mean(0) + b.mean(0)) / 2  # [B, C]
-    # where all rows have one prediction, what float32 rounds away
-    rounding = 4 * np.finfo(np.float32).eps * np.abs(middle).max(0)
+    # where all rows have one prediction, what the samples' precision rounds away
+    rounding = 4 * torch.finfo(reference.samples.dtype).eps * np.abs(middle).max(0)
     return np.maximum(margins.tolerance * middle.std(0), rounding).tolist()
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from pandas.errors import EmptyDataError, ParserWarning
 
-from spikebayes.data.columns import listed, near, one_line, repeated
+from spikebayes.data.columns import listed, one_line, repeated
 from spikebayes.data.formats import UNREADABLE
 from spikebayes.errors import DataError
+from spikebayes.machine.choices import near
 
 MISSING = ("na", "-")  # beside what pandas takes for missing: NA, NaN, null, empty
 
