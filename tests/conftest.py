@@ -14,6 +14,13 @@ settings.load_profile("deterministic")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and so would its children
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What stands beside the library, studies and benchmarks, is tested by ``make check`` alone."""
+    for item in items:
+        if {"studies", "benchmarks"} & set(item.path.relative_to(Path(__file__).parents[1]).parts):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def real() -> Path:
     """The folder that holds the real ``uci_regression/``."""

@@ -52,6 +52,7 @@ def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:
     assert not missing
 
 
+@pytest.mark.slow
 def test_what_only_benchmarks_need_is_not_installed_with_the_library() -> None:
     needed = {normal(d) for name in imported(ROOT / "src") for d in packages_distributions().get(name, [name])}
     assert declared() - needed <= {"pyarrow"}  # pandas reads Parquet with it

@@ -344,6 +344,7 @@ def test_an_interrupted_fit_goes_on(fails, tmp_path: Path) -> None:
     assert not last.exists()
 
 
+@pytest.mark.slow
 def test_help_waits_for_no_library_that_only_some_verbs_need() -> None:
     code = "import sys; from spikebayes.app.cli import main; main(['fit', '--help']); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

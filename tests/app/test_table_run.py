@@ -20,6 +20,8 @@ from spikebayes.network.neurons import LIF
 from spikebayes.nn import SoftLIF
 from spikebayes.prediction.predictive import Task
 
+pytestmark = pytest.mark.slow  # networks are trained first
+
 
 @pytest.fixture(scope="module")
 def run() -> TableRun:

@@ -396,6 +396,7 @@ class Graph(nn.Module):
 
 @given(graphs(), st.integers(0, 2**32))
 @settings(max_examples=60)
+@pytest.mark.slow
 def test_any_graph_of_these_pieces(steps: list[tuple[str, int, int, float]], seed: int) -> None:
     torch.manual_seed(seed % 100)
     model = settle(Graph(steps))

@@ -609,6 +609,7 @@ def test_there_are_at_least_ninety() -> None:
 
 
 @pytest.mark.parametrize("name", FORMS)
+@pytest.mark.slow
 def test_a_form_converts_or_is_refused_with_a_cure(name: str) -> None:
     model, x, outcome = made(name)
     found = check(model, x)

@@ -151,6 +151,7 @@ def test_a_bad_fingerprint_is_refused(tmp_path: Path) -> None:
         load_almanac(made_up(tmp_path), fingerprint_bits=-8)
 
 
+@pytest.mark.slow
 def test_the_published_scores_are_loaded_as_published(home: Path, almanac: ComboData) -> None:
     assert (len(almanac), len(almanac.cell_names), len(almanac.drug_names)) == (190_300, 52, 87)
     assert almanac.unused == {

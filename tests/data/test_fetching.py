@@ -41,6 +41,7 @@ def test_a_file_comes_whole_and_without_a_word(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_bar_shows_on_a_terminal(server: Server, tmp_path: Path) -> None:
     (server.folder / "a.bin").write_bytes(CONTENT)
     script = (

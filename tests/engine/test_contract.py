@@ -116,6 +116,7 @@ class TestEngine:
         st.sampled_from([5e-4, 1e-3, 2e-3]),
         st.lists(st.floats(0.5, 20), min_size=1, max_size=8),
     )
+    @pytest.mark.slow
     def test_lif_counts_follow_the_rate_curve(
         self, engine: Engine, tau_rc: float, tau_ref: float, dt: float, currents: list[float]
     ) -> None:

@@ -235,6 +235,7 @@ for moment in range(30):
 """
 
 
+@pytest.mark.slow
 def test_a_kill_keeps_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     """Processes that go on replacing a file are killed at thirty moments."""
     command = [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path / "a.txt")]
@@ -286,6 +287,7 @@ with locked(Path(sys.argv[1]), "fit"):
 """
 
 
+@pytest.mark.slow
 def test_a_lock_holds_until_its_process_ends(tmp_path: Path) -> None:
     command = [sys.executable, "-c", LOCKED, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:

@@ -59,12 +59,14 @@ def test_other_names_are_refused_as_python_does() -> None:
 
 
 @pytest.mark.parametrize("package", ["spikebayes", "spikebayes.training", "spikebayes.data", "spikebayes.evaluate"])
+@pytest.mark.slow
 def test_what_is_slow_is_not_imported_with_the_package(package: str) -> None:
     code = f"import sys, {package}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"lightning", "scipy.stats", "pandas", "sklearn", "matplotlib"} & set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_rooms_are_imported_when_they_are_asked_for() -> None:
     code = """
 import sys, spikebayes as sb

@@ -226,6 +226,7 @@ def test_normal_sums_are_keyed_and_held_as_synapses_are() -> None:
     st.tuples(st.integers(0, 2), st.integers(0, 2)),
     st.tuples(st.integers(1, 2), st.integers(1, 2)),
 )
+@pytest.mark.slow
 def test_weights_on_what_the_places_see_are_the_convolution(
     axes: int, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], dilation: tuple[int, int]
 ) -> None:

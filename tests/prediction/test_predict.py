@@ -282,6 +282,7 @@ def test_the_law_is_the_distribution_of_the_draws() -> None:
         ({"steps": 300}, (300, 0)),
     ],
 )
+@pytest.mark.slow
 def test_a_step_of_a_network_without_memory_is_a_sample(given: dict[str, int], expected: tuple[int, int]) -> None:
     model, x = stochastic(Law())
     network = convert(model, x)

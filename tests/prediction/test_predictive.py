@@ -73,6 +73,7 @@ def test_quantiles_are_numpys(values: np.ndarray, levels: list[float]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(3000, 2900, 1), (3000, 3, 1000)])
+@pytest.mark.slow
 def test_quantiles_of_many_samples_are_taken_in_parts(shape: tuple[int, int, int]) -> None:
     values = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     p = Predictive(values, Draw(0, "row", torch.arange(shape[1])))
@@ -165,6 +166,7 @@ def test_entropies_by_hand() -> None:
 
 @settings(deadline=None)  # a busy machine is no failure
 @given(hnp.arrays(np.float32, (4, 3, 5), elements=st.floats(0, 8, width=32)))
+@pytest.mark.slow
 def test_mutual_information_is_the_mean_divergence_from_the_mean(logits: np.ndarray) -> None:
     probabilities = torch.softmax(torch.from_numpy(logits), -1)
     p = Predictive(probabilities, Draw(0, "row", torch.arange(3)), Task.CLASSIFICATION)

@@ -131,6 +131,7 @@ def test_scaling_knows_the_training_rows_alone() -> None:
     np.testing.assert_allclose(one.y_std, plane()[1][:96].std(0, correction=0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_offset_and_unit_of_the_data_come_back() -> None:
     x, y = plane()
     fitted = quick_fit(network(), x * 1e-3 + 5, y * 100 + 1e5, epochs=60)
@@ -196,6 +197,7 @@ def test_a_module_in_eval_mode_is_trained_like_any_other() -> None:
     assert not model.training
 
 
+@pytest.mark.slow
 def test_without_softlif_nothing_is_annealed_and_any_epoch_may_be_kept() -> None:
     model = nn.Sequential(nn.Linear(2, 16), LIFRate(), Permadrop(0.1), nn.Linear(16, 1))
     fitted = quick_fit(model, *plane(), epochs=50, patience=1, annealing=0.9, learning_rate=1e-12)
@@ -205,6 +207,7 @@ def test_without_softlif_nothing_is_annealed_and_any_epoch_may_be_kept() -> None
     assert 1 - (fitted.predict(x).mean - y).pow(2).mean() / y.var() > 0.7
 
 
+@pytest.mark.slow
 def test_rows_of_any_shape() -> None:
     x, y = plane()
     image = x.reshape(-1, 1, 2, 1)
@@ -250,6 +253,7 @@ def test_ctrl_c_stays_what_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [3 * 7 + 2, None])
+@pytest.mark.slow
 def test_a_folder_that_was_moved_resumes_all_the_same(tmp_path: Path, stop: int | None) -> None:
     x, y = plane()
     full = quick_fit(Watched(network()), x, y, epochs=12)

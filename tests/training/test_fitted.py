@@ -14,6 +14,8 @@ from spikebayes.prediction.predict import predict
 from spikebayes.prediction.predictive import Draw, Predictive
 from spikebayes.training.fitted import Fitted, residual_noise
 
+pytestmark = pytest.mark.slow  # networks are trained first
+
 
 def drawn(spread: float, samples: int = 40, rows: int = 100, outputs: int = 1) -> Predictive:
     """Samples that scatter by ``spread`` about means that differ from row to row."""

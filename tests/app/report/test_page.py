@@ -118,6 +118,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+@pytest.mark.slow
 def test_page_stands_alone_and_is_the_same_twice(case: dict[str, Any]) -> None:
     data = contents(**case)
     html = render(data)
