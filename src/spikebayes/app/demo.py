@@ -30,17 +30,19 @@ def run_demo(out: Path, seed: int, console: Console) -> None:
     patients: Any = load_diabetes(as_frame=True, scaled=False)
     table = patients.frame.rename(columns={"target": TARGET})
     train, test = split_rows(len(table), 0.2, seed)
-    console.print(f"[bold]1/3[/] training on {len(train)} patients (diabetes progression after one year)")
+    console.print(f"1/3 training on {len(train)} patients (diabetes progression after one year)")
     run = train_table(prepare_table(table.iloc[train.numpy()], TARGET, seed=seed), progress=True)
     save_run(run, out)
 
     held_out = table.iloc[test.numpy()].reset_index(drop=True)
-    console.print(f"[bold]2/3[/] converting to LIF neurons; predicting {len(test)} other patients, 100 samples each")
+    console.print(f"2/3 converting to LIF neurons; predicting {len(test)} other patients, 100 samples each")
     console.print("    (the first simulation on a machine compiles its kernels, about half a minute)")
     comparison, network = compare_table(run, held_out, seed=seed, samples=100, progress=True)
 
-    console.print("[bold]3/3[/] writing")
-    write_comparison(run, network, held_out, comparison, out / "report.html", title="Diabetes progression")
+    console.print("3/3 writing")
+    origin = f"{len(test)} patients that were not trained on"
+    title = "Diabetes progression"
+    write_comparison(run, network, held_out, comparison, out / "report.html", title=title, origin=origin)
     predictions = comparison.spiking.to_pandas()
     predictions["observed"] = held_out[TARGET].to_numpy()
     write_table(predictions, out / "predictions.csv")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 import torch
+from pandas.util import hash_pandas_object
 from torch import Tensor, nn
 
 from spikebayes.data.schema import TableSchema
@@ -30,6 +32,7 @@ from spikebayes.training.fitted import Fitted
 Kind = Literal["lif", "sharpened", "s2m"]
 DROPOUT, TAU = 0.1, 0.02  # unless given: a drop probability, and the time constant of Alpha filters, s
 KEYS = 100  # units from which a sharpened network reads classes
+TABLE = "table_sha256"  # what a run's config calls the digest of the table that it was trained on
 KEEP, NOISE = 0.5, 0.6  # of S2M: synapses that transmit, and standard deviation of the noise on inputs (Neftci 2017)
 
 
@@ -246,20 +249,36 @@ def compare_table(
     return Comparison(classical, spiking, verdict, compare(classical, same)), network
 
 
-def held_out_rows(run: TableRun) -> tuple[pd.DataFrame, str]:
-    """The rows of a run's training table that it was not trained on, and what to call them.
+def table_digest(table: pd.DataFrame) -> str:
+    """SHA-256 of a table's content, in hexadecimal: its columns in their order, and every value as it was read."""
+    found = hashlib.sha256()
+    for name in table.columns:
+        column = table[name]
+        kind = pd.api.types.infer_dtype(column)  # of the values: pandas' versions store text in different ways
+        found.update(repr((name, kind, len(column))).encode())
+        found.update(hash_pandas_object(column, index=False).to_numpy("<u8").tobytes())
+    return found.hexdigest()
+
+
+def rows_to_judge(run: TableRun, data: Path | None) -> tuple[pd.DataFrame, str]:
+    """The rows of a table, and what to call them; without one those rows of the training table that were held out.
 
     Raises:
         ConfigError: the run does not name its table, or that is not there any more as it was.
+        DataError: a table that cannot be read.
     """
-    config, trained = run.config, run.fitted.history.get("training_rows")
-    if "data" not in config:
+    known = run.config.get(TABLE)
+    if data is not None:
+        table = read_table(data)
+        return table, f"{data}, the table that the run was trained on" if table_digest(table) == known else str(data)
+    if "data" not in run.config:
         raise ConfigError("the run does not say which table it was trained on; give --data")
-    path = Path(config["data"])
+    path = Path(run.config["data"])
     if not path.is_file():
         raise ConfigError(f"the table that the run was trained on, {path}, is not there; give --data")
     table = read_table(path)
-    train, held = split_rows(len(table), config["validation"], config["seed"])
-    if len(train) != trained:
-        raise ConfigError(f"{path} is no longer the table that the run was trained on; give --data")
+    if table_digest(table) != known:
+        cause = "is no longer" if known else "may no longer be"
+        raise ConfigError(f"{path} {cause} the table that the run was trained on; give --data")
+    held = split_rows(len(table), run.config["validation"], run.config["seed"])[1]
     return table.iloc[held.numpy()].reset_index(drop=True), f"{path} that were held out of the training"

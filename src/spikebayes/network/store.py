@@ -15,18 +15,18 @@ from typing import Any
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, StoreError
-from spikebayes.machine.checked_files import read_json, read_tensors, write_json, write_tensors
+from spikebayes.machine.checked_files import read_described, write_described
 from spikebayes.machine.files import make_folder
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Chain, Operator
 from spikebayes.network.vocabulary import VOCABULARY
 
 FORMAT = "spikebayes.network/1"
-DESCRIPTION, TENSORS = "network.json", "network.safetensors"
+NAME, DESCRIPTION, TENSORS = "network", "network.json", "network.safetensors"
 
 
 def save_network(network: SpikingNetwork, folder: Path) -> None:
-    """Write a network; the folder is made if it is not there. The description comes last.
+    """Write a network; the folder is made if it is not there.
 
     Raises:
         StoreError: a part of it is of a class that is not registered (``vocabulary.stored``).
@@ -39,8 +39,7 @@ def save_network(network: SpikingNetwork, folder: Path) -> None:
         "operators": writer.operators,
     }
     make_folder(folder)
-    checksum = write_tensors(folder / TENSORS, writer.tensors)
-    write_json(folder / DESCRIPTION, description | {"tensors_sha256": checksum}, FORMAT)
+    write_described(folder, NAME, description, writer.tensors, FORMAT)
 
 
 def load_network(folder: Path) -> SpikingNetwork:
@@ -60,8 +59,8 @@ def load_network(folder: Path) -> SpikingNetwork:
         True
     """
     path = folder / DESCRIPTION
-    stored = read_json(path, FORMAT)
-    reader = _Reader(read_tensors(folder / TENSORS, stored.get("tensors_sha256", "")))
+    stored, tensors = read_described(folder, NAME, FORMAT)
+    reader = _Reader(tensors)
     try:
         for operator in stored["operators"]:
             reader.operators.append(reader.unpack(operator))
