@@ -310,12 +310,6 @@ def test_lightning_says_and_leaves_nothing(
     assert {p.name for p in tmp_path.rglob("*")} == {"here", "temporary"}
 
 
-@pytest.mark.parametrize("spoiled", ["learning rate", "weights"])
-def test_divergence_names_the_learning_rate(spoiled: str) -> None:
-    model = network()
-    if spoiled == "weights":
-        with torch.no_grad():
-            model[0].weight[0, 0] = torch.nan
-    rate = 1e30 if spoiled == "learning rate" else 1e-3
+def test_divergence_names_the_learning_rate() -> None:
     with pytest.raises(SpikebayesError, match=r"diverged.*learning_rate"):
-        quick_fit(model, *plane(), learning_rate=rate)
+        quick_fit(network(), *plane(), learning_rate=1e30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,11 @@ def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
         )
 
 
-def foreign_files(folder: Path) -> list[str]:
-    """The names in a folder that a run and its training do not account for."""
+def foreign_files(folder: Path, also: Sequence[str] = ()) -> list[str]:
+    """The names in a folder that a run and its training do not account for; nor, where a run is, ``also``."""
     ours = {name for name in (DESCRIPTION, SETTINGS, ENERGY) if is_ours(folder / name)}
     if ours & {DESCRIPTION, SETTINGS}:
-        ours |= {TENSORS, f"{NAME}.next.safetensors"}
+        ours |= {TENSORS, f"{NAME}.next.safetensors", *also}
     checkpoints = (folder / CHECKPOINTS).glob("*")
     if SETTINGS in ours and all(p.suffix == ".ckpt" and p.is_file() and not p.is_symlink() for p in checkpoints):
         ours.add(CHECKPOINTS)

@@ -256,7 +256,8 @@ def table_digest(table: pd.DataFrame) -> str:
         column = table[name]
         kind = pd.api.types.infer_dtype(column)  # of the values: pandas' versions store text in different ways
         found.update(repr((name, kind, len(column))).encode())
-        found.update(hash_pandas_object(column, index=False).to_numpy("<u8").tobytes())
+        hashes = hash_pandas_object(column, index=False)  # pyright: ignore[reportCallIssue]
+        found.update(hashes.to_numpy("<u8").tobytes())
     return found.hexdigest()
 
 
