@@ -16,6 +16,7 @@ from torch import Tensor
 
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.machine.checked_files import read_described, write_described
+from spikebayes.machine.fields import check_fields
 from spikebayes.machine.files import make_folder
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Chain, Operator
@@ -29,7 +30,8 @@ def save_network(network: SpikingNetwork, folder: Path) -> None:
     """Write a network; the folder is made if it is not there.
 
     Raises:
-        StoreError: a part of it is of a class that is not registered (``vocabulary.stored``).
+        StoreError: a part of it is of a class that is not registered (``vocabulary.stored``), or of another type than
+            its class takes.
         ConfigError: the folder cannot be written.
     """
     writer = _Writer()
@@ -103,6 +105,7 @@ class _Writer:
         )
 
     def _tagged(self, value: Any, arguments: dict[str, Any], name: str) -> dict[str, Any]:
+        check_fields(type(value), arguments)  # what is written can be read
         return {"kind": type(value).__name__} | {k: self.pack(v, _join(name, k)) for k, v in arguments.items()}
 
     def _operator(self, operator: Operator) -> int:
@@ -142,7 +145,9 @@ class _Reader:
             raise StoreError(
                 f"kind {kind!r} is unknown; upgrade spikebayes, or import the module that registers a class so named"
             )
-        return VOCABULARY[kind](**{k: self.unpack(v) for k, v in value.items() if k != "kind"})
+        arguments = {k: self.unpack(v) for k, v in value.items() if k != "kind"}
+        check_fields(VOCABULARY[kind], arguments)
+        return VOCABULARY[kind](**arguments)
 
 
 def _join(name: str, part: str | int) -> str:
