@@ -1,6 +1,6 @@
-"""The two files that a stored network or run is made of: JSON that names its format, and tensors.
+"""Files that know themselves again: JSON that names its format, tensors, both in a pair, and tensors with a header.
 
-Both are written whole and carry a checksum, so that a torn or edited file is refused instead of being half read.
+They are written whole and carry a checksum, so that a torn or edited file is refused instead of being half read.
 Reading executes no code from a file.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 from torch import Tensor
 
@@ -142,6 +142,57 @@ def read_described(folder: Path, name: str, format: str) -> tuple[dict[str, Any]
         before, stored = stored, read_json(path, format)
         if stored == before:  # no writer is at work
             return stored, read_tensors(places[0], stored[_TENSORS])
+
+
+def write_sealed(
+    path: Path, name: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor], format: str
+) -> None:
+    """Write tensors with a header, JSON values under a name, and a checksum of all as one safetensors file.
+
+    Raises:
+        TypeError: a header that JSON cannot express.
+        ConfigError: the path cannot be written.
+    """
+    text = json.dumps(dict(header))
+    own = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
+    metadata = {_FORMAT: format, name: text, _CHECKSUM: _seal(text, own, format)}
+    with atomic(path) as partial:
+        save_file(own, partial, metadata=metadata)
+
+
+def read_sealed(path: Path, name: str, format: str, before: str = "") -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The header and the tensors that :func:`write_sealed` wrote.
+
+    Args:
+        before: a format that is read too, of files from before there was a checksum.
+
+    Raises:
+        StoreError: the file is missing, torn, edited or of another format.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage]
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        found, text, checksum = metadata.get(_FORMAT, "none"), metadata.get(name, ""), metadata.get(_CHECKSUM)
+        if found not in (format, before):
+            raise StoreError(f"{path} has format {found!r}, but {format!r} is expected")
+        if (found, checksum) != (before, None) and checksum != _seal(text, tensors, found):
+            raise StoreError(f"{path} was torn or edited after it was written: its checksum does not fit")
+        header = json.loads(text)
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise StoreError(f"cannot read {path}: it is missing, torn or no such file ({error})") from error
+    if not isinstance(header, dict):
+        raise StoreError(f"{path} was edited: its header is no object")
+    return header, tensors
+
+
+def _seal(text: str, tensors: Mapping[str, Tensor], format: str) -> str:
+    """SHA-256 of all that a file says, in hexadecimal."""
+    found = hashlib.sha256(json.dumps([format, text]).encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        found.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 def _places(folder: Path, name: str) -> tuple[Path, Path, Path]:
