@@ -53,7 +53,7 @@ def main(
         return int(stop.code or 0)
     except (ArgumentError, KeyError) as error:
         return fail(program, readable(str(error), given, known_options(parser), function), 2)
-    return run(function, options, program, stopped)
+    return run(function, options, program, lambda: stopped)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The program ``spikebayes``: signals, closed pipes and terminals of few characters, from its first moment on.
 
-What takes seconds to import is imported within :func:`main`, where Ctrl-C is one line.
+What takes seconds to import is imported where Ctrl-C is one line.
 """
 
 from __future__ import annotations
@@ -22,28 +22,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def entry() -> NoReturn:
     """Console script."""
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        if signal.getsignal(number) is signal.SIG_DFL:  # and not ignored, as nohup asks
-            signal.signal(number, _stop)
+    numbers = [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
+    numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # which nohup asks for
+    for number in numbers:
+        signal.signal(number, _leave)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         from spikebayes.app.options import warn_in_one_line
+        from spikebayes.app.verbs import run_verb
 
+        for number in numbers:
+            signal.signal(number, _stop)
         warn_in_one_line("spikebayes")
-        code = main()
+        code = run_verb(sys.argv[1:])
         if sys.stdout is not None:
             sys.stdout.flush()
     except KeyboardInterrupt as stop:
         code = _say("interrupted", 128 + (stop.args[0] if stop.args else signal.SIGINT))
     except BrokenPipeError:  # the reader has what it wanted
-        code = 0
+        code = 1
         _silence()
     except OSError as error:
         _silence()
         code = _say(f"cannot write to standard output: {error.strerror}", 2)
     sys.exit(code)
+
+
+def _leave(number: int, _frame: Any) -> NoReturn:
+    """While modules are imported, in whose depths an exception can get lost, and nothing has begun."""
+    _say("interrupted", 0)
+    os._exit(128 + number)
 
 
 def _stop(number: int, _frame: Any) -> NoReturn:

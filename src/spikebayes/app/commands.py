@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
 from rich.console import Console
 
 from spikebayes.data.tables import check_table_path, read_table, write_table
@@ -168,7 +169,7 @@ def predict(
     check_output(out, [data, *own_files(run)])
     loaded = load_run(run)
     table = read_table(data)
-    predictive = loaded.predict(
+    predictions = loaded.predictions(
         table,
         network=None if classical else loaded.network(dt=dt, tau=tau),
         samples=samples,
@@ -179,8 +180,11 @@ def predict(
         engine=engine,
         progress=True,
     )
-    write_table(predictive.to_pandas(), out)
-    by = predictive.settings.get("engine", "the classical network")
+    frames, by = [], ""
+    for predictive in predictions:
+        frames.append(predictive.to_pandas())
+        by = predictive.settings.get("engine", "the classical network")
+    write_table(pd.concat(frames), out)
     OUT.print(f"predicted {len(table)} rows x {samples} samples ({by}); written to {out}")
 
 

@@ -61,6 +61,8 @@ def _read(path: Path) -> str:
 
 def _plain_yaml(text: str) -> Any:
     """The value of a YAML text without aliases, and no deeper than options are (else YAMLError)."""
+    if not text.isprintable() and any(0xD800 <= ord(c) < 0xE000 for c in text):
+        raise yaml.YAMLError("it has bytes that are no text")  # names of files may
     depth = 0
     for event in yaml.parse(text, LOADER):
         if isinstance(event, yaml.AliasEvent):

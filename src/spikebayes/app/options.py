@@ -92,14 +92,14 @@ def _expected(function: Callable[..., Any] | None, option: str) -> str:
     return f"it takes {words.get(annotation, 'another value')}"
 
 
-def run(function: Callable[..., Any], options: dict[str, Any], program: str, stopped: str = "") -> int:
+def run(function: Callable[..., Any], options: dict[str, Any], program: str, stopped: Callable[[], str] = str) -> int:
     """Call a function with its options; what goes wrong is one line on standard error, and an exit code.
 
     Args:
         function: what to call.
         options: its arguments, and perhaps ``config``.
         program: what the lines on standard error begin with.
-        stopped: what to do after Ctrl-C, for the line that says it was interrupted.
+        stopped: says after Ctrl-C what to do, for the line that says it was interrupted.
 
     Returns:
         The exit code.
@@ -113,7 +113,7 @@ def run(function: Callable[..., Any], options: dict[str, Any], program: str, sto
     except SpikebayesError as error:
         return fail(program, str(error), 1)
     except KeyboardInterrupt as stop:
-        return interrupted(program, stop, stopped)
+        return interrupted(program, stop, stopped())
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -18,6 +19,7 @@ from spikebayes.data.schema import TableSchema
 from spikebayes.data.tables import encode_features, encode_target, infer_schema, read_table, split_rows
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.equivalence import Equivalence, compare
+from spikebayes.machine.memory import check_memory
 from spikebayes.machine.versions import versions
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.synapses import Alpha
@@ -33,6 +35,8 @@ Kind = Literal["lif", "sharpened", "s2m"]
 DROPOUT, TAU = 0.1, 0.02  # unless given: a drop probability, and the time constant of Alpha filters, s
 KEYS = 100  # units from which a sharpened network reads classes
 TABLE = "table_sha256"  # what a run's config calls the digest of the table that it was trained on
+AT_ONCE = 1 << 25  # numbers of samples
+COPIES = 6  # of samples that are in memory at once, while moments and quantiles are taken
 KEEP, NOISE = 0.5, 0.6  # of S2M: synapses that transmit, and standard deviation of the noise on inputs (Neftci 2017)
 
 
@@ -71,6 +75,19 @@ class TableRun:
     def predict(self, table: pd.DataFrame, *, network: SpikingNetwork | None = None, **settings: Any) -> Predictive:
         """Predictive distribution for every line of a table; ``network`` None asks the module itself."""
         return self.fitted.predict(encode_features(table, self.schema), network=network, **settings)
+
+    def predictions(self, table: pd.DataFrame, *, samples: int = 100, **settings: Any) -> Iterator[Predictive]:
+        """What :meth:`predict` gives, for as many lines at a time as memory holds with ease; the masks are the same.
+
+        Raises:
+            ConfigError: so many samples that memory cannot hold a line's.
+        """
+        each = max(1, samples) * len(self.schema.output_names)
+        check_memory(COPIES * each, f"{samples} samples of a row", "take fewer samples")
+        at_once = max(1, AT_ONCE // each)
+        for first in range(0, len(table), at_once):
+            some = table.iloc[first : first + at_once]
+            yield self.predict(some, samples=samples, rows=torch.arange(first, first + len(some)), **settings)
 
     def targets(self, table: pd.DataFrame) -> Tensor | None:
         """The table's targets, or None when it has no such column."""
@@ -172,6 +189,8 @@ def prepare_table(
     train, held = split_rows(len(x), validation, seed)
     outputs = len(schema.output_names)
     check_widths(x.shape[1], outputs, hidden)
+    weights = sum(a * b for a, b in pairwise([x.shape[1], *hidden, outputs]))
+    check_memory(COPIES * weights, "training so wide a network", "take narrower hidden layers")
     # all numbers are stored with the run: defaults may change, what was trained must not
     architecture = {"kind": network, "inputs": x.shape[1], "outputs": outputs, "hidden": list(hidden)}
     match network:
@@ -239,6 +258,8 @@ def compare_table(
     """
     for each in (seed, seed + 2):
         SamplingPlan(settings.get("samples", 100), each, batch_size=settings.get("batch_size"), least=2)
+    numbers = 4 * settings.get("samples", 100) * len(table) * len(run.schema.output_names)
+    check_memory(COPIES * numbers, "comparing so many samples of so many rows", "take fewer of either")
     network = run.network(dt=dt, tau=tau)
     timing_of(network, settings.get("steps"), settings.get("burn_in"))
     classical = run.predict(table, seed=seed, **settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from argparse import ArgumentError
 from collections.abc import Sequence
+from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
@@ -30,7 +31,6 @@ VERBS = {
     "energy": commands.energy_of_run,
     "info": commands.info,
 }
-STOPPED = {"fit": "fit --resume goes on from the last epoch"}
 
 
 def parser() -> ArgumentParser:
@@ -62,7 +62,15 @@ def run_verb(arguments: Sequence[str]) -> int:
     except SpikebayesError as error:  # a file of options that is none
         return fail(PROGRAM, str(error), 2)
     verb = chosen["verb"]
-    return run(VERBS[verb], chosen[verb].as_dict(), PROGRAM, STOPPED.get(verb, ""))
+    options = chosen[verb].as_dict()
+    return run(VERBS[verb], options, PROGRAM, lambda: _advice(options["out"]) if verb == "fit" else "")
+
+
+def _advice(run: Path) -> str:
+    """What to do after a training into this folder was stopped."""
+    from spikebayes.app.run_folder import CHECKPOINTS
+
+    return "fit --resume goes on from the last epoch" if any((run / CHECKPOINTS).glob("last.ckpt")) else ""
 
 
 def _readable(message: str, given: Sequence[str]) -> str:
