@@ -22,7 +22,7 @@ from spikebayes.app.options import (
     warn_in_one_line,
 )
 from spikebayes.data import default_folder
-from spikebayes.machine.files import check_writable
+from spikebayes.machine.files import check_output
 from studies.tree import check_committed
 
 OUT = Console(highlight=False, soft_wrap=True)
@@ -95,7 +95,7 @@ def places(
         data, work: folders; by default $SPIKEBAYES_DATA or the user's cache folder, and ``studies`` in it.
 
     Raises:
-        ConfigError: a folder that is missing or cannot be written; or ``results`` is the project's own and the
+        ConfigError: a folder that is missing or cannot be written; a file that is one of the data; or ``results`` is the project's own and the
             code differs from its commit.
     """
     folder = docs or (DOCS if results == RESULTS else results)
@@ -106,8 +106,8 @@ def places(
         folder / f"{page or name}.md",
         work or default_folder() / "studies" / name,
     )
-    check_writable(made.results)
-    check_writable(made.page)
+    for written in (made.results, made.page):
+        check_output(written, [made.data])
     if measures:
         check_committed(made.results)
     return made
