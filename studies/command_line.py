@@ -33,7 +33,7 @@ GOES_ON = "the same command goes on where it was stopped"
 def main(
     function: Callable[..., None], module: str, arguments: Sequence[str] | None = None, *, stopped: str = ""
 ) -> int:
-    """Run ``python -m MODULE`` and return its exit code: 0 done, 2 bad input, 1 anything else.
+    """Run ``python -m MODULE`` and return its exit code: 0 done, 2 bad input, 130 Ctrl-C, 1 anything else.
 
     Args:
         function: what it does; its keywords are the options.
@@ -95,8 +95,8 @@ def places(
         data, work: folders; by default $SPIKEBAYES_DATA or the user's cache folder, and ``studies`` in it.
 
     Raises:
-        ConfigError: a folder that is missing or cannot be written; a file that is one of the data; or ``results`` is the project's own and the
-            code differs from its commit.
+        ConfigError: a folder that is missing or cannot be written; a file of the data in the place of results; or
+            ``results`` is the project's own and the code differs from its commit.
     """
     folder = docs or (DOCS if results == RESULTS else results)
     made = Places(
