@@ -12,7 +12,7 @@ import pytest
 from problems import table
 from spikebayes.app import run_folder
 from spikebayes.app.cli import main
-from spikebayes.app.table_run import table_digest
+from spikebayes.app.training_table import table_digest
 from verbs import BRIEF, content, fit
 
 FRAME = table().drop(columns=["kind", "color"])

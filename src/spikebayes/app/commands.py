@@ -74,7 +74,8 @@ def fit_run(
         check_run_folder,
         save_run,
     )
-    from spikebayes.app.table_run import TABLE, prepare_table, table_digest, train_table
+    from spikebayes.app.table_run import prepare_table, train_table
+    from spikebayes.app.training_table import TABLE, table_digest
     from spikebayes.machine.checked_files import read_json, write_json
     from spikebayes.training.checks import check_training
 
@@ -215,7 +216,8 @@ def compare_run(
     """
     from spikebayes.app.run_folder import load_run, own_files
     from spikebayes.app.run_report import write_comparison
-    from spikebayes.app.table_run import compare_table, rows_to_judge
+    from spikebayes.app.table_run import compare_table
+    from spikebayes.app.training_table import rows_to_judge
 
     check_output(out, [data, *own_files(run)])
     loaded = load_run(run)
@@ -289,7 +291,7 @@ def energy_of_run(
         engine: auto takes the fastest.
     """
     from spikebayes.app.run_folder import ENERGY, load_run, own_files
-    from spikebayes.app.table_run import rows_to_judge
+    from spikebayes.app.training_table import rows_to_judge
     from spikebayes.data.tables import encode_features
     from spikebayes.evaluate.energy.energy import energy
     from spikebayes.evaluate.energy.text import statement

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 import torch
-from pandas.util import hash_pandas_object
 from torch import Tensor, nn
 
 from spikebayes.data.schema import TableSchema
-from spikebayes.data.tables import encode_features, encode_target, infer_schema, read_table, split_rows
+from spikebayes.data.tables import encode_features, encode_target, infer_schema, split_rows
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.machine.memory import check_memory
@@ -34,7 +31,6 @@ from spikebayes.training.fitted import Fitted
 Kind = Literal["lif", "sharpened", "s2m"]
 DROPOUT, TAU = 0.1, 0.02  # unless given: a drop probability, and the time constant of Alpha filters, s
 KEYS = 100  # units from which a sharpened network reads classes
-TABLE = "table_sha256"  # what a run's config calls the digest of the table that it was trained on
 AT_ONCE = 1 << 25  # numbers of samples
 COPIES = 6  # of samples that are in memory at once, while moments and quantiles are taken
 KEEP, NOISE = 0.5, 0.6  # of S2M: synapses that transmit, and standard deviation of the noise on inputs (Neftci 2017)
@@ -268,39 +264,3 @@ def compare_table(
     same = run.predict(table, network=network, seed=seed, **settings)
     verdict = compare(classical, spiking, control=control)
     return Comparison(classical, spiking, verdict, compare(classical, same)), network
-
-
-def table_digest(table: pd.DataFrame) -> str:
-    """SHA-256 of a table's content, in hexadecimal: its columns in their order, and every value as it was read."""
-    found = hashlib.sha256()
-    for name in table.columns:
-        column = table[name]
-        kind = pd.api.types.infer_dtype(column)  # of the values: pandas' versions store text in different ways
-        found.update(repr((name, kind, len(column))).encode())
-        hashes = hash_pandas_object(column, index=False)  # pyright: ignore[reportCallIssue]
-        found.update(hashes.to_numpy("<u8").tobytes())
-    return found.hexdigest()
-
-
-def rows_to_judge(run: TableRun, data: Path | None) -> tuple[pd.DataFrame, str]:
-    """The rows of a table, and what to call them; without one those rows of the training table that were held out.
-
-    Raises:
-        ConfigError: the run does not name its table, or that is not there any more as it was.
-        DataError: a table that cannot be read.
-    """
-    known = run.config.get(TABLE)
-    if data is not None:
-        table = read_table(data)
-        return table, f"{data}, the table that the run was trained on" if table_digest(table) == known else str(data)
-    if "data" not in run.config:
-        raise ConfigError("the run does not say which table it was trained on; give --data")
-    path = Path(run.config["data"])
-    if not path.is_file():
-        raise ConfigError(f"the table that the run was trained on, {path}, is not there; give --data")
-    table = read_table(path)
-    if table_digest(table) != known:
-        cause = "is no longer" if known else "may no longer be"
-        raise ConfigError(f"{path} {cause} the table that the run was trained on; give --data")
-    held = split_rows(len(table), run.config["validation"], run.config["seed"])[1]
-    return table.iloc[held.numpy()].reset_index(drop=True), f"{path} that were held out of the training"
