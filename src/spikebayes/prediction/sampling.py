@@ -53,10 +53,10 @@ class SamplingPlan:
 
     def __post_init__(self) -> None:
         split_seed(self.seed)
-        if not is_whole(self.samples) or not self.least <= self.samples < 1 << 32:
-            raise ConfigError(
-                f"samples must be a whole number, at least {self.least} and below 2^32; got {self.samples!r}"
-            )
+        if not is_whole(self.samples) or self.samples < self.least:
+            raise ConfigError(f"samples must be a whole number, at least {self.least}; got {self.samples!r}")
+        if self.samples >= 1 << 32:
+            raise ConfigError(f"samples must be below 2^32; got {self.samples}")
         if self.mask_scope not in ("row", "pass"):
             raise ConfigError(f"mask_scope must be 'row' or 'pass'; got {self.mask_scope!r}")
         if self.batch_size is not None and (not is_whole(self.batch_size) or self.batch_size < 1):
