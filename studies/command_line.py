@@ -22,7 +22,7 @@ from spikebayes.app.options import (
     warn_in_one_line,
 )
 from spikebayes.data import default_folder
-from spikebayes.machine.files import check_writable
+from spikebayes.machine.files import check_output
 from studies.tree import check_committed
 
 OUT = Console(highlight=False, soft_wrap=True)
@@ -33,7 +33,7 @@ GOES_ON = "the same command goes on where it was stopped"
 def main(
     function: Callable[..., None], module: str, arguments: Sequence[str] | None = None, *, stopped: str = ""
 ) -> int:
-    """Run ``python -m MODULE`` and return its exit code: 0 done, 2 bad input, 1 anything else.
+    """Run ``python -m MODULE`` and return its exit code: 0 done, 2 bad input, 130 Ctrl-C, 1 anything else.
 
     Args:
         function: what it does; its keywords are the options.
@@ -53,7 +53,7 @@ def main(
         return int(stop.code or 0)
     except (ArgumentError, KeyError) as error:
         return fail(program, readable(str(error), given, known_options(parser), function), 2)
-    return run(function, options, program, stopped)
+    return run(function, options, program, lambda: stopped)
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ def places(
         data, work: folders; by default $SPIKEBAYES_DATA or the user's cache folder, and ``studies`` in it.
 
     Raises:
-        ConfigError: a folder that is missing or cannot be written; or ``results`` is the project's own and the
-            code differs from its commit.
+        ConfigError: a folder that is missing or cannot be written; a file of the data in the place of results; or
+            ``results`` is the project's own and the code differs from its commit.
     """
     folder = docs or (DOCS if results == RESULTS else results)
     made = Places(
@@ -106,8 +106,8 @@ def places(
         folder / f"{page or name}.md",
         work or default_folder() / "studies" / name,
     )
-    check_writable(made.results)
-    check_writable(made.page)
+    for written in (made.results, made.page):
+        check_output(written, [made.data])
     if measures:
         check_committed(made.results)
     return made

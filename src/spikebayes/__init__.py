@@ -2,34 +2,33 @@
 
 from typing import TYPE_CHECKING
 
-from spikebayes import network, nn
-from spikebayes.conversion.convert import check, convert
-from spikebayes.conversion.folding import folded
-from spikebayes.conversion.imperfections import quantised, scaled, with_device_noise, with_row_gains
-from spikebayes.conversion.integers import IntegerNetwork, integers
-from spikebayes.conversion.obstacles import Obstacle, Obstacles
-from spikebayes.conversion.unreliable import with_blank_out
-from spikebayes.engine.timing import Flat, Hann, Window
-from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
 from spikebayes.machine.lazy import import_late
 from spikebayes.machine.products import ask_for_steady_products
-from spikebayes.machine.versions import versions
-from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold
-from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law
-from spikebayes.network.store import load_network, save_network
-from spikebayes.network.synapses import Alpha, Lowpass
-from spikebayes.prediction.predict import predict
-from spikebayes.prediction.predictive import Draw, Predictive, Task
-from spikebayes.prediction.redraw import Redraw, estimate_carry_over
-from spikebayes.prediction.simulate import Run, simulate
 
 if TYPE_CHECKING:
-    from spikebayes import data, evaluate, training
+    from spikebayes import data, evaluate, network, nn, training
+    from spikebayes.conversion.convert import check, convert
+    from spikebayes.conversion.folding import folded
+    from spikebayes.conversion.imperfections import quantised, scaled, with_device_noise, with_row_gains
+    from spikebayes.conversion.integers import IntegerNetwork, integers
+    from spikebayes.conversion.obstacles import Obstacle, Obstacles
+    from spikebayes.conversion.unreliable import with_blank_out
+    from spikebayes.engine.timing import Flat, Hann, Window
+    from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
     from spikebayes.evaluate.energy.devices import Device
     from spikebayes.evaluate.energy.energy import Energy, energy
     from spikebayes.evaluate.equivalence import Equivalence, compare
     from spikebayes.evaluate.margins import Margins, Outcome
+    from spikebayes.machine.versions import versions
+    from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+    from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold
+    from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law
+    from spikebayes.network.store import load_network, save_network
+    from spikebayes.network.synapses import Alpha, Lowpass
+    from spikebayes.prediction.predict import predict
+    from spikebayes.prediction.predictive import Draw, Predictive, Task
+    from spikebayes.prediction.redraw import Redraw, estimate_carry_over
+    from spikebayes.prediction.simulate import Run, simulate
     from spikebayes.training.fit import fit
 
 __version__ = "0.1.0"
@@ -99,14 +98,32 @@ __all__ = [
 ]
 
 ask_for_steady_products()  # before anything multiplies
-import_late(  # Lightning and SciPy's statistics take seconds to import, which prediction need not spend
+import_late(  # torch, Lightning and SciPy take seconds to import, in which the command line looks after Ctrl-C
     __name__,
     {
+        "conversion.convert": ["check", "convert"],
+        "conversion.folding": ["folded"],
+        "conversion.imperfections": ["quantised", "scaled", "with_device_noise", "with_row_gains"],
+        "conversion.integers": ["IntegerNetwork", "integers"],
+        "conversion.obstacles": ["Obstacle", "Obstacles"],
+        "conversion.unreliable": ["with_blank_out"],
+        "engine.timing": ["Flat", "Hann", "Window"],
+        "errors": ["ConfigError", "ConversionError", "DataError", "SpikebayesError", "StoreError"],
         "evaluate.energy.devices": ["Device"],
         "evaluate.energy.energy": ["Energy", "energy"],
         "evaluate.equivalence": ["Equivalence", "compare"],
         "evaluate.margins": ["Margins", "Outcome"],
+        "machine.versions": ["versions"],
+        "network.network": ["Connection", "Input", "Population", "Readout", "SpikingNetwork"],
+        "network.neurons": ["LIF", "Bernoulli", "Curve", "Sign", "Threshold"],
+        "network.noise": ["BlankOut", "Dropout", "Exact", "Gaussian", "Law"],
+        "network.store": ["load_network", "save_network"],
+        "network.synapses": ["Alpha", "Lowpass"],
+        "prediction.predict": ["predict"],
+        "prediction.predictive": ["Draw", "Predictive", "Task"],
+        "prediction.redraw": ["Redraw", "estimate_carry_over"],
+        "prediction.simulate": ["Run", "simulate"],
         "training.fit": ["fit"],
     },
-    rooms=["data", "evaluate", "training"],
+    rooms=["data", "evaluate", "network", "nn", "training"],
 )

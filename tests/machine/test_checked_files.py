@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spikebayes.errors import ConfigError, StoreError
-from spikebayes.machine.checked_files import read_json, read_tensors, write_json, write_tensors
+from spikebayes.machine import checked_files
+from spikebayes.machine.checked_files import (
+    read_described,
+    read_json,
+    read_tensors,
+    write_described,
+    write_json,
+    write_tensors,
+)
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 trees = st.recursive(scalars, lambda t: st.lists(t, max_size=4) | st.dictionaries(st.text(), t, max_size=4))
@@ -112,3 +123,76 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         write_tensors(tmp_path / "none" / "a", {})
+
+
+# -- a description and its tensors ---------------------------------------------------------------------------
+
+
+OLD, NEW = torch.zeros(3), torch.ones(3)
+
+
+def held(folder: Path) -> tuple[str, float]:
+    """What a description says, and what its tensors hold."""
+    description, tensors = read_described(folder, "net", "net/1")
+    return description["of"], float(tensors["a"].mean())
+
+
+@pytest.mark.parametrize("kill", [True, False])
+@pytest.mark.parametrize("step", range(7))
+def test_a_pair_is_whole_at_every_moment(
+    step: int, kill: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Writing stops at one of the moments at which a file gets or loses its name; readers look meanwhile."""
+    write_described(tmp_path, "net", {"of": "old"}, {"a": OLD}, "net/1")
+    done = 0
+    with monkeypatch.context() as patch:
+
+        def watched(change: Callable[..., None]) -> Callable[..., None]:
+            def changed(*arguments: Any, **options: Any) -> None:
+                nonlocal done
+                assert held(tmp_path) in (("old", 0.0), ("new", 1.0))
+                if done >= step if kill else done == step:  # after a kill nothing is cleaned up
+                    done += 1
+                    raise KeyboardInterrupt
+                done += 1
+                change(*arguments, **options)
+
+            return changed
+
+        patch.setattr(os, "replace", watched(os.replace))
+        patch.setattr(Path, "unlink", watched(Path.unlink))
+        with suppress(KeyboardInterrupt):
+            write_described(tmp_path, "net", {"of": "new"}, {"a": NEW}, "net/1")
+    assert done > step
+    assert held(tmp_path) in (("old", 0.0), ("new", 1.0))
+    write_described(tmp_path, "net", {"of": "third"}, {"a": NEW * 2}, "net/1")
+    assert held(tmp_path) == ("third", 2.0)
+    assert {"net.json", "net.safetensors"} == {p.name for p in tmp_path.iterdir() if "partial" not in p.name}
+
+
+def test_whoever_reads_while_a_pair_is_replaced_reads_one_of_the_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_described(tmp_path, "net", {"of": "old"}, {"a": OLD}, "net/1")
+    read = checked_files.read_tensors
+
+    def replaced_meanwhile(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+        monkeypatch.setattr(checked_files, "read_tensors", read)
+        write_described(tmp_path, "net", {"of": "new"}, {"a": NEW}, "net/1")
+        return read(path, sha256)
+
+    monkeypatch.setattr(checked_files, "read_tensors", replaced_meanwhile)
+    assert held(tmp_path) == ("new", 1.0)
+
+
+def test_a_full_disk_keeps_the_pair_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_described(tmp_path, "net", {"of": "old"}, {"a": OLD}, "net/1")
+
+    def full(*_: object) -> None:
+        raise ConfigError("cannot write: no space left")
+
+    monkeypatch.setattr(checked_files, "write_json", full)
+    with pytest.raises(ConfigError, match="no space left"):
+        write_described(tmp_path, "net", {"of": "new"}, {"a": NEW}, "net/1")
+    assert held(tmp_path) == ("old", 0.0)
+    assert {p.name for p in tmp_path.iterdir()} == {"net.json", "net.safetensors"}

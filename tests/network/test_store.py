@@ -19,7 +19,7 @@ from spikebayes.machine.checked_files import read_json, read_tensors, write_json
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Sign, Threshold
 from spikebayes.network.noise import BlankOut, Dropout, Gaussian, Law
-from spikebayes.network.operators import Chain, Dense, Operator, Scale
+from spikebayes.network.operators import Chain, Dense, Operator, Pick, Scale
 from spikebayes.network.store import DESCRIPTION, FORMAT, TENSORS, load_network, save_network
 from spikebayes.network.synapses import Alpha, Lowpass
 from spikebayes.network.vocabulary import VOCABULARY
@@ -269,6 +269,38 @@ EDITS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d["network"]["populations"][0]["dropout"].update(p=2), r"must lie in \[0, 1\)"),
     (lambda d: d["network"]["connections"][0].update(operator={"operator": -1}), "there is no operator -1"),
     (lambda d: d["network"]["connections"][0].update(target="input_1"), "does not point forward"),
+    (
+        lambda d: d["network"]["connections"][0].update(synapse=1.5),
+        "'synapse' of Connection must be Synapse or None; got",
+    ),
+    (lambda d: d["network"]["connections"][0].update(synapse=d["network"]["inputs"][0]), "'synapse' of Connection"),
+    (lambda d: d["network"]["connections"][0].update(source=3), "'source' of Connection must be str; got 3"),
+    (
+        lambda d: d["network"]["connections"][0].update(blank_out=True),
+        "'blank_out' of Connection must be BlankOut or",
+    ),
+    (
+        lambda d: d["network"]["populations"][0].update(dropout=1),
+        "'dropout' of Population must be Dropout or None; got 1",
+    ),
+    (lambda d: d["network"]["populations"][0].update(neuron=None), "'neuron' of Population must be Neuron; got None"),
+    (
+        lambda d: d["network"]["populations"][0].update(constant=[0.0] * 6),
+        "'constant' of Population must be a finite",
+    ),
+    (lambda d: d["network"]["populations"][0]["neuron"].update(gain="30"), "'gain' of LIF must be float; got '30'"),
+    (lambda d: d["network"]["populations"][0]["dropout"].update(p=False), "'p' of Dropout must be float; got False"),
+    (lambda d: d["network"]["populations"][0]["dropout"].update(hold=2.5), "'hold' of Dropout must be int or None"),
+    (
+        lambda d: d["network"]["populations"][0]["dropout"].update(successive=1),
+        "'successive' of Dropout must be bool",
+    ),
+    (lambda d: d["network"]["inputs"][0].update(argument=0.5), "'argument' of Input must be int; got 0.5"),
+    (lambda d: d["network"]["inputs"][0].update(argument=1), r"must read the arguments 0, 1, .*; they read \[1\]"),
+    (lambda d: d["network"]["inputs"][0].update(shape=[4.0]), r"'shape' of Input must be tuple\[int, \.\.\.\]; got"),
+    (lambda d: d["network"].update(readout=d["network"]["inputs"][0]), "'readout' of SpikingNetwork must be Readout"),
+    (lambda d: d["network"].update(inputs=d["network"]["readout"]), "'inputs' of SpikingNetwork must be tuple"),
+    (lambda d: d["operators"][0].update(weight=0.5), "'weight' of Dense must be a finite tensor of .*; got 0.5"),
 ]
 
 
@@ -289,6 +321,45 @@ def test_tensors_of_other_shapes_are_refused(tmp_path: Path) -> None:
     assert "does not take rows of shape [4]" in refusal(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["operators.0.weight", "populations.0.constant", "readout.constant"])
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda t: t.bfloat16(), "torch.bfloat16"),
+        (lambda t: t.half(), "torch.float16"),
+        (lambda t: t.cfloat(), "torch.complex64"),
+        (lambda t: t.int(), "torch.int32"),
+        (lambda t: t > 0, "torch.bool"),
+        (lambda t: t.clone().fill_(torch.nan), "NaN or infinite"),
+        (lambda t: t.clone().fill_(-torch.inf), "NaN or infinite"),
+        (lambda t: t[None], "shape|does not take"),
+        (lambda t: t[:0], "shape|does not take|deliver"),
+    ],
+)
+def test_tensors_of_other_types_are_refused(
+    name: str, change: Callable[[Tensor], Tensor], found: str, tmp_path: Path
+) -> None:
+    save_network(small(), tmp_path)
+    stored = read_json(tmp_path / DESCRIPTION, FORMAT)
+    tensors = read_tensors(tmp_path / TENSORS, stored["tensors_sha256"])
+    tensors[name] = change(tensors[name])
+    stored["tensors_sha256"] = write_tensors(tmp_path / TENSORS, tensors)
+    write_json(tmp_path / DESCRIPTION, stored, FORMAT)
+    assert re.search(found, refusal(tmp_path))
+
+
+def test_numbers_of_units_are_whole(tmp_path: Path) -> None:
+    network = SpikingNetwork(
+        (Input("x", (3,)),), (), (Connection("x", "readout", Pick(1, torch.tensor([2, 0]))),), Readout((2,))
+    )
+    save_network(network, tmp_path)
+    stored = read_json(tmp_path / DESCRIPTION, FORMAT)
+    for wrong in (torch.tensor([2.0, 0.0]), torch.tensor([2, 0], dtype=torch.int32), torch.tensor([5, 0])):
+        stored["tensors_sha256"] = write_tensors(tmp_path / TENSORS, {"operators.0.index": wrong})
+        write_json(tmp_path / DESCRIPTION, stored, FORMAT)
+        assert re.search("'index' of Pick must be a tensor of torch.int64|does not take rows", refusal(tmp_path))
+
+
 # -- what cannot be written --------------------------------------------------------------------------------
 
 
@@ -301,6 +372,15 @@ class Foreign(Operator):
 def test_a_foreign_operator_is_refused_before_anything_is_written(operator: Operator, tmp_path: Path) -> None:
     network = SpikingNetwork((Input("x", (4,)),), (), (Connection("x", "readout", operator),), Readout((4,)))
     with pytest.raises(StoreError, match=r"Foreign cannot be stored: .*; register its class"):
+        save_network(network, tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+
+
+@pytest.mark.parametrize("weight", [torch.zeros(4, 4).bfloat16(), torch.full((4, 4), torch.nan)])
+def test_what_could_not_be_read_is_not_written(weight: Tensor, tmp_path: Path) -> None:
+    inputs = (Input("x", (4,)),)
+    network = SpikingNetwork(inputs, (), (Connection("x", "readout", Dense(weight)),), Readout((4,)))
+    with pytest.raises(StoreError, match="'weight' of Dense must be a finite tensor of"):
         save_network(network, tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
 

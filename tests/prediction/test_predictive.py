@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from scipy import optimize, special, stats
 
 from spikebayes.errors import ConfigError, DataError, StoreError
-from spikebayes.prediction.predictive import FORMAT, Draw, Predictive, Task
+from spikebayes.prediction.predictive import FORMAT, UNSEALED, Draw, Predictive, Task
 
 
 def regression(samples: int = 9, rows: int = 4, outputs: int = 2, noise: bool = True) -> Predictive:
@@ -325,3 +326,84 @@ def test_a_file_that_is_no_whole_prediction_is_refused_by_name(tmp_path: Path, d
     damage(path)
     with pytest.raises(StoreError, match=r"p\.safetensors"):
         Predictive.load(path)
+
+
+def test_no_bit_of_a_file_can_be_changed(tmp_path: Path) -> None:
+    path = tmp_path / "p.safetensors"
+    p = regression()
+    p.save(path)
+    content = path.read_bytes()
+    for position in range(8, len(content), 7):
+        flipped = bytearray(content)
+        flipped[position] ^= 0x04
+        path.write_bytes(flipped)
+        with suppress(StoreError):  # where it is none, it was of the spaces that fill up the header
+            found = Predictive.load(path)
+            assert torch.equal(found.samples, p.samples)
+            assert repr(found) == repr(p)
+
+
+def test_a_changed_sample_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.safetensors"
+    regression().save(path)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 0x01  # the last tensor's
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="its checksum does not fit"):
+        Predictive.load(path)
+
+
+def unsealed(path: Path, **changes: object) -> None:
+    """A prediction as files were before they had a checksum."""
+    p = regression()
+    assert p.noise_std is not None
+    tensors = {"samples": p.samples.contiguous(), "rows": p.draw.rows, "noise_std": p.noise_std}
+    header = {"seed": 3, "scope": "row", "task": "regression", "names": ["a", "b"], "settings": {}} | changes
+    save_file(tensors, path, metadata={"format": UNSEALED, "predictive": json.dumps(header)})
+
+
+def test_a_file_from_before_there_was_a_checksum_is_read(tmp_path: Path) -> None:
+    unsealed(tmp_path / "p")
+    found = Predictive.load(tmp_path / "p")
+    assert torch.equal(found.samples, regression().samples)
+    assert (found.draw.seed, found.names, found.task) == (3, ("a", "b"), Task.REGRESSION)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"seed": "3"}, "'seed' of Draw must be int; got '3'"),
+        ({"scope": None}, "'scope' of Draw must be str; got None"),
+        ({"names": "ab"}, "'names' of Predictive must be tuple"),
+        ({"names": ["a", 2]}, "'names' of Predictive must be tuple"),
+        ({"task": "ranking"}, "'task' of Predictive must be Task; got 'ranking'"),
+        ({"settings": []}, r"'settings' of Predictive must be dict\[str, Any\]; got \[\]"),
+    ],
+)
+def test_fields_of_other_types_are_refused(tmp_path: Path, changes: dict[str, object], says: str) -> None:
+    unsealed(tmp_path / "p", **changes)
+    with pytest.raises(StoreError, match=says):
+        Predictive.load(tmp_path / "p")
+
+
+def test_the_table_of_many_classes_takes_time_in_proportion() -> None:
+    """Moments are taken once for all classes, not once for each."""
+    p = Predictive(torch.full((3, 4, 300), 1 / 300), Draw(0, "row", torch.arange(4)), Task.CLASSIFICATION)
+    calls = 0
+
+    class Counted(Predictive):
+        @property
+        def mean(self) -> torch.Tensor:
+            nonlocal calls
+            calls += 1
+            return super().mean
+
+        @property
+        def var(self) -> torch.Tensor:
+            nonlocal calls
+            calls += 1
+            return super().var
+
+    frame = Counted(p.samples, p.draw, p.task).to_pandas()
+    assert frame.shape == (4, 3 + 5 * 300)
+    assert calls < 10

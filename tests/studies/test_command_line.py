@@ -126,13 +126,22 @@ def test_places_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert places("x", Path("else"), DOCS).page == Path("docs/x.md")
 
 
+def test_results_replace_no_data(tmp_path: Path) -> None:
+    (tmp_path / "sets").mkdir()
+    (tmp_path / "x.json").write_text("old results")
+    (tmp_path / "sets" / "a.csv").hardlink_to(tmp_path / "x.json")
+    assert places("y", tmp_path, None, tmp_path / "sets").results == tmp_path / "y.json"
+    with pytest.raises(ConfigError, match=r"x\.json: it is an input \(.*a\.csv\)"):
+        places("x", tmp_path, None, tmp_path / "sets")
+
+
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
         (None, 0, ""),
         (ConfigError("too few"), 2, "python -m toy: too few\n"),
         (SpikebayesError("it failed"), 1, "python -m toy: it failed\n"),
-        (KeyboardInterrupt(), 1, "python -m toy: interrupted; go on\n"),
+        (KeyboardInterrupt(), 130, "python -m toy: interrupted; go on\n"),
     ],
 )
 def test_exit_codes(error: BaseException | None, code: int, says: str, capsys: pytest.CaptureFixture[str]) -> None:

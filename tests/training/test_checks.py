@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from problems import network, plane, quick_fit
-from spikebayes.errors import ConfigError, DataError
+from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError
+from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.prediction.predictive import Task
 from spikebayes.training.fit import fit
 
@@ -100,3 +101,54 @@ FLAT, DEEP = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)), nn.Sequential(nn.Lin
 def test_modules_that_do_not_give_rows_of_outputs(model: nn.Module) -> None:
     with pytest.raises(DataError, match=r"must return \[B, C\]"):
         fit(model, X, Y, validation=(X, Y), epochs=2)
+
+
+# -- what could not become a spiking network ---------------------------------------------------------------------
+
+
+class Counted(nn.Module):
+    """Counts the passes in which its model trains."""
+
+    passes = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += self.training
+        return x
+
+
+def with_nan() -> nn.Module:
+    layer = nn.Linear(2, 8)
+    torch.nn.init.constant_(layer.weight, torch.nan)
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("layers", "error", "says"),
+    [
+        ([nn.Linear(2, 8), SoftLIF()], ConfigError, "nothing in the model is random"),
+        ([nn.Linear(2, 8), nn.Dropout(0.0), SoftLIF()], ConfigError, "nothing in the model is random"),
+        ([nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.1)], ConversionError, "ReLU.*SoftLIF"),
+        ([nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Dropout(0.1), SoftLIF()], ConversionError, "[Dd]ropout"),
+        ([nn.Linear(2, 8), SoftLIF(), nn.Dropout(0.1), nn.LayerNorm(8)], ConversionError, "BatchNorm"),
+        ([nn.Linear(2, 8), Sharpened(), nn.Tanh(), nn.Dropout(0.1)], ConversionError, "Tanh"),
+        ([with_nan(), SoftLIF(), nn.Dropout(0.1)], ConversionError, "NaN or infinite, in '1.weight'"),
+    ],
+)
+@pytest.mark.parametrize("task", list(Task))
+def test_what_could_not_be_converted_is_not_trained(
+    layers: list[nn.Module], error: type[SpikebayesError], says: str, task: Task
+) -> None:
+    counted = Counted()
+    model = nn.Sequential(counted, *layers, nn.Linear(8, 2 if task is Task.CLASSIFICATION else 1))
+    before = [t.clone() for t in model.state_dict().values()]
+    y = CLASSES if task is Task.CLASSIFICATION else Y
+    with pytest.raises(error, match=says):
+        fit(model, X, y, validation=(X, y), task=task, epochs=2)
+    assert counted.passes == 0
+    torch.testing.assert_close(list(model.state_dict().values()), before, equal_nan=True, rtol=0, atol=0)
+
+
+def test_what_sharpens_while_it_trains_is_taken() -> None:
+    layers = [nn.Linear(2, 8), nn.BatchNorm1d(8), Sharpened(), nn.Dropout(0.1), nn.Linear(8, 1)]
+    fitted = fit(nn.Sequential(*layers), X, Y, validation=(X, Y), epochs=4)
+    assert fitted.network().is_memoryless

@@ -1,87 +1,73 @@
-"""The command line: one subcommand per verb, its options from the verb's signature (``options.py``)."""
+"""The program ``spikebayes``: signals, closed pipes and terminals of few characters, from its first moment on.
+
+What takes seconds to import is imported where Ctrl-C is one line.
+"""
 
 from __future__ import annotations
 
-import re
+import io
+import os
+import signal
 import sys
-from argparse import ArgumentError
 from collections.abc import Sequence
-
-from jsonargparse import ArgumentParser
-
-from spikebayes.app import commands
-from spikebayes.app.options import (
-    add_options,
-    fail,
-    known_options,
-    readable,
-    run,
-    summary,
-    underscored,
-    warn_in_one_line,
-)
-
-PROGRAM = "spikebayes"
-VERBS = {
-    "demo": commands.demo,
-    "fit": commands.fit_run,
-    "predict": commands.predict,
-    "compare": commands.compare_run,
-    "energy": commands.energy_of_run,
-    "info": commands.info,
-}
-STOPPED = {"fit": "fit --resume goes on from the last epoch"}
-
-
-def parser() -> ArgumentParser:
-    """One subcommand per verb; each takes ``--config`` and ``--print_config``."""
-    top = ArgumentParser(
-        prog=PROGRAM,
-        description="A network's prediction with its uncertainty, computed by a spiking network.",
-        exit_on_error=False,
-        version=_version(),
-    )
-    verbs = top.add_subcommands(required=True, dest="verb", metavar="verb")
-    for name, function in VERBS.items():
-        sub = ArgumentParser(exit_on_error=False, description=summary(function))
-        add_options(sub, function)
-        verbs.add_subcommand(name, sub, help=summary(function))
-    return top
+from typing import Any, NoReturn
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    given = [underscored(a) for a in (sys.argv[1:] if arguments is None else arguments)]
-    try:
-        chosen = parser().parse_args(given)
-    except SystemExit as stop:  # --help, --version, --print_config
-        return int(stop.code or 0)
-    except (ArgumentError, KeyError) as error:
-        return fail(PROGRAM, _readable(str(error), given), 2)
-    verb = chosen["verb"]
-    return run(VERBS[verb], chosen[verb].as_dict(), PROGRAM, STOPPED.get(verb, ""))
+    from spikebayes.app.verbs import run_verb
+
+    return run_verb(sys.argv[1:] if arguments is None else arguments)
 
 
-def _readable(message: str, given: Sequence[str]) -> str:
-    """The parser's complaint in one line; options are called as they are given, without the verb."""
-    verb = next((a for a in given if a in VERBS), None)
-    if verb is None:
-        return readable(message, given, ["--help", "--version"], None)
-    known = known_options(parser()._subcommands_action._name_parser_map[verb])  # pyright: ignore
-    line = readable(message, given, known, VERBS[verb])
-    return re.sub(rf"\b{verb}\.(\w+)", lambda m: m[1] if f"--{m[1]}" not in known else f"--{m[1]}", line)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("spikebayes")
-
-
-def entry() -> None:
+def entry() -> NoReturn:
     """Console script."""
-    warn_in_one_line(PROGRAM)
-    sys.exit(main())
+    numbers = [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)]
+    numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # which nohup asks for
+    for number in numbers:
+        signal.signal(number, _leave)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        from spikebayes.app.options import warn_in_one_line
+        from spikebayes.app.verbs import run_verb
+
+        for number in numbers:
+            signal.signal(number, _stop)
+        warn_in_one_line("spikebayes")
+        code = run_verb(sys.argv[1:])
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt as stop:
+        code = _say("interrupted", 128 + (stop.args[0] if stop.args else signal.SIGINT))
+    except BrokenPipeError:  # the reader has what it wanted
+        code = 1
+        _silence()
+    except OSError as error:
+        _silence()
+        code = _say(f"cannot write to standard output: {error.strerror}", 2)
+    sys.exit(code)
+
+
+def _leave(number: int, _frame: Any) -> NoReturn:
+    """While modules are imported, in whose depths an exception can get lost, and nothing has begun."""
+    _say("interrupted", 0)
+    os._exit(128 + number)
+
+
+def _stop(number: int, _frame: Any) -> NoReturn:
+    raise KeyboardInterrupt(number)
+
+
+def _say(message: str, code: int) -> int:
+    print(f"spikebayes: {message}", file=sys.stderr)
+    return code
+
+
+def _silence() -> None:
+    """What is left to write goes nowhere, so that it fails no second time when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -13,15 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
 from rich.console import Console
 
 from spikebayes.data.tables import check_table_path, read_table, write_table
 from spikebayes.errors import ConfigError
-from spikebayes.machine.files import check_writable, locked, make_folder
+from spikebayes.machine.files import check_output, locked, make_folder
 from spikebayes.prediction.predictive import Task
 
-OUT = Console(highlight=False, soft_wrap=True)
-CHECKPOINTS, SETTINGS, SETTINGS_FORMAT = "checkpoints", "fit.json", "spikebayes.fit/1"
+OUT = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names are printed as they are
 
 
 def fit_run(
@@ -66,8 +66,16 @@ def fit_run(
         resume: go on from the last checkpoint of an interrupted training in the same folder.
         overwrite: replace a run that is already in the folder.
     """
-    from spikebayes.app.run_folder import save_run
+    from spikebayes.app.run_folder import (
+        CHECKPOINTS,
+        ENERGY,
+        SETTINGS,
+        SETTINGS_FORMAT,
+        check_run_folder,
+        save_run,
+    )
     from spikebayes.app.table_run import prepare_table, train_table
+    from spikebayes.app.training_table import TABLE, table_digest
     from spikebayes.machine.checked_files import read_json, write_json
     from spikebayes.training.checks import check_training
 
@@ -79,9 +87,10 @@ def fit_run(
         "patience": patience,
     }
     check_training(**training)
-    _refuse(out, resume=resume, overwrite=overwrite)
+    check_run_folder(out, resume=resume, overwrite=overwrite)
+    table = read_table(data)
     prepared = prepare_table(
-        read_table(data),
+        table,
         target,
         categorical=_names(categorical),
         task=None if task == "auto" else Task(task),
@@ -93,13 +102,19 @@ def fit_run(
     )
     config = {"data": str(data), "target": target, "categorical": categorical, "task": task, "network": network}
     config |= {"hidden": hidden, "dropout": dropout, "validation": validation, "seed": seed, **training}
+    config[TABLE] = table_digest(table)
     if not resume:
         make_folder(out)
     with locked(out, "fit"):
-        _refuse(out, resume=resume, overwrite=overwrite)  # again: another fit may just have ended
+        check_run_folder(out, resume=resume, overwrite=overwrite)  # again: another fit may just have ended
         if resume:
             before = read_json(out / SETTINGS, SETTINGS_FORMAT)
             changed = [name for name in config if before.get(name) != config[name]]
+            if changed == [TABLE]:
+                raise ConfigError(
+                    f"{data} is not the table that the interrupted training began with: its columns, rows or values "
+                    "differ; put that one in its place, or start afresh with --overwrite"
+                )
             if changed:
                 raise ConfigError(
                     f"--resume needs the settings of the interrupted training; changed: {', '.join(changed)}"
@@ -112,6 +127,7 @@ def fit_run(
         started = time.perf_counter()
         run = train_table(prepared, checkpoints=out / CHECKPOINTS, resume=resume, progress=True, **training)
         save_run(replace(run, config=config), out)
+        (out / ENERGY).unlink(missing_ok=True)  # of the run before
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     seconds = time.perf_counter() - started
     OUT.print(f"trained on {run.fitted.history['training_rows']} rows in {seconds:.0f} s; the run is in {out}")
@@ -148,12 +164,13 @@ def predict(
         engine: auto takes the fastest.
         classical: answer with the non-spiking network instead.
     """
-    from spikebayes.app.run_folder import load_run
+    from spikebayes.app.run_folder import load_run, own_files
 
     check_table_path(out)
+    check_output(out, [data, *own_files(run)])
     loaded = load_run(run)
     table = read_table(data)
-    predictive = loaded.predict(
+    predictions = loaded.predictions(
         table,
         network=None if classical else loaded.network(dt=dt, tau=tau),
         samples=samples,
@@ -164,8 +181,11 @@ def predict(
         engine=engine,
         progress=True,
     )
-    write_table(predictive.to_pandas(), out)
-    by = predictive.settings.get("engine", "the classical network")
+    frames, by = [], ""
+    for predictive in predictions:
+        frames.append(predictive.to_pandas())
+        by = predictive.settings.get("engine", "the classical network")
+    write_table(pd.concat(frames), out)
     OUT.print(f"predicted {len(table)} rows x {samples} samples ({by}); written to {out}")
 
 
@@ -194,18 +214,22 @@ def compare_run(
         tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
         seed: first of the three seeds that are used.
     """
-    from spikebayes.app.run_folder import load_run
+    from spikebayes.app.run_folder import load_run, own_files
     from spikebayes.app.run_report import write_comparison
     from spikebayes.app.table_run import compare_table
+    from spikebayes.app.training_table import rows_to_judge
 
-    check_writable(out)
+    check_output(out, [data, *own_files(run)])
     loaded = load_run(run)
-    table = read_table(data)
+    table, origin = rows_to_judge(loaded, data)
     loaded.targets(table)  # a bad target column is refused before the work
     comparison, network = compare_table(
         loaded, table, seed=seed, dt=dt, tau=tau, samples=samples, steps=steps, burn_in=burn_in, progress=True
     )
-    write_comparison(loaded, network, table, comparison, out, title=f"{loaded.schema.target}, {data.name}")
+    origin = f"{len(table)} rows of {origin}"
+    title = f"{loaded.schema.target}, {data.name}"
+    write_comparison(loaded, network, table, comparison, out, title=title, origin=origin)
+    OUT.print(f"{run}, on {origin}")
     OUT.print(comparison.summary())
     OUT.print(f"report written to {out}")
 
@@ -266,8 +290,8 @@ def energy_of_run(
         mask_scope: row gives every row masks of its own, pass one mask per sample for all rows.
         engine: auto takes the fastest.
     """
-    from spikebayes.app.run_folder import load_run
-    from spikebayes.app.table_run import held_out_rows
+    from spikebayes.app.run_folder import ENERGY, load_run, own_files
+    from spikebayes.app.training_table import rows_to_judge
     from spikebayes.data.tables import encode_features
     from spikebayes.evaluate.energy.energy import energy
     from spikebayes.evaluate.energy.text import statement
@@ -277,9 +301,9 @@ def energy_of_run(
     if rows < 1:
         raise ConfigError(f"rows must be a whole number, at least 1; got {rows}")
     loaded = load_run(run)
-    out = run / "energy.json" if json is None else json
-    check_writable(out)
-    table, origin = (read_table(data), str(data)) if data else held_out_rows(loaded)
+    out = run / ENERGY if json is None else json
+    table, origin = rows_to_judge(loaded, data)
+    check_output(out, [data or Path(loaded.config["data"]), *own_files(run)])
     some = table.iloc[:rows]
     found = energy(
         loaded.network(dt=dt, tau=tau),
@@ -310,20 +334,6 @@ def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
     from spikebayes.app.demo import run_demo
 
     run_demo(out, seed, OUT)
-
-
-def _refuse(out: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuse a run folder in which something would be lost, or where nothing can be resumed."""
-    if resume:
-        if not (out / CHECKPOINTS).is_dir():
-            raise ConfigError(f"there is no interrupted training to resume in {out}")
-        return
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"cannot write {out}: it is a file; give a folder")
-    if (out / "run.json").exists() and not overwrite:
-        raise ConfigError(f"{out} already holds a run; give another --out, or --overwrite to replace it")
-    if (out / CHECKPOINTS).exists() and not overwrite:
-        raise ConfigError(f"{out} holds an interrupted training; --resume goes on with it, --overwrite starts afresh")
 
 
 def _names(text: str) -> list[str]:

@@ -1,6 +1,6 @@
 """A function as a command: its signature is the options, its errors are one line and an exit code.
 
-Exit codes: 0 done, 2 bad input, 1 anything else.
+Exit codes: 0 done, 2 bad input, 130 Ctrl-C, 1 anything else.
 """
 
 from __future__ import annotations
@@ -8,23 +8,29 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
+import signal
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import combinations
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import docstring_parser
 from jsonargparse import ActionYesNo, ArgumentParser
 from rich.console import Console
 
+from spikebayes.app.config_files import PLAIN, ConfigFile
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
+from spikebayes.machine.files import is_same
 
 BAD_INPUT = (DataError, ConfigError, ConversionError, StoreError)
-STDERR = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+STDERR = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def add_options(parser: ArgumentParser, function: Callable[..., Any]) -> None:
     """Give a parser a function's options, ``--config`` and ``--print_config``; help texts are the docstring's."""
-    parser.add_argument("--config", action="config", help="YAML file with options")
+    parser.parser_mode = PLAIN
+    parser.add_argument("--config", action=ConfigFile, help="YAML file with options")
     flags = [p.name for p in inspect.signature(function).parameters.values() if p.default is False]
     parser.add_function_arguments(function, as_positional=True, fail_untyped=True, skip=set(flags))
     described = {p.arg_name: p.description for p in docstring_parser.parse(function.__doc__ or "").params}
@@ -86,35 +92,66 @@ def _expected(function: Callable[..., Any] | None, option: str) -> str:
     return f"it takes {words.get(annotation, 'another value')}"
 
 
-def run(function: Callable[..., Any], options: dict[str, Any], program: str, stopped: str = "") -> int:
-    """Call a function with its options; an error that is meant for the user is one line on standard error.
+def run(function: Callable[..., Any], options: dict[str, Any], program: str, stopped: Callable[[], str] = str) -> int:
+    """Call a function with its options; what goes wrong is one line on standard error, and an exit code.
 
     Args:
         function: what to call.
         options: its arguments, and perhaps ``config``.
         program: what the lines on standard error begin with.
-        stopped: what to do after Ctrl-C, for the line that says it was interrupted.
+        stopped: says after Ctrl-C what to do, for the line that says it was interrupted.
 
     Returns:
         The exit code.
     """
     try:
-        function(**{name: value for name, value in options.items() if name != "config"})
+        configs = options.pop("config", None) or ()
+        _check_paths([*((f"--{name}", path) for name, path in options.items()), *(("--config", c) for c in configs)])
+        function(**options)
     except BAD_INPUT as error:
         return fail(program, str(error), 2)
     except SpikebayesError as error:
         return fail(program, str(error), 1)
-    except KeyboardInterrupt:
-        return fail(program, "interrupted" + (f"; {stopped}" if stopped else ""), 1)
+    except KeyboardInterrupt as stop:
+        return interrupted(program, stop, stopped())
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = "" if error.filename is None else f" {error.filename}"
+        return fail(program, f"cannot read or write{where}: {error.strerror or error}", 2)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):  # torch's words
+            raise
+        return fail(program, "there is not enough memory for this; give fewer rows, samples or units at a time", 2)
     return 0
 
 
+def _check_paths(options: Sequence[tuple[str, Any]]) -> None:
+    """Refuse options that name one file, by whatever names: what is written would replace what is read."""
+    paths = [(name, path) for name, path in options if isinstance(path, Path)]
+    for name, path in paths:
+        if "\0" in str(path):
+            raise ConfigError(f"{name} cannot be {str(path)!r}: a path has no character 0")
+    for (one, path), (other, same) in combinations(paths, 2):
+        if path.is_file() and is_same(path, same):
+            raise ConfigError(
+                f"{one} and {other} are the same file, {path}; an output never replaces an input: give another name"
+            )
+
+
+def interrupted(program: str, stop: KeyboardInterrupt, advice: str = "") -> int:
+    """Say so in one line; the exit code is that of the signal."""
+    number = stop.args[0] if stop.args else signal.SIGINT
+    return fail(program, "interrupted" + (f"; {advice}" if advice else ""), 128 + number)
+
+
 def fail(program: str, message: str, code: int) -> int:
-    """Say what is wrong; the exit code is returned."""
-    STDERR.print(f"{program}: {message}")
+    """Say what is wrong in one line, whatever names are in it; the exit code is returned."""
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.splitlines()))
+    STDERR.print(f"{program}: {line}")
     return code
 
 
 def warn_in_one_line(program: str) -> None:
     """Warnings, like errors, are one line."""
-    warnings.showwarning = lambda message, *_: STDERR.print(f"{program}: warning: {message}")
+    warnings.showwarning = lambda message, *_: fail(program, f"warning: {message}", 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +11,25 @@ import torch
 from torch import Tensor
 
 from spikebayes.app.table_run import TableRun, build
+from spikebayes.data.columns import listed
 from spikebayes.data.schema import TableSchema
 from spikebayes.errors import ConfigError, StoreError
-from spikebayes.machine.checked_files import read_json, read_tensors, write_json, write_tensors
+from spikebayes.machine.checked_files import is_ours, read_described, write_described
 from spikebayes.machine.files import make_folder
 from spikebayes.prediction.predictive import Task
 from spikebayes.training.fitted import Fitted
 from spikebayes.training.scaling import Scaling
 
 FORMAT = "spikebayes.run/1"
-DESCRIPTION, TENSORS = "run.json", "run.safetensors"
+NAME, DESCRIPTION, TENSORS = "run", "run.json", "run.safetensors"
+CHECKPOINTS, SETTINGS, SETTINGS_FORMAT = "checkpoints", "fit.json", "spikebayes.fit/1"  # of its training
+ENERGY = "energy.json"  # the verb's, unless it is told another place
+PARTIAL = re.compile(r"\.\w+\.[0-9a-f]{16}\.partial\.\w+")  # what a killed process was writing
 SCALING = ("x_mean", "x_std", "y_mean", "y_std")
 
 
 def save_run(run: TableRun, folder: Path) -> None:
-    """Write a run; the description comes last, so that a folder with one is whole.
+    """Write a run; one that was there stays whole until the new one is.
 
     Raises:
         ConfigError: the folder cannot be written.
@@ -33,16 +39,14 @@ def save_run(run: TableRun, folder: Path) -> None:
     tensors = {f"model.{name}": tensor for name, tensor in fitted.model.state_dict().items()}
     numbers = {name: getattr(fitted.scaling, name) for name in SCALING} | {"noise_std": fitted.noise_std}
     tensors |= {f"fitted.{name}": tensor for name, tensor in numbers.items() if tensor is not None}
-    checksum = write_tensors(folder / TENSORS, tensors)
     description = {
         "architecture": run.architecture,
         "schema": run.schema.to_dict(),
         "history": fitted.history,
         "config": run.config,
         "versions": run.versions,
-        "tensors_sha256": checksum,
     }
-    write_json(folder / DESCRIPTION, description, FORMAT)
+    write_described(folder, NAME, description, tensors, FORMAT)
 
 
 def load_run(folder: Path) -> TableRun:
@@ -56,9 +60,8 @@ def load_run(folder: Path) -> TableRun:
     if not (folder / DESCRIPTION).exists():
         hint = "; its training was not finished, go on with fit --resume" if (folder / "checkpoints").exists() else ""
         raise StoreError(f"{folder} holds no finished run (no {DESCRIPTION}){hint}")
-    stored = read_json(folder / DESCRIPTION, FORMAT)
+    stored, tensors = read_described(folder, NAME, FORMAT)
     try:
-        tensors = read_tensors(folder / TENSORS, stored["tensors_sha256"])
         schema = TableSchema.from_dict(stored["schema"])
         model = build(stored["architecture"])
         model.load_state_dict(_under("model.", tensors))
@@ -71,6 +74,46 @@ def load_run(folder: Path) -> TableRun:
         raise StoreError(f"{folder} is damaged: {error} is missing") from error
     except (TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise StoreError(f"{folder} is damaged: {str(error).splitlines()[0]}") from error
+
+
+def own_files(folder: Path) -> list[Path]:
+    """What a run and its training are made of, and no output of a verb may replace."""
+    return [folder / name for name in (DESCRIPTION, TENSORS, SETTINGS, CHECKPOINTS)]
+
+
+def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder for a new run in which something would be lost, or nothing can be resumed (ConfigError)."""
+    if resume and not (folder / CHECKPOINTS).is_dir():
+        raise ConfigError(f"there is no interrupted training to resume in {folder}")
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ConfigError(f"cannot write {folder}: it is a file; give a folder")
+    if (folder / DESCRIPTION).exists() and not overwrite and not resume:
+        raise ConfigError(f"{folder} already holds a run; give another --out, or --overwrite to replace it")
+    if (folder / CHECKPOINTS).exists() and not overwrite and not resume:
+        raise ConfigError(
+            f"{folder} holds an interrupted training; --resume goes on with it, --overwrite starts afresh"
+        )
+    written = {file.name for file in own_files(folder)}
+    foreign = [name for name in foreign_files(folder) if overwrite or name in written]
+    if foreign:
+        raise ConfigError(
+            f"{folder} holds what no fit wrote there: {listed(map(repr, foreign))}; give another --out, or "
+            "move them away"
+        )
+
+
+def foreign_files(folder: Path, also: Sequence[str] = ()) -> list[str]:
+    """The names in a folder that a run and its training do not account for; nor, where a run is, ``also``."""
+    ours = {name for name in (DESCRIPTION, SETTINGS, ENERGY) if is_ours(folder / name)}
+    if ours & {DESCRIPTION, SETTINGS}:
+        ours |= {TENSORS, f"{NAME}.next.safetensors", *also}
+    checkpoints = (folder / CHECKPOINTS).glob("*")
+    if SETTINGS in ours and all(p.suffix == ".ckpt" and p.is_file() and not p.is_symlink() for p in checkpoints):
+        ours.add(CHECKPOINTS)
+    found = sorted(folder.iterdir())
+    return [p.name for p in found if p.is_symlink() or not (p.name in ours or PARTIAL.fullmatch(p.name))]
 
 
 def _numbers(found: dict[str, Tensor], schema: TableSchema, architecture: dict[str, Any]) -> dict[str, Tensor]:

@@ -14,11 +14,19 @@ from spikebayes.network.network import SpikingNetwork
 
 
 def write_comparison(
-    run: TableRun, network: SpikingNetwork, table: pd.DataFrame, comparison: Comparison, path: Path, *, title: str
+    run: TableRun,
+    network: SpikingNetwork,
+    table: pd.DataFrame,
+    comparison: Comparison,
+    path: Path,
+    *,
+    title: str,
+    origin: str,
 ) -> None:
-    """Write the HTML report of what ``compare_table`` found."""
+    """Write the HTML report of what ``compare_table`` found; ``origin`` says what rows the table holds."""
     fitted = run.fitted
     settings = {
+        "rows": origin,
         "network": run.architecture,
         **({"fit": run.config} if run.config else {}),
         "training": fitted.history,

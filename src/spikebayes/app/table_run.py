@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.data.schema import TableSchema
-from spikebayes.data.tables import encode_features, encode_target, infer_schema, read_table, split_rows
+from spikebayes.data.tables import encode_features, encode_target, infer_schema, split_rows
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.equivalence import Equivalence, compare
+from spikebayes.machine.memory import check_memory
 from spikebayes.machine.versions import versions
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.synapses import Alpha
@@ -30,6 +31,8 @@ from spikebayes.training.fitted import Fitted
 Kind = Literal["lif", "sharpened", "s2m"]
 DROPOUT, TAU = 0.1, 0.02  # unless given: a drop probability, and the time constant of Alpha filters, s
 KEYS = 100  # units from which a sharpened network reads classes
+AT_ONCE = 1 << 25  # numbers of samples
+COPIES = 6  # of samples that are in memory at once, while moments and quantiles are taken
 KEEP, NOISE = 0.5, 0.6  # of S2M: synapses that transmit, and standard deviation of the noise on inputs (Neftci 2017)
 
 
@@ -69,6 +72,19 @@ class TableRun:
         """Predictive distribution for every line of a table; ``network`` None asks the module itself."""
         made = self.fitted.predict(encode_features(table, self.schema), network=network, **settings)
         return replace(made, samples=self.in_units(made.samples))
+
+    def predictions(self, table: pd.DataFrame, *, samples: int = 100, **settings: Any) -> Iterator[Predictive]:
+        """What :meth:`predict` gives, for as many lines at a time as memory holds with ease; the masks are the same.
+
+        Raises:
+            ConfigError: so many samples that memory cannot hold a line's.
+        """
+        each = max(1, samples) * len(self.schema.output_names)
+        check_memory(COPIES * each, f"{samples} samples of a row", "take fewer samples")
+        at_once = max(1, AT_ONCE // each)
+        for first in range(0, len(table), at_once):
+            some = table.iloc[first : first + at_once]
+            yield self.predict(some, samples=samples, rows=torch.arange(first, first + len(some)), **settings)
 
     def targets(self, table: pd.DataFrame) -> Tensor | None:
         """The table's targets in its own units, or None when it has no such column."""
@@ -175,6 +191,8 @@ def prepare_table(
     train, held = split_rows(len(x), validation, seed)
     outputs = len(schema.output_names)
     check_widths(x.shape[1], outputs, hidden)
+    weights = sum(a * b for a, b in pairwise([x.shape[1], *hidden, outputs]))
+    check_memory(COPIES * weights, "training so wide a network", "take narrower hidden layers")
     # all numbers are stored with the run: defaults may change, what was trained must not
     architecture = {"kind": network, "inputs": x.shape[1], "outputs": outputs, "hidden": list(hidden)}
     match network:
@@ -242,6 +260,8 @@ def compare_table(
     """
     for each in (seed, seed + 2):
         SamplingPlan(settings.get("samples", 100), each, batch_size=settings.get("batch_size"), least=2)
+    numbers = 4 * settings.get("samples", 100) * len(table) * len(run.schema.output_names)
+    check_memory(COPIES * numbers, "comparing so many samples of so many rows", "take fewer of either")
     network = run.network(dt=dt, tau=tau)
     timing_of(network, settings.get("steps"), settings.get("burn_in"))
     classical = run.predict(table, seed=seed, **settings)
@@ -250,22 +270,3 @@ def compare_table(
     same = run.predict(table, network=network, seed=seed, **settings)
     verdict = compare(classical, spiking, control=control)
     return Comparison(classical, spiking, verdict, compare(classical, same)), network
-
-
-def held_out_rows(run: TableRun) -> tuple[pd.DataFrame, str]:
-    """The rows of a run's training table that it was not trained on, and what to call them.
-
-    Raises:
-        ConfigError: the run does not name its table, or that is not there any more as it was.
-    """
-    config, trained = run.config, run.fitted.history.get("training_rows")
-    if "data" not in config:
-        raise ConfigError("the run does not say which table it was trained on; give --data")
-    path = Path(config["data"])
-    if not path.is_file():
-        raise ConfigError(f"the table that the run was trained on, {path}, is not there; give --data")
-    table = read_table(path)
-    train, held = split_rows(len(table), config["validation"], config["seed"])
-    if len(train) != trained:
-        raise ConfigError(f"{path} is no longer the table that the run was trained on; give --data")
-    return table.iloc[held.numpy()].reset_index(drop=True), f"{path} that were held out of the training"

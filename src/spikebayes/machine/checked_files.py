@@ -1,6 +1,6 @@
-"""The two kinds of file that a stored network or run is made of: JSON that names its format, and tensors.
+"""Files that know themselves again: JSON that names its format, tensors, both in a pair, and tensors with a header.
 
-Both are written whole and carry a checksum, so that a torn or edited file is refused instead of being half read.
+They are written whole and carry a checksum, so that a torn or edited file is refused instead of being half read.
 Reading executes no code from a file.
 """
 
@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save_file
 from torch import Tensor
 
 from spikebayes.errors import StoreError
 from spikebayes.machine.files import atomic
 
-_FORMAT, _CHECKSUM = "format", "checksum"  # keys that write_json adds
+_FORMAT, _CHECKSUM, _TENSORS = "format", "checksum", "tensors_sha256"  # keys that are added here
 
 
 def write_json(path: Path, obj: Mapping[str, Any], format: str) -> None:
@@ -101,6 +103,118 @@ def read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
         return load(data)
     except SafetensorError as error:
         raise StoreError(f"{path} is not a tensor file: {error}") from error
+
+
+def write_described(
+    folder: Path, name: str, description: Mapping[str, Any], tensors: Mapping[str, Tensor], format: str
+) -> None:
+    """Write ``NAME.json``, a description, and ``NAME.safetensors``, the tensors that it describes.
+
+    Whoever reads meanwhile, and whoever comes after a kill at any moment, finds a description with its tensors: what
+    was there before, or the new. New tensors wait under a name of their own for their description.
+
+    Raises:
+        StoreError: the description holds something JSON cannot express.
+        ConfigError: the folder cannot be written, or the disk is full; then what was there is there still.
+    """
+    _move_in(folder, name, format)  # tensors whose writer was stopped
+    checksum = write_tensors(_places(folder, name)[2], tensors)
+    try:
+        write_json(folder / f"{name}.json", {**description, _TENSORS: checksum}, format)
+    finally:
+        _move_in(folder, name, format)
+
+
+def read_described(folder: Path, name: str, format: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The description and the tensors that :func:`write_described` wrote.
+
+    Raises:
+        StoreError: either file is missing, torn, edited, of another format or of another description.
+    """
+    path, *places = _places(folder, name)
+    stored = read_json(path, format)
+    if _TENSORS not in stored:
+        raise StoreError(f"{path} is damaged: {_TENSORS!r} is missing, so its checksum does not fit")
+    while True:
+        for place in (*places, places[0]):  # the waiting ones may move in meanwhile
+            with suppress(StoreError):
+                return stored, read_tensors(place, stored[_TENSORS])
+        before, stored = stored, read_json(path, format)
+        if stored == before:  # no writer is at work
+            return stored, read_tensors(places[0], stored[_TENSORS])
+
+
+def write_sealed(
+    path: Path, name: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor], format: str
+) -> None:
+    """Write tensors with a header, JSON values under a name, and a checksum of all as one safetensors file.
+
+    Raises:
+        TypeError: a header that JSON cannot express.
+        ConfigError: the path cannot be written.
+    """
+    text = json.dumps(dict(header))
+    own = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
+    metadata = {_FORMAT: format, name: text, _CHECKSUM: _seal(text, own, format)}
+    with atomic(path) as partial:
+        save_file(own, partial, metadata=metadata)
+
+
+def read_sealed(path: Path, name: str, format: str, before: str = "") -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The header and the tensors that :func:`write_sealed` wrote.
+
+    Args:
+        before: a format that is read too, of files from before there was a checksum.
+
+    Raises:
+        StoreError: the file is missing, torn, edited or of another format.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage]
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        found, text, checksum = metadata.get(_FORMAT, "none"), metadata.get(name, ""), metadata.get(_CHECKSUM)
+        if found not in (format, before):
+            raise StoreError(f"{path} has format {found!r}, but {format!r} is expected")
+        if (found, checksum) != (before, None) and checksum != _seal(text, tensors, found):
+            raise StoreError(f"{path} was torn or edited after it was written: its checksum does not fit")
+        header = json.loads(text)
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise StoreError(f"cannot read {path}: it is missing, torn or no such file ({error})") from error
+    if not isinstance(header, dict):
+        raise StoreError(f"{path} was edited: its header is no object")
+    return header, tensors
+
+
+def _seal(text: str, tensors: Mapping[str, Tensor], format: str) -> str:
+    """SHA-256 of all that a file says, in hexadecimal."""
+    found = hashlib.sha256(json.dumps([format, text]).encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        found.update(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def _places(folder: Path, name: str) -> tuple[Path, Path, Path]:
+    """Where the description is, where its tensors are, and where new ones wait for theirs."""
+    return folder / f"{name}.json", folder / f"{name}.safetensors", folder / f"{name}.next.safetensors"
+
+
+def _move_in(folder: Path, name: str, format: str) -> None:
+    """Put waiting tensors in their place if the description is theirs; others are of no use."""
+    path, place, waiting = _places(folder, name)
+    with suppress(StoreError):
+        if read_json(path, format).get(_TENSORS) == hashlib.sha256(_bytes(waiting)).hexdigest():
+            os.replace(waiting, place)
+    waiting.unlink(missing_ok=True)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is JSON that this library wrote, of whatever format and version."""
+    try:
+        return str(json.loads(_bytes(path))[_FORMAT]).startswith(f"{__name__.partition('.')[0]}.")
+    except (StoreError, ValueError, RecursionError, LookupError, TypeError):
+        return False
 
 
 def _digest(obj: dict[str, Any], format: str) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -44,6 +44,34 @@ def check_writable(path: Path) -> None:
             or a pipe.
     """
     _create_beside(path).unlink(missing_ok=True)
+
+
+def check_output(path: Path, inputs: Iterable[Path]) -> None:
+    """Refuse an output path that cannot be written, or that is one of the inputs by whatever name.
+
+    Args:
+        path: of the file to write.
+        inputs: files that are read, and folders of them.
+
+    Raises:
+        ConfigError: as :func:`check_writable` says; or the path leads to an input: as it is written, by a link, or as
+            a second name of the same file.
+    """
+    check_writable(path)
+    for given in inputs:
+        for file in given.rglob("*") if given.is_dir() else [given]:
+            if is_same(path, file):
+                raise ConfigError(
+                    f"cannot write {path}: it is an input ({file}), which would be lost; give another name"
+                )
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file that is there."""
+    try:
+        return one.samefile(other)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def make_folder(path: Path) -> None:

@@ -12,8 +12,10 @@ from __future__ import annotations
 import functools
 import os
 import warnings
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 SHAPES = ((64, 13, 7), (128, 30, 2))  # rows, inputs and outputs of products that depend on the position if any do
 
@@ -30,6 +32,8 @@ def check_steady_products() -> None:
     Warns:
         UserWarning: with the cure.
     """
+    import torch
+
     if all(_is_steady(*shape, dtype) for shape in SHAPES for dtype in (torch.float32, torch.float64)):
         return
     warnings.warn(
@@ -41,6 +45,8 @@ def check_steady_products() -> None:
 
 def _is_steady(rows: int, inputs: int, outputs: int, dtype: torch.dtype) -> bool:
     """Whether equal rows give equal products."""
+    import torch
+
     line = torch.linspace(-1, 1, inputs, dtype=dtype).sin() / 3
     weight = torch.linspace(-2, 3, inputs * outputs, dtype=dtype).cos().reshape(outputs, inputs) / 7
     found = torch.nn.functional.linear(line.expand(rows, inputs).contiguous(), weight)

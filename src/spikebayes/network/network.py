@@ -101,8 +101,8 @@ class SpikingNetwork:
         dt: time step, s.
 
     Raises:
-        ConfigError: dt out of range, a name used twice or missing, a connection backwards, shapes that do not fit,
-            blank-out on an operator that has no synapses of its own.
+        ConfigError: dt out of range, an argument left out, a name used twice or missing, a connection backwards,
+            shapes that do not fit, blank-out on an operator that has no synapses of its own.
     """
 
     inputs: tuple[Input, ...]
@@ -115,6 +115,9 @@ class SpikingNetwork:
     def __post_init__(self) -> None:
         if not (self.dt > 0 and math.isfinite(self.dt)):
             raise ConfigError(f"dt must be a positive number of seconds; got {self.dt}")
+        arguments = sorted({i.argument for i in self.inputs})
+        if arguments != list(range(len(arguments))):
+            raise ConfigError(f"inputs must read the arguments 0, 1, ... of the model; they read {arguments}")
         order: dict[str, int] = {}
         for node in self.nodes():
             if node.name in order:

@@ -15,21 +15,23 @@ from typing import Any
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, StoreError
-from spikebayes.machine.checked_files import read_json, read_tensors, write_json, write_tensors
+from spikebayes.machine.checked_files import read_described, write_described
+from spikebayes.machine.fields import check_fields
 from spikebayes.machine.files import make_folder
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Chain, Operator
 from spikebayes.network.vocabulary import VOCABULARY
 
 FORMAT = "spikebayes.network/1"
-DESCRIPTION, TENSORS = "network.json", "network.safetensors"
+NAME, DESCRIPTION, TENSORS = "network", "network.json", "network.safetensors"
 
 
 def save_network(network: SpikingNetwork, folder: Path) -> None:
-    """Write a network; the folder is made if it is not there. The description comes last.
+    """Write a network; the folder is made if it is not there.
 
     Raises:
-        StoreError: a part of it is of a class that is not registered (``vocabulary.stored``).
+        StoreError: a part of it is of a class that is not registered (``vocabulary.stored``), or of another type than
+            its class takes.
         ConfigError: the folder cannot be written.
     """
     writer = _Writer()
@@ -39,8 +41,7 @@ def save_network(network: SpikingNetwork, folder: Path) -> None:
         "operators": writer.operators,
     }
     make_folder(folder)
-    checksum = write_tensors(folder / TENSORS, writer.tensors)
-    write_json(folder / DESCRIPTION, description | {"tensors_sha256": checksum}, FORMAT)
+    write_described(folder, NAME, description, writer.tensors, FORMAT)
 
 
 def load_network(folder: Path) -> SpikingNetwork:
@@ -60,8 +61,8 @@ def load_network(folder: Path) -> SpikingNetwork:
         True
     """
     path = folder / DESCRIPTION
-    stored = read_json(path, FORMAT)
-    reader = _Reader(read_tensors(folder / TENSORS, stored.get("tensors_sha256", "")))
+    stored, tensors = read_described(folder, NAME, FORMAT)
+    reader = _Reader(tensors)
     try:
         for operator in stored["operators"]:
             reader.operators.append(reader.unpack(operator))
@@ -104,6 +105,7 @@ class _Writer:
         )
 
     def _tagged(self, value: Any, arguments: dict[str, Any], name: str) -> dict[str, Any]:
+        check_fields(type(value), arguments)  # what is written can be read
         return {"kind": type(value).__name__} | {k: self.pack(v, _join(name, k)) for k, v in arguments.items()}
 
     def _operator(self, operator: Operator) -> int:
@@ -143,7 +145,9 @@ class _Reader:
             raise StoreError(
                 f"kind {kind!r} is unknown; upgrade spikebayes, or import the module that registers a class so named"
             )
-        return VOCABULARY[kind](**{k: self.unpack(v) for k, v in value.items() if k != "kind"})
+        arguments = {k: self.unpack(v) for k, v in value.items() if k != "kind"}
+        check_fields(VOCABULARY[kind], arguments)
+        return VOCABULARY[kind](**arguments)
 
 
 def _join(name: str, part: str | int) -> str:

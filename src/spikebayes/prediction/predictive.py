@@ -6,7 +6,6 @@ The samples are kept, never only their moments: quantiles, entropies and tests a
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,13 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, DataError, StoreError
+from spikebayes.machine.checked_files import read_sealed, write_sealed
 from spikebayes.machine.choices import unknown
-from spikebayes.machine.files import atomic
+from spikebayes.machine.fields import Indices, check_fields
 from spikebayes.prediction import normal_mixture
 
 
@@ -37,7 +35,7 @@ class Draw:
 
     seed: int
     scope: str
-    rows: Tensor
+    rows: Indices
 
     def same_masks(self, other: Draw) -> bool:
         """Whether sample s of observation b met the same masks in both predictions."""
@@ -49,7 +47,9 @@ class Draw:
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = "spikebayes.prediction.predictive.v1"
+FORMAT = "spikebayes.prediction.predictive.v2"
+UNSEALED = "spikebayes.prediction.predictive.v1"  # of files from before there was a checksum
+HEADER = "predictive"
 
 
 class Task(StrEnum):
@@ -230,27 +230,30 @@ class Predictive:
         import pandas as pd  # takes longer to import than many a prediction to make
 
         table: dict[str, Any] = {}
+        mean, one = self.mean, len(self.samples) == 1
+        std = torch.full_like(mean, math.nan) if one else self.std
         if self.task is Task.CLASSIFICATION:
-            best = self.mean.argmax(-1)
+            best = mean.argmax(-1)
             table["predicted"] = [self.names[i] for i in best.tolist()]
             table["entropy"] = self.entropy.numpy()
             table["mutual_information"] = self.mutual_information.numpy()
         levels = self.quantile(tuple(quantiles))
+        around = None if self.noise_std is None else std if one else self.observation_std
         for c, name in enumerate(self.names):
             prefix = f"{name}." if len(self.names) > 1 else ""
-            table[f"{prefix}mean"] = self.mean[:, c].numpy()
-            table[f"{prefix}std"] = self.std[:, c].numpy() if len(self.samples) > 1 else math.nan
+            table[f"{prefix}mean"] = mean[:, c].numpy()
+            table[f"{prefix}std"] = std[:, c].numpy()
             for q, values in zip(quantiles, levels, strict=True):
                 table[f"{prefix}q{q:g}"] = values[:, c].numpy()
-            if self.noise_std is not None:
-                table[f"{prefix}observation_std"] = self.observation_std[:, c].numpy()
+            if around is not None:
+                table[f"{prefix}observation_std"] = around[:, c].numpy()
         return pd.DataFrame(table, index=pd.Index(self.draw.rows.numpy(), name="row"))
 
     def save(self, path: str | Path) -> None:
-        """Write one safetensors file, the settings as JSON in its header; whole or not at all."""
-        tensors = {"samples": self.samples.contiguous(), "rows": self.draw.rows.contiguous()}
+        """Write one safetensors file, settings and a checksum of all in its header; whole or not at all."""
+        tensors = {"samples": self.samples, "rows": self.draw.rows}
         if self.noise_std is not None:
-            tensors["noise_std"] = self.noise_std.contiguous()
+            tensors["noise_std"] = self.noise_std
         header = {
             "seed": self.draw.seed,
             "scope": self.draw.scope,
@@ -258,35 +261,26 @@ class Predictive:
             "names": list(self.names),
             "settings": self.settings,
         }
-        with atomic(Path(path)) as partial:
-            save_file(tensors, partial, metadata={"format": FORMAT, "predictive": json.dumps(header)})
+        write_sealed(Path(path), HEADER, header, tensors, FORMAT)
 
     @classmethod
     def load(cls, path: str | Path) -> Predictive:
         """Read what :meth:`save` wrote.
 
         Raises:
-            StoreError: the file is missing, torn, or no prediction of this library.
+            StoreError: the file is missing, torn, edited, or no prediction of this library.
         """
+        header, tensors = read_sealed(Path(path), HEADER, FORMAT, UNSEALED)
         try:
-            with safe_open(path, framework="pt") as file:  # pyright: ignore[reportPrivateImportUsage]
-                metadata = file.metadata() or {}
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
-            raise StoreError(f"cannot read a prediction from {path}: {error}") from error
-        if metadata.get("format") != FORMAT:
-            raise StoreError(f"{path} is no prediction: its format is {metadata.get('format')}, not {FORMAT}")
-        try:
-            header = json.loads(metadata["predictive"])
+            draw = {"seed": header["seed"], "scope": header["scope"], "rows": tensors["rows"]}
+            check_fields(Draw, draw)
+            parts = {name: header[name] for name in ("task", "names", "settings")}
+            parts |= {"samples": tensors["samples"], "noise_std": tensors.get("noise_std")}
+            check_fields(cls, parts)
             return cls(
-                samples=tensors["samples"],
-                draw=Draw(header["seed"], header["scope"], tensors["rows"]),
-                task=Task(header["task"]),
-                noise_std=tensors.get("noise_std"),
-                names=tuple(header["names"]),
-                settings=header["settings"],
+                **parts | {"draw": Draw(**draw), "task": Task(header["task"]), "names": tuple(header["names"])}
             )
-        except (KeyError, TypeError, ValueError, DataError, ConfigError) as error:
+        except (KeyError, TypeError, ConfigError, DataError, StoreError) as error:
             raise StoreError(f"{path} holds no whole prediction, or was edited: {error}") from error
 
     # -- checks ------------------------------------------------------------------------------------------

@@ -54,8 +54,10 @@ class SamplingPlan:
 
     def __post_init__(self) -> None:
         split_seed(self.seed)
-        if not is_whole(self.samples) or not self.least <= self.samples < 1 << 32:
+        if not is_whole(self.samples) or self.samples < self.least:
             raise ConfigError(f"samples must be a whole number, at least {self.least}; got {self.samples!r}")
+        if self.samples >= 1 << 32:
+            raise ConfigError(f"samples must be below 2^32; got {self.samples}")
         if self.mask_scope not in get_args(MaskScope):
             raise ConfigError(unknown("mask_scope", self.mask_scope, get_args(MaskScope)))
         object.__setattr__(self, "samples", int(self.samples))  # NumPy's integers are no JSON

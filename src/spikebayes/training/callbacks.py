@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -81,13 +82,31 @@ class WholeCheckpoints(TorchCheckpointIO):
             partial.write_bytes(content.getbuffer())
 
 
+class Alone(LightningEnvironment):
+    """One process on one device, whatever a scheduler (SLURM, torchrun, MPI) says of others beside it.
+
+    Lightning would join them to one training, or refuse their number. Here each trains for itself; the folder's lock
+    refuses a second one there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_global_rank(0)
+
+    def local_rank(self) -> int:
+        return 0
+
+    def node_rank(self) -> int:
+        return 0
+
+
 def has(model: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether a model has a module of a kind."""
     return any(isinstance(m, kind) for m in model.modules())
 
 
 def trainer_settings(callbacks: list[Callback], precision: str = "float32") -> dict[str, Any]:
-    """Trainer arguments that keep Lightning quiet and write nothing but our checkpoints.
+    """Trainer arguments that keep Lightning quiet and to itself, and write nothing but our checkpoints.
 
     Args:
         callbacks: of the trainer.
@@ -100,7 +119,8 @@ def trainer_settings(callbacks: list[Callback], precision: str = "float32") -> d
     return {
         "callbacks": callbacks,
         "precision": PRECISION[precision],
-        "plugins": [WholeCheckpoints()],
+        "plugins": [WholeCheckpoints(), Alone()],
+        "devices": 1,
         "logger": False,
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,

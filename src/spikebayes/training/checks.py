@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import warnings
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.numbers import is_whole
+from spikebayes.nn import Sharpened
 from spikebayes.noise.masks import evaluating
 from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.inputs import as_inputs
+from spikebayes.prediction.module_samples import NOT_RANDOM
 from spikebayes.prediction.predictive import Task
+from spikebayes.training.fitted import Fitted
 
 
 def check_training(
@@ -82,3 +88,21 @@ def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task) -> None:
         raise DataError(f"the model has {outputs} outputs; the targets' rows have the shape {list(y.shape[1:])}")
     if task is Task.CLASSIFICATION and int(y.max()) >= outputs:
         raise DataError(f"the model has {outputs} outputs, one per class; the classes go up to {int(y.max())}")
+
+
+def check_conversion(fitted: Fitted) -> None:
+    """Refuse a module, before it is trained, that could not become a spiking network afterwards.
+
+    Raises:
+        ConversionError: as :func:`spikebayes.convert` says.
+        ConfigError: nothing in it is random.
+    """
+    trained = copy.deepcopy(fitted.model)  # with activations that are as sharp as they will be
+    for module in trained.modules():
+        if isinstance(module, Sharpened):
+            module.sharpen(1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # said to who converts
+        network = replace(fitted, model=trained).network()
+    if not network.is_random:
+        raise ConfigError(NOT_RANDOM)

@@ -28,7 +28,7 @@ from spikebayes.training.callbacks import (
     has,
     trainer_settings,
 )
-from spikebayes.training.checks import check_outputs, check_rows, check_training
+from spikebayes.training.checks import check_conversion, check_outputs, check_rows, check_training
 from spikebayes.training.fitted import VALIDATION_SEED, Fitted, residual_noise
 from spikebayes.training.optimizers import check_optimizer, make_optimizer
 from spikebayes.training.scaling import Scaling
@@ -97,9 +97,10 @@ def fit(
         :class:`Fitted`: the module, its scaling and residual noise.
 
     Raises:
+        ConversionError: a module that could not become a spiking network when it is trained.
         DataError: mis-shaped, empty, NaN or infinite data, or a module that does not fit it.
-        ConfigError: a setting out of range, sharpening for a model with nothing to sharpen, or no checkpoint to
-            resume from.
+        ConfigError: a setting out of range, a model in which nothing is random, sharpening where nothing sharpens,
+            or no checkpoint to resume from.
         StoreError: a checkpoint that is torn, or of another module.
         SpikebayesError: the loss became NaN, or sharpening was not done by the last epoch.
         KeyboardInterrupt: on Ctrl-C; the checkpoint of the last whole epoch is kept in ``checkpoints``.
@@ -142,6 +143,7 @@ def fit(
     started = time.perf_counter()
     with torch.random.fork_rng():
         check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task)
+        check_conversion(Fitted(model, scaling, task))
         torch.manual_seed(seed)
         learner = _Learner(model, task, optimizer, learning_rate, weight_decay)
         with checkpoint_folder(checkpoints) as folder, quiet():

@@ -14,15 +14,16 @@ import torch
 from torch import nn
 
 from spikebayes.errors import StoreError
-from spikebayes.machine.files import make_folder
+from spikebayes.machine.files import locked, make_folder
 
 
 @contextmanager
 def checkpoint_folder(given: Path | None) -> Iterator[Path]:
-    """The folder that was asked for, or one that is gone afterwards."""
+    """The folder that was asked for, for one training at a time, or one that is gone afterwards."""
     if given is not None:
         make_folder(given)
-        yield given
+        with locked(given, "training"):
+            yield given
         return
     with tempfile.TemporaryDirectory(prefix="spikebayes-", ignore_cleanup_errors=True) as temporary:
         yield Path(temporary)
@@ -45,7 +46,7 @@ def interruptible() -> Iterator[None]:
         yield
     except SystemExit as stopped:
         if isinstance(stopped.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
+            raise stopped.__context__ from None
         raise
     finally:
         if signal.getsignal(signal.SIGINT) is not handler:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from spikebayes.machine.fields import Indices
 from spikebayes.network.operators.operator import Operator, Shape, target_shape
 from spikebayes.network.operators.patterns import ByAxis, Pattern, Permuted, Reshaped
 from spikebayes.network.vocabulary import stored
@@ -116,7 +117,7 @@ class Pick(Operator):
     rearranges = True
     index: Tensor
 
-    def __init__(self, dim: int, index: Tensor) -> None:
+    def __init__(self, dim: int, index: Indices) -> None:
         super().__init__()
         self.dim = dim
         self.register_buffer("index", index)

@@ -1,0 +1,51 @@
+"""The table that a run was trained on, known again by its content: which rows were held out, which were not."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+from pandas.util import hash_pandas_object
+
+from spikebayes.app.table_run import TableRun
+from spikebayes.data.tables import read_table, split_rows
+from spikebayes.errors import ConfigError
+
+TABLE = "table_sha256"  # what a run's config calls the table's digest
+
+
+def table_digest(table: pd.DataFrame) -> str:
+    """SHA-256 of a table's content, in hexadecimal: its columns in their order, and every value as it was read."""
+    found = hashlib.sha256()
+    for name in table.columns:
+        column = table[name]
+        kind = pd.api.types.infer_dtype(column)  # of the values: pandas' versions store text in different ways
+        found.update(repr((name, kind, len(column))).encode())
+        hashes = hash_pandas_object(column, index=False)  # pyright: ignore[reportCallIssue]
+        found.update(hashes.to_numpy("<u8").tobytes())
+    return found.hexdigest()
+
+
+def rows_to_judge(run: TableRun, data: Path | None) -> tuple[pd.DataFrame, str]:
+    """The rows of a table, and what to call them; without one those rows of the training table that were held out.
+
+    Raises:
+        ConfigError: the run does not name its table, or that is not there any more as it was.
+        DataError: a table that cannot be read.
+    """
+    known = run.config.get(TABLE)
+    if data is not None:
+        table = read_table(data)
+        return table, f"{data}, the table that the run was trained on" if table_digest(table) == known else str(data)
+    if "data" not in run.config:
+        raise ConfigError("the run does not say which table it was trained on; give --data")
+    path = Path(run.config["data"])
+    if not path.is_file():
+        raise ConfigError(f"the table that the run was trained on, {path}, is not there; give --data")
+    table = read_table(path)
+    if table_digest(table) != known:
+        cause = "is no longer" if known else "may no longer be"
+        raise ConfigError(f"{path} {cause} the table that the run was trained on; give --data")
+    held = split_rows(len(table), run.config["validation"], run.config["seed"])[1]
+    return table.iloc[held.numpy()].reset_index(drop=True), f"{path} that were held out of the training"
