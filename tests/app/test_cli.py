@@ -234,7 +234,7 @@ def test_drop_probability(fails, tmp_path: Path, p: str) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [
-        ("--samples", "1", "samples must be a whole number, at least 2"),
+        ("--samples", "0", "samples must be a whole number, at least"),
         ("--burn-in", "300", "in [0, steps); got 300 with steps=300"),
         ("--steps", "0", "steps must be a whole number, at least 1"),
         ("--dt", "0", "dt must be a positive"),

@@ -561,8 +561,8 @@ def test_drop_probabilities_out_of_range(p: float) -> None:
 @pytest.mark.parametrize(
     ("forward", "message"),
     [
-        (lambda x: F.dropout(x).sum(), "one tensor with a line for every row"),
-        (lambda x: (F.dropout(x), x), "one tensor with a line for every row"),
+        (lambda x: F.dropout(x).sum(), "one tensor of real numbers, with a line for every row"),
+        (lambda x: (F.dropout(x), x), "one tensor of real numbers, with a line for every row"),
         (lambda x: F.dropout(x) / 0, "NaN or infinite"),
     ],
     ids=["a sum", "a tuple", "infinite"],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from problems import network, plane, quick_fit, rings
 from spikebayes.errors import DataError
@@ -129,3 +131,21 @@ def test_the_spiking_network_has_the_modules_masks(fitted: Fitted) -> None:
 def test_rows_of_another_shape_are_refused(fitted: Fitted, shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match=r"the shape \[2\] of the training rows"):
         fitted.predict(torch.zeros(shape))
+
+
+# -- raw values into a network of standardised ones ---------------------------------------------------------------
+
+
+def test_who_gives_measured_values_to_the_network_is_warned() -> None:
+    x, y = plane()[:2]
+    measured = 40.0 + 3.0 * x
+    made = quick_fit(network(), measured, y, epochs=2)
+    for model in (made.model, made.network()):
+        with pytest.warns(UserWarning, match=r"trained on standardised inputs.*use fitted.predict\(x\)"):
+            predict(model, measured, samples=2, seed=0)
+        with pytest.warns(UserWarning, match="inputs are about"):
+            predict(model, 1e-3 * x, samples=2, seed=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            predict(model, made.scaling.inputs(measured), samples=2, seed=2)
+            predict(nn.Sequential(nn.Identity(), made.model), measured, samples=2)  # which may scale

@@ -97,12 +97,10 @@ class ShapedTracer(fx.Tracer):
 
     def trace(self, root: nn.Module, concrete_args: dict[str, Any] | None = None) -> fx.Graph:  # pyright: ignore
         before = set(vars(root))
-        try:
-            with generators_kept():
-                return super().trace(root, concrete_args)
-        finally:
-            for name in vars(root).keys() - before:  # fx leaves what forward made in the module
-                self.constants[name] = vars(root).pop(name)
+        with generators_kept(), _kept(root):
+            graph = super().trace(root, concrete_args)
+            self.constants = {name: value for name, value in vars(root).items() if name not in before}
+        return graph
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         leaf = super().is_leaf_module(m, module_qualified_name)
@@ -141,6 +139,24 @@ class ShapedTracer(fx.Tracer):
         if node.op == "call_method":
             return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
         return node.target(*arguments, **keywords)  # pyright: ignore[reportCallIssue]
+
+
+@contextmanager
+def _kept(root: nn.Module) -> Iterator[None]:
+    """Attributes of modules, and what their lists and dictionaries hold, are put back: a forward may note its values,
+    and fx leaves in the module what it made."""
+    attributes = {m: dict(vars(m)) for m in root.modules()}
+    held = [v for values in attributes.values() for v in values.values() if type(v) in (list, dict, set)]
+    contents = [(v, v.copy()) for v in held]
+    try:
+        yield
+    finally:
+        for m, values in attributes.items():
+            vars(m).clear()
+            vars(m).update(values)
+        for holder, content in contents:
+            holder.clear()
+            holder.extend(content) if isinstance(holder, list) else holder.update(content)
 
 
 @contextmanager

@@ -33,8 +33,9 @@ def warn_of_raw_inputs(parts: tuple[Tensor, ...], standardised: bool) -> None:
         if far > OFTEN or (size < CLOSE and len(x) >= ENOUGH):
             found = f"{far:.0%} of the inputs lie beyond {FAR:g}" if far > OFTEN else f"inputs are about {size:.2g}"
             warnings.warn(
-                f"the network was trained on standardised inputs (mean 0, standard deviation 1), and {found}; "
-                "if these are values as they were measured, use fitted.predict(x), or give fitted.scaling.inputs(x)",
+                f"the network was trained on standardised inputs (mean 0, standard deviation 1), and {found}: either "
+                "these are values as they were measured, then use fitted.predict(x) or give "
+                "fitted.scaling.inputs(x); or they lie far from the training rows",
                 stacklevel=4,
             )
 

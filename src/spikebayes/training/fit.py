@@ -46,7 +46,7 @@ def fit(
     y: Tensor,
     *,
     validation: tuple[Tensor, Tensor],
-    task: Task = Task.REGRESSION,
+    task: Task | str = Task.REGRESSION,
     scaling: Scaling | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",
     epochs: int = 200,
@@ -108,6 +108,7 @@ def fit(
     Reference:
         Hunsberger & Eliasmith 2015 (SoftLIF); Wycoff 2019, section 2.
     """
+    task = Task(task)
     check_training(
         epochs=epochs,
         batch_size=batch_size,

@@ -16,6 +16,7 @@ from spikebayes.errors import DataError
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.synapses import Alpha, Synapse
 from spikebayes.nn import Sharpened
+from spikebayes.nn.unit import STANDARDISED
 from spikebayes.prediction.normal_mixture import log_density
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.predictive import Predictive, Task
@@ -43,6 +44,9 @@ class Fitted:
     noise_std: Tensor | None = None
     names: tuple[str, ...] = ()
     history: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        setattr(self.model, STANDARDISED, not self.scaling.is_identity)  # who gives it raw values is warned
 
     def network(self, *, dt: float = 1e-3, synapse: Synapse | None = Alpha(0.02)) -> SpikingNetwork:
         """The spiking network of the module, see :func:`spikebayes.convert`; of one that sharpened, folded before."""

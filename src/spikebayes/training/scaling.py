@@ -41,6 +41,11 @@ class Scaling:
         """For inputs of one row's ``shape`` and targets that are in the network's units already."""
         return cls(torch.zeros(shape), torch.ones(shape))
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether inputs stay as they are."""
+        return not bool(self.x_mean.any()) and bool((self.x_std == 1).all())
+
     def inputs(self, x: Tensor) -> Tensor:
         """Inputs ``[B, *shape]`` in the units the network takes."""
         return (x - self.x_mean) / self.x_std
