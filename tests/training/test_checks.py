@@ -165,4 +165,4 @@ def test_a_regression_in_which_nothing_is_random_is_not_trained(layers: list[nn.
 def test_classes_may_get_unreliable_synapses_afterwards() -> None:
     model = nn.Sequential(nn.Linear(2, 8), Sharpened(), nn.Linear(8, 2))
     fitted = fit(model, X, CLASSES, validation=(X, CLASSES), task="classification", epochs=6)
-    assert with_blank_out(fitted.network(), 0.9).is_random
+    assert with_blank_out(fitted.network(), 0.9, inputs=True).is_random
