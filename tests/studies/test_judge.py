@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from spikebayes.evaluate import uniformity
 from studies.judge.cases import EQUAL, FAULTS, GROUPS, Case, both, normal
 from studies.judge.command import decided, judged
 from studies.judge.old_rule import UNIFORM, _critical, _furthest_from_uniform, accepted
+from studies.judge.page import render
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,3 +49,25 @@ def test_the_old_rule_is_what_it_was() -> None:
         for _ in range(20):
             p = rng.random(30) ** power
             assert (_furthest_from_uniform(p) >= _critical(30)) == (uniformity(p) <= UNIFORM)
+
+
+def test_the_page_shows_its_results() -> None:
+    page = (ROOT / "docs" / "how-we-judge.md").read_text("utf-8")
+    found = json.loads((ROOT / "results" / "judge.json").read_text("utf-8"))
+    assert render(page, found) == page
+    assert found["runs"] >= 1000
+
+
+def test_the_judge_keeps_its_promises_in_the_results() -> None:
+    lines = json.loads((ROOT / "results" / "judge.json").read_text("utf-8"))["lines"]
+    for line in lines:
+        if line["right"] == "kept":
+            assert line["not kept"] <= 0.01, line
+        if line["right"] == "not kept":
+            assert line["kept"] <= 0.05, line
+    usual = {line["case"]: line for line in lines if (line["samples"], line["rows"]) == (100, 100)}
+    for case in ("normal", "skewed", "two modes", "three values", "five outputs", "five classes", "two classes"):
+        assert usual[case]["kept"] >= 0.95, usual[case]
+    for case in ("3 % of rows off by 1.5 std", "pairs, 45 % off by .5 std", "pairs, 45 % half the spread"):
+        assert usual[case]["not kept"] >= 0.95, usual[case]
+    assert usual["output 1 of 5 off by 5 std"]["not kept"] >= 0.95
