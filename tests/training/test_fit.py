@@ -121,6 +121,7 @@ def test_a_gamma_of_choice_is_reached() -> None:
 # -- scaling -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:the network was trained on standardised inputs")
 def test_scaling_knows_the_training_rows_alone() -> None:
     x, y = plane()
     one = quick_fit(network(), x, y, epochs=2).scaling

@@ -26,7 +26,7 @@ FORMAT = "spikebayes.network/1"
 NAME, DESCRIPTION, TENSORS = "network", "network.json", "network.safetensors"
 
 
-def save_network(network: SpikingNetwork, folder: Path) -> None:
+def save_network(network: SpikingNetwork, folder: str | Path) -> None:
     """Write a network; the folder is made if it is not there.
 
     Raises:
@@ -34,7 +34,7 @@ def save_network(network: SpikingNetwork, folder: Path) -> None:
             its class takes.
         ConfigError: the folder cannot be written.
     """
-    writer = _Writer()
+    folder, writer = Path(folder), _Writer()
     description = {
         "spikebayes": version("spikebayes"),
         "network": writer.pack(network, ""),
@@ -44,7 +44,7 @@ def save_network(network: SpikingNetwork, folder: Path) -> None:
     write_described(folder, NAME, description, writer.tensors, FORMAT)
 
 
-def load_network(folder: Path) -> SpikingNetwork:
+def load_network(folder: str | Path) -> SpikingNetwork:
     """Read what :func:`save_network` wrote; it simulates to the same bits.
 
     Raises:
@@ -60,6 +60,7 @@ def load_network(folder: Path) -> SpikingNetwork:
         >>> repr(load_network(folder)) == repr(network)
         True
     """
+    folder = Path(folder)
     path = folder / DESCRIPTION
     stored, tensors = read_described(folder, NAME, FORMAT)
     reader = _Reader(tensors)

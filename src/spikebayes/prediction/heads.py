@@ -80,8 +80,8 @@ def class_probabilities(output: Tensor, head: Head) -> tuple[Tensor, str]:
         >>> logits = torch.tensor([[[0.0, 0.0]]])
         >>> class_probabilities(logits, Head((2,)))
         (tensor([[[0.5000, 0.5000]]]), 'logits')
-        >>> class_probabilities(torch.zeros(1, 1, 1), Head((1,)))
-        (tensor([[[0.5000, 0.5000]]]), 'logits')
+        >>> class_probabilities(torch.full((1, 1, 1), -2.0), Head((1,)))
+        (tensor([[[0.8808, 0.1192]]]), 'logits')
     """
     if len(head.shape) > 1:
         shape = ", ".join(map(str, head.shape))

@@ -59,7 +59,7 @@ def fit(
     sharpening: Sharpening | None = None,
     patience: int = 30,
     seed: int = 0,
-    checkpoints: Path | None = None,
+    checkpoints: str | Path | None = None,
     resume: bool = False,
     names: tuple[str, ...] = (),
     progress: bool = False,
@@ -108,7 +108,7 @@ def fit(
     Reference:
         Hunsberger & Eliasmith 2015 (SoftLIF); Wycoff 2019, section 2.
     """
-    task = Task(task)
+    task, checkpoints = Task(task), None if checkpoints is None else Path(checkpoints)
     check_training(
         epochs=epochs,
         batch_size=batch_size,
