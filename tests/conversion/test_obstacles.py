@@ -107,3 +107,10 @@ def test_a_model_is_left_as_it_was() -> None:
     assert set(vars(model)) == before[0]
     assert torch.equal(torch.get_rng_state(), before[1])
     assert all(m.training for m in model.modules())
+
+
+@pytest.mark.parametrize("model", ["a name", None, torch.zeros(3), nn.Linear])
+def test_what_is_no_module_is_refused(model: Any) -> None:
+    for ask in (check, convert):
+        with pytest.raises(ConversionError, match=r"the model must be a torch\.nn\.Module; got"):
+            ask(model, X)

@@ -153,6 +153,7 @@ def test_wrappers_are_seen_through(wrap: Any) -> None:
 
 PLAIN: dict[str, Callable[[Tensor], Any]] = {
     "array": lambda x: x.numpy(),
+    "sparse": lambda x: x.to_sparse(),
     "array of doubles": lambda x: x.double().numpy(),
     "list": lambda x: x.tolist(),
     "data frame": lambda x: pd.DataFrame(x.numpy(), columns=list("abcd")),

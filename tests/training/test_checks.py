@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -166,3 +167,9 @@ def test_classes_may_get_unreliable_synapses_afterwards() -> None:
     model = nn.Sequential(nn.Linear(2, 8), Sharpened(), nn.Linear(8, 2))
     fitted = fit(model, X, CLASSES, validation=(X, CLASSES), task="classification", epochs=6)
     assert with_blank_out(fitted.network(), 0.9, inputs=True).is_random
+
+
+def test_labels_are_no_numbers() -> None:
+    labels = np.array(["a", "b"] * (len(X) // 2))
+    with pytest.raises(DataError, match=r"targets must be numbers: .*; number classes from 0, or train on a table"):
+        fit(network(2), X, labels, validation=(X, CLASSES), task="classification")  # pyright: ignore[reportArgumentType]

@@ -82,6 +82,7 @@ def _as_tensor(value: Any, dtype: torch.dtype) -> Tensor:
         raise DataError(f"an input must be a tensor, array or data frame of numbers: {error}") from error
     if tensor.is_complex():
         raise DataError("an input must be real; got complex numbers")
+    tensor = tensor.to_dense() if tensor.layout != torch.strided else tensor
     return tensor.detach().to(dtype)
 
 

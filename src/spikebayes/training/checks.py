@@ -54,7 +54,11 @@ def check_rows(x: Tensor, y: Tensor, task: Task, what: str) -> tuple[Tensor, Ten
         DataError: mis-shaped, empty, NaN or infinite values, unequal numbers of rows, or no class indices.
     """
     (x,) = as_inputs(x, name=f"the {what} input")
-    y = torch.as_tensor(y)
+    try:
+        y = torch.as_tensor(y)
+    except (TypeError, ValueError, RuntimeError) as error:
+        cure = "number classes from 0, or train on a table (spikebayes fit), which knows labels"
+        raise DataError(f"{what} targets must be numbers: {str(error).splitlines()[0]}; {cure}") from error
     if y.ndim == 0 or len(y) != len(x):
         raise DataError(f"{len(x)} {what} rows of inputs, {len(y) if y.ndim else 'a single number'} of targets")
     if task is Task.REGRESSION:
