@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
-from fuzz.trial import FOUND, REFUSED, RIGHT, SECONDS, Outcome, attempt, limit_memory
+from fuzz.trial import FOUND, REFUSED, RIGHT, SECONDS, Outcome, attempt, limit_memory, prepare
 
-START = 120  # seconds until a new process has imported everything and tried its first input
+START = 120  # seconds in which a new process must be ready
 
 
 @dataclass
@@ -60,8 +60,10 @@ def _until_it_ends(kind: str, seed: int, first: int, inputs: int) -> Iterator[Ou
     process.start()
     theirs.close()
     try:
-        for index in range(first, inputs):
-            if not ours.poll(START if index == first else 3 * SECONDS):
+        if not ours.poll(START) or not ours.recv():
+            raise RuntimeError(f"cannot prepare inputs of the kind {kind}")
+        for _ in range(first, inputs):
+            if not ours.poll(3 * SECONDS):
                 yield Outcome(FOUND, "hangs where Python cannot stop it", "a hang")
                 return
             try:
@@ -78,5 +80,7 @@ def _until_it_ends(kind: str, seed: int, first: int, inputs: int) -> Iterator[Ou
 
 def _work(outcomes: Connection, kind: str, seed: int, indices: range) -> None:
     limit_memory()
+    prepare(kind)
+    outcomes.send(True)
     for index in indices:
         outcomes.send(attempt(kind, seed, index))

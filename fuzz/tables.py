@@ -33,6 +33,10 @@ CLEAN = 9  # makers of columns that any task takes
 NAMES = ("a", "b", "y", "x0", "x 1", "size, m", 'q"', "=f", "naïve", "file", "1", "[/b]", " c", "A", "'", "l\nm")
 
 
+def prepare() -> None:
+    """Nothing."""
+
+
 def run(trial: Trial) -> None:
     trial.one((_round_trip, _as_csv_reads, _row_by_row, _damaged, _schemas))(trial)
 

@@ -85,6 +85,7 @@ class Outcome:
 def attempt(kind: str, seed: int, index: int) -> Outcome:
     """Make input ``index`` of a kind and try it."""
     run: Callable[[Trial], None] = import_module(f"fuzz.{kind}").run
+    prepare(kind)
     torch.manual_seed(index)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         trial = Trial(np.random.default_rng([seed, KINDS.index(kind), index]), Path(folder))
@@ -98,6 +99,12 @@ def attempt(kind: str, seed: int, index: int) -> Outcome:
         except (Exception, Hang) as error:
             return _found(error, trial)
     return Outcome(RIGHT)
+
+
+def prepare(kind: str) -> None:
+    """What all inputs of a kind share, made once: an error here is the fuzzer's own, and nothing that was refused."""
+    with _quiet():
+        import_module(f"fuzz.{kind}").prepare()
 
 
 def limit_memory() -> None:
