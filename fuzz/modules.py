@@ -66,7 +66,7 @@ def drawn(trial: Trial, unit: str) -> tuple[nn.Module, Tensor]:
                 value = step(layer, values[-1].clone(), [v.clone() for v in values])
         except (RuntimeError, IndexError, ValueError):
             continue  # not for this shape
-        if not isinstance(value, Tensor) or len(value) != 4 or not 0 < value[0].numel() <= LARGEST or value.ndim > 4:
+        if not isinstance(value, Tensor) or len(value) != 4 or not 0 < value[0].numel() <= LARGEST or value.ndim not in (2, 3, 4):
             continue
         steps.append(step)
         layers.append(layer)
