@@ -29,7 +29,18 @@ def spoilt(data: bytes, trial: Trial) -> bytes:
         case "zeros":
             return data[:a] + bytes(b - a) + data[b:]
         case "insert":
-            odd = (b"\0", b"\xff\xfe", b'"', b"\n", b"\r", b",", b"{", b"&a [*a]", b"1e999", bytes(trial.rng.bytes(9)))
+            odd = (
+                b"\0",
+                b"\xff\xfe",
+                b'"',
+                b"\n",
+                b"\r",
+                b",",
+                b"{",
+                b"&a [*a]",
+                b"1e999",
+                bytes(trial.rng.bytes(9)),
+            )
             return data[:a] + trial.one(odd) + data[a:]
         case _:
             middle = (a + b) // 2

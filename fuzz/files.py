@@ -140,7 +140,9 @@ def _folder(
     if how in ("damage", "mix"):
         again = trial.folder / "again"
         write(loaded, again)
-        if any((again / file.name).read_bytes() != (original / file.name).read_bytes() for file in (description, tensors)):
+        if any(
+            (again / file.name).read_bytes() != (original / file.name).read_bytes() for file in (description, tensors)
+        ):
             raise Wrong(f"a damaged {name} is read as another")
     use(loaded)
 
@@ -166,7 +168,9 @@ def _edit(stored: dict[str, Any], trial: Trial) -> None:
             other, at = trial.one(places)
             within[key] = json.loads(json.dumps(other[at]))
         elif how == "near" and isinstance(before, int | float):
-            within[key] = trial.one((before + 1, -before, float(before), str(before), [before], bool(before), before * 10))
+            within[key] = trial.one(
+                (before + 1, -before, float(before), str(before), [before], bool(before), before * 10)
+            )
         else:
             within[key] = trial.one(ODD)
         trial.say(f"{key!r}: {before!r} -> {within[key]!r}"[:400] if how != "gone" else f"{key!r} gone")

@@ -79,4 +79,6 @@ def _same_bits(model: nn.Module, x: Tensor, trial: Trial) -> None:
             raise Wrong(f"predicted otherwise {what}: by up to {float((first - again).abs().max()):.3g}")
     some = sb.predict(model, x[2:], samples=SAMPLES, seed=SEED, rows=[2, 3]).samples
     if not torch.equal(first[:, 2:], some):
-        raise Wrong(f"rows are predicted otherwise without others: by up to {float((first[:, 2:] - some).abs().max()):.3g}")
+        raise Wrong(
+            f"rows are predicted otherwise without others: by up to {float((first[:, 2:] - some).abs().max()):.3g}"
+        )

@@ -66,7 +66,12 @@ def drawn(trial: Trial, unit: str) -> tuple[nn.Module, Tensor]:
                 value = step(layer, values[-1].clone(), [v.clone() for v in values])
         except (RuntimeError, IndexError, ValueError):
             continue  # not for this shape
-        if not isinstance(value, Tensor) or len(value) != 4 or not 0 < value[0].numel() <= LARGEST or value.ndim not in (2, 3, 4):
+        if (
+            not isinstance(value, Tensor)
+            or len(value) != 4
+            or not 0 < value[0].numel() <= LARGEST
+            or value.ndim not in (2, 3, 4)
+        ):
             continue
         steps.append(step)
         layers.append(layer)
@@ -101,7 +106,9 @@ def _settled(layer: nn.Module) -> nn.Module:
 # -- what a step may be: from a trial and the shape of a row to a layer and its use, or None where it does not fit -----
 
 
-def _layer(make: Callable[[Trial, Shape], nn.Module], axes: tuple[int, ...] = (1, 2, 3)) -> Callable[..., Made | None]:
+def _layer(
+    make: Callable[[Trial, Shape], nn.Module], axes: tuple[int, ...] = (1, 2, 3)
+) -> Callable[..., Made | None]:
     def made(trial: Trial, shape: Shape) -> Made | None:
         return (make(trial, shape), lambda layer, h, _: layer(h)) if len(shape) in axes else None
 
@@ -180,7 +187,9 @@ def _in_place(t: Trial, s: Shape) -> Callable[[Tensor], Tensor]:
         h[:, 0] = 0
         return h
 
-    return t.one((scale, shift, fill, lambda h: h.add_(0.25), lambda h: h.mul_(0.5).sub_(0.1), lambda h: h.zero_() + 1))
+    return t.one(
+        (scale, shift, fill, lambda h: h.add_(0.25), lambda h: h.mul_(0.5).sub_(0.1), lambda h: h.zero_() + 1)
+    )
 
 
 def _in_part(t: Trial, s: Shape) -> Callable[[Tensor], Tensor]:
@@ -189,7 +198,9 @@ def _in_part(t: Trial, s: Shape) -> Callable[[Tensor], Tensor]:
         part.mul_(2.0)
         return h
 
-    t_view = t.one((lambda h: h[:, :1], lambda h: h.view(h.shape), lambda h: h.transpose(1, -1), lambda h: h.flatten(1)))
+    t_view = t.one(
+        (lambda h: h[:, :1], lambda h: h.view(h.shape), lambda h: h.transpose(1, -1), lambda h: h.flatten(1))
+    )
     return changed
 
 

@@ -230,7 +230,9 @@ def _row_by_row(trial: Trial) -> None:
         single.write_text(_as_text(trial, names, [line], delimiter), encoding="utf-8", newline="")
         alone = read_table(single)
         try:
-            same = torch.equal(encode_features(alone, schema)[0], x[row]) and bool(encode_target(alone, schema)[0] == y[row])
+            same = torch.equal(encode_features(alone, schema)[0], x[row]) and bool(
+                encode_target(alone, schema)[0] == y[row]
+            )
         except SpikebayesError as error:
             raise Wrong(f"a row is refused alone: {error}") from error
         if not same:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from spikebayes.machine.arguments import checked
+
 Floats = NDArray[np.float64]
 
 #: samples for each relative variance of the distances: normal samples have relative variance 2, rare values far more
@@ -55,6 +57,7 @@ def in_units(values: Floats, unit: Floats) -> Floats:
     return np.where(unit == 0, at_zero, values / np.where(unit == 0, 1.0, unit))
 
 
+@checked
 def tost(difference: ArrayLike, error: ArrayLike, freedom: ArrayLike, margin: ArrayLike) -> Floats:
     """P-values of two one-sided t tests that a difference lies within a margin.
 
@@ -83,6 +86,7 @@ def tost(difference: ArrayLike, error: ArrayLike, freedom: ArrayLike, margin: Ar
     return np.where(e == 0, np.where(np.abs(d) <= margin, 0.0, 1.0), p)
 
 
+@checked
 def mean_equivalence(reference: Floats, candidate: Floats, margin: ArrayLike, *, paired: bool) -> Floats:
     """Test on every row that the candidate's mean lies within a margin of the reference's.
 
@@ -167,6 +171,7 @@ class RowEffects:
         return np.sqrt((self.offset_error**2).sum(1))
 
 
+@checked
 def row_effects(reference: Floats, candidate: Floats, *, paired: bool) -> RowEffects:
     """Estimate how far two predictions are apart on each row.
 

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from spikebayes.machine.arguments import checked
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -44,6 +46,7 @@ class KsTest:
     wasserstein: Floats
 
 
+@checked
 def ks_test(first: Floats, second: Floats, rng: np.random.Generator) -> KsTest:
     """Test on every row whether two independent samples come from one distribution.
 
@@ -92,6 +95,7 @@ def ks_test(first: Floats, second: Floats, rng: np.random.Generator) -> KsTest:
     )
 
 
+@checked
 def exceedance(k: Ints, n: int, m: int) -> Floats:
     """Exact null probability that the two-sample KS statistic reaches a lattice point, P(D >= k / lcm(n, m)).
 
@@ -161,6 +165,7 @@ def _walked(line: Ints, n: int, m: int, width: int) -> Floats:
     return np.minimum(touched, 1.0)
 
 
+@checked
 def uniformity(pvalues: Floats) -> float:
     """P-value of the one-sample KS test that p-values of independent rows are uniform on (0, 1).
 
@@ -177,6 +182,7 @@ def uniformity(pvalues: Floats) -> float:
     return float(stats.kstest(pvalues, "uniform")[1]) if len(pvalues) >= MIN_ROWS else math.nan
 
 
+@checked
 def exchange_test(first: Floats, second: Floats, rng: np.random.Generator, exchanges: int = 199) -> float:
     """P-value that whole samples of two predictions are exchangeable, by the mean KS distance over rows.
 
@@ -219,6 +225,7 @@ def exchange_test(first: Floats, second: Floats, rng: np.random.Generator, excha
     return (1 + as_far) / (1 + exchanges)
 
 
+@checked
 def holm(pvalues: Floats) -> Floats:
     """Holm's adjusted p-values, max_{j <= i} min(1, (B - j + 1) p_(j)) for the i-th smallest of B.
 

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, StoreError
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.checked_files import read_json, read_tensors, write_json, write_tensors
 from spikebayes.machine.files import make_folder
 from spikebayes.network.network import SpikingNetwork
@@ -25,6 +26,7 @@ FORMAT = "spikebayes.network/1"
 DESCRIPTION, TENSORS = "network.json", "network.safetensors"
 
 
+@checked
 def save_network(network: SpikingNetwork, folder: Path) -> None:
     """Write a network; the folder is made if it is not there. The description comes last.
 
@@ -43,6 +45,7 @@ def save_network(network: SpikingNetwork, folder: Path) -> None:
     write_json(folder / DESCRIPTION, description | {"tensors_sha256": checksum}, FORMAT)
 
 
+@checked
 def load_network(folder: Path) -> SpikingNetwork:
     """Read what :func:`save_network` wrote; it simulates to the same bits.
 

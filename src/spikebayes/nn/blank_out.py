@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.neurons import Bernoulli, Curve, Sign
 from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling, check_keep
 from spikebayes.network.operators import Conv, Dense, Operator, Shape
@@ -109,6 +110,7 @@ class _BlankOut(Spiking):
         """``[O]`` shaped to broadcast against the output."""
 
 
+@checked
 class BlankOutLinear(_BlankOut):
     """Sign units behind synapses that blank out: z_i = sign(sum_j (xi_ij + a_i) w_ij z_j), xi_ij ~ Bernoulli(p).
 
@@ -160,6 +162,7 @@ class BlankOutLinear(_BlankOut):
         return f"{fan_in}, {out}, keep={self.keep}, sampling={self.sampling}"
 
 
+@checked
 class BlankOutConv2d(_BlankOut):
     """Sign units whose synapses share weights over space but blank out each on its own; otherwise BlankOutLinear.
 

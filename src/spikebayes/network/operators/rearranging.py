@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from spikebayes.machine.arguments import checked
 from spikebayes.network.operators.operator import Operator, Shape, target_shape
 from spikebayes.network.operators.patterns import ByAxis, Pattern, Permuted, Reshaped
 from spikebayes.network.vocabulary import stored
 
 
+@checked
 @stored
 class Reshape(Operator):
     """Another shape for each row, elements in the same order."""
@@ -36,6 +38,7 @@ class Reshape(Operator):
         return {"shape": self.shape}
 
 
+@checked
 @stored
 class Permute(Operator):
     """Axes of each row in another order; dims counts them from 1, as torch does with the batch axis in front."""
@@ -76,6 +79,7 @@ class Place(Operator):
         return {"dim": self.dim, "before": self.before, "after": self.after}
 
 
+@checked
 @stored
 class Slice(Operator):
     """Elements start, start + step, ... below stop along ``dim``."""
