@@ -20,10 +20,9 @@ from torch import nn
 
 import spikebayes as sb
 from fuzz.trial import Trial
-from spikebayes.data import TableSchema, infer_schema
-from spikebayes.evaluate import Finding, Memory, tost
+from spikebayes.data import infer_schema
 from spikebayes.network import Alpha, Dense
-from spikebayes.nn import Demand, Place, Values, zoo
+from spikebayes.nn import zoo
 from spikebayes.training import Scaling
 
 FACES = ("spikebayes", "spikebayes.nn", "spikebayes.nn.zoo", "spikebayes.training", "spikebayes.data",
@@ -54,7 +53,7 @@ ODD: tuple[Any, ...] = (
     torch.ones(6), torch.ones(6, 4), torch.ones(6, 4, dtype=torch.bool), torch.ones(6, 4).bfloat16(),
     torch.ones(6, 4, dtype=torch.complex64), torch.full((6, 4), math.nan), torch.full((6, 4), math.inf), torch.ones(2, 3, 4),
     torch.arange(6), torch.ones(6, 5), torch.float16, torch.float64, torch.int64, torch.ones(6, 4).to_sparse(),
-    torch.ones(6, 4, requires_grad=True), torch.ones(6, 4, device="meta"), nn.Linear(4, 2), nn.ReLU(), nn.Sequential(),
+    torch.ones(6, 4, requires_grad=True), nn.Linear(4, 2), nn.ReLU(), nn.Sequential(),
     nn.Dropout(0.5), sb.nn.SoftLIF, sb.Task.CLASSIFICATION, sb.Exact(), sb.Law(), Alpha(0.01), sb.LIF(), sb.Dropout(0.5),
     sb.Hann(), Dense(torch.ones(2, 4)), pd.DataFrame({"a": [1.0, 2.0]}), pd.DataFrame(), pd.Series([1, 2]), Path("."),
     Path("/proc/nowhere/x"), "/dev/null", "t.csv", lambda *a, **k: None, int, Bare(), Bare, object(), print,

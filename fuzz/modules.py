@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations, prune
 
 from fuzz.trial import Trial
-from spikebayes.nn import BlankOutLinear, NoisySign, Permadrop, SigmoidSign, SoftLIF, Step
 from spikebayes.network import Exact
+from spikebayes.nn import BlankOutLinear, NoisySign, Permadrop, SigmoidSign, SoftLIF, Step
 
 GAMMA, THRESHOLD = 0.02, 0.3137  # nothing that is drawn here sums to that threshold
 LARGEST = 400  # values of a row

@@ -8,7 +8,6 @@ import io
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np

@@ -17,7 +17,6 @@ from spikebayes.conversion.faults import faults, initialised, refuse_faults, unw
 from spikebayes.conversion.obstacles import Blocked, Obstacles
 from spikebayes.conversion.tracing import refuse_dropout_of_training_alone, trace
 from spikebayes.errors import ConfigError, ConversionError
-from spikebayes.machine.arguments import checked
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.noise import Exact, Gaussian, Law, Sampling
@@ -27,7 +26,6 @@ from spikebayes.noise.masks import evaluating
 Examples = Tensor | np.ndarray | Sequence[Any]  # and data frames
 
 
-@checked
 def convert(
     model: nn.Module,
     example_input: Examples,
@@ -116,7 +114,6 @@ def convert(
     return network
 
 
-@checked
 def check(model: nn.Module, example_input: Examples) -> Obstacles:
     """Everything that keeps a module from becoming a spiking network, where it stands, and what to write instead.
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.machine.arguments import checked
 from spikebayes.network.network import Connection, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Threshold
 from spikebayes.network.operators import AdaptiveAvgPool, AvgPool, Chain, Operator, target_shape
@@ -67,7 +66,6 @@ class IntegerNetwork:
         return torch.round(x.double() * self.levels).clamp(-most, most).to(self.dtype)
 
 
-@checked
 def integers(
     network: SpikingNetwork, *, bits: int = 8, levels: int = 255, largest_input: float = 1.0
 ) -> IntegerNetwork:

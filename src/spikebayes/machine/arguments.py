@@ -55,7 +55,7 @@ def checked(public: Checked) -> Checked:
         >>> half("three")
         Traceback (most recent call last):
             ...
-        spikebayes.errors.ConfigError: steps of half must be a whole number; got 'three'
+        spikebayes.errors.ConfigError: half: steps must be a whole number; got 'three'
     """
     if inspect.isclass(public):
         public.__init__ = _checking(public.__init__, public.__name__, public.__module__)
@@ -80,7 +80,7 @@ def _checking(function: Any, name: str, module: str) -> Any:
             ):
                 hint = hints()[parameter]
                 if not accepts(value, hint):
-                    raise _refusal(f"{parameter} of {name}", value, hint)
+                    raise _refusal(f"{name}: {parameter}", value, hint)
         return function(*args, **kwargs)
 
     return call
@@ -119,7 +119,7 @@ def accepts(value: Any, hint: Any) -> bool:
     if kind in (Sequence, Iterable, Collection):
         return isinstance(value, Iterable) and not isinstance(value, str | bytes)
     if hint is Tensor:
-        return isinstance(value, Tensor) and not value.is_meta and not value.is_sparse
+        return isinstance(value, Tensor) and not value.is_sparse
     if hint is int:
         return is_whole(value)
     if hint is float:
@@ -154,7 +154,8 @@ def _refusal(what: str, value: Any, hint: Any) -> ConfigError | DataError:
         return ConfigError(unknown(what, value, choices))
     arrays = any((get_origin(part) or part) in (Tensor, np.ndarray) or part is ArrayLike for part in parts)
     error = DataError if arrays else ConfigError
-    return error(f"{what} must be {' or '.join(map(_words, parts))}; got {shown}")
+    *others, last = map(_words, parts)
+    return error(f"{what} must be {', '.join(others)}{' or ' * bool(others)}{last}; got {shown}")
 
 
 def _words(hint: Any) -> str:
@@ -171,4 +172,6 @@ def _words(hint: Any) -> str:
     if kind is Callable or kind is Mapping:
         return "a function" if kind is Callable else "a mapping"
     name = getattr(kind, "__name__", str(kind))
+    if getattr(kind, "__dataclass_fields__", None) == {}:
+        return f"{name}()"
     return f"an {name}" if name[0] in "AEIO" else f"a {name}"

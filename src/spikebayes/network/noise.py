@@ -150,8 +150,6 @@ class BlankOut(Noise):
         check_keep(self.keep)
         if not torch.as_tensor(self.scale).isfinite().all():
             raise ConfigError("BlankOut's scale must be finite")
-        if not isinstance(self.sampling, Exact | Gaussian):
-            raise ConfigError(f"BlankOut's sampling must be Exact() or Gaussian(); got {self.sampling!r}")
         self._check()
 
     @property

@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor
 
-from spikebayes.errors import ConfigError, StoreError
+from spikebayes.errors import ConfigError, DataError, StoreError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.checked_files import read_json, read_tensors, write_json, write_tensors
 from spikebayes.machine.files import make_folder
@@ -69,7 +69,7 @@ def load_network(folder: Path) -> SpikingNetwork:
         for operator in stored["operators"]:
             reader.operators.append(reader.unpack(operator))
         network = reader.unpack(stored["network"])
-    except (StoreError, ConfigError) as error:
+    except (StoreError, ConfigError, DataError) as error:
         raise StoreError(f"{path} does not add up: {error}") from error
     except KeyError as error:
         raise StoreError(f"{path} does not add up: {error} is missing") from error
