@@ -18,7 +18,9 @@ SEED = 3
 
 
 def prepare() -> None:
-    """Nothing."""
+    """The engines of networks without memory are compiled once."""
+    network = sb.convert(nn.Sequential(nn.Linear(2, 2), sb.nn.Step(), nn.Linear(2, 1)).double(), torch.rand(1, 2))
+    sb.simulate(network, torch.rand(1, 2), steps=1, dtype=torch.float64)
 
 
 def run(trial: Trial) -> None:

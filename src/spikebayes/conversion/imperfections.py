@@ -30,6 +30,7 @@ from spikebayes.noise.philox import split_seed
 CLIP_RATIOS = 100  # clip = "mse" tries the multiples of max|w|/100
 
 
+@checked
 def quantised(network: SpikingNetwork, bits: int, clip: Literal["mse", "max"] = "mse") -> SpikingNetwork:
     """All weights, the read-out's included, in symmetric fixed point with one scale s per operator.
 

@@ -10,7 +10,7 @@ import numbers
 import os
 import sys
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 from functools import cache, wraps
 from pathlib import Path
@@ -36,6 +36,9 @@ WORDS = {
     Tensor: "a tensor",
     np.ndarray: "an array of numbers",
     type(None): "None",
+    Sequence: "a list",
+    Iterable: "a list",
+    Callable: "a function",
 }
 
 
@@ -148,10 +151,11 @@ def _refusal(what: str, value: Any, hint: Any) -> ConfigError | DataError:
     several = get_origin(hint) in (Union, types.UnionType) and hint is not ArrayLike
     parts = get_args(hint) if several else (hint,)
     choices = [choice for part in parts if get_origin(part) is Literal for choice in get_args(part)]
+    choices += [choice for part in parts if isinstance(part, type) and issubclass(part, StrEnum) for choice in part]
     shown = " ".join(repr(value).split())
     shown = shown if len(shown) <= WIDTH else f"{shown[:WIDTH]}..."
-    if choices and isinstance(value, str):
-        return ConfigError(unknown(what, value, choices))
+    if choices:
+        return ConfigError(" ".join(unknown(what, value, choices).split()))
     arrays = any((get_origin(part) or part) in (Tensor, np.ndarray) or part is ArrayLike for part in parts)
     error = DataError if arrays else ConfigError
     *others, last = map(_words, parts)
@@ -165,12 +169,10 @@ def _words(hint: Any) -> str:
     kind = type(None) if kind is None else kind
     if kind is Literal:
         return " or ".join(map(repr, parts))
-    if kind in (tuple, Sequence, Iterable) and parts:
+    if kind in (tuple, Sequence, Iterable) and parts not in ((), (Any,)):
         return f"a list, each of it {_words(parts[0])}"
     if kind in WORDS:
         return WORDS[kind]
-    if kind is Callable or kind is Mapping:
-        return "a function" if kind is Callable else "a mapping"
     name = getattr(kind, "__name__", str(kind))
     if getattr(kind, "__dataclass_fields__", None) == {}:
         return f"{name}()"

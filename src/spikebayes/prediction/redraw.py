@@ -24,6 +24,7 @@ from spikebayes.network.network import Input, Population, SpikingNetwork
 BY_ITSELF = "is drawn anew by itself: redraw is for networks with dropout alone; leave it out"
 
 
+@checked
 @dataclass(frozen=True)
 class Redraw:
     """How samples follow one another in a run: sample s is the average over the last hold - gap of its steps.

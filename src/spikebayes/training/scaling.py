@@ -41,6 +41,7 @@ class Scaling:
         return cls(x_mean, x_std, y_mean, y_std)
 
     @classmethod
+    @checked
     def identity(cls, shape: tuple[int, ...]) -> Scaling:
         """For inputs of one row's ``shape`` and targets that are in the network's units already."""
         return cls(torch.zeros(shape), torch.ones(shape))
