@@ -30,7 +30,8 @@ from spikebayes.training import check_checkpoint
 from studies.results import read_results, results_text
 
 ODD = (
-    None, True, False, 0, 1, -1, 2, 0.5, 1.5, -2.5, 1e308, 1e-320, 10**9, 2**63, 2**70, "", "a", "1", "regression", "Dense",
+    None, True, False, 0, 1, -1, 2, 0.5, 1.5, -2.5, 1e308, 1e-320, 10**9, 2**63, 2**70, "", "a", "1", "regression",
+    "Dense",
     [], [0], [1, 2], [[1]], [None], ["a"], {}, {"kind": "LIF"}, {"kind": "Nothing"}, {"kind": []}, {"tensor": "x"},
     {"tensor": []}, {"operator": 0}, {"operator": True}, {"operator": -1}, {"operator": "0"}, {"a": 1},
 )  # fmt: skip

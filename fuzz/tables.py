@@ -22,10 +22,13 @@ from spikebayes.data import TableSchema, encode_features, encode_target, infer_s
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".npz")
 CHECKED = (".csv.gz", ".npz")  # formats whose bytes carry a checksum
 WORDS = (
-    "01", "1", "1.0", "1.50", "TRUE", "True", "false", "NA", "nan", "NaN", "", " ", " a", "a ", "null", "None", "?", "-",
-    "1e5", "1E5", "+1", "-0", "0", "-0.0", "1_000", "1,5", "1.234,5", "1 000", "50%", "2020-01-02", "12:30", "=1+1", "'=1",
+    "01", "1", "1.0", "1.50", "TRUE", "True", "false", "NA", "nan", "NaN", "", " ", " a", "a ", "null", "None", "?",
+    "-",
+    "1e5", "1E5", "+1", "-0", "0", "-0.0", "1_000", "1,5", "1.234,5", "1 000", "50%", "2020-01-02", "12:30", "=1+1",
+    "'=1",
     "'", "''a", "@x", "-x", "+y", '"', 'a"b', "a,b", "a;b", "a\tb", "a\nb", "a\r\nb", "ä", "日本", "e\u0301", "\u00e9", "\u200b",
-    "\ufeff", "\u2028", "inf", "-inf", "Infinity", "1e999", "9007199254740993", "18446744073709551616", "0x1F", "1j", "[/b]",
+    "\ufeff", "\u2028", "inf", "-inf", "Infinity", "1e999", "9007199254740993", "18446744073709551616", "0x1F",
+    "1j", "[/b]",
     "\u0661", "１", "x" * 300, "\x1c", "\x85", "\xa0", "#", "\\", "\\n", "1.", ".5", "5e-324", "1d", "İ",
 )  # fmt: skip
 CLEAN = 9  # makers of columns that any task takes

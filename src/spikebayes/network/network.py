@@ -14,6 +14,7 @@ from torch import Tensor
 
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.choices import near
 from spikebayes.network.neurons import Neuron
 from spikebayes.network.noise import BlankOut, Dropout
 from spikebayes.network.operators import Operator, Shape, size, target_shape
@@ -149,6 +150,8 @@ class SpikingNetwork:
     @checked
     def shape(self, name: str) -> Shape:
         """Shape of one row of a node."""
+        if name not in self._shapes:
+            raise ConfigError(f"there is no {name!r} in the network{near(name, self._shapes)}")
         return self._shapes[name]
 
     @property
