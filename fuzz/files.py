@@ -1,4 +1,4 @@
-"""Files that the library wrote, damaged, mixed up, or edited and signed again; and configurations of the command line."""
+"""Files that the library wrote, damaged, mixed up, or edited and signed again; and damaged configurations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Torch modules by chance: layers and functions one after another, with skips, aliases, hooks and branches on sizes."""
+"""Torch modules by chance: layers and functions one after another, with skips, aliases, hooks and branches."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _settled(layer: nn.Module) -> nn.Module:
     return layer.double().eval()
 
 
-# -- what a step may be: from a trial and the shape of a row to a layer and its use, or None where it does not fit -----
+# -- what a step may be: from a trial and the shape of a row to a layer and its use, or None where it does not fit
 
 
 def _layer(
@@ -125,6 +125,11 @@ def _function(make: Callable[[Trial, Shape], Callable[[Tensor], Any]]) -> Callab
 
 def _axis(t: Trial, shape: Shape) -> int:
     return t.one([*range(1, len(shape) + 1), *range(-len(shape), 0)])
+
+
+def _of(shape: Shape, one: Any, two: Any) -> Any:
+    """By the number of spatial axes."""
+    return one if len(shape) == 2 else two
 
 
 def _dense(t: Trial, s: Shape) -> nn.Module:
@@ -327,10 +332,13 @@ KINDS_OF: dict[str, dict[str, Callable[[Trial, Shape], Made | None]]] = {
         "watched": _layer(_watched),
     },
     "pool": {
-        "AvgPool": _layer(lambda t, s: nn.AvgPool1d(2, ceil_mode=t.chance(0.5)) if len(s) == 2 else nn.AvgPool2d(2, t.one((1, 2))), (2, 3)),
-        "AdaptiveAvgPool": _layer(lambda t, s: nn.AdaptiveAvgPool1d(2) if len(s) == 2 else nn.AdaptiveAvgPool2d((2, 1)), (2, 3)),
-        "MaxPool": _layer(lambda t, s: nn.MaxPool1d(2) if len(s) == 2 else nn.MaxPool2d(2, padding=t.one((0, 1))), (2, 3)),
-        "Upsample": _layer(lambda t, s: nn.Upsample(scale_factor=2, mode=t.one(("nearest", "linear" if len(s) == 2 else "bilinear"))), (2, 3)),
+        "AvgPool": _layer(lambda t, s: _of(s, nn.AvgPool1d, nn.AvgPool2d)(2, t.one((1, 2))), (2, 3)),
+        "AdaptiveAvgPool": _layer(lambda t, s: _of(s, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)(2), (2, 3)),
+        "MaxPool": _layer(lambda t, s: _of(s, nn.MaxPool1d, nn.MaxPool2d)(2, padding=t.one((0, 1))), (2, 3)),
+        "Upsample": _layer(lambda t, s: nn.Upsample(scale_factor=2), (2, 3)),
+        "Upsample, linear": _layer(
+            lambda t, s: nn.Upsample(scale_factor=2, mode=_of(s, "linear", "bilinear")), (2, 3)
+        ),
     },
     "dropout": {
         "Dropout": _layer(lambda t, s: nn.Dropout(t.one((0.0, 0.1, 0.5)))),

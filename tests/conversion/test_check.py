@@ -329,7 +329,7 @@ def test_two_inputs_of_unequal_rows() -> None:
 
 
 def test_a_model_that_is_training_learns_nothing_from_a_conversion() -> None:
-    """Its forward asks for sizes behind a batch norm and a spectral norm, whose numbers a training pass would move."""
+    """Its forward asks for sizes behind norms, whose numbers a training pass would move."""
 
     def forward(m: Any, x: Tensor) -> Tensor:
         h = m.n(m.a(x))

@@ -253,7 +253,7 @@ def test_an_example_without_a_batch_axis_or_of_integers_is_refused(example: Tens
 
 @pytest.mark.parametrize("example", [[], [[0.0] * 4], "rows"])
 def test_an_example_that_is_no_tensor_is_refused(example: Any) -> None:
-    with pytest.raises((ConversionError, DataError), match="example.input must be a tensor"):
+    with pytest.raises((ConversionError, DataError), match=r"example.input must be a tensor"):
         convert(dense(4, 6), example)
 
 
