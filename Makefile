@@ -1,12 +1,13 @@
 # make demo    install, then train, convert, simulate and compare on embedded data
 # make test    install, then run the quick tests
 # make check   all tests, ruff, pyright, and which room imports which: what CI runs
+# make fuzz    install, then try 3,000 random inputs: tables, files, calls, modules; minutes
 # make bench   install the other simulators into .venv-bench, then measure: results/bench.json, docs/performance.md
 PYTHON ?= python3
 BIN := .venv/bin
 BENCH := .venv-bench/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check fuzz bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -44,6 +45,9 @@ check: .venv/.check
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+fuzz: .venv/.test
+	OMP_NUM_THREADS=1 $(BIN)/python -m fuzz
 
 bench: .venv-bench/.bench
 	$(BENCH)/python -m benchmarks

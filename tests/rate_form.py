@@ -9,12 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from fuzz import rate_form
 from modules import GAMMA
 from spikebayes.conversion.convert import convert
-from spikebayes.network.network import Input, Population, SpikingNetwork
-from spikebayes.network.operators import size
-from spikebayes.nn import SoftLIF
-from spikebayes.noise.bits import dropout_keep
+from spikebayes.network.network import SpikingNetwork
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks, evaluating
 
@@ -24,25 +22,7 @@ SAMPLES, ROWS = torch.arange(PAIRS) // 3, torch.arange(PAIRS) % 3 + 7
 
 def rates(network: SpikingNetwork, inputs: list[Tensor], seed: int) -> Tensor:
     """``[R, *readout]``: the network with the rate curve in place of each population's spikes."""
-    values: dict[str, Tensor] = {}
-
-    def masked(node: Input | Population, value: Tensor) -> Tensor:
-        if node.dropout is None:
-            return value
-        keep = dropout_keep(node.dropout, Keys(seed, SAMPLES, ROWS), size(node.shape)).reshape(value.shape)
-        return keep * value / (1 - node.dropout.p)
-
-    def driven(name: str, constant: Tensor | None, shape: tuple[int, ...]) -> Tensor:
-        total = torch.zeros(PAIRS, *shape, dtype=torch.float64) + (0 if constant is None else constant)
-        return total + sum(c.operator(values[c.source]) for c in network.into(name))
-
-    for node in network.inputs:
-        values[node.name] = masked(node, inputs[node.argument])
-    for p in network.populations:
-        n = p.neuron
-        curve = SoftLIF(GAMMA, n.tau_rc, n.tau_ref, n.amplitude, n.gain, n.bias)  # pyright: ignore
-        values[p.name] = masked(p, curve(driven(p.name, p.constant, p.shape)))
-    return driven(network.readout.name, network.readout.constant, network.readout.shape)
+    return rate_form.rates(network, inputs, Keys(seed, SAMPLES, ROWS), GAMMA)
 
 
 def settle(model: nn.Module) -> nn.Module:

@@ -326,3 +326,18 @@ def test_wide_layers_and_large_numbers() -> None:
 def test_two_inputs_of_unequal_rows() -> None:
     model = Net2(lambda m, x, y: m.b(m.d(m.s(m.a(x) + m.a(y)))), **parts())
     convert(model, [X, X[:1]])
+
+
+def test_a_model_that_is_training_learns_nothing_from_a_conversion() -> None:
+    """Its forward asks for sizes behind norms, whose numbers a training pass would move."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = m.n(m.a(x))
+        return m.b(m.d(m.s(h.reshape(h.shape[0], -1))))
+
+    norm = nn.BatchNorm1d(32)
+    model = Net(forward, **parts() | {"a": parametrizations.spectral_norm(nn.Linear(4, 32)), "n": norm}).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    convert(model, X)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert norm.training

@@ -355,9 +355,9 @@ def test_a_path_as_a_whole_takes_the_factor() -> None:
     [
         (lambda n: quantised(n, 1), "2 to 16 bits; got 1"),
         (lambda n: quantised(n, 17), "2 to 16 bits; got 17"),
-        (lambda n: quantised(n, True), "2 to 16 bits; got True"),
-        (lambda n: quantised(n, 4.0), "2 to 16 bits; got 4.0"),
-        (lambda n: quantised(n, 4, clip="best"), "clip must be 'mse' or 'max'; got 'best'"),
+        (lambda n: quantised(n, True), "bits must be a whole number; got True"),
+        (lambda n: quantised(n, 4.0), "bits must be a whole number; got 4.0"),
+        (lambda n: quantised(n, 4, clip="best"), "clip must be one of 'mse', 'max'; got 'best'"),
         (lambda n: with_row_gains(n, -0.1, 0), "a standard deviation must be a number >= 0; got -0.1"),
         (lambda n: with_row_gains(n, 0.1, -1), r"a seed must be an integer in \[0, 2\^64\); got -1"),
         (lambda n: with_device_noise(n, math.nan, 0), "a standard deviation must be a number >= 0; got nan"),

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from modules import Net, Net2, act, dense
 from spikebayes.conversion.convert import convert
-from spikebayes.errors import ConfigError, ConversionError
+from spikebayes.errors import ConfigError, ConversionError, DataError
 
 
 def between(layer: nn.Module) -> nn.Module:
@@ -253,7 +253,7 @@ def test_an_example_without_a_batch_axis_or_of_integers_is_refused(example: Tens
 
 @pytest.mark.parametrize("example", [[], [[0.0] * 4], "rows"])
 def test_an_example_that_is_no_tensor_is_refused(example: Any) -> None:
-    with pytest.raises(ConversionError, match="the example input must be a tensor"):
+    with pytest.raises((ConversionError, DataError), match=r"example.input must be a tensor"):
         convert(dense(4, 6), example)
 
 

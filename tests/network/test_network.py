@@ -114,16 +114,17 @@ def test_it_knows_whether_anything_in_it_is_random(changes: dict[str, Any], rand
             {"populations": (Population("a", (3,), LIF(), constant=torch.ones(1, 3)), B)},
             r"the constant of a has shape \[1, 3\]; expected \[3\]",
         ),
-        (
-            {"connections": (Connection("x", "a", nn.Linear(4, 3, bias=False)),)},  # pyright: ignore
-            "connection x -> a carries a Linear; expected one of spikebayes.network.operators",
-        ),
         ({"readout": Readout((2,), torch.ones(3))}, r"the constant of readout has shape \[3\]; expected \[2\]"),
     ],
 )
 def test_what_does_not_hang_together_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         network(**changes)
+
+
+def test_a_connection_carries_an_operator() -> None:
+    with pytest.raises(ConfigError, match=r"Connection: operator must be an Operator; got Linear\("):
+        Connection("x", "a", nn.Linear(4, 3))  # pyright: ignore[reportArgumentType]
 
 
 FOUR = torch.ones(4)

@@ -37,7 +37,7 @@ def test_the_gradient_is_that_of_the_weights_behind() -> None:
 
 @pytest.mark.parametrize("bits", [1, 17, 8.0, True])
 def test_bits_out_of_range_are_refused(bits: int) -> None:
-    with pytest.raises(ConfigError, match=f"weights may have 2 to 16 bits; got {bits}"):
+    with pytest.raises(ConfigError, match=f"bits.*; got {bits}"):
         few_bits(nn.Linear(2, 2), bits)
 
 

@@ -430,15 +430,15 @@ def predict_with(route: str, x: Any = None, **settings: Any) -> Predictive:
     ("settings", "message"),
     [
         ({"samples": 0}, "samples must be a whole number, at least 1; got 0"),
-        ({"samples": 2.0}, "samples must be a whole number, at least 1; got 2.0"),
+        ({"samples": 2.0}, "samples must be a whole number; got 2.0"),
         ({"samples": True}, "samples must be .* got True"),
         ({"samples": 1 << 32}, "samples must be"),
         ({"batch_size": 0}, "batch_size must be .* at least 1, or None; got 0"),
-        ({"batch_size": 1.5}, "batch_size must be a whole number of rows"),
+        ({"batch_size": 1.5}, "batch_size must be a whole number"),
         ({"mask_scope": "all"}, "mask_scope must be one of 'row', 'pass'; got 'all'"),
         ({"seed": -1}, r"a seed must be an integer in \[0, 2\^64\); got -1"),
-        ({"seed": 1 << 64}, "a seed must be an integer"),
-        ({"seed": 1.0}, "a seed must be an integer"),
+        ({"seed": 1 << 64}, "seed must be (an integer|a whole number)"),
+        ({"seed": 1.0}, "seed must be (an integer|a whole number)"),
     ],
 )
 @pytest.mark.parametrize("route", ["classical", "spiking"])
@@ -487,8 +487,8 @@ def spoilt(value: float) -> Tensor:
         (torch.zeros(13), r"must be \[B, \*shape\] with at least one row; got \[13\]"),
         (torch.zeros(3, 12), r"rows of shape \[1[23]\]"),
         (torch.zeros(3, 13, dtype=torch.complex64), "must be real"),
-        ("text", "tensor, array or data frame of numbers"),
-        ([[1.0] * 13, [1.0]], "tensor, array or data frame of numbers"),
+        ("text", "tensor, .*array"),
+        ([[1.0] * 13, [1.0]], "tensor, .*array"),
         ((torch.zeros(3, 13), torch.zeros(3, 13)), "takes 1 inputs; got 2|does not take rows"),
         ((torch.zeros(3, 13), torch.zeros(2, 13)), "takes 1 inputs; got 2|input 1 has 2 rows, the first input 3"),
     ],
@@ -577,5 +577,5 @@ def test_models_that_return_something_else(forward: Any, message: str) -> None:
 
 
 def test_what_is_no_model() -> None:
-    with pytest.raises(ConfigError, match=r"a SpikingNetwork or an nn.Module; got str"):
+    with pytest.raises(ConfigError, match=r"a SpikingNetwork or a Module; got 'model'"):
         predict("model", torch.ones(2, 2))  # pyright: ignore[reportArgumentType]

@@ -197,11 +197,11 @@ def test_spikes_per_prediction_are_those_of_one_sample() -> None:
     ("settings", "says"),
     [
         ({"hold": 0}, "hold must be a whole number of steps, at least 1; got 0"),
-        ({"hold": 2.5}, "hold must be a whole number of steps, at least 1; got 2.5"),
+        ({"hold": 2.5}, "hold must be a whole number; got 2.5"),
         ({"hold": 5, "gap": 5}, r"gap must be a whole number in \[0, hold\); got 5 with hold=5"),
         ({"hold": 5, "gap": -1}, "gap must be a whole number"),
         ({"hold": 5, "lead": -1}, "lead must be a whole number of steps, 0 or more; got -1"),
-        ({"hold": 5, "stagger": 1.5}, "stagger must be a whole number of steps, 0 or more; got 1.5"),
+        ({"hold": 5, "stagger": 1.5}, "stagger must be a whole number; got 1.5"),
         ({"hold": 5, "carry_over": 0.5}, r"carry_over must lie in \[0, 1/2\); got 0.5"),
     ],
 )

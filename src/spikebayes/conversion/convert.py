@@ -16,16 +16,18 @@ from spikebayes.conversion.exact_sums import with_exact_sums
 from spikebayes.conversion.faults import faults, initialised, refuse_faults, unwrapped
 from spikebayes.conversion.obstacles import Blocked, Obstacles
 from spikebayes.conversion.tracing import refuse_dropout_of_training_alone, trace
-from spikebayes.errors import ConfigError, ConversionError
+from spikebayes.errors import ConversionError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
-from spikebayes.network.noise import Exact, Gaussian, Law, Sampling
+from spikebayes.network.noise import Exact, Sampling
 from spikebayes.network.synapses import Alpha, Synapse
 from spikebayes.noise.masks import evaluating
 
 Examples = Tensor | np.ndarray | Sequence[Any]  # and data frames
 
 
+@checked
 def convert(
     model: nn.Module,
     example_input: Examples,
@@ -91,8 +93,6 @@ def convert(
           layer1 [8] LIF(tau_rc=0.02, tau_ref=0.001, amplitude=0.002, gain=30.0, bias=4.0), dropout 0.1 <- input_1
           readout [1] Readout <- layer1
     """
-    if not isinstance(sampling, Exact | Gaussian | Law):
-        raise ConfigError(f"sampling must be Exact(), Gaussian() or Law(); got {sampling!r}")
     model, examples = unwrapped(model), _examples(example_input)
     try:
         with evaluating(model):
@@ -114,6 +114,7 @@ def convert(
     return network
 
 
+@checked
 def check(model: nn.Module, example_input: Examples) -> Obstacles:
     """Everything that keeps a module from becoming a spiking network, where it stands, and what to write instead.
 
@@ -168,7 +169,10 @@ def _examples(given: Examples) -> list[Tensor]:
     """One tensor for each argument."""
     several = isinstance(given, list | tuple)
     arrays: list[Any] = list(given) if several else [given]
-    arrays = [torch.tensor(np.asarray(e)) if _is_array(e) else e for e in arrays]
+    try:
+        arrays = [torch.tensor(np.asarray(e)) if _is_array(e) else e for e in arrays]
+    except TypeError as error:
+        raise ConversionError(f"the example input must hold numbers: {error}") from error
     if not arrays or not all(isinstance(example, Tensor) for example in arrays):
         raise ConversionError(
             "the example input must be a tensor [B, *shape], or a list of them, one for each argument"

@@ -15,6 +15,7 @@ from spikebayes.conversion.exact_sums import grid_steps, on_grid
 from spikebayes.conversion.obstacles import Blocked
 from spikebayes.conversion.tracing import trace
 from spikebayes.errors import ConversionError
+from spikebayes.machine.arguments import checked
 from spikebayes.nn import Sharpened, Step
 from spikebayes.nn.few_bits import settle_bits, whole_weights
 from spikebayes.nn.sharpened import CENTRE
@@ -25,6 +26,7 @@ VECTORS = 2  # axes of [B, F]
 TRIED = 2  # rows that show shapes: a norm without statistics takes no single one
 
 
+@checked
 def folded(model: nn.Module, arguments: int | Tensor | Sequence[Tensor] = 1) -> nn.Module:
     """A copy whose batch norms are folded into the layers before them, and whose weights are on a grid.
 

@@ -21,6 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.network import Connection, SpikingNetwork
 from spikebayes.network.operators import Chain, Operator, Shape, size, target_shape
 from spikebayes.nn.few_bits import largest_whole
@@ -29,6 +30,7 @@ from spikebayes.noise.philox import split_seed
 CLIP_RATIOS = 100  # clip = "mse" tries the multiples of max|w|/100
 
 
+@checked
 def quantised(network: SpikingNetwork, bits: int, clip: Literal["mse", "max"] = "mse") -> SpikingNetwork:
     """All weights, the read-out's included, in symmetric fixed point with one scale s per operator.
 
@@ -61,6 +63,7 @@ def quantised(network: SpikingNetwork, bits: int, clip: Literal["mse", "max"] = 
     return _with_weights(network, network.connections, _weights, lambda w: _rounded(w, levels, ratios))
 
 
+@checked
 def with_row_gains(network: SpikingNetwork, std: float, seed: int) -> SpikingNetwork:
     """Each neuron's incoming weights times one lognormal factor, exp(std N(0, 1)).
 
@@ -88,6 +91,7 @@ def with_row_gains(network: SpikingNetwork, std: float, seed: int) -> SpikingNet
     return _changed(network, into, {o: o.with_scaled_rows(gains[rows].to(_weight(o))) for o, rows in groups.items()})
 
 
+@checked
 def with_device_noise(network: SpikingNetwork, std: float, seed: int) -> SpikingNetwork:
     """Every weight, the read-out's included, as its own device made it: w max(0, 1 + std N(0, 1)), signs kept.
 
@@ -111,6 +115,7 @@ def with_device_noise(network: SpikingNetwork, std: float, seed: int) -> Spiking
     return _with_weights(network, network.connections, _weights, scattered)
 
 
+@checked
 def scaled(network: SpikingNetwork, factor: float) -> SpikingNetwork:
     """All weights into populations times one factor; the read-out's stay.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.network import Connection, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Threshold
 from spikebayes.network.operators import AdaptiveAvgPool, AvgPool, Chain, Operator, target_shape
@@ -66,6 +67,7 @@ class IntegerNetwork:
         return torch.round(x.double() * self.levels).clamp(-most, most).to(self.dtype)
 
 
+@checked
 def integers(
     network: SpikingNetwork, *, bits: int = 8, levels: int = 255, largest_input: float = 1.0
 ) -> IntegerNetwork:

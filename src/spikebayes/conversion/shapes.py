@@ -19,7 +19,7 @@ from torch.fx.proxy import TraceError
 from spikebayes.conversion import dropout
 from spikebayes.conversion.moves import ROWS
 from spikebayes.nn import Spiking
-from spikebayes.noise.masks import DropoutInputs
+from spikebayes.noise.masks import DropoutInputs, evaluating
 from spikebayes.noise.ownership import generators_kept
 
 RUN = nn.Module.__call__, nn.Module.__getattr__
@@ -121,7 +121,7 @@ class ShapedTracer(fx.Tracer):
             Exception: whatever the operation says that cannot be run.
         """
         if node not in self._values:
-            with _untraced(), torch.no_grad(), DropoutInputs():
+            with _untraced(), evaluating(self.root), torch.no_grad(), DropoutInputs():  # norms must not learn
                 self._values[node] = self._work_out(node)
         return self._values[node]
 

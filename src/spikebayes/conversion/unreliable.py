@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from spikebayes.conversion.exact_sums import on_grid
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.noise import BlankOut, Exact, Gaussian, check_keep
 
 
+@checked
 def with_blank_out(
     network: SpikingNetwork, keep: float, *, sampling: Exact | Gaussian | None = None, inputs: bool = False
 ) -> SpikingNetwork:

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spikebayes.data.columns import AS_WRITTEN, as_written, check_width, listed
+from spikebayes.data.columns import AS_WRITTEN, as_written, check_width, listed, one_line
 from spikebayes.data.delimited import read_delimited, write_delimited
 from spikebayes.errors import DataError
 
@@ -85,7 +85,11 @@ def emit(frame: pd.DataFrame, path: Path) -> None:
     if kind == "parquet":
         frame = frame.copy(deep=False)
         frame.attrs = {AS_WRITTEN: True} if as_written(frame) else {}  # others may be more than JSON can hold
-        frame.to_parquet(path, engine="pyarrow", index=False)
+        try:
+            frame.to_parquet(path, engine="pyarrow", index=False)
+        except (pa.ArrowException, ValueError) as error:
+            said = one_line(" ".join(map(str, reversed(error.args))), 200)
+            raise DataError(f"Parquet takes one kind of values in a column: {said}; write them as text") from error
     elif kind == "npz":
         _emit_npz(frame, path)
     else:

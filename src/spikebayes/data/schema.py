@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spikebayes.errors import StoreError
+from spikebayes.machine.arguments import checked
 from spikebayes.prediction.predictive import Task
 
 FIRST = {"features", "categories", "target", "task", "classes"}  # the fields of the first runs
 FIELDS = FIRST | {"offsets", "values"}
 
 
+@checked
 @dataclass(frozen=True)
 class TableSchema:
     """Feature columns, the levels of the categorical ones, the target and its classes.

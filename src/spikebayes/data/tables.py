@@ -31,6 +31,7 @@ from spikebayes.data.columns import (
 from spikebayes.data.formats import PATTERNS, UNREADABLE, emit, parse, table_format
 from spikebayes.data.schema import TableSchema
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.choices import near
 from spikebayes.machine.files import atomic, check_writable
 from spikebayes.noise.philox import split_seed
@@ -41,6 +42,7 @@ ENTRIES = 1 << 28  # of the encoded table, 1 GiB in float32; training holds it a
 CENTRED = 1000  # times its spread a column's mean may be: float32 then rounds by 6e-5 of the spread
 
 
+@checked
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read a CSV (also gzipped, or tab-separated), Parquet or NPZ table; the suffix says which.
 
@@ -88,6 +90,7 @@ def check_table_path(path: str | Path) -> None:
     check_writable(path)
 
 
+@checked
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     """Write a table, whole or not at all, in the format its suffix names; a named index becomes a column.
 
@@ -105,6 +108,7 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         emit(frame, partial)
 
 
+@checked
 def infer_schema(
     frame: pd.DataFrame, target: str, categorical: Sequence[str] = (), task: Task | None = None
 ) -> TableSchema:
@@ -162,6 +166,7 @@ def infer_schema(
     return TableSchema(features, levels, target, task, classes, offsets, values)
 
 
+@checked
 def encode_features(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
     """The model's inputs: numbers, less the schema's offset, and each level of a categorical column a 0/1 input.
 
@@ -211,6 +216,7 @@ def encode_features(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
     return torch.from_numpy(x)
 
 
+@checked
 def encode_target(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
     """The target in the form the losses and scores take.
 
@@ -233,6 +239,7 @@ def encode_target(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
     return torch.from_numpy((values - schema.offsets.get(name, 0.0)).astype(np.float32)[:, None])
 
 
+@checked
 def split_rows(rows: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
     """Row indices for training and for validation: disjoint, together all rows, at least one in each.
 

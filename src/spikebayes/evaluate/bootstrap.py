@@ -12,6 +12,7 @@ from scipy import stats
 
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate.scores import Floats, finite
+from spikebayes.machine.arguments import checked
 
 BATCH = 1 << 20  # numbers resampled at once, which bounds the bootstrap's memory: 8 MiB an array
 
@@ -25,6 +26,7 @@ class Interval:
     high: float
 
 
+@checked
 def bootstrap(
     statistic: Callable[..., Any],
     *rows: ArrayLike,

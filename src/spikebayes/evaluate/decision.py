@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from spikebayes.evaluate.effect_sizes import Floats, RowEffects, row_effects
 from spikebayes.evaluate.margins import Margins, Outcome
 from spikebayes.evaluate.rules import Finding, Level, pooled_offset, pooled_spread, row_rule
+from spikebayes.machine.arguments import checked
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,7 @@ class Decision:
         return tuple(f for f in self.findings if f.outcome is self.outcome and f.outcome is not Outcome.KEPT)
 
 
+@checked
 def decide(
     reference: Floats,
     candidate: Floats,

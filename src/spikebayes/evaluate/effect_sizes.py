@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from spikebayes.errors import DataError
+from spikebayes.machine.arguments import checked
+
 Floats = NDArray[np.float64]
 
 #: samples for each relative variance of the distances: normal samples have relative variance 2, rare values far more
@@ -55,6 +58,7 @@ def in_units(values: Floats, unit: Floats) -> Floats:
     return np.where(unit == 0, at_zero, values / np.where(unit == 0, 1.0, unit))
 
 
+@checked
 def tost(difference: ArrayLike, error: ArrayLike, freedom: ArrayLike, margin: ArrayLike) -> Floats:
     """P-values of two one-sided t tests that a difference lies within a margin.
 
@@ -77,12 +81,17 @@ def tost(difference: ArrayLike, error: ArrayLike, freedom: ArrayLike, margin: Ar
         >>> tost([0.0, 0.5], 0.2, 50, 0.5).round(3)
         array([0.008, 0.5  ])
     """
-    d, e, f, margin = (np.asarray(x, dtype=np.float64) for x in (difference, error, freedom, margin))
+    given = [np.asarray(x, dtype=np.float64) for x in (difference, error, freedom, margin)]
+    try:
+        d, e, f, margin = np.broadcast_arrays(*given)
+    except ValueError as error:
+        raise DataError(f"shapes that broadcast are needed; got {[list(x.shape) for x in given]}") from error
     scale, f = np.where(e == 0, 1.0, e), np.where(e == 0, 1.0, f)
     p = np.maximum(stats.t.sf((d + margin) / scale, f), stats.t.cdf((d - margin) / scale, f))
     return np.where(e == 0, np.where(np.abs(d) <= margin, 0.0, 1.0), p)
 
 
+@checked
 def mean_equivalence(reference: Floats, candidate: Floats, margin: ArrayLike, *, paired: bool) -> Floats:
     """Test on every row that the candidate's mean lies within a margin of the reference's.
 
@@ -167,6 +176,7 @@ class RowEffects:
         return np.sqrt((self.offset_error**2).sum(1))
 
 
+@checked
 def row_effects(reference: Floats, candidate: Floats, *, paired: bool) -> RowEffects:
     """Estimate how far two predictions are apart on each row.
 
@@ -188,6 +198,8 @@ def row_effects(reference: Floats, candidate: Floats, *, paired: bool) -> RowEff
         >>> found.offset, found.unit.round(3), found.order, found.change  # tanh(ln 3) = (9 - 1) / (9 + 1)
         (array([[4.]]), array([2.236]), array([2.]), array([0.8]))
     """
+    if reference.ndim != 3 or candidate.ndim != 3 or reference.shape[1:] != candidate.shape[1:]:
+        raise DataError(f"samples [S, B, K] are needed; got {list(reference.shape)} and {list(candidate.shape)}")
     n, m = len(reference), len(candidate)
     means = reference.mean(0), candidate.mean(0)
     # the mean of equal values may be off by a rounding, which would leave a spread of 1e-17

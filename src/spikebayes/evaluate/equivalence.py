@@ -20,6 +20,7 @@ from spikebayes.evaluate.effect_sizes import Floats, RowEffects, in_units, sprea
 from spikebayes.evaluate.ks import MIN_ROWS, exchange_test, holm, ks_test, uniformity
 from spikebayes.evaluate.margins import Margins, Outcome
 from spikebayes.evaluate.rules import Finding, softened
+from spikebayes.machine.arguments import checked
 from spikebayes.prediction.predictive import Predictive, Task
 
 __all__ = ["Equivalence", "Margins", "Outcome", "compare"]
@@ -156,6 +157,7 @@ class Equivalence:
         return "; ".join(said)
 
 
+@checked
 def compare(
     reference: Predictive,
     candidate: Predictive,

@@ -16,6 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from spikebayes.errors import DataError
+from spikebayes.machine.arguments import checked
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -44,6 +47,7 @@ class KsTest:
     wasserstein: Floats
 
 
+@checked
 def ks_test(first: Floats, second: Floats, rng: np.random.Generator) -> KsTest:
     """Test on every row whether two independent samples come from one distribution.
 
@@ -66,6 +70,7 @@ def ks_test(first: Floats, second: Floats, rng: np.random.Generator) -> KsTest:
         >>> test.wasserstein
         array([4.])
     """
+    _check_samples(first, second)
     n, m = len(first), len(second)
     lcm = math.lcm(n, m)
     pooled = np.ascontiguousarray(np.concatenate([first, second]).T)  # [B, n + m], a row in one piece
@@ -92,6 +97,7 @@ def ks_test(first: Floats, second: Floats, rng: np.random.Generator) -> KsTest:
     )
 
 
+@checked
 def exceedance(k: Ints, n: int, m: int) -> Floats:
     """Exact null probability that the two-sample KS statistic reaches a lattice point, P(D >= k / lcm(n, m)).
 
@@ -161,6 +167,7 @@ def _walked(line: Ints, n: int, m: int, width: int) -> Floats:
     return np.minimum(touched, 1.0)
 
 
+@checked
 def uniformity(pvalues: Floats) -> float:
     """P-value of the one-sample KS test that p-values of independent rows are uniform on (0, 1).
 
@@ -174,9 +181,11 @@ def uniformity(pvalues: Floats) -> float:
         >>> uniformity(np.linspace(0.05, 0.95, 10)) > 0.99, uniformity(np.full(10, 0.01)) < 1e-9
         (True, True)
     """
+    _check_pvalues(pvalues)
     return float(stats.kstest(pvalues, "uniform")[1]) if len(pvalues) >= MIN_ROWS else math.nan
 
 
+@checked
 def exchange_test(first: Floats, second: Floats, rng: np.random.Generator, exchanges: int = 199) -> float:
     """P-value that whole samples of two predictions are exchangeable, by the mean KS distance over rows.
 
@@ -201,6 +210,7 @@ def exchange_test(first: Floats, second: Floats, rng: np.random.Generator, excha
         >>> exchange_test(x[:20], x[20:] + 4, np.random.default_rng(0))
         0.005
     """
+    _check_samples(first, second)
     # the order of values stays, only their sides change; a few hundred rows tell as much as thousands
     places = np.unique(np.linspace(0, first.shape[1] - 1, min(first.shape[1], MOST_ROWS)).round().astype(np.int64))
     pooled = np.ascontiguousarray(np.concatenate([first, second])[:, places].T)  # [B, n + m]
@@ -219,6 +229,7 @@ def exchange_test(first: Floats, second: Floats, rng: np.random.Generator, excha
     return (1 + as_far) / (1 + exchanges)
 
 
+@checked
 def holm(pvalues: Floats) -> Floats:
     """Holm's adjusted p-values, max_{j <= i} min(1, (B - j + 1) p_(j)) for the i-th smallest of B.
 
@@ -238,11 +249,22 @@ def holm(pvalues: Floats) -> Floats:
         >>> holm(np.array([0.01, 0.04, 0.03]))
         array([0.03, 0.06, 0.06])
     """
+    _check_pvalues(pvalues)
     order = np.argsort(pvalues)
     stepped = np.maximum.accumulate(pvalues[order] * np.arange(len(pvalues), 0, -1))
     adjusted = np.empty(len(pvalues))
     adjusted[order] = np.minimum(stepped, 1.0)
     return adjusted
+
+
+def _check_samples(first: Floats, second: Floats) -> None:
+    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or not first.size or not second.size:
+        raise DataError(f"samples [n, B] and [m, B] are needed; got {list(first.shape)} and {list(second.shape)}")
+
+
+def _check_pvalues(pvalues: Floats) -> None:
+    if pvalues.ndim != 1:
+        raise DataError(f"p-values [B] are needed; got shape {list(pvalues.shape)}")
 
 
 @lru_cache(maxsize=16)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 
 
 class Outcome(StrEnum):
@@ -17,6 +18,7 @@ class Outcome(StrEnum):
     UNDECIDED = "undecided"
 
 
+@checked
 @dataclass(frozen=True)
 class Margins:
     """Differences up to which the predictive distribution counts as kept. "std" is a row's common standard deviation.

@@ -16,6 +16,7 @@ from scipy import stats
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.arguments import checked
 from spikebayes.prediction.predictive import Predictive, Task
 
 Floats = NDArray[np.float64]
@@ -23,6 +24,7 @@ Floats = NDArray[np.float64]
 BINS = 15  # of the calibration error, as in Guo et al. 2017
 
 
+@checked
 def binned_gap(confidence: ArrayLike, wrong: ArrayLike, *, bins: int = BINS, axis: int = -1) -> Floats:
     """Gap between confidence and accuracy, sum_b (n_b / B) abs(accuracy_b - mean confidence_b).
 
@@ -61,6 +63,7 @@ def binned_gap(confidence: ArrayLike, wrong: ArrayLike, *, bins: int = BINS, axi
     return np.abs(sums).reshape(*lead, bins).sum(-1) / c.shape[-1]
 
 
+@checked
 def risk_area(confidence: ArrayLike, wrong: ArrayLike, *, axis: int = -1) -> Floats:
     """Mean over k = 1..B of the error rate among the k most confident rows, (1/B) sum_k errors(k) / k.
 
@@ -99,6 +102,7 @@ def risk_area(confidence: ArrayLike, wrong: ArrayLike, *, axis: int = -1) -> Flo
     return (w * (upto[end] - upto[first]) / (end - first)).sum(-1)
 
 
+@checked
 def excess_risk_area(confidence: ArrayLike, wrong: ArrayLike, *, axis: int = -1) -> Floats:
     """:func:`risk_area` less the least that these errors allow, where every right row is the more confident one.
 
@@ -109,6 +113,7 @@ def excess_risk_area(confidence: ArrayLike, wrong: ArrayLike, *, axis: int = -1)
     return risk_area(confidence, wrong, axis=axis) - risk_area(-floats(wrong), wrong, axis=axis)
 
 
+@checked
 def out_of_distribution_auroc(inside: ArrayLike, outside: ArrayLike, *, axis: int = -1) -> Floats:
     """P(an outside row is the more uncertain one), equal uncertainties counted half: the area under the ROC curve.
 
@@ -139,6 +144,7 @@ def out_of_distribution_auroc(inside: ArrayLike, outside: ArrayLike, *, axis: in
     return (ranks.sum(-1) - m * (m + 1) / 2) / (n * m)
 
 
+@checked
 def rmse(prediction: ArrayLike, target: ArrayLike, *, axis: int = 0) -> Floats:
     """Root of the mean squared error over the rows along an axis, in the targets' unit.
 
@@ -150,6 +156,7 @@ def rmse(prediction: ArrayLike, target: ArrayLike, *, axis: int = 0) -> Floats:
     return np.sqrt(((a - y) ** 2).mean(-1))
 
 
+@checked
 def r_squared(prediction: ArrayLike, target: ArrayLike, *, axis: int = 0) -> Floats:
     """Share of the targets' variance that is explained, 1 - SSE / SST; NaN where targets are constant.
 
@@ -164,6 +171,7 @@ def r_squared(prediction: ArrayLike, target: ArrayLike, *, axis: int = 0) -> Flo
     return np.where(constant, np.nan, 1 - square / np.where(constant, 1.0, total))[()]
 
 
+@checked
 def coverage(lower: ArrayLike, upper: ArrayLike, target: ArrayLike, *, axis: int = 0) -> Floats:
     """Share of the rows along an axis whose target lies in [lower, upper].
 
@@ -223,6 +231,7 @@ class ClassRows:
     brier: Floats
 
 
+@checked
 def class_rows(probabilities: Tensor, target: Tensor) -> ClassRows:
     """Error, confidence and losses of each row.
 
@@ -248,21 +257,25 @@ def class_rows(probabilities: Tensor, target: Tensor) -> ClassRows:
     )
 
 
+@checked
 def error_rate(probabilities: Tensor, target: Tensor) -> float:
     """Share of rows whose most probable class is not the target; arguments as in :func:`class_rows`."""
     return float(class_rows(probabilities, target).wrong.mean())
 
 
+@checked
 def negative_log_likelihood(probabilities: Tensor, target: Tensor) -> float:
     """Mean of -log p(target) in nats, floored as in :meth:`Predictive.log_likelihood`; see :func:`class_rows`."""
     return float(class_rows(probabilities, target).log_loss.mean())
 
 
+@checked
 def brier(probabilities: Tensor, target: Tensor) -> float:
     """Mean over rows of sum_c (p_c - [c = target])^2 (Brier 1950); arguments as in :func:`class_rows`."""
     return float(class_rows(probabilities, target).brier.mean())
 
 
+@checked
 def single_sample_error(samples: Tensor, target: Tensor) -> float:
     """Error rate of one sample by itself, averaged over samples: what averaging their probabilities improves on.
 
@@ -281,6 +294,7 @@ def single_sample_error(samples: Tensor, target: Tensor) -> float:
     return float((p.argmax(-1) != _classes(target, *p.shape[1:])).mean())
 
 
+@checked
 def calibration_error(probabilities: Tensor, target: Tensor, *, bins: int = BINS) -> float:
     """Expected calibration error of the most probable class: :func:`binned_gap` over bins of equal width.
 
@@ -301,6 +315,7 @@ def calibration_error(probabilities: Tensor, target: Tensor, *, bins: int = BINS
     return float(binned_gap(rows.confidence, rows.wrong, bins=bins))
 
 
+@checked
 def risk_coverage_area(probabilities: Tensor, target: Tensor, confidence: Tensor | None = None) -> float:
     """Area under the risk-coverage curve (AURC): how few errors the confident rows hold; see :func:`risk_area`.
 
@@ -319,11 +334,13 @@ def risk_coverage_area(probabilities: Tensor, target: Tensor, confidence: Tensor
     return float(risk_area(*_ranked(probabilities, target, confidence)))
 
 
+@checked
 def excess_risk_coverage_area(probabilities: Tensor, target: Tensor, confidence: Tensor | None = None) -> float:
     """:func:`risk_coverage_area` above that of the best order of the same errors, all of them last (E-AURC)."""
     return float(excess_risk_area(*_ranked(probabilities, target, confidence)))
 
 
+@checked
 def crps(samples: Tensor, target: Tensor, *, fair: bool = True) -> Floats:
     """Continuous ranked probability score of each row, E abs(Y - y) - E abs(Y - Y') / 2; smaller is better.
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.noise import check_site
 from spikebayes.network.vocabulary import stored
 
@@ -83,6 +84,7 @@ class Neuron(ABC):
 
 
 @stored
+@checked
 @dataclass(frozen=True)
 class LIF(Neuron):
     """Leaky integrate-and-fire, stepped as Nengo 4 steps it: threshold 1, reset 0, voltage never below 0.
@@ -157,6 +159,7 @@ class LIF(Neuron):
 
 
 @stored
+@checked
 @dataclass(frozen=True)
 class Threshold(Neuron):
     """Memoryless unit: output 1 when the input reaches the threshold, else 0; one step a frame (Whetstone).
@@ -206,6 +209,7 @@ class Sign(Neuron):
 
 
 @stored
+@checked
 @dataclass(frozen=True)
 class Bernoulli(Neuron):
     """Memoryless unit that is on with a probability, drawn anew in every step. A spike is an on.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.vocabulary import stored
 
 SITES = 1 << 12  # places with noise in a network
@@ -60,6 +61,7 @@ class Noise(ABC):
 
 
 @stored
+@checked
 @dataclass(frozen=True)
 class Dropout(Noise):
     """Values 0 (with probability p) or 1/(1 - p) on the output of a population or an input.
@@ -119,6 +121,7 @@ Sampling = Exact | Gaussian | Law
 
 
 @stored
+@checked
 @dataclass(frozen=True, eq=False)
 class BlankOut(Noise):
     """Values Bernoulli(keep) + scale on each synapse of a connection (Neftci 2017, eq. 2: xi_ij + a_i).
@@ -147,8 +150,6 @@ class BlankOut(Noise):
         check_keep(self.keep)
         if not torch.as_tensor(self.scale).isfinite().all():
             raise ConfigError("BlankOut's scale must be finite")
-        if not isinstance(self.sampling, Exact | Gaussian):
-            raise ConfigError(f"BlankOut's sampling must be Exact() or Gaussian(); got {self.sampling!r}")
         self._check()
 
     @property

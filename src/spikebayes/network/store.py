@@ -14,7 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
-from spikebayes.errors import ConfigError, StoreError
+from spikebayes.errors import ConfigError, DataError, StoreError
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.checked_files import read_described, write_described
 from spikebayes.machine.fields import check_fields
 from spikebayes.machine.files import make_folder
@@ -26,6 +27,7 @@ FORMAT = "spikebayes.network/1"
 NAME, DESCRIPTION, TENSORS = "network", "network.json", "network.safetensors"
 
 
+@checked
 def save_network(network: SpikingNetwork, folder: str | Path) -> None:
     """Write a network; the folder is made if it is not there.
 
@@ -44,6 +46,7 @@ def save_network(network: SpikingNetwork, folder: str | Path) -> None:
     write_described(folder, NAME, description, writer.tensors, FORMAT)
 
 
+@checked
 def load_network(folder: str | Path) -> SpikingNetwork:
     """Read what :func:`save_network` wrote; it simulates to the same bits.
 
@@ -68,7 +71,7 @@ def load_network(folder: str | Path) -> SpikingNetwork:
         for operator in stored["operators"]:
             reader.operators.append(reader.unpack(operator))
         network = reader.unpack(stored["network"])
-    except (StoreError, ConfigError) as error:
+    except (StoreError, ConfigError, DataError) as error:
         raise StoreError(f"{path} does not add up: {error}") from error
     except KeyError as error:
         raise StoreError(f"{path} does not add up: {error} is missing") from error

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.vocabulary import stored
 
 
@@ -49,6 +50,7 @@ class Synapse(ABC):
 
 
 @stored
+@checked
 @dataclass(frozen=True)
 class Lowpass(Synapse):
     """First-order filter 1/(tau s + 1):  x <- a x + (1 - a) u,  a = exp(-dt/tau).
@@ -84,6 +86,7 @@ class Lowpass(Synapse):
 
 
 @stored
+@checked
 @dataclass(frozen=True)
 class Alpha(Synapse):
     """Second-order filter 1/(tau s + 1)^2, its zero-order hold in cascade form.
@@ -128,6 +131,7 @@ class Alpha(Synapse):
         return response
 
 
+@checked
 def impulse_response(synapse: Synapse | None, dt: float, steps: int) -> NDArray[np.float64]:
     """``[steps]``: output in the step itself, one step later, two steps later, ... of a unit input in one step.
 

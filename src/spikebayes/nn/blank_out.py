@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.neurons import Bernoulli, Curve, Sign
-from spikebayes.network.noise import BlankOut, Exact, Gaussian, Law, Sampling, check_keep
+from spikebayes.network.noise import BlankOut, Gaussian, Law, Sampling, check_keep
 from spikebayes.network.operators import Conv, Dense, Operator, Shape
 from spikebayes.nn.signs import StraightThrough, plus_minus
 from spikebayes.nn.unit import Demand, Place, Spiking, Units, Values
@@ -37,8 +38,6 @@ class _BlankOut(Spiking):
             raise ConfigError(f"a layer needs at least one unit and one synapse for each; got weights {list(shape)}")
         if not math.isfinite(beta):
             raise ConfigError(f"beta must be finite; got {beta}")
-        if not isinstance(sampling, Exact | Gaussian | Law):
-            raise ConfigError(f"sampling must be Exact(), Gaussian() or Law(); got {sampling!r}")
         self.keep, self.sampling = keep, sampling
         self.weight = nn.Parameter(torch.randn(shape) / math.sqrt(math.prod(shape[1:])))
         self.beta = nn.Parameter(torch.full(shape[:1], float(beta)))
@@ -109,6 +108,7 @@ class _BlankOut(Spiking):
         """``[O]`` shaped to broadcast against the output."""
 
 
+@checked
 class BlankOutLinear(_BlankOut):
     """Sign units behind synapses that blank out: z_i = sign(sum_j (xi_ij + a_i) w_ij z_j), xi_ij ~ Bernoulli(p).
 
@@ -160,6 +160,7 @@ class BlankOutLinear(_BlankOut):
         return f"{fan_in}, {out}, keep={self.keep}, sampling={self.sampling}"
 
 
+@checked
 class BlankOutConv2d(_BlankOut):
     """Sign units whose synapses share weights over space but blank out each on its own; otherwise BlankOutLinear.
 

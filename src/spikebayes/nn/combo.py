@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from spikebayes.machine.arguments import checked
 from spikebayes.nn.hidden import check_widths, hidden_layers
 from spikebayes.nn.softlif import SoftLIF
 from spikebayes.noise.keys import Keys
@@ -15,6 +16,7 @@ from spikebayes.noise.masks import Masks
 BEFORE = 2  # modules of a tower before its first dropout
 
 
+@checked
 class Combo(nn.Module):
     """What :func:`combo` makes: cell ``[B, F_cell]``, drug1 and drug2 ``[B, F_drug]`` to ``[B, 1]``."""
 
@@ -30,6 +32,7 @@ class Combo(nn.Module):
         return self.growth(self.joint(torch.cat(towers, 1)))
 
 
+@checked
 class ComboRows(nn.Module):
     """A Combo network on rows that point into tables of cell lines and drugs: ``[B, 3]`` to ``[B, 1]``.
 
@@ -74,6 +77,7 @@ class ComboRows(nn.Module):
         return net.growth(net.joint(torch.cat(towers, 1)))
 
 
+@checked
 def combo(
     cell: int = 942,
     drug: int = 3820,

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.nn.unit import Step
 
 BITS = 11  # of a scale
 
 
+@checked
 class PopulationDecode(nn.Module):
     """Classes read from a population of units by how well each class's key matches it.
 
@@ -74,6 +76,7 @@ def _rounded(scale: float) -> float:
     return math.ldexp(round(math.ldexp(mantissa, BITS)), exponent - BITS)
 
 
+@checked
 class WinnerTakeAll(nn.Sequential):
     """One spike, of the class with the largest value: argmax by two layers of threshold neurons.
 

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.neurons import Bernoulli, Curve, Sign
 from spikebayes.nn.signs import plus_minus
 from spikebayes.nn.unit import Place, Spiking, Step, Units
 from spikebayes.noise.random_layers import Draws, randomly
 
 
+@checked
 class NoisySign(Spiking):
     """Signs of the input under Gaussian noise, drawn anew on every call.
 
@@ -96,6 +98,7 @@ class BernoulliSpikes(Spiking):
         return Units(Bernoulli(Curve.LINEAR, off=0, site=place.site))
 
 
+@checked
 class Contours(nn.Module):
     """Contours of an image as spikes: z = 1 where it gets brighter in a direction by the threshold or more, else 0.
 

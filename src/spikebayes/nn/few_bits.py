@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -47,6 +48,7 @@ class _FewBits(nn.Module):
         return weight
 
 
+@checked
 def few_bits(model: nn.Module, bits: int = 8) -> nn.Module:
     """Let the Linear and Conv layers of a model compute, and train, with weights of a few bits.
 

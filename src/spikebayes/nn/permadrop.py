@@ -5,9 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spikebayes.machine.arguments import checked
 from spikebayes.network.noise import check_probability
 
 
+@checked
 class Permadrop(nn.Module):
     """Permanent dropout: each unit is 0 with probability p, else divided by 1 - p, in training and in prediction.
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, ConversionError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.neurons import Threshold
 from spikebayes.nn.unit import Place, Spiking, Units
 
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     LEAKY_RELU = "leaky_relu"
 
 
+@checked
 class Sharpened(Spiking):
     """An activation with a sharpness s in [0, 1]: an ordinary one at 0, exactly the step [x >= 1/2] at 1.
 

@@ -13,6 +13,7 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.neurons import LIF
 from spikebayes.nn.softlif_kernel import soft_lif
 from spikebayes.nn.unit import Place, Spiking, Units
@@ -20,6 +21,7 @@ from spikebayes.nn.unit import Place, Spiking, Units
 TAIL = -20.0  # below this many gammas softplus(z) = exp(z) to float32 precision
 
 
+@checked
 class LIFRate(Spiking):
     """Firing rate of a LIF neuron under constant current, times its amplitude.
 
@@ -74,6 +76,7 @@ class LIFRate(Spiking):
         return f"tau_rc={n.tau_rc}, tau_ref={n.tau_ref}, amplitude={n.amplitude}, gain={n.gain}, bias={n.bias}"
 
 
+@checked
 class SoftLIF(LIFRate):
     """LIF rate curve with a smooth threshold of width gamma.
 

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.neurons import Neuron, Threshold
 from spikebayes.network.noise import BlankOut, Sampling
 from spikebayes.network.operators import Operator, Shape
@@ -110,6 +111,7 @@ class Spiking(nn.Module, ABC):
         """
 
 
+@checked
 class Step(Spiking):
     """Spikes where the input reaches the threshold: z = 1 where x >= threshold, else 0. It passes no gradient.
 

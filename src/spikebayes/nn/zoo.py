@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.noise import Law, Sampling
 from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear
 from spikebayes.nn.combo import Combo, ComboRows, combo
@@ -32,6 +33,7 @@ BACKGROUND = 0.0
 LEARNING = partial(Sharpened, learnable=0.0)  # goes on learning when it is a step
 
 
+@checked
 def mlp(
     inputs: int,
     outputs: int,
@@ -59,6 +61,7 @@ def mlp(
     return nn.Sequential(*hidden_layers([inputs, *hidden], dropout, activation), nn.Linear(hidden[-1], outputs))
 
 
+@checked
 def s2m(
     inputs: int = 784,
     outputs: int = 10,
@@ -91,6 +94,7 @@ def s2m(
     return nn.Sequential(NoisySign(noise), *layers, nn.Linear(hidden[-1], outputs, bias=False))
 
 
+@checked
 def sigmoid_network(
     inputs: int = 784, outputs: int = 10, hidden: Sequence[int] = (300, 300, 300), *, noise: float = 0.6
 ) -> nn.Sequential:
@@ -108,6 +112,7 @@ def sigmoid_network(
     return nn.Sequential(NoisySign(noise), *layers, nn.Linear(hidden[-1], outputs, bias=False))
 
 
+@checked
 def s2m_conv(
     outputs: int = 10, *, keep: float = 0.5, noise: float = 0.6, sampling: Sampling = Law()
 ) -> nn.Sequential:
@@ -128,6 +133,7 @@ def s2m_conv(
     )
 
 
+@checked
 def sharpened(
     shape: Sequence[int],
     outputs: int,

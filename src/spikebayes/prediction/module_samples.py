@@ -258,11 +258,14 @@ def _one_by_one(work: Callable[[int, int], None], count: int, part: int) -> None
 
 
 def _state(model: nn.Module) -> tuple[list[Any], list[int]]:
-    """What a forward pass could change in a model: attributes, what their lists and dicts hold, tensors' contents."""
+    """What a forward pass could change in a model: attributes, what their lists and dicts hold, tensors' contents.
+
+    Values of a graph, which a forward that keeps things keeps of its tracing, only pass for tensors.
+    """
     values = [value for module in model.modules() for value in vars(module).values()]
     values += [v for value in values if isinstance(value, dict) for v in value.values()]
     values += [v for value in values if isinstance(value, list) for v in value]
-    return values, [v._version for v in values if isinstance(v, Tensor) and not v.is_inference()]
+    return values, [v._version for v in values if issubclass(type(v), Tensor) and not v.is_inference()]
 
 
 def _stateless(model: nn.Module, before: tuple[list[Any], list[int]]) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from spikebayes.engine.contract import TRACE
 from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
 from spikebayes.prediction.heads import Head, class_probabilities
@@ -24,6 +25,7 @@ from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values, timi
 from spikebayes.prediction.simulate import argument_shapes, run
 
 
+@checked
 def predict(
     model: SpikingNetwork | nn.Module,
     x: Values,

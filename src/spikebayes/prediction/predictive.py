@@ -17,12 +17,14 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, DataError, StoreError
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.checked_files import read_sealed, write_sealed
 from spikebayes.machine.choices import unknown
 from spikebayes.machine.fields import Indices, check_fields
 from spikebayes.prediction import normal_mixture
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Draw:
     """Which masks made the samples: two predictions with equal draws are paired, sample by sample.
@@ -63,6 +65,7 @@ class Task(StrEnum):
         raise ConfigError(unknown("task", value, cls))
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Predictive:
     """Samples of the predictive distribution and its summaries.
@@ -137,6 +140,7 @@ class Predictive:
         """``[B, C]``, the root of :attr:`var`: the model's own uncertainty, without observation noise."""
         return self.var.sqrt()
 
+    @checked
     def quantile(self, q: float | Sequence[float]) -> Tensor:
         """Quantiles of the network's output over samples, linear between order statistics.
 
@@ -154,6 +158,7 @@ class Predictive:
         parts = self.samples.reshape(s, b * c).split(max(1, (1 << 22) // s), dim=1)
         return torch.cat([torch.quantile(part, levels, dim=0) for part in parts], -1).reshape(*levels.shape, b, c)
 
+    @checked
     def interval(self, level: float) -> tuple[Tensor, Tensor]:
         """Central interval of the network's output (not of a new observation): two ``[B, C]`` tensors."""
         lower, upper = self.quantile(_tails(level))
@@ -166,6 +171,7 @@ class Predictive:
         """``[B, C]``, standard deviation of a new observation: sqrt(var + noise_std^2)."""
         return (self.var + self._noise() ** 2).sqrt()
 
+    @checked
     def observation_interval(self, level: float) -> tuple[Tensor, Tensor]:
         """Central interval for a new observation: quantiles of the mixture (1/S) sum_s N(y_s, noise_std^2).
 
@@ -178,6 +184,7 @@ class Predictive:
         lower, upper = (normal_mixture.quantile(self.samples, noise, q).to(self.samples) for q in _tails(level))
         return lower, upper
 
+    @checked
     def log_likelihood(self, target: Tensor) -> Tensor:
         """Log predictive density (nats) of each row's target, averaged over samples in probability.
 
@@ -221,6 +228,7 @@ class Predictive:
 
     # -- tables and files ------------------------------------------------------------------------------
 
+    @checked
     def to_pandas(self, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> pd.DataFrame:
         """One line per row: mean, std and quantiles; for classes also label, entropy and mutual information.
 
@@ -249,6 +257,7 @@ class Predictive:
                 table[f"{prefix}observation_std"] = around[:, c].numpy()
         return pd.DataFrame(table, index=pd.Index(self.draw.rows.numpy(), name="row"))
 
+    @checked
     def save(self, path: str | Path) -> None:
         """Write one safetensors file, settings and a checksum of all in its header; whole or not at all."""
         tensors = {"samples": self.samples, "rows": self.draw.rows}
@@ -264,6 +273,7 @@ class Predictive:
         write_sealed(Path(path), HEADER, header, tensors, FORMAT)
 
     @classmethod
+    @checked
     def load(cls, path: str | Path) -> Predictive:
         """Read what :meth:`save` wrote.
 

@@ -17,12 +17,14 @@ from torch import Tensor
 
 from spikebayes.engine.timing import Flat, Window
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.numbers import is_whole
 from spikebayes.network.network import Input, Population, SpikingNetwork
 
 BY_ITSELF = "is drawn anew by itself: redraw is for networks with dropout alone; leave it out"
 
 
+@checked
 @dataclass(frozen=True)
 class Redraw:
     """How samples follow one another in a run: sample s is the average over the last hold - gap of its steps.
@@ -106,6 +108,7 @@ class Redraw:
         return replace(node, dropout=dropout)
 
 
+@checked
 def estimate_carry_over(samples: Tensor) -> float:
     """The share of a sample that stems from the mask before, by the correlation of neighbours.
 

@@ -12,6 +12,7 @@ from spikebayes.engine.contract import POTENTIALS, PROBES, SPIKES, TRACE, Result
 from spikebayes.engine.select import select
 from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.progress import track
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Shape, size
@@ -40,6 +41,7 @@ class Run:
     trace: Tensor | None = None
 
 
+@checked
 def simulate(
     network: SpikingNetwork,
     x: Values,

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
 
 from spikebayes.errors import ConfigError, DataError, SpikebayesError
+from spikebayes.machine.arguments import checked
 from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
@@ -40,6 +41,7 @@ LAST_CHECKPOINT = "last.ckpt"
 MIDDLE = (0.4, 0.3)  # shares of the epochs before Sharpened activations begin to sharpen, and until they are steps
 
 
+@checked
 def fit(
     model: nn.Module,
     x: Tensor,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from spikebayes.conversion.convert import convert
 from spikebayes.conversion.folding import folded
 from spikebayes.errors import DataError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.synapses import Alpha, Synapse
 from spikebayes.nn import Sharpened
@@ -25,6 +26,7 @@ from spikebayes.training.scaling import Scaling
 VALIDATION_SEED = 0x5EED  # masks of the validation passes; any number does
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """What ``fit`` returns.
@@ -48,6 +50,7 @@ class Fitted:
     def __post_init__(self) -> None:
         setattr(self.model, STANDARDISED, not self.scaling.is_identity)  # who gives it raw values is warned
 
+    @checked
     def network(self, *, dt: float = 1e-3, synapse: Synapse | None = Alpha(0.02)) -> SpikingNetwork:
         """The spiking network of the module, see :func:`spikebayes.convert`; of one that sharpened, folded before."""
         example = self.scaling.x_mean[None]
@@ -55,6 +58,7 @@ class Fitted:
         model = folded(self.model, example) if sharpened else self.model
         return convert(model, example, dt=dt, synapse=synapse)
 
+    @checked
     def predict(self, x: Tensor, *, network: SpikingNetwork | None = None, **settings: Any) -> Predictive:
         """Predictive distribution in target units.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 
 OPTIMIZERS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
     "adam": (torch.optim.Adam, {"fused": True}),
@@ -21,6 +22,7 @@ OPTIMIZERS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
 }
 
 
+@checked
 def make_optimizer(
     name: str, parameters: Iterable[Tensor], learning_rate: float, weight_decay: float = 0.0
 ) -> Optimizer:

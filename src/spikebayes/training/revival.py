@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.operators import patches
 from spikebayes.nn import Sharpened
 from spikebayes.nn.few_bits import trained_weight
@@ -20,6 +21,7 @@ PATCHED = 64  # rows whose patches are laid out
 STILL = 1e-6  # an output that varies by less over all rows is constant
 
 
+@checked
 class Revival(Callback):
     """After every epoch but the trainer's last dead units get new weights: how a row differs from the rows' mean.
 
@@ -92,6 +94,7 @@ def revive(model: nn.Module, x: Tensor, generator: torch.Generator) -> list[int]
     return counts
 
 
+@checked
 def dead_units(model: nn.Module, x: Tensor) -> list[int]:
     """How many units of each layer that :class:`Revival` looks at give the same on all rows ``[R, *shape]``."""
     with torch.no_grad():

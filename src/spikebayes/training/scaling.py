@@ -8,7 +8,10 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from spikebayes.machine.arguments import checked
 
+
+@checked
 @dataclass(frozen=True, eq=False)
 class Scaling:
     """Means and standard deviations of the training rows; a constant column has its standard deviation set to 1.
@@ -24,6 +27,7 @@ class Scaling:
     y_std: Tensor | None = None
 
     @classmethod
+    @checked
     def learn(cls, x: Tensor, y: Tensor | None) -> Scaling:
         """From training rows ``[B, *shape]`` and real targets ``[B, C]`` (None for classes).
 
@@ -37,6 +41,7 @@ class Scaling:
         return cls(x_mean, x_std, y_mean, y_std)
 
     @classmethod
+    @checked
     def identity(cls, shape: tuple[int, ...]) -> Scaling:
         """For inputs of one row's ``shape`` and targets that are in the network's units already."""
         return cls(torch.zeros(shape), torch.ones(shape))
@@ -46,14 +51,17 @@ class Scaling:
         """Whether inputs stay as they are."""
         return not bool(self.x_mean.any()) and bool((self.x_std == 1).all())
 
+    @checked
     def inputs(self, x: Tensor) -> Tensor:
         """Inputs ``[B, *shape]`` in the units the network takes."""
         return (x - self.x_mean) / self.x_std
 
+    @checked
     def targets(self, y: Tensor) -> Tensor:
         """Targets ``[B, C]`` in the units the network gives."""
         return y if self.y_mean is None or self.y_std is None else (y - self.y_mean) / self.y_std
 
+    @checked
     def outputs(self, y: Tensor) -> Tensor:
         """The network's outputs ``[..., C]`` in the targets' own units."""
         return y if self.y_mean is None or self.y_std is None else y * self.y_std + self.y_mean

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from spikebayes.errors import StoreError
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.files import locked, make_folder
 
 
@@ -29,6 +30,7 @@ def checkpoint_folder(given: Path | None) -> Iterator[Path]:
         yield Path(temporary)
 
 
+@checked
 def check_checkpoint(path: Path, learner: nn.Module) -> None:
     """Refuse a checkpoint that is torn, or of another module (StoreError)."""
     try:

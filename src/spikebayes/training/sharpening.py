@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.nn import Sharpened, SoftLIF
 
 
@@ -39,6 +40,7 @@ class Sharpness:
         layer.sharpen(progress)
 
 
+@checked
 class Gamma:
     """The width of every SoftLIF's threshold, geometrically from start to end.
 
@@ -135,6 +137,7 @@ class Sharpening(Callback, ABC):
             self.dial.turn(layer, progress)
 
 
+@checked
 class ScheduledSharpening(Sharpening):
     """All layers at once, from epoch ``start`` on and over ``epochs`` epochs, step by step within them.
 
@@ -159,6 +162,7 @@ class ScheduledSharpening(Sharpening):
         self.progress = [_part(at, self.epochs)] * len(self.progress)
 
 
+@checked
 class BottomUpSharpening(Sharpening):
     """Layer after layer from the input on, each over ``epochs`` epochs, the first from epoch ``start`` on.
 
@@ -187,6 +191,7 @@ class BottomUpSharpening(Sharpening):
         self.progress = [_part(at - i * self.epochs, self.epochs) for i in range(len(self.progress))]
 
 
+@checked
 class AdaptiveSharpening(Sharpening):
     """Bottom-up with a rest whenever it hurts: sharpening pauses when the training loss of an epoch has risen.
 
@@ -283,6 +288,7 @@ class AdaptiveSharpening(Sharpening):
             self.pauses.append(epoch)
 
 
+@checked
 class FrozenNorms(Callback):
     """Batch norms take their running statistics, and keep them, from an epoch on; factors and shifts go on learning.
 

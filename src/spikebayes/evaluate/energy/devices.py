@@ -12,8 +12,10 @@ import math
 from dataclasses import dataclass
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 
 
+@checked
 @dataclass(frozen=True)
 class Memory:
     """A hierarchy of memories: weights lie in the smallest that holds them all.
@@ -46,6 +48,7 @@ class Memory:
         return next(price for capacity, price in self.levels if stored <= capacity)
 
 
+@checked
 @dataclass(frozen=True)
 class Device:
     """A machine and what it pays for.

@@ -21,6 +21,7 @@ from spikebayes.evaluate.energy.classical_counts import ClassicalCounts
 from spikebayes.evaluate.energy.devices import DEVICES, GPU, Device
 from spikebayes.evaluate.energy.meter import Meter
 from spikebayes.evaluate.energy.spiking_counts import SpikingCounts, count
+from spikebayes.machine.arguments import checked
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.prediction.module_samples import NOT_RANDOM
@@ -165,6 +166,7 @@ class Energy:
         return lines
 
 
+@checked
 def energy(
     network: SpikingNetwork,
     x: Values,

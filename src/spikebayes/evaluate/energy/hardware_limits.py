@@ -8,10 +8,12 @@ import torch
 
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.energy.fan_out import Reach, Stages
+from spikebayes.machine.arguments import checked
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
 
 
+@checked
 @dataclass(frozen=True)
 class Limits:
     """What a piece of hardware has.
@@ -84,6 +86,7 @@ class Demand:
         ]
 
 
+@checked
 def demand(network: SpikingNetwork) -> Demand:
     """Neurons and synapses of every population of a network; each path from a unit to a neuron is one synapse.
 

@@ -18,6 +18,7 @@ from spikebayes.evaluate.energy.classical_counts import ClassicalCounts, Classic
 from spikebayes.evaluate.energy.fan_out import Reach, Stages
 from spikebayes.evaluate.energy.multiplications import Term, products
 from spikebayes.evaluate.energy.random_bits import blanked, currents, draws, kept, masked
+from spikebayes.machine.arguments import checked
 from spikebayes.network.network import Population, SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.noise.keys import Keys
@@ -73,6 +74,7 @@ class SpikingCounts:
         return asdict(self) | {"spike_rate": self.spike_rate}
 
 
+@checked
 def count(
     network: SpikingNetwork,
     x: Values,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from spikebayes.machine.arguments import checked
 from spikebayes.network.operators.operator import Operator, Shape, WeightRows, size, target_shape, tidied
 from spikebayes.network.operators.patterns import Laid, Pattern
 from spikebayes.network.vocabulary import stored
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from spikebayes.network.operators.operator import Matrix
 
 
+@checked
 @stored
 class Chain(Operator):
     """Operators one after another; an empty chain is the identity."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from spikebayes.machine.arguments import checked
 from spikebayes.network.operators.operator import Operator, Shape, WeightRows, size, target_shape, tidied
 from spikebayes.network.operators.patterns import ByAxis, Pattern, lines_of, ones_of, reached
 from spikebayes.network.vocabulary import stored
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from spikebayes.network.operators.operator import Matrix
 
 
+@checked
 @stored
 class Conv(Operator):
     """Convolution over 1 or 2 spatial axes. weight: ``[out, in / groups, *kernel]``; x: ``[R, in, *space]``."""

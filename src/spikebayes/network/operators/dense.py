@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.nn import functional as F
 
+from spikebayes.machine.arguments import checked
 from spikebayes.network.operators.operator import Operator, Shape, WeightRows, size
 from spikebayes.network.operators.patterns import ByAxis, Pattern, ones_of
 from spikebayes.network.vocabulary import stored
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from spikebayes.network.operators.operator import Matrix
 
 
+@checked
 @stored
 class Dense(Operator):
     """y = x W^T on the last axis. weight: ``[out, in]``."""
@@ -47,6 +49,7 @@ class Dense(Operator):
         return ByAxis.of(source, (*(None for _ in source[1:]), ones_of(into, out)))
 
 
+@checked
 @stored
 class Scale(Operator):
     """y = factor x, elementwise. factor: broadcasts against ``[*shape]``."""

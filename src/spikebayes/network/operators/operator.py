@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.network.operators.patterns import Laid, Pattern
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ class Operator(nn.Module):
         return Laid(source, target_shape(self, source), _sparse(alike.matrix(source)) != 0)
 
 
+@checked
 def target_shape(operator: nn.Module, source: Shape) -> Shape:
     """Shape per row after the operator.
 
@@ -215,6 +217,7 @@ def target_shape(operator: nn.Module, source: Shape) -> Shape:
         raise ConfigError(f"{operator} does not take rows of shape {list(source)}: {reason}") from error
 
 
+@checked
 def size(shape: Shape) -> int:
     """Number of elements of a shape."""
     return math.prod(shape)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 from torch.nn import functional as F
 
+from spikebayes.machine.arguments import checked
 from spikebayes.network.operators.operator import Operator, Shape, probed
 from spikebayes.network.operators.patterns import ByAxis, Pattern, lines_of, reached
 from spikebayes.network.vocabulary import stored
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from spikebayes.network.operators.operator import Matrix
 
 
+@checked
 @stored
 class AvgPool(Operator):
     """Average pooling over 1 or 2 spatial axes."""
@@ -59,6 +61,7 @@ class AvgPool(Operator):
         }
 
 
+@checked
 @stored
 class AdaptiveAvgPool(Operator):
     """Average pooling to a given spatial size (None keeps an axis)."""

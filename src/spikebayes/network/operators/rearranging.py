@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.fields import Indices
 from spikebayes.network.operators.operator import Operator, Shape, target_shape
 from spikebayes.network.operators.patterns import ByAxis, Pattern, Permuted, Reshaped
 from spikebayes.network.vocabulary import stored
 
 
+@checked
 @stored
 class Reshape(Operator):
     """Another shape for each row, elements in the same order."""
@@ -37,6 +39,7 @@ class Reshape(Operator):
         return {"shape": self.shape}
 
 
+@checked
 @stored
 class Permute(Operator):
     """Axes of each row in another order; dims counts them from 1, as torch does with the batch axis in front."""
@@ -77,6 +80,7 @@ class Place(Operator):
         return {"dim": self.dim, "before": self.before, "after": self.after}
 
 
+@checked
 @stored
 class Slice(Operator):
     """Elements start, start + step, ... below stop along ``dim``."""

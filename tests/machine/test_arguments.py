@@ -1,0 +1,49 @@
+"""Arguments of another kind than annotated are refused in one line, whatever function is called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import spikebayes as sb
+from spikebayes.errors import ConfigError, DataError
+from spikebayes.evaluate import brier, coverage
+from spikebayes.network import Dense
+from spikebayes.nn import zoo
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: sb.LIF(tau_rc="a"), ConfigError, "LIF: tau_rc must be a number; got 'a'"),
+        (lambda: sb.LIF(gain=True), ConfigError, "LIF: gain must be a number; got True"),
+        (lambda: sb.Alpha(torch.ones(2)), ConfigError, r"Alpha: tau must be a number; got tensor\(\[1., 1.\]\)"),
+        (lambda: sb.Dropout(0.5, hold=1.5), ConfigError, "Dropout: hold must be a whole number or None; got 1.5"),
+        (lambda: Dense([1.0]), DataError, r"Dense: weight must be a tensor; got \[1.0\]"),
+        (lambda: zoo.mlp(2, 1, "ab"), ConfigError, "mlp: hidden must be a list, each of it a whole number; got 'ab'"),
+        (lambda: zoo.mlp(2, 1, [2.5]), ConfigError, r"mlp: hidden must be a list, .*; got \[2.5\]"),
+        (lambda: brier("a", torch.ones(1)), DataError, "brier: probabilities must be a tensor; got 'a'"),
+        (lambda: coverage([0], [1], ["x"]), DataError, r"coverage: target must be numbers; got \['x'\]"),
+        (lambda: coverage([[1], [1, 2]], 0, 0), DataError, "coverage: lower must be numbers"),
+        (lambda: sb.nn.few_bits(3), ConfigError, "few_bits: model must be a Module; got 3"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=f"^{message}") as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_plain_values_are_taken_as_they_are() -> None:
+    assert sb.LIF(tau_rc=np.float32(0.5)).tau_rc == 0.5
+    assert sb.Dropout(np.float64(0.5), hold=np.int64(2), successive=np.bool_(True)).hold == 2  # pyright: ignore
+    assert isinstance(zoo.mlp(2, 1, hidden=range(3, 5)), nn.Module)
+
+
+def test_names_that_are_not_there_stay_python_s_own_error() -> None:
+    with pytest.raises(TypeError, match="tau"):
+        sb.Alpha(tua=1)  # pyright: ignore[reportCallIssue]
