@@ -1,4 +1,4 @@
-"""``python -m fuzz.kills``: verbs are killed at random moments; what they were to replace is there, whole, old or new.
+"""``python -m fuzz.kills``: verbs are killed at random moments; what they replace is whole, the old or the new.
 
 Data, outputs and temporary files lie on different file systems, where the machine has them: a rename across file
 systems is a copy, which a kill can cut.

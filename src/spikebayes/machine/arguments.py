@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 from functools import cache, wraps
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -111,6 +111,8 @@ def accepts(value: Any, hint: Any) -> bool:
         return (hint is ArrayLike or isinstance(value, np.ndarray)) and _is_numeric(value)
     if kind in (Union, types.UnionType):
         return any(accepts(value, part) for part in parts)
+    if kind is Annotated:
+        return accepts(value, parts[0])
     if kind is Literal:
         return any(type(value) is type(part) and value == part for part in parts)
     if kind is tuple and isinstance(value, list | tuple):
@@ -167,6 +169,8 @@ def _words(hint: Any) -> str:
         return "numbers"
     kind, parts = get_origin(hint) or hint, get_args(hint)
     kind = type(None) if kind is None else kind
+    if kind is Annotated:
+        return _words(parts[0])
     if kind is Literal:
         return " or ".join(map(repr, parts))
     if kind in (tuple, Sequence, Iterable) and parts not in ((), (Any,)):
