@@ -83,7 +83,7 @@ def test_the_source_archive_holds_the_repository(tmp_path: Path) -> None:
     with tarfile.open(archive) as opened:
         names = {name.split("/", 1)[1] for name in opened.getnames() if "/" in name}
     assert {name.split("/")[0] for name in names} == {
-        *("src", "studies", "benchmarks", "tests", "docs", "results"),
+        *("src", "studies", "benchmarks", "fuzz", "tests", "docs", "results"),
         *("README.md", "LICENSE", "Makefile", "constraints.txt", "pyproject.toml", "PKG-INFO", ".gitignore"),
     }
     assert {"studies/wycoff2019/__main__.py", "benchmarks/__main__.py", "tests/test_package.py"} <= names
