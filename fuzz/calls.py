@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
 from importlib import import_module
@@ -123,9 +123,8 @@ def right() -> dict[str, Any]:
         "scaling": scaling,
         "frame": frame, "target": "y", "categorical": ["b"], "schema": infer_schema(frame, "y", ["b"]),
         "path": Path("t.csv"),
-        "folder": Path("net"), "devices": [sb.evaluate.DEVICES["Loihi"]] if isinstance(sb.evaluate.DEVICES,
-        Mapping) else
-        list(sb.evaluate.DEVICES)[:1], "inputs": 4, "outputs": 2, "hidden": [3], "dropout": 0.1, "keep": 0.5,
+        "folder": Path("net"), "devices": list(sb.evaluate.DEVICES)[:1],
+        "inputs": 4, "outputs": 2, "hidden": [3], "dropout": 0.1, "keep": 0.5,
         "noise": 0.6,
         "classes": 3, "width": 6, "scale": 0.5, "p": 0.2, "hold": 2, "site": 1, "offset": 0, "repeat": 1,
         "start": 0, "tau": 0.01,

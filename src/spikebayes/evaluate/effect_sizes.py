@@ -84,8 +84,8 @@ def tost(difference: ArrayLike, error: ArrayLike, freedom: ArrayLike, margin: Ar
     given = [np.asarray(x, dtype=np.float64) for x in (difference, error, freedom, margin)]
     try:
         d, e, f, margin = np.broadcast_arrays(*given)
-    except ValueError as error:
-        raise DataError(f"shapes that broadcast are needed; got {[list(x.shape) for x in given]}") from error
+    except ValueError as failure:
+        raise DataError(f"shapes that broadcast are needed; got {[list(x.shape) for x in given]}") from failure
     scale, f = np.where(e == 0, 1.0, e), np.where(e == 0, 1.0, f)
     p = np.maximum(stats.t.sf((d + margin) / scale, f), stats.t.cdf((d - margin) / scale, f))
     return np.where(e == 0, np.where(np.abs(d) <= margin, 0.0, 1.0), p)

@@ -61,8 +61,8 @@ def checked(public: Checked) -> Checked:
         spikebayes.errors.ConfigError: half: steps must be a whole number; got 'three'
     """
     if inspect.isclass(public):
-        public.__init__ = _checking(public.__init__, public.__name__, public.__module__)
-        return public
+        setattr(public, "__init__", _checking(public.__init__, public.__name__, public.__module__))  # noqa: B010
+        return public  # pyright: ignore[reportReturnType]
     return _checking(public, public.__name__, public.__module__)
 
 
@@ -139,7 +139,7 @@ def accepts(value: Any, hint: Any) -> bool:
         return value is None
     kind = hint if kind is None else kind
     open_ended = kind is Any or not isinstance(kind, type) or getattr(kind, "_is_protocol", False)
-    return open_ended or isinstance(value, kind)
+    return open_ended or isinstance(value, kind)  # pyright: ignore[reportArgumentType]
 
 
 def _is_numeric(value: Any) -> bool:

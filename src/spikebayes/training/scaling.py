@@ -8,6 +8,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from spikebayes.errors import DataError
 from spikebayes.machine.arguments import checked
 
 
@@ -36,6 +37,11 @@ class Scaling:
             >>> s.inputs(torch.tensor([[4.0]])).item(), s.outputs(torch.tensor([1.0])).item()
             (3.0, 30.0)
         """
+        for values in (x,) if y is None else (x, y):
+            if values.ndim < 2 or not values.numel() or not bool(values.isfinite().all()):
+                raise DataError(
+                    f"training rows [B, ...] of finite numbers are needed; got shape {list(values.shape)}"
+                )
         x_mean, x_std = (part.reshape(x.shape[1:]) for part in _moments(x.flatten(1)))
         y_mean, y_std = (None, None) if y is None else _moments(y)
         return cls(x_mean, x_std, y_mean, y_std)
@@ -68,5 +74,5 @@ class Scaling:
 
 
 def _moments(columns: Tensor) -> tuple[Tensor, Tensor]:
-    scaler = StandardScaler().fit(columns.double().numpy())
+    scaler = StandardScaler().fit(columns.detach().double().numpy())
     return torch.from_numpy(scaler.mean_).float(), torch.from_numpy(scaler.scale_).float()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.network.operators.operator import Operator, Shape, WeightRows, size, target_shape, tidied
 from spikebayes.network.operators.patterns import ByAxis, Pattern, lines_of, ones_of, reached
@@ -33,6 +34,12 @@ class Conv(Operator):
         self.register_buffer("weight", weight)
         self.stride, self.dilation, self.groups = tuple(stride), tuple(dilation), groups
         self.padding = padding if isinstance(padding, str) else tuple(padding)
+        given = (stride, dilation) if isinstance(padding, str) else (stride, dilation, padding)
+        if weight.ndim not in (3, 4) or any(len(setting) != weight.ndim - 2 for setting in given):
+            raise ConfigError(
+                "a convolution has a weight of 3 or 4 axes, and a setting for each spatial one; "
+                f"got {list(weight.shape)}, stride {stride}, padding {padding}, dilation {dilation}"
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         conv: Any = F.conv1d if self.weight.ndim == 3 else F.conv2d
