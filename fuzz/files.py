@@ -280,7 +280,7 @@ def _config(trial: Trial) -> None:
     if trial.chance(0.2):
         text = trial.one(bombs).encode()
     elif trial.chance(0.5):
-        lines: list[str] = CONFIG.splitlines()
+        lines = list[str](CONFIG.splitlines())
         at = trial.whole(0, len(lines) - 1)
         lines[at] = f"{lines[at].partition(':')[0]}: {json.dumps(trial.one(ODD))}"
         text = "\n".join(lines).encode()

@@ -224,3 +224,9 @@ def test_output_paths_are_refused_beforehand_and_nothing_is_left(tmp_path: Path)
     with pytest.raises(DataError, match="repeated: 'a'"):
         write_table(pd.DataFrame([[1, 2]], columns=["a", "a"]), tmp_path / "t.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_of_numbers_and_text_is_refused_by_parquet_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"Parquet takes one kind of values in a column: .*; write them as text") as e:
+        write_table(pd.DataFrame({"a": [1.5, "x", None]}), tmp_path / "t.parquet")
+    assert "\n" not in str(e.value)

@@ -11,9 +11,10 @@ from torch import nn
 
 import spikebayes as sb
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.evaluate import brier, coverage
-from spikebayes.network import Dense
+from spikebayes.evaluate import brier, coverage, exchange_test, holm, ks_test, row_effects, tost, uniformity
+from spikebayes.network import Conv, Dense
 from spikebayes.nn import zoo
+from spikebayes.training import Scaling
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,29 @@ def test_a_value_of_another_kind_is_refused(call: Any, error: type[Exception], m
     with pytest.raises(error, match=f"^{message}") as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+TWO, THREE, RNG = np.ones((4, 2)), np.ones((4, 3)), np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ks_test(TWO, THREE, RNG),
+        lambda: exchange_test(TWO, TWO[0], RNG),
+        lambda: holm(TWO),
+        lambda: uniformity(np.array(0.5)),
+        lambda: tost(TWO, THREE, 5, 0.5),
+        lambda: row_effects(TWO, TWO, paired=False),
+        lambda: Scaling.learn(torch.tensor(2.0), None),
+        lambda: Scaling.learn(torch.full((3, 2), torch.inf), None),
+        lambda: Conv(torch.ones(2, 1, 3), (1, 1), (0,), (1,)),
+        lambda: sb.nn.WinnerTakeAll(10**6),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(call: Any) -> None:
+    with pytest.raises((ConfigError, DataError), match="got"):
+        call()
 
 
 def test_plain_values_are_taken_as_they_are() -> None:

@@ -150,7 +150,7 @@ def test_samples_of_a_winner_are_the_modules_bit_for_bit(engine: str, dtype: tor
 
 
 def test_one_class_has_no_winner() -> None:
-    with pytest.raises(ConfigError, match="a winner needs at least 2 classes; got 1"):
+    with pytest.raises(ConfigError, match="a winner is one of at least 2 classes, at most 1000; got 1"):
         WinnerTakeAll(1)
 
 

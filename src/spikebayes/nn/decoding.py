@@ -13,6 +13,7 @@ from spikebayes.machine.arguments import checked
 from spikebayes.nn.unit import Step
 
 BITS = 11  # of a scale
+MOST = 1000  # classes, every two of which are compared by a unit
 
 
 @checked
@@ -101,8 +102,8 @@ class WinnerTakeAll(nn.Sequential):
     """
 
     def __init__(self, classes: int) -> None:
-        if classes < 2:
-            raise ConfigError(f"a winner needs at least 2 classes; got {classes}")
+        if not 2 <= classes <= MOST:
+            raise ConfigError(f"a winner is one of at least 2 classes, at most {MOST}; got {classes}")
         pairs = list(combinations(range(classes), 2))
         compare = torch.zeros(len(pairs), classes)
         gather, lost = torch.zeros(classes, len(pairs)), torch.zeros(classes)

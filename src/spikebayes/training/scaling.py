@@ -39,9 +39,7 @@ class Scaling:
         """
         for values in (x,) if y is None else (x, y):
             if values.ndim < 2 or not values.numel() or not bool(values.isfinite().all()):
-                raise DataError(
-                    f"training rows [B, ...] of finite numbers are needed; got shape {list(values.shape)}"
-                )
+                raise DataError(f"training rows [B, ...] of finite numbers are needed; got {list(values.shape)}")
         x_mean, x_std = (part.reshape(x.shape[1:]) for part in _moments(x.flatten(1)))
         y_mean, y_std = (None, None) if y is None else _moments(y)
         return cls(x_mean, x_std, y_mean, y_std)

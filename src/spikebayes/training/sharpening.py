@@ -85,7 +85,7 @@ class Sharpening(Callback, ABC):
     """
 
     def __init__(self, dial: Dial | None = None) -> None:
-        self.dial = dial or Sharpness()
+        self.dial = Sharpness() if dial is None else dial
         self.progress: list[float] = []
         self.history: list[list[float]] = []
 
