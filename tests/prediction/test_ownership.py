@@ -111,6 +111,12 @@ def test_answers_that_depend_on_the_batch_are_refused(layer: Callable[[], nn.Mod
         predict(model, X, samples=5)
 
 
+def test_a_branch_on_the_whole_batch_is_refused() -> None:
+    model = Net(lambda m, x: m.b(m.d(m.s(m.a(x if x.sum() > 0 else -x)))), **parts())
+    with pytest.raises(ConfigError, match="depends on the other rows of its batch"):
+        predict(model, X, samples=5)
+
+
 def test_norms_of_a_row_alone_are_none_of_these() -> None:
     model = Net(lambda m, x: m.b(m.layer(m.d(m.s(m.a(x))))), **parts(), layer=nn.LayerNorm(32))
     whole = predict(model, X, samples=5).samples

@@ -40,6 +40,7 @@ LINES = (128, 2048)  # fewest and most pairs per forward pass
 VALUES = 1 << 18  # of the widest tensor of a pass, if LINES allow: what stays in a cache
 PAIRS_PER_ROW = 64  # a pass begins on its pairs / 64 rows
 
+SPREAD = torch.arange(0, LINES[0], LINES[0] // 8)  # lines of all of a probe's rows
 FEW = torch.tensor([0, 1, 2, 3, 4, LINES[0] - 1])  # of a tile, mostly of one row: other company than the whole tile
 
 ROWS_MIX = (
@@ -193,8 +194,7 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple
 
     probe = _probe(block)
     expected = owned(lambda: whole(probe))
-    few = Tile(len(FEW), probe.rows[FEW], probe.keys.at(FEW))
-    if bool(expected.isfinite().all()) and not _agree(whole(few), expected[FEW]):
+    if bool(expected.isfinite().all()) and not _stands_alone(whole, probe, expected):
         raise ConfigError(ROWS_MIX if _agree(whole(probe), expected) else CHANGES)
     try:
         agrees = _agree(shared(probe), expected)
@@ -202,6 +202,21 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple
         agrees = False
     lines = _lines_per_pass(forward, all_in_all=not agrees)
     return Passes(lines, shared if agrees else whole), heads[0]
+
+
+def _stands_alone(run: Callable[[Tile], Tensor], probe: Tile, expected: Tensor) -> bool:
+    """Whether some lines of a tile are the same among few others, and each by itself."""
+
+    def some(lines: Tensor) -> Tensor:
+        return run(Tile(len(lines), probe.rows[lines], probe.keys.at(lines)))
+
+    if not _agree(some(FEW), expected[FEW]):
+        return False
+    try:
+        alone = torch.cat([some(line) for line in SPREAD.split(1)])
+    except Exception:  # a squeeze() drops the batch axis of a single line, of which no pass is made
+        return True
+    return _agree(alone, expected[SPREAD], most=0.8)
 
 
 def _lines_per_pass(forward: Callable[[Tensor], Any], all_in_all: bool) -> int:
@@ -228,13 +243,13 @@ def _output(result: Any, count: int) -> Tensor:
     return result[:, None] if result.ndim == 1 else result
 
 
-def _agree(one: Tensor, other: Tensor) -> bool:
+def _agree(one: Tensor, other: Tensor, most: float = 0.5) -> bool:
     """Whether most lines are equal but for rounding, which a steep activation may enlarge in a few.
 
     Other masks, or other rows, would change every line by about a standard deviation.
     """
     near = 0.01 * other.std(0) + 100 * torch.finfo(other.dtype).eps * other.abs().amax(0)
-    return bool(((one - other).abs() <= near).all(1).float().mean() > 0.5)
+    return bool(((one - other).abs() <= near).all(1).float().mean() > most)
 
 
 # -- side by side --------------------------------------------------------------------------------------------
