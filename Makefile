@@ -6,6 +6,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 BENCH := .venv-bench/bin
+# files side by side on two cores, each on one thread: threads that wait for one another would take longer
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .PHONY: demo test check fuzz bench clean
 
@@ -37,10 +39,10 @@ demo: .venv/.core
 	$(BIN)/spikebayes demo --out demo
 
 test: .venv/.test
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(TESTS) -m "not slow"
 
 check: .venv/.check
-	$(BIN)/python -m pytest -q
+	$(TESTS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright

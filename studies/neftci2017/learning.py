@@ -113,6 +113,7 @@ def _fit(kind: str, net: nn.Module, digits: Digits, s: Learning, seed: int, home
         learning_rate=s.plain_learning_rate,
         weight_decay=0.0,
         seed=seed,
+        spiking=False,  # a network of ReLUs, to compare with, stays as it is
         checkpoints=home,
         resume=(home / LAST_CHECKPOINT).exists(),
     ).history

@@ -132,6 +132,7 @@ def _fit(task: Task, net: zoo.Combo, settings: Learning, seed: int, **options: A
         weight_decay=0.0,
         precision="bfloat16",
         seed=seed,
+        spiking=False,  # it picks rows out of tables; the network inside is converted
         **options,
     )
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules import Net, act, dense
-from spikebayes import ConversionError, check, convert
+from spikebayes import ConfigError, ConversionError, check, convert
 from spikebayes.conversion.refusals import GENERAL
 
 X = torch.zeros(1, 4)
@@ -112,5 +112,5 @@ def test_a_model_is_left_as_it_was() -> None:
 @pytest.mark.parametrize("model", ["a name", None, torch.zeros(3), nn.Linear])
 def test_what_is_no_module_is_refused(model: Any) -> None:
     for ask in (check, convert):
-        with pytest.raises(ConversionError, match=r"the model must be a torch\.nn\.Module; got"):
+        with pytest.raises(ConfigError, match="model must be a Module; got"):
             ask(model, X)

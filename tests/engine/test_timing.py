@@ -67,5 +67,5 @@ def test_redrawn_samples_are_read_by_it_too() -> None:
 
 @pytest.mark.parametrize("window", ["hann", None, Hann])
 def test_what_is_no_window_is_refused(window: object) -> None:
-    with pytest.raises(ConfigError, match=r"a window must be Flat\(\) or Hann\(\); got"):
+    with pytest.raises(ConfigError, match=r"window must be Flat\(\) or Hann\(\); got"):
         predict(network(), X, window=window)  # pyright: ignore[reportArgumentType]

@@ -33,7 +33,7 @@ from spikebayes.training.fit import fit
         ({"gamma": (0.02, 0.0)}, "gamma must fall"),
         ({"gamma": (float("inf"), 0.02)}, "gamma must fall"),
         ({"gamma": (float("nan"), 0.02)}, "gamma must fall"),
-        ({"gamma": (0.02,)}, "gamma must fall"),
+        ({"gamma": (0.02,)}, "gamma must be"),
         ({"annealing": 0.0}, r"annealing must lie in \(0, 1\)"),
         ({"annealing": 1.0}, r"annealing must lie in \(0, 1\)"),
         ({"annealing": float("nan")}, r"annealing must lie in \(0, 1\)"),

@@ -78,7 +78,7 @@ def test_half_the_bytes_learn_the_plane_too() -> None:
 
 
 def test_an_unknown_precision_is_refused() -> None:
-    with pytest.raises(ConfigError, match="precision must be one of float32, bfloat16; got 'float16'"):
+    with pytest.raises(ConfigError, match="precision must be one of 'float32', 'bfloat16'; got 'float16'"):
         quick_fit(network(), *plane(), precision="float16")
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from spikebayes.conversion.obstacles import Obstacle
-from spikebayes.errors import ConversionError, SpikebayesError
+from spikebayes.errors import SpikebayesError
 from spikebayes.noise.ownership import generators_kept
 
 NAMED = 3  # places in a message
@@ -24,16 +24,11 @@ WRAPPERS = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "Distribut
 def unwrapped(model: nn.Module) -> nn.Module:
     """The module inside ``torch.compile`` and data-parallel wrappers.
 
-    Raises:
-        ConversionError: what was given is none.
-
     Example:
         >>> layer = nn.Linear(1, 1)
         >>> unwrapped(nn.DataParallel(layer)) is layer
         True
     """
-    if not isinstance(model, nn.Module):
-        raise ConversionError(f"the model must be a torch.nn.Module; got {type(model).__name__}")
     while (inner := WRAPPERS.get(type(model).__name__)) is not None:
         model = getattr(model, inner)
     return model

@@ -72,12 +72,17 @@ def _is_array(value: Any) -> bool:
     return isinstance(value, Tensor | np.ndarray) or hasattr(value, "to_numpy")
 
 
+def plain(value: Any) -> Any:
+    """A data frame of pandas, Arrow or Polars as an array of its own; anything else as it is."""
+    if isinstance(value, Tensor) or not hasattr(value, "to_numpy"):
+        return value
+    array = np.array(value.to_numpy())  # a copy: a frame may not be written to
+    return array.astype(np.float64) if array.dtype == object else array
+
+
 def _as_tensor(value: Any, dtype: torch.dtype) -> Tensor:
     try:
-        if not isinstance(value, Tensor) and hasattr(value, "to_numpy"):  # of pandas, Arrow or Polars
-            value = np.array(value.to_numpy())  # a copy: a frame may not be written to
-            value = value.astype(np.float64) if value.dtype == object else value
-        tensor = torch.as_tensor(value)
+        tensor = torch.as_tensor(plain(value))
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"an input must be a tensor, array or data frame of numbers: {error}") from error
     if tensor.is_complex():

@@ -15,9 +15,10 @@ from spikebayes.machine.numbers import is_whole
 from spikebayes.nn import Sharpened
 from spikebayes.noise.masks import evaluating
 from spikebayes.noise.philox import split_seed
-from spikebayes.prediction.inputs import as_inputs
+from spikebayes.prediction.inputs import as_inputs, plain
 from spikebayes.prediction.module_samples import NOT_RANDOM
 from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.sampling import Values
 from spikebayes.training.fitted import Fitted
 
 
@@ -47,7 +48,7 @@ def check_training(
     split_seed(seed)
 
 
-def check_rows(x: Tensor, y: Tensor, task: Task, what: str) -> tuple[Tensor, Tensor]:
+def check_rows(x: Values, y: Values, task: Task, what: str) -> tuple[Tensor, Tensor]:
     """Inputs ``[B, *shape]`` and targets ``[B, C]`` as float32, classes ``[B]`` as int64.
 
     Raises:
@@ -55,7 +56,7 @@ def check_rows(x: Tensor, y: Tensor, task: Task, what: str) -> tuple[Tensor, Ten
     """
     (x,) = as_inputs(x, name=f"the {what} input")
     try:
-        y = torch.as_tensor(y)
+        y = torch.as_tensor(plain(y))
     except (TypeError, ValueError, RuntimeError) as error:
         cure = "number classes from 0, or train on a table (spikebayes fit), which knows labels"
         raise DataError(f"{what} targets must be numbers: {str(error).splitlines()[0]}; {cure}") from error

@@ -20,6 +20,7 @@ from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.sampling import Values
 from spikebayes.training.callbacks import (
     PRECISION,
     Best,
@@ -44,10 +45,10 @@ MIDDLE = (0.4, 0.3)  # shares of the epochs before Sharpened activations begin t
 @checked
 def fit(
     model: nn.Module,
-    x: Tensor,
-    y: Tensor,
+    x: Values,
+    y: Values,
     *,
-    validation: tuple[Tensor, Tensor],
+    validation: tuple[Values, Values],
     task: Task | str = Task.REGRESSION,
     scaling: Scaling | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",
@@ -64,6 +65,7 @@ def fit(
     checkpoints: str | Path | None = None,
     resume: bool = False,
     names: tuple[str, ...] = (),
+    spiking: bool = True,
     progress: bool = False,
 ) -> Fitted:
     """Train a module with its dropout on, and its SoftLIF thresholds sharpening into LIF ones.
@@ -76,7 +78,7 @@ def fit(
 
     Args:
         model: module from ``[B, *shape]`` to ``[B, C]``; trained in place.
-        x: ``[B, *shape]`` training inputs in data units.
+        x: ``[B, *shape]`` training inputs in data units; these and the targets are tensors, arrays or data frames.
         y: ``[B, C]`` targets in data units, or ``[B]`` int64 classes.
         validation: the same two for the rows that choose the weights and measure the residual noise.
         task: regression or classification.
@@ -93,6 +95,8 @@ def fit(
         checkpoints: folder for a checkpoint after every epoch; None keeps them in a temporary one.
         resume: go on from the checkpoint in ``checkpoints``; on one machine the end is the same, bit for bit.
         names: one name per output.
+        spiking: a module that could not be converted afterwards is refused before it is trained; False trains one
+            that stays as it is, a classical baseline.
         progress: show Lightning's progress bar.
 
     Returns:
@@ -146,7 +150,8 @@ def fit(
     started = time.perf_counter()
     with torch.random.fork_rng():
         check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task)
-        check_conversion(Fitted(model, scaling, task))
+        if spiking:
+            check_conversion(Fitted(model, scaling, task))
         torch.manual_seed(seed)
         learner = _Learner(model, task, optimizer, learning_rate, weight_decay)
         with checkpoint_folder(checkpoints) as folder, quiet():
