@@ -45,14 +45,14 @@ def made_up(home: Path, **changed: bytes) -> Path:
 
 
 def packed(members: dict[str, bytes]) -> bytes:
-    """A gzipped tar archive."""
+    """A gzipped tar archive, the same whenever it is made."""
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+    with tarfile.open(fileobj=stream, mode="w") as archive:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
-    return stream.getvalue()
+    return gzip.compress(stream.getvalue(), mtime=0)
 
 
 WHOLE = {f"{WITHIN}/{file}": content for file, content in MADE_UP.items()}
