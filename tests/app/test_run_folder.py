@@ -235,3 +235,13 @@ def test_a_run_of_a_newer_version(stored: Path) -> None:
     write_json(stored / DESCRIPTION, read_json(stored / DESCRIPTION, FORMAT), "spikebayes.run/2")
     with pytest.raises(StoreError, match="newer spikebayes"):
         load_run(stored)
+
+
+def test_numbers_of_another_kind_are_refused(stored: Path) -> None:
+    description = read_json(stored / DESCRIPTION, FORMAT)
+    tensors = load_file(stored / TENSORS)
+    tensors["fitted.x_mean"] = tensors["fitted.x_mean"].bool()
+    description["tensors_sha256"] = write_tensors(stored / TENSORS, tensors)
+    write_json(stored / DESCRIPTION, description, FORMAT)
+    with pytest.raises(StoreError, match=r"x_mean must hold floating-point numbers; it holds torch\.bool"):
+        load_run(stored)

@@ -124,6 +124,9 @@ def _numbers(found: dict[str, Tensor], schema: TableSchema, architecture: dict[s
     expected = {"x_mean": [inputs], "x_std": [inputs]}
     if schema.task is Task.REGRESSION:
         expected |= {"y_mean": [outputs], "y_std": [outputs], "noise_std": [outputs]}
+    others = [name for name, tensor in found.items() if not tensor.is_floating_point()]
+    if others:
+        raise ValueError(f"{others[0]} must hold floating-point numbers; it holds {found[others[0]].dtype}")
     shapes = {name: list(tensor.shape) for name, tensor in found.items()}
     if shapes != expected:
         raise ValueError(f"expected the numbers {expected}; found {shapes}")

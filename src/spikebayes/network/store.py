@@ -72,7 +72,7 @@ def load_network(folder: str | Path) -> SpikingNetwork:
             reader.operators.append(reader.unpack(operator))
         network = reader.unpack(stored["network"])
     except (StoreError, ConfigError, DataError) as error:
-        raise StoreError(f"{path} does not add up: {error}") from error
+        raise StoreError(f"{path} does not add up: {' '.join(str(error).split())}") from error
     except KeyError as error:
         raise StoreError(f"{path} does not add up: {error} is missing") from error
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
