@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from spikebayes.conversion import dropout
+from spikebayes.conversion import activations, dropout
+from spikebayes.conversion.activations import Activation, Rate
 from spikebayes.conversion.affine import Affine, Source, Term
 from spikebayes.conversion.exact_sums import gridded
 from spikebayes.conversion.faults import float_dtype
@@ -20,9 +22,10 @@ from spikebayes.conversion.refusals import Refused, hint
 from spikebayes.conversion.rules import IN_PLACE, Rules, as_tuple
 from spikebayes.conversion.tracing import Traced
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.coded import Race
 from spikebayes.network.neurons import Neuron, Threshold
 from spikebayes.network.noise import Sampling
-from spikebayes.network.operators import AvgPool, Chain, Operator, Scale
+from spikebayes.network.operators import AvgPool, Chain, Operator, Scale, Windows
 from spikebayes.network.synapses import Synapse
 from spikebayes.nn.unit import STANDARDISED, Place, Spiking, Units, Values
 
@@ -33,6 +36,7 @@ OF_SHAPE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "ne
 UNKNOWN = "not linear, or unknown"
 CALLED = "see how it is called: what it is given does not fit"
 READOUT = "readout"
+HEADS = {"softmax": F.softmax, "log_softmax": F.log_softmax, "Softmax": F.softmax, "LogSoftmax": F.log_softmax}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +56,30 @@ class Activated:
     node: fx.Node
 
 
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """Largest values of windows, of what an activation that never falls is to be applied to: it comes first."""
+
+    value: Affine
+    windows: Windows
+
+
 @dataclass
 class Builder:
-    """Walks the graph once, collecting populations; connections are made at the end, when masks are known."""
+    """Walks the graph once, collecting populations; connections are made at the end, when masks are known.
+
+    Args:
+        traced: the module and its graph.
+        synapse: filter behind neurons with a memory.
+        sampling: of synapses that blank out.
+        coded: units give their activations' values (``Rate``), which a code will tell, and any activation, max
+            pooling and place of a dropout is possible; otherwise only what spikes in steps is.
+    """
 
     traced: Traced
     synapse: Synapse | None
     sampling: Sampling
+    coded: bool = False
     rules: Rules = field(default_factory=Rules)
     values: dict[fx.Node, Any] = field(default_factory=dict)
     inputs: list[Input] = field(default_factory=list)
@@ -66,6 +87,7 @@ class Builder:
     made_of: dict[str, Activated] = field(default_factory=dict)  # the network's populations
     output: Affine | None = None
     sites: int = 0
+    head: Callable[[Tensor], Tensor] = staticmethod(lambda y: y)  # what the module does with the read-out
 
     def visit(self, node: fx.Node) -> None:
         """Find the value of the next node of the graph.
@@ -137,20 +159,27 @@ class Builder:
         raise Blocked(self.traced.obstacle(node, "does not act on the network's inputs", cure))
 
     def _call(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
+        if self._is_head(node):
+            return self._head(node, arguments, keywords)
         if node.op == "call_module":
             module = self.traced.model.get_submodule(str(node.target))
             if isinstance(module, Spiking):
                 return self._spiking(node, module, arguments[0])
+            if self.coded and activations.is_activation(node, self.traced.model):
+                return self._rate(node, activations.activation_of(node, self.traced.model, (), {}), arguments[0])
             if type(module) in MAX_POOL_MODULES:
                 settings = {name: getattr(module, name) for name in POOL_SETTINGS}
                 return self._max_pool(node, MAX_POOL_MODULES[type(module)], arguments[0], **settings)
             if type(module) in dropout.MODULES:
-                return self._dropout(arguments[0], float(module.p), dropout.MODULES[type(module)])  # pyright: ignore
+                return self._dropout(node, arguments[0], float(module.p), dropout.MODULES[type(module)])  # pyright: ignore
             rule = next((self.rules.modules[t] for t in type(module).__mro__ if t in self.rules.modules), None)
             if rule is not None:
                 return rule(*arguments, module, **keywords)
+        elif self.coded and activations.is_activation(node, self.traced.model):
+            x = arguments[0] if arguments else keywords["input"]
+            return self._rate(node, activations.activation_of(node, self.traced.model, arguments, keywords), x)
         elif node.target in dropout.FUNCTIONS:
-            return self._dropout(*dropout.called(arguments, keywords), dropout.FUNCTIONS[node.target])
+            return self._dropout(node, *dropout.called(arguments, keywords), dropout.FUNCTIONS[node.target])
         elif node.target in MAX_POOL_FUNCTIONS:
             return self._max_pool(node, MAX_POOL_FUNCTIONS[node.target], *arguments, **keywords)  # pyright: ignore
         elif (name := self.traced.kind(node)) in OF_SHAPE and isinstance(arguments[0], Affine):
@@ -163,10 +192,37 @@ class Builder:
             return self.rules.functions[node.target](*arguments, **keywords)
         raise Refused(f"{UNKNOWN}; {hint(self.traced.kind(node))}")
 
+    def _is_head(self, node: fx.Node) -> bool:
+        """Whether it makes the output class probabilities, or their logarithms."""
+        return self.traced.kind(node) in HEADS and all(user.op == "output" for user in node.users)
+
+    def _head(self, node: fx.Node, arguments: Any, keywords: Any) -> Affine:
+        """Left to the task: the read-out is the logits."""
+        kind = self.traced.kind(node)
+        if node.op == "call_module":
+            dim = self.traced.model.get_submodule(str(node.target)).dim
+        else:
+            dim = keywords.get("dim", arguments[1] if len(arguments) > 1 else None)
+        x = arguments[0] if arguments else keywords["input"]
+        axes = len(x.shape) + 1
+        dim = (1 if axes in (2, 4) else 0) if dim is None else dim  # torch's old rule
+        if dim % axes == 0:
+            raise Refused(f"it goes over the rows of a batch; give it dim={1 if axes > 1 else -1}")
+        self.head = lambda y: HEADS[kind](y, dim=dim)
+        return x
+
     # -- what spikes ---------------------------------------------------------------------------------------------
 
     def _spiking(self, node: fx.Node, module: Spiking, value: Affine) -> Affine:
         units = module.units(Place(value.shape, self.sites, self.sampling))
+        if self.coded:
+            if units.curve is None:
+                raise Refused(
+                    f"a {type(module).__name__} tells one bit in a step, and beside it the model has activations "
+                    "that only a code can tell; use activations of one kind"
+                )
+            made = Activation(type(module).__name__, units.curve)
+            units = replace(units, neuron=Rate(made))
         if units.noise is not None or units.neuron.random:
             self.sites += 1
         for demand in units.demands:
@@ -186,9 +242,25 @@ class Builder:
     def _activation(self, node: fx.Node, units: Units, value: Affine) -> Affine:
         constant = value.constant[0] if value.constant.any() else None
         name = self._name(node)
-        population = Population(name, value.shape, units.neuron, constant=constant)
+        shape = value.shape[:-1] if units.neuron.pools else value.shape
+        population = Population(name, shape, units.neuron, constant=constant)
         self.activated[name] = Activated(population, value, units, node)
-        return Affine.of(Source(name, value.shape), value.constant.dtype)
+        return Affine.of(Source(name, shape), value.constant.dtype)
+
+    def _rate(self, node: fx.Node, activation: Activation, value: Affine | Pooled) -> Affine:
+        """Units that give an activation's values; behind pooling that comes after it, the race of these."""
+        units = Units(Rate(activation), curve=activation.function)
+        if isinstance(value, Affine):
+            return self._activation(node, units, value)
+        (pool,) = (n for n in node.all_input_nodes if isinstance(self.values[n], Pooled))
+        return self._race(node, self._activation(pool, units, value.value), value.windows)
+
+    def _relay(self, node: fx.Node, value: Affine) -> Affine:
+        """Units that pass a value on as it is."""
+        return self._rate(node, activations.identity(), value)
+
+    def _race(self, node: fx.Node, value: Affine, windows: Windows) -> Affine:
+        return self._activation(node, Units(Race()), value.then(windows))
 
     def _meets(self, values: Values, value: Affine) -> bool:
         """Whether a value is of the kind that a module demands."""
@@ -215,6 +287,8 @@ class Builder:
         return_indices: bool = False,
     ) -> Affine:
         """Threshold units that fire if any unit in their window has fired."""
+        if self.coded:
+            return self._pool_values(node, input, dims, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
         term = input.terms[0]
         spikes = _fires(self._neuron(term.source), off=0)
         if len(input.terms) != 1 or term.operators or input.constant.any() or not spikes:
@@ -231,7 +305,38 @@ class Builder:
         fired = self._activation(node, Units(Threshold(0.5 / math.prod(kernel))), input.then(pool))
         if mask is None or mask.p == 0:
             return fired
-        return fired.then(Scale(torch.tensor(1 / (1 - mask.p), dtype=input.constant.dtype)))
+        return fired.then(Scale(torch.tensor(mask.factor, dtype=input.constant.dtype)))
+
+    def _pool_values(
+        self,
+        node: fx.Node,
+        value: Affine,
+        dims: int,
+        kernel: Any,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        ceil_mode: bool,
+        indices: bool,
+    ) -> Affine | Pooled:
+        """A race of numbers: of a population's own, or of what is passed on for it."""
+        if indices:
+            raise Refused("max pooling with indices is not supported; leave return_indices out")
+        if len(value.shape) != dims + 1:
+            raise Refused(f"it needs rows of {dims + 1} axes (channels first), not of shape {list(value.shape)}")
+        sizes = as_tuple(kernel, dims)
+        strides = sizes if stride is None or stride in ((), []) else as_tuple(stride, dims)
+        windows = Windows(sizes, strides, as_tuple(padding, dims), as_tuple(dilation, dims), ceil_mode)
+        (term, *more), plain = value.terms or (None,), not value.constant.any()
+        if term and not more and plain and not term.operators and self._neuron(term.source) is not None:
+            return self._race(node, value, windows)
+        users = list(node.users)
+        if len(users) == 1 and activations.is_activation(users[0], self.traced.model):
+            arguments, keywords = fx.map_arg((users[0].args, users[0].kwargs), lambda n: self.values.get(n))
+            found = activations.activation_of(users[0], self.traced.model, arguments, keywords)
+            if found.monotone and (found.below is None or bool((found.below >= 0).all())):
+                return Pooled(value, windows)
+        return self._race(node, self._relay(node, value), windows)
 
     def _neuron(self, source: Source) -> Neuron | None:
         """What a source's values come from; None for an input."""
@@ -246,7 +351,7 @@ class Builder:
             name += "_"
         return name
 
-    def _dropout(self, value: Affine, p: float, shared_axes: int) -> Affine:
+    def _dropout(self, node: fx.Node, value: Affine, p: float, shared_axes: int) -> Affine:
         site, self.sites = self.sites, self.sites + 1
         if p == 0:
             return value
@@ -254,6 +359,8 @@ class Builder:
             raise Refused(f"its drop probability {p} lies outside [0, 1); give one inside")
         repeat = value.constant[0, 0].numel() if shared_axes == dropout.PER_MAP else 1
         dropped = value.dropped(p, site, repeat)
+        if isinstance(dropped, str) and self.coded:
+            dropped = self._relay(node, value).dropped(p, site, repeat)
         if isinstance(dropped, str):
             raise Refused(f"{dropped}; put the dropout directly after the activation (or on the input)")
         return dropped
@@ -337,7 +444,7 @@ def _holds_affine(arguments: Any) -> bool:
         arguments = tuple(arguments.values())
     if isinstance(arguments, tuple | list):
         return any(_holds_affine(item) for item in arguments)
-    return isinstance(arguments, Affine)
+    return isinstance(arguments, Affine | Pooled)
 
 
 def _batch(value: Affine) -> Tensor:

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx, nn
 
+from spikebayes.conversion.activations import is_activation
 from spikebayes.conversion.builder import Builder
 from spikebayes.conversion.faults import float_dtype
 from spikebayes.conversion.observing import Call, Seen, StandIn, few_rows, observe
@@ -26,7 +27,7 @@ from spikebayes.conversion.obstacles import Blocked, Obstacle
 from spikebayes.conversion.tracing import Traced
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Input, Population, Readout, SpikingNetwork
-from spikebayes.network.neurons import Curve, Neuron
+from spikebayes.network.neurons import Curve
 from spikebayes.network.operators import Dense, size
 from spikebayes.nn.unit import Spiking, Units
 from spikebayes.noise.bits import dropout_keep
@@ -56,15 +57,17 @@ class Check:
 
     def __init__(self, traced: Traced) -> None:
         self.traced, self.model = traced, traced.model
-        calls = [(n, self.model.get_submodule(str(n.target))) for n in traced.graph.nodes if n.op == "call_module"]
-        self.nodes = [n for n, module in calls if isinstance(module, Spiking)]
-        self.modules = [module for _, module in calls if isinstance(module, Spiking)]
+        calls = [(n, _module(self.model, n)) for n in traced.graph.nodes]
+        watched = [(n, m) for n, m in calls if isinstance(m, Spiking) or is_activation(n, self.model)]
+        self.nodes = [n for n, _ in watched]
+        self.modules = [m for _, m in watched]
+        self.watched = [m for m in self.modules if m is not None]
         self.dtype = float_dtype(self.model)
         self.seen: Seen | None = None
         self.failure: Exception | None = None
         for rows in few_rows(traced.examples, self.dtype):
             try:
-                self.seen = owned(lambda rows=rows: observe(self.model, rows, self.modules, certain=True))
+                self.seen = owned(lambda rows=rows: observe(self.model, rows, self.watched, certain=True))
                 return
             except Exception as error:  # a user's forward may raise anything
                 self.failure = self.failure or error
@@ -90,7 +93,7 @@ class Check:
         for stand_in in (self._stand_in(builder), None):
             try:
                 with generators_kept():
-                    passes.append(observe(self.model, self.seen.rows, self.modules, certain=False, stand_in=stand_in))
+                    passes.append(observe(self.model, self.seen.rows, self.watched, certain=False, stand_in=stand_in))
                 break
             except Exception:  # some modules take some values only: their own may do
                 continue
@@ -99,11 +102,11 @@ class Check:
     def _stand_in(self, builder: Builder) -> StandIn:
         """Numbers that neurons could give, drawn afresh."""
         rng = torch.Generator().manual_seed(0)
-        neurons = {made.node: made.units.neuron for made in builder.activated.values()}
+        units = {made.node: made.units for made in builder.activated.values()}
 
         def drawn(call: int, like: Tensor) -> Tensor:
             values = torch.rand(like.shape, generator=rng)
-            return _levels(neurons[self.nodes[call]], values).to(like) if call < len(self.nodes) else like
+            return _levels(units.get(self.nodes[call]), values).to(like) if call < len(self.nodes) else like
 
         return drawn
 
@@ -123,9 +126,15 @@ class Check:
         for node in network.populations:
             made = builder.made_of[node.name]
             drive = _Drive(node, network, values)
-            if made.node not in calls:  # max pooling, a function of spikes
-                _, fired, _ = node.neuron.step(drive.total, (), network.dt)
-                values[node.name] = _masked(fired.chunk(len(passes)), node, passes)
+            pools = node.neuron.pools
+            if made.node not in calls or pools:  # pooling, or a relay: the module makes no call for it
+                _, given, _ = node.neuron.step(drive.total, (), network.dt)
+                values[node.name] = _masked(given.chunk(len(passes)), node, passes)
+                if made.node in calls:  # the module pools first, the network its activations
+                    gave = torch.cat([call.gave for call in calls[made.node]])
+                    if given.shape != gave.shape or not torch.allclose(given, gave, OF_LAYER, TOLERANCE):
+                        self._refuse(f"its network does otherwise at {self.traced.describe(made.node)}")
+                    values[node.name] = _masked([call.passed for call in calls[made.node]], node, passes)
                 continue
             where, here = self.traced.describe(made.node), calls[made.node]
             wanted = [_wanted(made.units, call) for call in here]
@@ -135,7 +144,9 @@ class Check:
                     self._refuse(f"its network does otherwise: {where} gives something else than its neurons")
             values[node.name] = _masked([call.passed for call in here], node, passes)
         outputs = [seen.output[0] if isinstance(seen.output, tuple | list) else seen.output for seen in passes]
-        self._same("its output", _Drive(network.readout, network, values), torch.cat(outputs))
+        readout = _Drive(network.readout, network, values)
+        readout.total = builder.head(readout.total)
+        self._same("its output", readout, torch.cat(outputs))
 
     def _same(self, what: str, drive: _Drive, model: Tensor) -> None:
         if drive.total.shape != model.shape:
@@ -165,7 +176,7 @@ def _masked(values: Sequence[Tensor], node: Input | Population, passes: list[See
         return whole
     drawn = [dropout_keep(dropout, seen.keys, size(node.shape)) for seen in passes]
     keep = torch.cat(drawn).reshape(whole.shape)
-    return torch.where(keep, whole / (1 - dropout.p), 0.0)
+    return torch.where(keep, whole * dropout.factor, 0.0)
 
 
 class _Drive:
@@ -174,7 +185,7 @@ class _Drive:
     def __init__(self, node: Population | Readout, network: SpikingNetwork, values: dict[str, Tensor]) -> None:
         delivered = [c.operator(values[c.source]) for c in network.into(node.name)]
         delivered += [] if node.constant is None else [node.constant[None]]
-        zero = torch.zeros(1, *node.shape)
+        zero = torch.zeros(1, *node.shape, *[1] * (isinstance(node, Population) and node.neuron.pools))
         self.total = sum(delivered, zero)
         summed = sum((part.abs().amax(0) for part in delivered), zero[0])
         summed = summed.clamp(min=OF_LAYER * float(summed.max())) if summed.numel() else summed
@@ -224,9 +235,15 @@ def _mean_factor(units: Units, ndim: int) -> Tensor | float:
     return mean if isinstance(units.operator, Dense) else mean.reshape(-1, *[1] * (ndim - 2))
 
 
-def _levels(neuron: Neuron, uniform: Tensor) -> Tensor:
+def _levels(units: Units | None, uniform: Tensor) -> Tensor:
     """What neurons could give, from numbers in [0, 1): either of their outputs, or a rate."""
-    return (uniform >= 0.5) * (1.0 - neuron.off) + neuron.off if neuron.memoryless else uniform
+    if units is None or units.curve is not None or not units.neuron.memoryless:
+        return uniform
+    return (uniform >= 0.5) * (1.0 - units.neuron.off) + units.neuron.off
+
+
+def _module(model: nn.Module, node: fx.Node) -> nn.Module | None:
+    return model.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
 def _reason(error: BaseException | None) -> str:

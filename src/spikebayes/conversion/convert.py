@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikebayes.conversion.activations import is_activation
 from spikebayes.conversion.builder import Builder, unknown_modules
+from spikebayes.conversion.calibration import LEAST_ROWS, Calibration
 from spikebayes.conversion.check import Check
+from spikebayes.conversion.encoding import encode
 from spikebayes.conversion.exact_sums import with_exact_sums
-from spikebayes.conversion.faults import faults, initialised, refuse_faults, unwrapped
+from spikebayes.conversion.faults import faults, float_dtype, initialised, refuse_faults, unwrapped
 from spikebayes.conversion.obstacles import Blocked, Obstacles
-from spikebayes.conversion.tracing import refuse_dropout_of_training_alone, trace
-from spikebayes.errors import ConversionError
+from spikebayes.conversion.tracing import Traced, refuse_dropout_of_training_alone, trace
+from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.machine.arguments import checked
+from spikebayes.network.codes import Code, Digits
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.noise import Exact, Sampling
@@ -25,6 +30,7 @@ from spikebayes.network.synapses import Alpha, Synapse
 from spikebayes.noise.masks import evaluating
 
 Examples = Tensor | np.ndarray | Sequence[Any]  # and data frames
+USUAL = Digits(4, 4)  # 256 levels in 12 ticks; with the usual headroom it resolves like 6 bits
 
 
 @checked
@@ -35,10 +41,20 @@ def convert(
     dt: float = 1e-3,
     synapse: Synapse | None = Alpha(0.02),
     sampling: Sampling = Exact(),
+    code: Code | Literal["lif"] | None = None,
+    calibrate: Examples | None = None,
+    headroom: float = 4.0,
 ) -> SpikingNetwork:
     """A spiking network with the module's weights, a population in place of each activation.
 
-    Rate activations (``SoftLIF``, ``LIFRate``) become LIF neurons; layers of synapses that blank out
+    A model whose activations are all rate curves of spiking neurons, steps or stochastic units becomes a network that
+    steps freely. Any other becomes one that tells numbers in windows of ticks (``code``): ReLU, ReLU6, clamp, LeakyReLU,
+    PReLU, ELU and its kin, Sigmoid, Tanh, Softplus and whatever else never falls, as modules, functions and methods;
+    GELU, SiLU and others that rise and fall under a :class:`Graded` code alone. There max pooling may stand anywhere,
+    and so may dropout: where it stands behind no activation, a population that passes values on is put in its place.
+    A softmax or log-softmax at the end is left to the task (``predict(..., task="classification")``).
+
+    In the other kind, rate activations (``SoftLIF``, ``LIFRate``) become LIF neurons; layers of synapses that blank out
     (``BlankOutLinear``, ``BlankOutConv2d``) sign units; encoders and ``SigmoidSign`` stochastic or threshold units;
     ``Sharpened`` activations, once their sharpness is 1, threshold units. Max pooling of spikes that are 0 or 1 is
     their OR, a population of threshold units; it is refused behind LIF neurons.
@@ -66,6 +82,13 @@ def convert(
             filter.
         sampling: how synapses that blank out are drawn, whatever the module's layers do while training:
             :class:`Exact`, :class:`Gaussian` or :class:`Law`, which draws the sign units behind them instead.
+        code: how populations tell their values in windows of ticks: :class:`Digits`, :class:`FirstSpike`,
+            :class:`Radix` or :class:`Graded`; ``"lif"`` for free-running LIF neurons. By default LIF neurons where all
+            activations are rate curves of theirs, else ``Digits(4, 4)``.
+        calibrate: rows like those the model was trained on, 100 or more, as ``example_input``. They show how large
+            each activation becomes (under dropout), which is where a code's levels end. By default the example's.
+        headroom: the value of the highest level, in units of the largest seen. Twice the values seen need two, and
+            what lies above the highest level is cut off, which makes a network look surer than it is.
 
     Returns:
         The network; inputs reach their targets unfiltered and are constant over a simulation.
@@ -77,10 +100,16 @@ def convert(
     Raises:
         ConversionError: the graph cannot be traced or holds something else; names the node and what to use instead.
             Or the module does something else than its graph; names the first layer where they part.
-        ConfigError: dt <= 0, or another sampling.
+            Or calibration rows are too few, or not like the example.
+        ConfigError: dt <= 0, headroom below 1, or another sampling.
 
     Reference:
-        Hunsberger & Eliasmith 2015; Wycoff 2019, section 2.2.
+        Hunsberger & Eliasmith 2015; Wycoff 2019, section 2.2. Codes in windows: Stoeckl & Maass 2021, Stanojevic et
+        al. 2024.
+
+    Example:
+        >>> relu = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 1))
+        >>> print(convert(relu, torch.rand(100, 4, generator=torch.Generator().manual_seed(0)), code=FirstSpike(64)))
 
     Example:
         >>> import torch
@@ -93,6 +122,8 @@ def convert(
           layer1 [8] LIF(tau_rc=0.02, tau_ref=0.001, amplitude=0.002, gain=30.0, bias=4.0), dropout 0.1 <- input_1
           readout [1] Readout <- layer1
     """
+    if not (headroom >= 1 and math.isfinite(headroom)):
+        raise ConfigError(f"headroom must be a number of 1 or more; got {headroom}")
     model, examples = unwrapped(model), _examples(example_input)
     try:
         with evaluating(model):
@@ -100,12 +131,15 @@ def convert(
             refuse_faults(model, ConversionError)
             traced = trace(model, examples)
             refuse_dropout_of_training_alone(traced)
+            code = _code(code, traced)
             check = Check(traced)
-            builder = Builder(traced, synapse, sampling)
+            builder = Builder(traced, synapse, sampling, coded=code is not None)
             for node in traced.graph.nodes:
                 builder.visit(node)
             network = builder.network(dt)
             check.compare(builder, network)
+            if code is not None:
+                return encode(network, code, _calibration(examples, calibrate, float_dtype(model)), headroom)
     except Blocked as blocked:
         raise ConversionError(str(blocked)) from blocked.__cause__
     if network.is_memoryless:
@@ -145,7 +179,7 @@ def check(model: nn.Module, example_input: Examples) -> Obstacles:
             traced = trace(model, examples)
         except Blocked as blocked:
             return Obstacles(type(model).__name__, (*found, blocked.obstacle, *unknown_modules(model)))
-        same, builder = Check(traced), Builder(traced, Alpha(0.02), Exact())
+        same, builder = Check(traced), Builder(traced, Alpha(0.02), Exact(), coded=_code(None, traced) is not None)
         try:
             refuse_dropout_of_training_alone(traced)
         except Blocked as blocked:
@@ -163,6 +197,41 @@ def check(model: nn.Module, example_input: Examples) -> Obstacles:
             except Blocked as blocked:
                 found.append(blocked.obstacle)
     return Obstacles(type(model).__name__, tuple(found))
+
+
+def _code(code: Code | Literal["lif"] | None, traced: Traced) -> Code | None:
+    """By which code, if any, the activations of a model are told."""
+    if code == "lif" or isinstance(code, Code):
+        return None if code == "lif" else code
+    return USUAL if any(is_activation(node, traced.model) for node in traced.graph.nodes) else None
+
+
+def _calibration(examples: list[Tensor], calibrate: Examples | None, dtype: torch.dtype) -> Calibration:
+    """The rows on which activations are looked at, checked."""
+    rows = examples if calibrate is None else _examples(calibrate)
+    if len(rows) != len(examples) or any(r.shape[1:] != e.shape[1:] for r, e in zip(rows, examples, strict=True)):
+        raise ConversionError(
+            f"calibration rows must be like the example, of shape {[list(e.shape[1:]) for e in examples]}; "
+            f"got {[list(r.shape[1:]) for r in rows]}"
+        )
+    if len({len(part) for part in rows}) > 1:
+        raise ConversionError(f"all inputs need equally many calibration rows; got {[len(part) for part in rows]}")
+    if len(rows[0]) < LEAST_ROWS:
+        given = "calibrate has" if calibrate is not None else "the example has"
+        raise ConversionError(
+            f"{given} {len(rows[0])} rows, and a code needs {LEAST_ROWS} or more to know how large activations become: "
+            "give calibrate=rows, of the training data, as the model takes them"
+        )
+    rows = [part.detach().to(dtype) for part in rows]
+    for part in rows:
+        if not bool(part.isfinite().all()):
+            raise ConversionError("calibration rows hold NaN or infinite values; leave such rows out")
+        if bool((part == part[:1]).all()):
+            raise ConversionError(
+                "all calibration rows are equal, which says nothing of how large activations become; give rows of the "
+                "training data"
+            )
+    return Calibration.of(rows)
 
 
 def _examples(given: Examples) -> list[Tensor]:

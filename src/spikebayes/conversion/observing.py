@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
+from spikebayes.conversion.activations import FUNCTIONS
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 
@@ -22,9 +24,13 @@ StandIn = Callable[[int, Tensor], Tensor]  # from the number of a call, and what
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a module that becomes a population: what it was given, what it gave, and what went on from there."""
+    """A call of what becomes a population: what it was given, what it gave, and what went on from there.
 
-    module: nn.Module
+    Args:
+        module: None of a function.
+    """
+
+    module: nn.Module | None
     given: Tensor
     gave: Tensor
     passed: Tensor
@@ -68,27 +74,63 @@ def observe(
     Args:
         model: in evaluation mode.
         rows: ``[R, *shape]`` for each argument.
-        watched: the submodules whose calls are recorded.
+        watched: the submodules whose calls are recorded, beside those of torch's activation functions.
         certain: random layers draw nothing and do what is likelier.
         stand_in: replaces what the watched modules give.
     """
     seen = Seen(rows, certain)
-
-    def hook(module: nn.Module, given: tuple[Any, ...], gave: Tensor) -> Tensor | None:
-        passed = gave if stand_in is None else stand_in(len(seen.calls), gave)
-        values = (given[0], gave, passed)
-        seen.calls.append(Call(module, *(v.clone() for v in values)))  # later operations may work in place
-        return None if stand_in is None else passed
-
-    handles = [module.register_forward_hook(hook) for module in dict.fromkeys(watched)]
+    functions = _Functions(seen, stand_in)
+    handles = [h for module in dict.fromkeys(watched) for h in functions.watch(module)]
     try:
-        with _alone(), Masks(seen.keys, certain=certain) as masks:
+        with _alone(), Masks(seen.keys, certain=certain) as masks, functions:
             seen.output = model(*(row.clone() for row in rows))
         seen.sites = masks.sites
     finally:
         for handle in handles:
             handle.remove()
     return seen
+
+
+class _Functions(TorchFunctionMode):
+    """Records the calls of watched modules, and of torch's activation functions outside these."""
+
+    def __init__(self, seen: Seen, stand_in: StandIn | None) -> None:
+        super().__init__()
+        self.seen, self.stand_in = seen, stand_in
+        self.given: list[Tensor] = []  # of the modules that are being called
+
+    def watch(self, module: nn.Module) -> list[Any]:
+        """Hooks on a module."""
+
+        def before(module: nn.Module, given: tuple[Any, ...]) -> None:
+            self.given.append(given[0].clone())  # an operation may work in place
+
+        def after(module: nn.Module, _: tuple[Any, ...], gave: Tensor) -> Tensor | None:
+            return self._record(module, self.given.pop(), gave)
+
+        return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        known = not self.given and (func in FUNCTIONS or _method(func) in FUNCTIONS)
+        given = (args[0] if args else (kwargs or {}).get("input")) if known else None
+        if not isinstance(given, Tensor):
+            return func(*args, **(kwargs or {}))
+        given = given.clone()
+        gave = func(*args, **(kwargs or {}))
+        passed = self._record(None, given, gave)
+        return gave if passed is None else passed
+
+    def _record(self, module: nn.Module | None, given: Tensor, gave: Tensor) -> Tensor | None:
+        """Note a call; what stands in for its result, if anything does."""
+        passed = gave if self.stand_in is None else self.stand_in(len(self.seen.calls), gave)
+        self.seen.calls.append(Call(module, given, gave.clone(), passed.clone()))
+        return None if self.stand_in is None else passed
+
+
+def _method(func: Any) -> str:
+    """The name of a tensor method; nothing of anything else."""
+    name = getattr(func, "__name__", "")
+    return name if getattr(torch.Tensor, name or "?", None) is func else ""
 
 
 def few_rows(examples: Sequence[Tensor], dtype: torch.dtype) -> Iterator[list[Tensor]]:

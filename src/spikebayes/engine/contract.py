@@ -21,8 +21,8 @@ from spikebayes.network.synapses import Synapse
 from spikebayes.network.vocabulary import VOCABULARY
 from spikebayes.noise.keys import Keys
 
-SPIKES, POTENTIALS, TRACE = "spikes", "potentials", "trace"
-PROBES = (SPIKES, POTENTIALS, TRACE)
+SPIKES, POTENTIALS, TRACE, NUMBERS = "spikes", "potentials", "trace", "numbers"
+PROBES = (SPIKES, POTENTIALS, TRACE, NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,10 @@ class Result:
         potentials: ``[R, T, N]`` each, membrane potential of neurons with a memory at the end of the step; 0 for a
             neuron dropped for the whole simulation.
         trace: ``[R, T, *readout shape]``, the read-out at every step.
+        numbers: ``[R, N]`` int32 each, when probed: what populations of a coded network told.
+        saturated: ``[R]`` int64 each, of coded populations: neurons whose number lay above the highest and was cut.
+
+    Of a coded network a simulation is a window of each population, T its ticks, and what is read is not averaged.
     """
 
     mean: Tensor
@@ -70,6 +74,8 @@ class Result:
     spikes: dict[str, Tensor] = field(default_factory=dict)
     potentials: dict[str, Tensor] = field(default_factory=dict)
     trace: Tensor | None = None
+    numbers: dict[str, Tensor] = field(default_factory=dict)
+    saturated: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Result, Work, unknown_noise
+from spikebayes.engine.ticks import TickSimulator
 from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.threads import one_thread
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
@@ -40,6 +41,8 @@ class ReferenceEngine:
 
     def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
         check_steady_products()
+        if network.code is not None:
+            return TickSimulator(network, dtype).run
         operators = copy.deepcopy([c.operator for c in network.connections])  # one deepcopy keeps sharing
         modules = [operator.to(dtype) for operator in operators]
         connections = [_Link(c, m) for c, m in zip(network.connections, modules, strict=True)]
@@ -156,7 +159,7 @@ def _keep(node: Input | Population, work: Work, step: int, held: Tensor | None) 
 def _masked(values: Tensor, node: Input | Population, keep: Tensor | None) -> Tensor:
     if keep is None or node.dropout is None:
         return values
-    return torch.where(keep, values / (1 - node.dropout.p), 0.0)
+    return torch.where(keep, values * node.dropout.factor, 0.0)
 
 
 def _blanked(noise: BlankOut, operator: Any, values: Tensor, work: Work, step: int) -> Tensor:

@@ -6,11 +6,12 @@ from spikebayes.engine.contract import Engine
 from spikebayes.engine.cpu.engine import CpuEngine
 from spikebayes.engine.memoryless.engine import MemorylessEngine
 from spikebayes.engine.reference import ReferenceEngine
+from spikebayes.engine.windows.engine import WindowsEngine
 from spikebayes.errors import ConfigError
 from spikebayes.machine.choices import unknown
 from spikebayes.network.network import SpikingNetwork
 
-ENGINES: tuple[Engine, ...] = (MemorylessEngine(), CpuEngine(), ReferenceEngine())  # fastest first
+ENGINES: tuple[Engine, ...] = (WindowsEngine(), MemorylessEngine(), CpuEngine(), ReferenceEngine())  # fastest first
 
 
 def select(name: str, network: SpikingNetwork) -> Engine:

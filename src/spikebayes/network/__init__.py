@@ -1,5 +1,7 @@
 """The vocabulary of spiking networks: populations joined by linear operators, their neurons, filters and noise."""
 
+from spikebayes.network.coded import Coded, Function, Race, Ramp, Response, Table
+from spikebayes.network.codes import Code, Digits, FirstSpike, Graded, Radix
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork, output_scale
 from spikebayes.network.neurons import LIF, Bernoulli, Curve, Neuron, Sign, Threshold
 from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law, Sampling
@@ -16,6 +18,7 @@ from spikebayes.network.operators import (
     Scale,
     Shape,
     Slice,
+    Windows,
     size,
     target_shape,
 )
@@ -30,13 +33,19 @@ __all__ = [
     "Bernoulli",
     "BlankOut",
     "Chain",
+    "Code",
+    "Coded",
     "Connection",
     "Conv",
     "Curve",
     "Dense",
+    "Digits",
     "Dropout",
     "Exact",
+    "FirstSpike",
+    "Function",
     "Gaussian",
+    "Graded",
     "Input",
     "Law",
     "Lowpass",
@@ -45,8 +54,12 @@ __all__ = [
     "Permute",
     "Place",
     "Population",
+    "Race",
+    "Radix",
+    "Ramp",
     "Readout",
     "Reshape",
+    "Response",
     "Sampling",
     "Scale",
     "Shape",
@@ -54,7 +67,9 @@ __all__ = [
     "Slice",
     "SpikingNetwork",
     "Synapse",
+    "Table",
     "Threshold",
+    "Windows",
     "impulse_response",
     "load_network",
     "output_scale",

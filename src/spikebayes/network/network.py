@@ -15,6 +15,8 @@ from torch import Tensor
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.choices import near
+from spikebayes.network.coded import Coded, Race
+from spikebayes.network.codes import Code
 from spikebayes.network.neurons import Neuron
 from spikebayes.network.noise import BlankOut, Dropout
 from spikebayes.network.operators import Operator, Shape, size, target_shape
@@ -57,6 +59,7 @@ class Population:
         neuron: what they do.
         dropout: noise on their output.
         constant: ``[*shape]``, input that is always there (biases), or None for zero.
+        grid: their input is rounded to multiples of it, a power of two; 0 does not round.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Population:
     neuron: Neuron
     dropout: Dropout | None = None
     constant: Tensor | None = None
+    grid: float = 0.0
 
 
 @stored
@@ -95,6 +99,7 @@ class Readout:
     shape: Shape
     constant: Tensor | None = None
     name: str = "readout"
+    grid: float = 0.0  # as of a population
 
 
 @stored
@@ -138,6 +143,7 @@ class SpikingNetwork:
                 )
         for connection in self.connections:
             self._check(connection, order)
+        self._check_schedule()
 
     def nodes(self) -> Iterator[Input | Population | Readout]:
         """Inputs, populations and the read-out, in order."""
@@ -175,6 +181,24 @@ class SpikingNetwork:
         units = all(p.neuron.memoryless for p in self.populations)
         return units and all(c.synapse is None for c in self.connections)
 
+    @property
+    def code(self) -> Code | None:
+        """The code in whose windows all populations tell numbers; None where they step freely."""
+        return next((p.neuron.code for p in self.populations if isinstance(p.neuron, Coded)), None)
+
+    @property
+    def depths(self) -> dict[str, int]:
+        """Of a coded network, the window of a sample in which each node tells its numbers; inputs stand there from 0 on.
+
+        A population sends one window after the last of its sources, a race in the same window as what it sees; the
+        read-out is complete at the end of its sources' last window.
+        """
+        found = {i.name: 0 for i in self.inputs}
+        for node in (*self.populations, self.readout):
+            later = 1 if isinstance(node, Population) and not node.neuron.pools else 0
+            found[node.name] = later + max((found[c.source] for c in self.into(node.name)), default=0)
+        return found
+
     def __repr__(self) -> str:
         lines = [f"SpikingNetwork(dt={self.dt:g} s, {self.neurons} neurons)"]
         for node in self.nodes():
@@ -193,13 +217,31 @@ class SpikingNetwork:
         if order[source] >= order[target] or order[target] < len(self.inputs):
             raise ConfigError(f"connection {source} -> {target} does not point forward")
         reached = target_shape(connection.operator, self.shape(source))
-        if reached != self.shape(target):
+        taken = reached[:-1] if self._pools(target) else reached
+        if taken != self.shape(target):
             raise ConfigError(
                 f"connection {source} -> {target} delivers rows of shape {list(reached)}, "
                 f"but {target} has shape {list(self.shape(target))}"
             )
         if connection.blank_out:
             self._check_blank_out(connection, connection.blank_out)
+
+    def _check_schedule(self) -> None:
+        coded = [p for p in self.populations if isinstance(p.neuron, Coded | Race)]
+        codes = {p.neuron.code for p in coded}  # pyright: ignore[reportAttributeAccessIssue]
+        if codes - {None} and (len(codes) > 1 or len(coded) < len(self.populations)):
+            free = next((f"{p.name} steps freely" for p in self.populations if p not in coded), "there are several")
+            raise ConfigError(f"in windows of ticks all populations tell numbers by one code; {free}")
+        for c in self.connections if codes - {None} else ():
+            if c.synapse is not None or c.blank_out is not None:
+                raise ConfigError(
+                    f"connection {c.source} -> {c.target}: a window of ticks is summed as it is, without a filter and "
+                    "with synapses that all transmit"
+                )
+
+    def _pools(self, name: str) -> bool:
+        """Whether a node's neurons take several values each."""
+        return any(p.neuron.pools for p in self.populations if p.name == name)
 
     def _check_blank_out(self, connection: Connection, noise: BlankOut) -> None:
         where = f"connection {connection.source} -> {connection.target}"
@@ -222,4 +264,4 @@ class SpikingNetwork:
 def output_scale(node: Input | Population, dt: float) -> float:
     """Value of one unit of a node's output when it spikes and is kept: what its neuron gives, times 1/(1 - p)."""
     value = node.neuron.on(dt) if isinstance(node, Population) else 1.0
-    return value / (1 - node.dropout.p) if node.dropout else value
+    return value * node.dropout.factor if node.dropout else value

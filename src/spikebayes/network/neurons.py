@@ -44,12 +44,14 @@ class Neuron(ABC):
         random: it draws, by the ``chance`` of its step, at its ``site``.
         off: its output in a step without a spike.
         site: stable index of the place in the network, which keys the draws.
+        pools: each neuron takes several values, along a last axis of its input.
     """
 
     memoryless: bool = False
     random: bool = False
     off: int = 0
     site: int = 0
+    pools: bool = False
 
     def on(self, dt: float) -> float:
         """Its output in a step with a spike, for steps of dt seconds."""

@@ -75,6 +75,7 @@ class Dropout(Noise):
         start: steps for which the first mask is held besides; no other is drawn before ``start + hold``.
         successive: a redraw takes the mask of the next sample instead of one of its own, so that a single run of
             sample s goes through the masks of samples s, s + 1, ...
+        rescale: False leaves kept values as they are; then the weights behind them hold the factor 1/(1 - p).
 
     Raises:
         ConfigError: p outside [0, 1), or hold, offset, repeat or start out of range.
@@ -87,6 +88,7 @@ class Dropout(Noise):
     repeat: int = 1
     start: int = 0
     successive: bool = False
+    rescale: bool = True
 
     def __post_init__(self) -> None:
         check_probability(self.p)
@@ -98,6 +100,11 @@ class Dropout(Noise):
     def acts(self) -> bool:
         """Whether it can drop anything."""
         return self.p > 0
+
+    @property
+    def factor(self) -> float:
+        """By what kept values are multiplied: 1/(1 - p), or 1."""
+        return 1 / (1 - self.p) if self.rescale else 1.0
 
 
 @stored

@@ -12,6 +12,7 @@ from spikebayes.prediction.sampling import SamplingPlan
 
 FAR, OFTEN = 10.0, 0.02  # standard deviations: beyond lie at most 1 % of what was standardised (Chebyshev)
 CLOSE, ENOUGH = 0.1, 20  # root mean square of inputs that were standardised by something else, and rows to say so
+SATURATED = 1e-3  # share of a population's values
 BATCHES = 3  # of other rows under the same masks: a loop
 
 _asked: WeakKeyDictionary[Any, dict[tuple[int, int], list[int]]] = WeakKeyDictionary()
@@ -38,6 +39,25 @@ def warn_of_raw_inputs(parts: tuple[Tensor, ...], standardised: bool) -> None:
                 "fitted.scaling.inputs(x); or they lie far from the training rows",
                 stacklevel=4,
             )
+
+
+def warn_of_saturation(shares: dict[str, float]) -> None:
+    """Neurons cut off at their highest level, which makes a network look surer than it is.
+
+    Args:
+        shares: of neurons and samples, by population.
+
+    Warns:
+        UserWarning: more than one in a thousand of a population.
+    """
+    worst = max(shares, key=lambda name: shares[name], default=None)
+    if worst is not None and shares[worst] > SATURATED:
+        warnings.warn(
+            f"{shares[worst]:.1%} of the values of population {worst!r} lie above its highest level and are cut off, "
+            "which makes the network look surer than it is: convert it with rows like these as calibrate=, or with a "
+            "larger headroom",
+            stacklevel=5,
+        )
 
 
 def warn_of_repeated_masks(model: Any, parts: tuple[Tensor, ...], plan: SamplingPlan) -> None:

@@ -15,7 +15,8 @@ from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.network.network import SpikingNetwork
-from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
+from spikebayes.network.operators import size
+from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks, warn_of_saturation
 from spikebayes.prediction.heads import Head, class_probabilities
 from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.module_samples import NOT_RANDOM, sample
@@ -57,7 +58,8 @@ def predict(
         x: ``[B, *shape]``, or one for each argument.
         samples: S; a single one has no spread.
         seed: key of the masks, in [0, 2^64). Two predictions to be compared by a KS test need different seeds.
-        steps: T, time steps per sample; 300, or 1 for a network without memory, of which every step is a sample.
+        steps: T, time steps per sample; 300, or 1 for a network without memory, of which every step is a sample. A
+            coded network takes none: a sample is a window of ticks, and one run gives all samples.
         burn_in: steps left out of the average at the start; 200, or none for a network without memory.
         window: weights of the others in the average, :class:`Flat` or :class:`Hann`.
         redraw: all samples of a row out of one run whose masks are redrawn (then steps and burn_in are not used), see
@@ -65,7 +67,8 @@ def predict(
         mask_scope: ``"row"``: each row its own masks, as the papers simulate; ``"pass"``: one mask per sample for
             all rows, so that each sample is a draw of a whole function.
         rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default.
-        engine: ``"auto"`` (the fastest that supports the network), ``"cpu"`` or ``"reference"``.
+        engine: ``"auto"`` (the fastest that supports the network), ``"cpu"``, ``"windows"`` (of coded networks) or
+            ``"reference"``.
         batch_size: most rows at a time; memory is bounded without it too.
         dtype: of the simulation; samples are float32 in any case.
         task: regression or classification, which turns K logits into class probabilities by softmax, and one logit
@@ -126,6 +129,8 @@ def _spiking(
     warn_of_raw_inputs(inputs, any(i.standardised for i in network.inputs))
     warn_of_repeated_masks(network, inputs, plan)
     told: dict[str, Any]
+    if network.code is not None:
+        return _by_code(network, x, plan, timing, redraw)
     if redraw is None:
         found = run(network, x, plan, timing)
         output, told = found.mean.float(), {"steps": timing.steps, "burn_in": timing.burn_in}
@@ -141,3 +146,25 @@ def _spiking(
     predictions = output.shape[:2].numel()
     spikes = {name: float(n.double().sum() / predictions) for name, n in found.counts.items()}
     return output, settings | {"spikes_per_prediction": spikes}
+
+
+def _by_code(
+    network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing, redraw: Redraw | None
+) -> tuple[Tensor, dict[str, Any]]:
+    """Samples of a coded network: one run of S windows, and as many more as it is deep."""
+    assert network.code is not None
+    if redraw is not None:
+        raise ConfigError("a coded network changes its masks with every window as it is; leave redraw out")
+    found = run(network, x, plan, timing)
+    ticks, windows = network.code.ticks, plan.samples + max(network.depths.values())
+    predictions = found.mean.shape[:2].numel()
+    settings: dict[str, Any] = {"kind": "spiking", "engine": found.engine, "code": str(network.code), "dt": network.dt}
+    settings |= {"dtype": str(plan.dtype).removeprefix("torch.")}
+    settings |= {"ticks": windows * ticks, "ticks_per_sample": ticks, "windows": windows}
+    settings["spikes_per_prediction"] = {n: float(c.double().sum() / predictions) for n, c in found.counts.items()}
+    settings["saturated"] = {
+        name: float(cut.double().sum() / predictions) / size(network.shape(name))
+        for name, cut in found.saturated.items()
+    }
+    warn_of_saturation(settings["saturated"])
+    return found.mean.float(), settings

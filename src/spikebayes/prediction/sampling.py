@@ -101,7 +101,15 @@ def timing_of(
     """Steps per sample and how many of them are left out: what is given, else what the network needs.
 
     Raises:
-        ConfigError: nothing is left to average.
+        ConfigError: nothing is left to average; or the network tells numbers in windows, which have their length.
     """
+    if network.code is not None:
+        for name, given in (("steps", steps is not None), ("burn_in", burn_in is not None), ("window", window != Flat())):
+            if given:
+                raise ConfigError(
+                    f"{name} is for networks that step freely; this one tells numbers by {network.code}, in windows of "
+                    f"{network.code.ticks} ticks, one for each sample: leave {name} out"
+                )
+        return Timing(network.code.ticks)
     usual = (1, 0) if network.is_memoryless else (STEPS, BURN_IN)
     return Timing(usual[0] if steps is None else steps, usual[1] if burn_in is None else burn_in, window)

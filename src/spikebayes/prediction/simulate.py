@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from spikebayes.engine.contract import POTENTIALS, PROBES, SPIKES, TRACE, Result, Work
+from spikebayes.engine.contract import NUMBERS, POTENTIALS, PROBES, SPIKES, TRACE, Result, Work
 from spikebayes.engine.select import select
 from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.progress import track
+from spikebayes.network.coded import Coded
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Shape, size
 from spikebayes.prediction.inputs import Block, as_inputs, blocks
-from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values
+from spikebayes.prediction.sampling import STEPS, MaskScope, SamplingPlan, Values, timing_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Run:
         potentials: ``[S, B, T, N]`` by population, when probed; 0 for neurons without memory, which have none.
         trace: ``[S, B, T, C]`` read-out at every step, when probed.
         engine: name of the engine that ran.
+        numbers: ``[S, B, N]`` int32 by population of a coded network, what it told, when probed.
+        saturated: ``[S, B]`` int64 by coded population, neurons whose number was cut off at the highest.
+
+    Of a coded network T are the ticks of the window in which a population tells the sample's number; the trace is the
+    read-out as told so far in its last window, and nothing is averaged.
     """
 
     mean: Tensor
@@ -39,6 +45,8 @@ class Run:
     spikes: dict[str, Tensor] = field(default_factory=dict)
     potentials: dict[str, Tensor] = field(default_factory=dict)
     trace: Tensor | None = None
+    numbers: dict[str, Tensor] = field(default_factory=dict)
+    saturated: dict[str, Tensor] = field(default_factory=dict)
 
 
 @checked
@@ -48,8 +56,8 @@ def simulate(
     *,
     samples: int = 1,
     seed: int = 0,
-    steps: int = 300,
-    burn_in: int = 0,
+    steps: int | None = None,
+    burn_in: int | None = None,
     window: Window = Flat(),
     probe: Sequence[str] = (),
     mask_scope: MaskScope = "row",
@@ -66,13 +74,14 @@ def simulate(
         x: ``[B, *shape]``, or one for each input; constant over the simulation.
         samples: S, simulations per row, each with masks of its own.
         seed: key of the masks, in [0, 2^64).
-        steps: T, time steps of ``network.dt`` seconds.
-        burn_in: steps left out of the average.
+        steps: T, time steps of ``network.dt`` seconds; 300 by default. A coded network takes none.
+        burn_in: steps left out of the average; by default none.
         window: weights of the others in it, :class:`Flat` or :class:`Hann`.
-        probe: of ``"spikes"``, ``"potentials"``, ``"trace"``; their size grows with S B T N.
+        probe: of ``"spikes"``, ``"potentials"``, ``"trace"``, whose size grows with S B T N; of a coded network
+            ``"numbers"`` too.
         mask_scope: ``"row"``: each row its own masks; ``"pass"``: one mask per sample for all rows.
         rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default.
-        engine: ``"auto"``, ``"cpu"`` or ``"reference"``.
+        engine: ``"auto"``, ``"cpu"``, ``"windows"`` or ``"reference"``, which alone steps the ticks of windows.
         batch_size: most rows at a time; the result does not depend on it.
         dtype: float32 or float64.
         progress: show a progress bar on standard error.
@@ -93,7 +102,11 @@ def simulate(
         (torch.Size([1, 4, 50, 3]), True)
     """
     plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, dtype, progress)
-    return run(network, x, plan, Timing(steps, burn_in, window), probe)
+    if network.code is None:
+        timing = Timing(STEPS if steps is None else steps, 0 if burn_in is None else burn_in, window)
+    else:
+        timing = timing_of(network, steps, burn_in, window)
+    return run(network, x, plan, timing, probe)
 
 
 def run(network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing, probe: Sequence[str] = ()) -> Run:
@@ -116,9 +129,11 @@ class Simulations:
     def __init__(
         self, network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing, probe: Sequence[str] = ()
     ) -> None:
-        unknown = set(probe) - set(PROBES)
+        known = [p for p in PROBES if p != NUMBERS or network.code is not None]
+        unknown = set(probe) - set(known)
         if unknown:
-            raise ConfigError(f"there is no probe {sorted(unknown)[0]!r}; there are {', '.join(PROBES)}")
+            raise ConfigError(f"there is no probe {sorted(unknown)[0]!r} here; there are {', '.join(known)}")
+        plan = _by_ticks(plan, probe) if network.code is not None else plan
         self.network, self.plan, self.timing, self.probes = network, plan, timing, frozenset(probe)
         self.engine = select(plan.engine, network)
         self.inputs = as_inputs(x, argument_shapes(network), plan.dtype)
@@ -131,6 +146,15 @@ class Simulations:
             rows_here = tuple(part[block.rows] for part in self.inputs)
             work = Work(rows_here, block.position, block.keys, self.timing, self.probes)
             yield block, work, simulate_block(work)
+
+
+def _by_ticks(plan: SamplingPlan, probe: Sequence[str]) -> SamplingPlan:
+    """The plan with an engine that steps the ticks of windows, if one of them is to be seen."""
+    if not set(probe) - {NUMBERS}:
+        return plan
+    if plan.engine not in ("auto", "reference"):
+        raise ConfigError(f"the {plan.engine} engine sees no single ticks; probe numbers, or use engine='reference'")
+    return replace(plan, engine="reference")
 
 
 def argument_shapes(network: SpikingNetwork) -> list[Shape]:
@@ -154,6 +178,14 @@ def _empty(network: SpikingNetwork, simulations: Simulations, plan: SamplingPlan
         spikes=probe(SPIKES, torch.bool),
         potentials=probe(POTENTIALS, dtype),
         trace=torch.zeros(*lead, steps, outputs, dtype=dtype) if TRACE in probes else None,
+        numbers={
+            p.name: torch.zeros(*lead, size(p.shape), dtype=torch.int32)
+            for p in network.populations
+            if NUMBERS in probes
+        },
+        saturated={
+            p.name: torch.zeros(lead, dtype=torch.int64) for p in network.populations if isinstance(p.neuron, Coded)
+        },
     )
 
 
@@ -171,5 +203,9 @@ def _store(run: Run, result: Result, at: tuple[slice, slice]) -> None:
         put(run.spikes[name], spikes)
     for name, potential in result.potentials.items():
         put(run.potentials[name], potential)
+    for name, numbers in result.numbers.items():
+        put(run.numbers[name], numbers)
+    for name, cut in result.saturated.items():
+        put(run.saturated[name], cut)
     if run.trace is not None and result.trace is not None:
         put(run.trace, result.trace)

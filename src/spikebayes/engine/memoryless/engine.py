@@ -342,7 +342,7 @@ def _sum(parts: list[Sums], lines: slice) -> Tensor:
 def _masked(node: Input | Population, x: Tensor, masks: dict[str, Tensor]) -> Tensor:
     if node.dropout is None or node.name not in masks:
         return x
-    return torch.where(masks[node.name], x / (1 - node.dropout.p), 0.0)
+    return torch.where(masks[node.name], x * node.dropout.factor, 0.0)
 
 
 def _values(neuron: Neuron, spiked: Tensor, dtype: torch.dtype) -> Tensor:

@@ -65,7 +65,7 @@ def product_of(operator: Operator, source: Input | Population, dtype: torch.dtyp
     part = chain[place]
     for moved in chain[:place]:
         shape = target_shape(moved, shape)
-    value = 1 / (1 - source.dropout.p) if source.dropout else 1.0
+    value = source.dropout.factor if source.dropout else 1.0
     signed = source.neuron.off == -1
     if signed and (value != 1 or part.weight is None):  # 0 where dropped, and -1 or 1
         return None

@@ -12,6 +12,7 @@ from spikebayes.network.operators.mixing import Mix
 from spikebayes.network.operators.operator import Operator, Shape, WeightRows, size, target_shape
 from spikebayes.network.operators.pooling import AdaptiveAvgPool, AvgPool
 from spikebayes.network.operators.rearranging import Permute, Pick, Place, Reshape, Slice
+from spikebayes.network.operators.windows import Windows
 
 __all__ = [
     "AdaptiveAvgPool",
@@ -29,6 +30,7 @@ __all__ = [
     "Shape",
     "Slice",
     "WeightRows",
+    "Windows",
     "patches",
     "size",
     "target_shape",

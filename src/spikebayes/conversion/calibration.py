@@ -1,0 +1,108 @@
+"""Tops: how large activations become on calibration rows, with dropout on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spikebayes.network.network import Population, SpikingNetwork
+from spikebayes.network.operators import size
+from spikebayes.noise.keys import Keys
+from spikebayes.noise.one_pass import Passed, one_pass
+
+LEAST_ROWS = 100  # from which a largest value can be told
+MOST_ROWS = 1000  # that are looked at, spread over those given
+SAMPLES = 4  # masks of each row
+SEED = 0x5EED  # of these masks
+AT_ONCE = 1 << 22  # numbers of the widest node that are held
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Rows with masks, on which a network's values are looked at.
+
+    Args:
+        rows: ``[B, *shape]`` for each argument.
+        samples: masks of each row.
+    """
+
+    rows: Sequence[Tensor]
+    samples: int = SAMPLES
+
+    @classmethod
+    def of(cls, rows: Sequence[Tensor]) -> Calibration:
+        """At most ``MOST_ROWS`` of the rows, evenly spread."""
+        count = len(rows[0])
+        if count > MOST_ROWS:
+            chosen = torch.linspace(0, count - 1, MOST_ROWS).round().long()
+            rows = [part[chosen] for part in rows]
+        return cls(rows)
+
+    @torch.no_grad()
+    def passes(self, network: SpikingNetwork, dtype: torch.dtype | None = None) -> Iterator[Iterator[Passed]]:
+        """The network without memory on all pairs of a row and a mask, some pairs at a time."""
+        widest = max(size(node.shape) for node in network.nodes())
+        pairs = torch.arange(len(self.rows[0]) * self.samples)
+        for some in pairs.split(max(1, AT_ONCE // widest)):
+            row, sample = some // self.samples, some % self.samples
+            yield one_pass(network, [part[row].to(dtype or part.dtype) for part in self.rows], Keys(SEED, sample, row))
+
+
+def tops(network: SpikingNetwork, calibration: Calibration, axes: dict[str, int | None]) -> dict[str, Tensor]:
+    """The largest magnitude of each population's output, where its mask keeps it.
+
+    Args:
+        network: of ``Rate`` units.
+        calibration: the rows.
+        axes: by population, the axis of a row along which each place has a value of its own; None for one for all.
+
+    Returns:
+        ``[N]``, ``[C, 1, 1]`` or ``[]`` by population, at least 0.
+    """
+    found: dict[str, Tensor] = {}
+    for nodes in calibration.passes(network):
+        for passed in nodes:
+            node = passed.node
+            if not isinstance(node, Population) or node.neuron.pools:
+                continue
+            magnitude, axis = passed.output.abs(), axes[node.name]
+            if axis is None:
+                largest = magnitude.max()
+            else:
+                others = [k for k in range(magnitude.ndim) if k - 1 != axis % (magnitude.ndim - 1)]
+                largest = magnitude.amax(others, keepdim=True)[0]
+            before = found.get(node.name)
+            found[node.name] = largest if before is None else torch.maximum(before, largest)
+    return found
+
+
+@dataclass
+class Extent:
+    """What a node's values reach on the calibration rows.
+
+    Args:
+        norm: largest root of the sum of a line's squares.
+        largest: largest magnitude of a value.
+        low, high: of the values.
+    """
+
+    norm: float = 0.0
+    largest: float = 0.0
+    low: float = torch.inf
+    high: float = -torch.inf
+
+
+def extents(network: SpikingNetwork, calibration: Calibration) -> dict[str, Extent]:
+    """Of each node's values under its mask, and of the read-out."""
+    found = {node.name: Extent() for node in network.nodes()}
+    for nodes in calibration.passes(network, torch.float64):
+        for passed in nodes:
+            value, extent = passed.value.double().flatten(1), found[passed.node.name]
+            extent.norm = max(extent.norm, float(value.pow(2).sum(1).max().sqrt()))
+            extent.low, extent.high = min(extent.low, float(value.min())), max(extent.high, float(value.max()))
+            extent.largest = max(abs(extent.low), abs(extent.high))
+    return found
+

@@ -1,0 +1,369 @@
+"""From a network of rate units to one whose populations tell numbers: tops, steps, weights that hold them.
+
+Behind a population the weights hold what a unit of its number is worth, and 1/(1 - p) of its mask. In front of a ramp
+(ReLU and its kin) they are divided by the neuron's own step, so that its number is its input, rounded. Then they are
+put on a grid so coarse that sums of weights times numbers are exact, and so fine that nobody notices: the same numbers
+come out tick by tick or by matrix products, in whatever order, on whatever machine.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from spikebayes.conversion.activations import FAR, Activation, Rate
+from spikebayes.conversion.calibration import Calibration, Extent, extents, tops
+from spikebayes.conversion.exact_sums import EXACT_SUMS
+from spikebayes.errors import ConversionError
+from spikebayes.network.codes import Code
+from spikebayes.network.coded import Coded, Function, Race, Ramp, Response, Table
+from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.operators import AdaptiveAvgPool, AvgPool, Chain, Conv, Dense, Operator, Scale, target_shape
+
+MARGIN = 2.0  # by which values may exceed those of the calibration before sums need more than float32
+ROUGH = 0.03  # of a step: the largest error that rounded weights may make
+BISECTIONS = 90  # of an interval of 2^21: to the last bit of float64
+
+
+def encode(network: SpikingNetwork, code: Code, calibration: Calibration, headroom: float) -> SpikingNetwork:
+    """The network with its units telling their values by a code.
+
+    Args:
+        network: of ``Rate`` units and races.
+        code: for all populations.
+        calibration: rows that show how large values become.
+        headroom: by what their largest is multiplied to be the value of the highest level.
+
+    Raises:
+        ConversionError: an activation that rises and falls under a code without payload; values that are not finite.
+    """
+    _refuse_bumps(network, code)
+    largest = tops(network, calibration, {p.name: _top_axis(p, network) for p in network.populations})
+    neurons = {p.name: _coded(p, code, largest, headroom) for p in network.populations}
+    steps = _steps(network, neurons)
+    folded = _folded(network, neurons, steps)
+    return _gridded(folded, extents(folded, calibration))
+
+
+def _refuse_bumps(network: SpikingNetwork, code: Code) -> None:
+    for p in network.populations:
+        if isinstance(p.neuron, Rate) and not p.neuron.activation.monotone and not code.graded:
+            raise ConversionError(
+                f"population {p.name!r}: {p.neuron.activation.name} rises and falls, and {code} tells a value by when "
+                "it is reached; use code=Graded(bits), whose spikes carry the value, or an activation that never falls"
+            )
+
+
+# -- levels --------------------------------------------------------------------------------------------------
+
+
+def _top_axis(population: Population, network: SpikingNetwork) -> int | None:
+    """Along which axis of a row each place has a top of its own."""
+    neuron = population.neuron
+    if not isinstance(neuron, Rate) or not neuron.activation.is_ramp:
+        return None  # the thresholds of a curve are the population's
+    if len(population.shape) == 1:
+        return 0
+    pooled = {c.source for p in network.populations if p.neuron.pools for c in network.into(p.name)}
+    axes = {_rows_along(c.operator) for c in network.into(population.name)}
+    axis = axes.pop() if len(axes) == 1 else None
+    return 0 if population.name in pooled or axis is None else axis % len(population.shape)
+
+
+def _rows_along(operator: Operator) -> int | None:
+    weighted = [part for part in operator.parts if part.weight is not None]
+    return weighted[-1].row_axis if weighted else None
+
+
+def _coded(population: Population, code: Code, largest: dict[str, Tensor], headroom: float) -> Coded | Race:
+    if population.neuron.pools:
+        return Race(code)
+    assert isinstance(population.neuron, Rate)
+    activation, seen = population.neuron.activation, largest[population.name].float()
+    if not bool(seen.isfinite().all()):
+        raise ConversionError(
+            f"population {population.name!r} gives infinite values or NaN on the calibration rows; give rows like those "
+            "that the model was trained on"
+        )
+    alive = float(seen.max())
+    seen = torch.where(seen > 0, seen, alive if alive > 0 else 1.0)  # units that were never seen to act
+    top = (headroom * seen).clamp(max=activation.furthest)
+    return Coded(code, _response(activation, float(top.max()), code.highest), top)
+
+
+def _response(activation: Activation, top: float, highest: int) -> Response:
+    if activation.is_ramp:
+        below = activation.below
+        if below is not None and below.numel() == 1:
+            below = below.reshape(())
+        return Ramp(below)
+    step = top / highest
+    if activation.known_as:
+        return Function(activation.known_as, step)
+    levels = (torch.arange(1, highest + 1, dtype=torch.float64) - 0.5) * step
+    rising = _reached(activation, levels, 1.0)
+    falling = -_reached(activation, levels, -1.0)
+    rising, falling = rising[rising < math.inf], falling[falling > -math.inf]
+    return Table(rising, falling)
+
+
+def _reached(activation: Activation, levels: Tensor, side: float) -> Tensor:
+    """From which input on a monotone function, or its mirror image -f(-x), reaches each level; float64."""
+
+    def f(x: Tensor) -> Tensor:
+        return side * activation.function((side * x)[:, None])[:, 0]
+
+    low, high = torch.full_like(levels, -FAR), torch.full_like(levels, FAR)
+    never, always = f(high) < levels, f(low) >= levels
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        there = f(middle) >= levels
+        low, high = torch.where(there, low, middle), torch.where(there, middle, high)
+    return torch.where(never, math.inf, torch.where(always, -math.inf, high)).cummax(0).values
+
+
+def _steps(network: SpikingNetwork, neurons: dict[str, Coded | Race]) -> dict[str, Tensor]:
+    """What a unit of each population's numbers is worth, to broadcast against its shape."""
+    found: dict[str, Tensor] = {}
+    for p in network.populations:
+        neuron = neurons[p.name]
+        found[p.name] = neuron.unit if isinstance(neuron, Coded) else found[network.into(p.name)[0].source]
+    return found
+
+
+# -- weights -------------------------------------------------------------------------------------------------
+
+
+def _folded(
+    network: SpikingNetwork, neurons: dict[str, Coded | Race], steps: dict[str, Tensor]
+) -> SpikingNetwork:
+    """The weights in front of and behind the new neurons, with the steps in them, in float64."""
+    nodes: dict[str, Input | Population | Readout] = {n.name: n for n in network.nodes()}
+    connections = []
+    for c in network.connections:
+        source, target = nodes[c.source], nodes[c.target]
+        if c.target in neurons and neurons[c.target].pools:
+            connections.append(c)
+            continue
+        before = torch.ones((), dtype=torch.float64)
+        if isinstance(source, Population):
+            drop = source.dropout.factor if source.dropout else 1.0
+            before = steps[c.source].double() * drop
+        after = _own_step(neurons.get(c.target), target.shape)
+        connections.append(replace(c, operator=_scaled(copy.deepcopy(c.operator).double(), source.shape, before, after)))
+    populations = []
+    for p in network.populations:
+        neuron, dropout = neurons[p.name], p.dropout
+        own = _own_step(neuron, p.shape)
+        constant = None if p.constant is None else p.constant.double() * (1.0 if own is None else own)
+        dropout = None if dropout is None else replace(dropout, rescale=False)
+        populations.append(replace(p, neuron=_with_shape(neuron, p), dropout=dropout, constant=constant))
+    constant = network.readout.constant
+    readout = replace(network.readout, constant=None if constant is None else constant.double())
+    return replace(network, populations=tuple(populations), connections=tuple(connections), readout=readout)
+
+
+def _own_step(neuron: Coded | Race | None, shape: tuple[int, ...]) -> Tensor | None:
+    """What the input of a ramp is multiplied by: one over its step; None for any other node."""
+    if not isinstance(neuron, Coded) or not isinstance(neuron.response, Ramp):
+        return None
+    return 1 / neuron.unit.double()
+
+
+def _with_shape(neuron: Coded | Race, population: Population) -> Coded | Race:
+    """Slopes of PReLU, one a channel, shaped to broadcast against a row."""
+    if isinstance(neuron, Coded) and isinstance(neuron.response, Ramp):
+        below = neuron.response.below
+        if below is not None and below.numel() > 1:
+            return replace(neuron, response=Ramp(below.reshape(-1, *[1] * (len(population.shape) - 1))))
+    return neuron
+
+
+def _scaled(operator: Operator, source: tuple[int, ...], before: Tensor, after: Tensor | None) -> Operator:
+    """An operator of sources times factors, its targets times others: in its weights as far as that goes."""
+    factor = before.expand(source) if before.ndim else before
+    parts: list[Operator] = []
+    shape, pending = source, True  # whether the factor still has to be taken in
+    for part in operator.parts:
+        target = target_shape(part, shape)
+        if pending:
+            taken = _taken(part, factor, shape, target)
+            if isinstance(taken, Operator):
+                part, pending = taken, False
+            elif taken is not None:
+                factor = taken
+            else:
+                parts.append(Scale(factor))
+                pending = False
+        parts.append(part)
+        shape = target
+    if after is not None:
+        rows = _row_factors(parts[-1] if parts else None, after, shape)
+        if rows is not None:
+            parts[-1] = parts[-1].with_scaled_rows(rows)
+        elif pending:
+            factor = factor * after
+        else:
+            parts.append(Scale(after))
+    if pending and not (factor.ndim == 0 and float(factor) == 1):
+        parts.append(Scale(_smallest(factor)))
+    return parts[0] if len(parts) == 1 else Chain(tuple(parts))
+
+
+def _taken(part: Operator, factor: Tensor, source: tuple[int, ...], target: tuple[int, ...]) -> Operator | Tensor | None:
+    """The part with a factor on each of its sources in its weights; or that factor behind it; None if neither is."""
+    if part.rearranges:
+        return factor if factor.ndim == 0 else part(factor[None])[0]
+    if isinstance(part, Scale):
+        return factor * part.factor
+    if isinstance(part, Dense):
+        line = factor if factor.ndim == 0 else _constant_but(factor, -1)
+        return None if line is None else Dense(part.weight * line)
+    if isinstance(part, Conv):
+        line = factor if factor.ndim == 0 else _constant_but(factor, 0)
+        if line is None:
+            return None
+        if line.ndim:  # [groups, in / groups], for all outputs of the group
+            line = line.reshape(part.groups, -1).repeat_interleave(len(part.weight) // part.groups, 0)
+            line = line.reshape(*line.shape, *[1] * (part.weight.ndim - 2))
+        return part.with_weight(part.weight * line)
+    if isinstance(part, AvgPool | AdaptiveAvgPool):
+        line = factor if factor.ndim == 0 else _constant_but(factor, 0)
+        return None if line is None else line if line.ndim == 0 else line.reshape(-1, *[1] * (len(target) - 1)).expand(target)
+    return factor if factor.ndim == 0 else None
+
+
+def _constant_but(factor: Tensor, axis: int) -> Tensor | None:
+    """A factor as one for each place of an axis, if it changes along no other; ``[n]``.
+
+    Factors are positive; a 0 stands where there is no source, and fits any.
+    """
+    lines = factor.movedim(axis, 0).flatten(1) if factor.ndim > 1 else factor[:, None]
+    line = lines.amax(1)
+    return line if bool(((lines == line[:, None]) | (lines == 0)).all()) else None
+
+
+def _smallest(factor: Tensor) -> Tensor:
+    return factor.flatten()[0].clone() if bool((factor == factor.flatten()[0]).all()) else factor.clone()
+
+
+def _row_factors(part: Operator | None, after: Tensor, target: tuple[int, ...]) -> Tensor | None:
+    """``[O]`` a factor for each row of a part's weights; None where its targets' factors are not the rows'."""
+    if part is None or part.weight is None or part.row_axis is None:
+        return None
+    line = _constant_but(after.expand(target), part.row_axis)
+    return line if line is not None and len(line) == len(part.weight) else None
+
+
+# -- the grid ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """What weights of a connection and the numbers that it carries can add up to.
+
+    Args:
+        bound: of any partial sum.
+        norm: root of the sum of squares of what a target takes.
+    """
+
+    bound: float
+    norm: float
+
+
+def _gridded(network: SpikingNetwork, seen: dict[str, Extent]) -> SpikingNetwork:
+    """Each node's grid, and the weights and constants in front of it on it."""
+    sources = {p.name for p in network.populations}
+    connections: dict[int, Connection] = {}
+    nodes = []
+    for node in (*network.populations, network.readout):
+        into = [(k, c) for k, c in enumerate(network.connections) if c.target == node.name]
+        if isinstance(node, Population) and node.neuron.pools:
+            nodes.append(node)
+            connections |= dict(into)
+            continue
+        sums = [_sum(c.operator, network.shape(c.source), seen[c.source]) for _, c in into if c.source in sources]
+        largest = 0.0 if node.constant is None else float(node.constant.abs().max())
+        for _, c in into:
+            if c.source not in sources:
+                largest += _sum(c.operator, network.shape(c.source), seen[c.source]).bound
+        grid = _grid(sums, largest, _tolerance(node, seen[node.name]))
+        for k, c in into:
+            connections[k] = replace(c, operator=_on_grid(c.operator, grid if c.source in sources else 0.0))
+        constant = None if node.constant is None else _rounded(node.constant, grid).float()
+        nodes.append(replace(node, constant=constant, grid=grid))
+    *populations, readout = nodes
+    return replace(
+        network,
+        populations=tuple(populations),
+        connections=tuple(connections[k] for k in sorted(connections)),
+        readout=readout,
+    )
+
+
+def _tolerance(node: Population | Readout, extent: Extent) -> float:
+    """How far off a node's input may be without anybody noticing."""
+    if isinstance(node, Population) and isinstance(node.neuron, Coded):
+        response = node.neuron.response
+        if isinstance(response, Ramp):
+            return ROUGH
+        if isinstance(response, Table):
+            steps = torch.cat([response.rising.diff(), -response.falling.diff()])
+            steps = steps[(steps > 0) & steps.isfinite()]
+            return ROUGH * (float(steps.min()) if len(steps) else 1.0)
+        return ROUGH * float(node.neuron.unit.min())
+    return 1e-4 * max(extent.high - extent.low, 1e-30)
+
+
+def _grid(sums: list[_Sum], more: float, tolerance: float) -> float:
+    """A power of two: the finest on which float32 holds all sums, or one fine enough."""
+    bound = MARGIN * sum(s.bound for s in sums) + 4 * MARGIN * more
+    error = math.sqrt(sum(s.norm**2 for s in sums)) / math.sqrt(12)  # of rounding by 1
+    coarse = math.log2(max(bound, 1e-30) / (EXACT_SUMS - 1))
+    fine = math.log2(tolerance / error) if error > 0 else coarse
+    return 2.0 ** (math.ceil(coarse) if coarse <= fine else math.floor(fine) - 4)
+
+
+def _sum(operator: Operator, source: tuple[int, ...], extent: Extent) -> _Sum:
+    """By Cauchy and Schwarz over all units, or by the largest of them times all weights."""
+    euclid, total, fan_in = weight_norms(operator, source)
+    bound = min(euclid * extent.norm, total * extent.largest)
+    return _Sum(bound, min(extent.norm, extent.largest * math.sqrt(fan_in)))
+
+
+def weight_norms(operator: Operator, source: tuple[int, ...]) -> tuple[float, float, float]:
+    """Of an operator's targets: the largest root of summed squares and sum of magnitudes of weights; and fan-in."""
+    euclid = total = fan_in = 1.0
+    for part in operator.parts:
+        if part.weight is not None:
+            rows = part.weight.detach().double().flatten(1)
+            euclid, total = euclid * float(rows.norm(dim=1).max()), total * float(rows.abs().sum(1).max())
+            fan_in *= rows.shape[1]
+        elif isinstance(part, Scale):
+            euclid, total = (n * float(part.factor.abs().max()) for n in (euclid, total))
+        elif not part.rearranges:
+            gain = float(part(torch.ones(1, *source, dtype=torch.float64)).abs().max())
+            euclid, total, fan_in = euclid * max(1.0, gain), total * max(1.0, gain), fan_in * max(1.0, gain)
+        source = target_shape(part, source)
+    return euclid, total, fan_in
+
+
+def _on_grid(operator: Operator, grid: float) -> Operator:
+    """Its weights on a grid where they are in one part, and all in float32."""
+    parts = list(operator.parts)
+    alone = sum(part.weight is not None or isinstance(part, Scale) for part in parts) == 1
+    for k, part in enumerate(parts if alone else ()):
+        if part.weight is not None:
+            parts[k] = part.with_weight(_rounded(part.weight, grid).float())
+        elif isinstance(part, Scale):
+            parts[k] = Scale(_rounded(part.factor, grid).float())
+    parts = [part.float() for part in parts]
+    return parts[0] if len(parts) == 1 else Chain(tuple(parts))
+
+
+def _rounded(values: Tensor, grid: float) -> Tensor:
+    return values if not grid else torch.round(values / grid) * grid

@@ -1,0 +1,1 @@
+"""Coded networks by matrix products: a window at once."""

@@ -1,0 +1,164 @@
+"""From what neurons took in to the numbers that they tell, under their masks, in one go over memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spikebayes.machine.kernel_cache import compiled
+from spikebayes.network.coded import Coded, Race, Ramp
+from spikebayes.network.noise import Dropout
+from spikebayes.noise.bits import bernoulli_bits, dropout_keep, fill_row
+from spikebayes.noise.keys import Keys
+from spikebayes.noise.philox import site_word, split_seed
+
+NO_MASK = np.zeros(4, np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Numbers of L lines, and what is known of them.
+
+    Args:
+        numbers: ``[L, *shape]``.
+        spikes: ``[L]`` int64, that tell them.
+        saturated: ``[L]`` int64, neurons that were cut off at the highest number.
+        norm, largest: root of the largest sum of squares of a line; largest magnitude.
+    """
+
+    numbers: Tensor
+    spikes: Tensor
+    saturated: Tensor
+    norm: float
+    largest: float
+
+
+class Teller:
+    """A population's neurons.
+
+    Args:
+        neuron: coded, or a race, whose numbers are there already.
+        dropout: on what they tell.
+        shape: of one line.
+    """
+
+    def __init__(self, neuron: Coded | Race, dropout: Dropout | None, shape: tuple[int, ...]) -> None:
+        assert neuron.code is not None
+        self.neuron, self.shape, self.code = neuron, shape, neuron.code
+        self.dropout = dropout if dropout is not None and dropout.acts else None
+        self.each = self.code.spikes(torch.arange(self.code.highest + 1)).to(torch.uint8)
+        response = neuron.response if isinstance(neuron, Coded) else None
+        self.ramp = isinstance(response, Ramp) and response.below is None
+
+    def tell(self, x: Tensor, keys: Keys | None, lines: Tensor | None = None, told: bool = False) -> Told:
+        """The numbers of L lines.
+
+        Args:
+            x: ``[L, *shape]`` what the neurons took in; or fewer lines, of which line i takes ``lines[i]``.
+            keys: of the L lines' masks; None applies none.
+            lines: see x.
+            told: x are the numbers already, not yet cut off.
+        """
+        dropout = self.dropout if keys is not None else None
+        ready = told or isinstance(self.neuron, Race)
+        plain = x.device.type == "cpu" and x.dtype == torch.float32 and (dropout is None or dropout.offset == 0)
+        if not ready and not self.ramp:
+            assert isinstance(self.neuron, Coded)
+            x = self.neuron.response.numbers(x)
+        if plain:
+            return self._by_kernel(x, dropout, keys, lines, ramp=self.ramp and not ready)
+        return self._by_torch(x, dropout, keys, lines, numbers=ready or not self.ramp)
+
+    def _by_kernel(
+        self, x: Tensor, dropout: Dropout | None, keys: Keys | None, lines: Tensor | None, ramp: bool
+    ) -> Told:
+        count = len(x) if lines is None else len(lines)
+        flat = x.detach().reshape(len(x), -1).contiguous()
+        out = torch.empty(count, *self.shape)
+        each = np.zeros((count, 3))
+        which = np.arange(count) if lines is None else lines.numpy()
+        masked, pairs = NO_MASK, (np.zeros(1, np.int64),) * 2
+        bits, repeat = 1, 1
+        if dropout is not None and keys is not None:
+            bits, threshold = bernoulli_bits(1 - dropout.p)
+            masked = np.array([site_word(dropout.site), *split_seed(keys.seed), threshold], np.uint64)
+            pairs, repeat = (keys.samples.numpy(), keys.rows.numpy()), dropout.repeat
+        settings = np.array([float(self.code.highest), float(ramp)], np.float32)
+        _tell(
+            out.view(count, -1).numpy(), flat.numpy(), which, *pairs, masked, bits, repeat, dropout is not None,
+            settings, self.each.numpy(), each,
+        )  # fmt: skip
+        found = torch.from_numpy(each)
+        norm = float(found[:, 2].max().sqrt()) if count else 0.0
+        largest = float(max(out.max(), -out.min())) if out.numel() else 0.0
+        return Told(out, found[:, 0].long(), found[:, 1].long(), norm, largest)
+
+    def _by_torch(
+        self, x: Tensor, dropout: Dropout | None, keys: Keys | None, lines: Tensor | None, numbers: bool
+    ) -> Told:
+        most = self.code.highest
+        if not numbers:
+            assert isinstance(self.neuron, Coded)
+            x = self.neuron.response.numbers(x)
+        x = x if lines is None else x[lines.to(x.device)]
+        above = x.abs() > most
+        x = x.clamp(-most, most)
+        if dropout is not None and keys is not None:
+            keep = dropout_keep(dropout, keys.to(x.device), x[0].numel()).reshape(x.shape)
+            x, above = torch.where(keep, x, 0.0), above & keep
+        flat = x.flatten(1)
+        spikes = self.each.to(x.device)[flat.abs().long()].sum(1, dtype=torch.int64)
+        norm = float(flat.double().pow(2).sum(1).max().sqrt()) if flat.numel() else 0.0
+        largest = float(flat.abs().max()) if flat.numel() else 0.0
+        return Told(x, spikes, above.flatten(1).sum(1), norm, largest)
+
+
+@compiled(nogil=True)
+def _tell(
+    out: NDArray[np.float32],
+    x: NDArray[np.float32],
+    lines: NDArray[np.int64],
+    samples: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    words: NDArray[np.uint64],
+    bits: int,
+    repeat: int,
+    masked: bool,
+    settings: NDArray[np.float32],
+    each: NDArray[np.uint8],
+    found: NDArray[np.float64],
+) -> None:
+    """``out[r] = mask(cut(x[lines[r]]))``; spikes, cut-off neurons and the sum of squares go to ``found[r]``."""
+    units = out.shape[1]
+    keep = np.empty(-(-units // repeat), np.bool_)
+    most, ramp = settings[0], settings[1] > 0
+    zero, half = np.float32(0), np.float32(0.5)
+    for r in range(out.shape[0]):
+        source, target = x[lines[r]], out[r]
+        if masked:
+            fill_row(keep, np.uint64(samples[r]), words[0], np.uint64(rows[r]), words[1], words[2], bits, words[3])
+        above, spikes, squares = np.int32(0), np.int32(0), np.float32(0)
+        if ramp:
+            for n in range(units):
+                target[n] = max(np.floor(source[n] + half), zero)
+        else:
+            for n in range(units):
+                target[n] = source[n]
+        if masked:
+            if repeat == 1:
+                for n in range(units):
+                    target[n] = target[n] if keep[n] else zero
+            else:
+                for n in range(units):
+                    target[n] = target[n] if keep[n // repeat] else zero
+        for n in range(units):
+            above += np.int32(abs(target[n]) > most)
+            target[n] = max(min(target[n], most), -most)
+            squares += target[n] * target[n]
+        for n in range(units):
+            spikes += np.int32(each[np.int32(abs(target[n]))])
+        found[r, 0], found[r, 1], found[r, 2] = spikes, above, squares

@@ -1,0 +1,76 @@
+"""One step of a network without memory, as a pass over its nodes: what every node is given and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spikebayes.network.network import Input, Population, Readout, SpikingNetwork
+from spikebayes.network.operators import size
+from spikebayes.noise.bits import dropout_keep
+from spikebayes.noise.keys import Keys
+
+
+@dataclass(frozen=True, eq=False)
+class Passed:
+    """A node in a pass.
+
+    Args:
+        node: of the network.
+        drive: ``[L, *shape]`` what it was given; None for an input.
+        output: ``[L, *shape]`` what it gave before its mask.
+        value: ``[L, *shape]`` what it gave, under its mask.
+    """
+
+    node: Input | Population | Readout
+    drive: Tensor | None
+    output: Tensor
+    value: Tensor
+
+
+def one_pass(network: SpikingNetwork, inputs: Sequence[Tensor], keys: Keys) -> Iterator[Passed]:
+    """The nodes in order.
+
+    Args:
+        network: without memory, stochastic units or synapses that blank out.
+        inputs: ``[L, *shape]`` of each argument.
+        keys: of the L lines' masks.
+    """
+    values: dict[str, Tensor] = {}
+    for node in network.nodes():
+        if isinstance(node, Input):
+            drive, output = None, inputs[node.argument]
+        else:
+            drive = drive_of(network, node, values)
+            output = node.neuron.step(drive, (), network.dt)[1] if isinstance(node, Population) else drive
+        values[node.name] = output if isinstance(node, Readout) else masked(output, node, keys)
+        yield Passed(node, drive, output, values[node.name])
+
+
+def drive_of(network: SpikingNetwork, node: Population | Readout, values: dict[str, Tensor]) -> Tensor:
+    """The sum of a node's connections and its constant, on its grid."""
+    parts = [c.operator(values[c.source]) for c in network.into(node.name)]
+    if node.constant is not None:
+        parts.append(node.constant)
+    if not parts:
+        lines = len(next(iter(values.values())))
+        return torch.zeros(lines, *node.shape, dtype=next(iter(values.values())).dtype)
+    total = sum(parts[1:], parts[0])
+    total = total if len(parts) > 1 or node.constant is None else total.expand(len(next(iter(values.values()))), *node.shape)
+    return on_grid_of(node, total)
+
+
+def on_grid_of(node: Population | Readout, drive: Tensor) -> Tensor:
+    """A node's input, rounded to multiples of its grid."""
+    return drive if not node.grid else (drive / node.grid + 0.5).floor() * node.grid
+
+
+def masked(output: Tensor, node: Input | Population, keys: Keys) -> Tensor:
+    """A node's output under its mask."""
+    if node.dropout is None or not node.dropout.acts:
+        return output
+    keep = dropout_keep(node.dropout, keys, size(node.shape)).reshape(output.shape)
+    return torch.where(keep, output * node.dropout.factor, 0.0)
