@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from spikebayes.evaluate.equivalence import Equivalence, compare
     from spikebayes.evaluate.margins import Margins, Outcome
     from spikebayes.machine.versions import versions
+    from spikebayes.network.coded import Coded
+    from spikebayes.network.codes import Code, Digits, FirstSpike, Graded, Radix
     from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
     from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold
     from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law
@@ -38,19 +40,24 @@ __all__ = [
     "Alpha",
     "Bernoulli",
     "BlankOut",
+    "Code",
+    "Coded",
     "ConfigError",
     "Connection",
     "ConversionError",
     "Curve",
     "DataError",
     "Device",
+    "Digits",
     "Draw",
     "Dropout",
     "Energy",
     "Equivalence",
     "Exact",
+    "FirstSpike",
     "Flat",
     "Gaussian",
+    "Graded",
     "Hann",
     "Input",
     "IntegerNetwork",
@@ -62,6 +69,7 @@ __all__ = [
     "Outcome",
     "Population",
     "Predictive",
+    "Radix",
     "Readout",
     "Redraw",
     "Run",
@@ -114,6 +122,8 @@ import_late(  # torch, Lightning and SciPy take seconds to import, in which the 
         "evaluate.equivalence": ["Equivalence", "compare"],
         "evaluate.margins": ["Margins", "Outcome"],
         "machine.versions": ["versions"],
+        "network.coded": ["Coded"],
+        "network.codes": ["Code", "Digits", "FirstSpike", "Graded", "Radix"],
         "network.network": ["Connection", "Input", "Population", "Readout", "SpikingNetwork"],
         "network.neurons": ["LIF", "Bernoulli", "Curve", "Sign", "Threshold"],
         "network.noise": ["BlankOut", "Dropout", "Exact", "Gaussian", "Law"],

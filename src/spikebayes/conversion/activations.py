@@ -41,7 +41,11 @@ class Activation:
     @property
     def furthest(self) -> float:
         """The largest magnitude that it ever gives, inf if there is none."""
-        ends = self.function(torch.tensor([-FAR, FAR], dtype=torch.float64).reshape(2, 1)) if self.below is None else None
+        ends = (
+            self.function(torch.tensor([-FAR, FAR], dtype=torch.float64).reshape(2, 1))
+            if self.below is None
+            else None
+        )
         if ends is None:
             return math.inf
         largest = float(ends.abs().max())

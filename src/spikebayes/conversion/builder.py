@@ -21,8 +21,8 @@ from spikebayes.conversion.obstacles import Blocked, Obstacle
 from spikebayes.conversion.refusals import Refused, hint
 from spikebayes.conversion.rules import IN_PLACE, Rules, as_tuple
 from spikebayes.conversion.tracing import Traced
-from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.coded import Race
+from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Neuron, Threshold
 from spikebayes.network.noise import Sampling
 from spikebayes.network.operators import AvgPool, Chain, Operator, Scale, Windows
@@ -288,7 +288,9 @@ class Builder:
     ) -> Affine:
         """Threshold units that fire if any unit in their window has fired."""
         if self.coded:
-            return self._pool_values(node, input, dims, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+            return self._pool_values(
+                node, input, dims, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+            )
         term = input.terms[0]
         spikes = _fires(self._neuron(term.source), off=0)
         if len(input.terms) != 1 or term.operators or input.constant.any() or not spikes:

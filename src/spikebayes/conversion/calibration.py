@@ -48,7 +48,9 @@ class Calibration:
         pairs = torch.arange(len(self.rows[0]) * self.samples)
         for some in pairs.split(max(1, AT_ONCE // widest)):
             row, sample = some // self.samples, some % self.samples
-            yield one_pass(network, [part[row].to(dtype or part.dtype) for part in self.rows], Keys(SEED, sample, row))
+            yield one_pass(
+                network, [part[row].to(dtype or part.dtype) for part in self.rows], Keys(SEED, sample, row)
+            )
 
 
 def tops(network: SpikingNetwork, calibration: Calibration, axes: dict[str, int | None]) -> dict[str, Tensor]:
@@ -105,4 +107,3 @@ def extents(network: SpikingNetwork, calibration: Calibration) -> dict[str, Exte
             extent.low, extent.high = min(extent.low, float(value.min())), max(extent.high, float(value.max()))
             extent.largest = max(abs(extent.low), abs(extent.high))
     return found
-

@@ -19,13 +19,15 @@ from spikebayes.conversion.activations import FAR, Activation, Rate
 from spikebayes.conversion.calibration import Calibration, Extent, extents, tops
 from spikebayes.conversion.exact_sums import EXACT_SUMS
 from spikebayes.errors import ConversionError
-from spikebayes.network.codes import Code
 from spikebayes.network.coded import Coded, Function, Race, Ramp, Response, Table
+from spikebayes.network.codes import Code
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import AdaptiveAvgPool, AvgPool, Chain, Conv, Dense, Operator, Scale, target_shape
 
-MARGIN = 2.0  # by which values may exceed those of the calibration before sums need more than float32
-ROUGH = 0.03  # of a step: the largest error that rounded weights may make
+MARGIN = 1.25  # by which values may exceed those of the calibration before sums need more than float32
+LEAST_TOP = 0.5  # of a population's usual one: finer steps for units that hardly act would tell nothing more
+ROUGH = 0.05  # of a step: the largest error that rounded weights may make
+OF_OUTPUT = 3e-4  # of the range of the read-out, likewise
 BISECTIONS = 90  # of an interval of 2^21: to the last bit of float64
 
 
@@ -89,8 +91,8 @@ def _coded(population: Population, code: Code, largest: dict[str, Tensor], headr
             f"population {population.name!r} gives infinite values or NaN on the calibration rows; give rows like those "
             "that the model was trained on"
         )
-    alive = float(seen.max())
-    seen = torch.where(seen > 0, seen, alive if alive > 0 else 1.0)  # units that were never seen to act
+    usual = float(seen.pow(2).mean().sqrt())
+    seen = seen.clamp(min=LEAST_TOP * usual) if usual > 0 else torch.ones_like(seen)
     top = (headroom * seen).clamp(max=activation.furthest)
     return Coded(code, _response(activation, float(top.max()), code.highest), top)
 
@@ -138,9 +140,7 @@ def _steps(network: SpikingNetwork, neurons: dict[str, Coded | Race]) -> dict[st
 # -- weights -------------------------------------------------------------------------------------------------
 
 
-def _folded(
-    network: SpikingNetwork, neurons: dict[str, Coded | Race], steps: dict[str, Tensor]
-) -> SpikingNetwork:
+def _folded(network: SpikingNetwork, neurons: dict[str, Coded | Race], steps: dict[str, Tensor]) -> SpikingNetwork:
     """The weights in front of and behind the new neurons, with the steps in them, in float64."""
     nodes: dict[str, Input | Population | Readout] = {n.name: n for n in network.nodes()}
     connections = []
@@ -154,7 +154,9 @@ def _folded(
             drop = source.dropout.factor if source.dropout else 1.0
             before = steps[c.source].double() * drop
         after = _own_step(neurons.get(c.target), target.shape)
-        connections.append(replace(c, operator=_scaled(copy.deepcopy(c.operator).double(), source.shape, before, after)))
+        connections.append(
+            replace(c, operator=_scaled(copy.deepcopy(c.operator).double(), source.shape, before, after))
+        )
     populations = []
     for p in network.populations:
         neuron, dropout = neurons[p.name], p.dropout
@@ -214,7 +216,9 @@ def _scaled(operator: Operator, source: tuple[int, ...], before: Tensor, after: 
     return parts[0] if len(parts) == 1 else Chain(tuple(parts))
 
 
-def _taken(part: Operator, factor: Tensor, source: tuple[int, ...], target: tuple[int, ...]) -> Operator | Tensor | None:
+def _taken(
+    part: Operator, factor: Tensor, source: tuple[int, ...], target: tuple[int, ...]
+) -> Operator | Tensor | None:
     """The part with a factor on each of its sources in its weights; or that factor behind it; None if neither is."""
     if part.rearranges:
         return factor if factor.ndim == 0 else part(factor[None])[0]
@@ -233,7 +237,13 @@ def _taken(part: Operator, factor: Tensor, source: tuple[int, ...], target: tupl
         return part.with_weight(part.weight * line)
     if isinstance(part, AvgPool | AdaptiveAvgPool):
         line = factor if factor.ndim == 0 else _constant_but(factor, 0)
-        return None if line is None else line if line.ndim == 0 else line.reshape(-1, *[1] * (len(target) - 1)).expand(target)
+        return (
+            None
+            if line is None
+            else line
+            if line.ndim == 0
+            else line.reshape(-1, *[1] * (len(target) - 1)).expand(target)
+        )
     return factor if factor.ndim == 0 else None
 
 
@@ -316,7 +326,7 @@ def _tolerance(node: Population | Readout, extent: Extent) -> float:
             steps = steps[(steps > 0) & steps.isfinite()]
             return ROUGH * (float(steps.min()) if len(steps) else 1.0)
         return ROUGH * float(node.neuron.unit.min())
-    return 1e-4 * max(extent.high - extent.low, 1e-30)
+    return OF_OUTPUT * max(extent.high - extent.low, 1e-30)
 
 
 def _grid(sums: list[_Sum], more: float, tolerance: float) -> float:
@@ -330,19 +340,26 @@ def _grid(sums: list[_Sum], more: float, tolerance: float) -> float:
 
 def _sum(operator: Operator, source: tuple[int, ...], extent: Extent) -> _Sum:
     """By Cauchy and Schwarz over all units, or by the largest of them times all weights."""
-    euclid, total, fan_in = weight_norms(operator, source)
+    euclid, total, fan_in = weight_norms(operator, source, signed=extent.low < 0)
     bound = min(euclid * extent.norm, total * extent.largest)
     return _Sum(bound, min(extent.norm, extent.largest * math.sqrt(fan_in)))
 
 
-def weight_norms(operator: Operator, source: tuple[int, ...]) -> tuple[float, float, float]:
-    """Of an operator's targets: the largest root of summed squares and sum of magnitudes of weights; and fan-in."""
+def weight_norms(operator: Operator, source: tuple[int, ...], signed: bool = True) -> tuple[float, float, float]:
+    """Of an operator's targets: the largest root of summed squares and sum of magnitudes of weights; and fan-in.
+
+    Where sources are never negative, a sum in whatever order lies between that of the negative weights and that of the
+    positive ones: then the larger of these two counts.
+    """
     euclid = total = fan_in = 1.0
+    signed = signed or sum(part.weight is not None for part in operator.parts) > 1
     for part in operator.parts:
         if part.weight is not None:
             rows = part.weight.detach().double().flatten(1)
-            euclid, total = euclid * float(rows.norm(dim=1).max()), total * float(rows.abs().sum(1).max())
             fan_in *= rows.shape[1]
+            sides = [rows] if signed else [rows.clamp(min=0), rows.clamp(max=0)]
+            euclid *= max(float(side.norm(dim=1).max()) for side in sides)
+            total *= max(float(side.abs().sum(1).max()) for side in sides)
         elif isinstance(part, Scale):
             euclid, total = (n * float(part.factor.abs().max()) for n in (euclid, total))
         elif not part.rearranges:

@@ -212,7 +212,9 @@ class TickSimulator:
         senders: dict[str, _Sender | _Racer] = {}
         for p in self.network.populations:
             if 0 <= sample[p.name] < samples:
-                senders[p.name] = self._sender(p, work.keys.at(pairs[sample[p.name]]), waiting[p.name], sample[p.name])
+                senders[p.name] = self._sender(
+                    p, work.keys.at(pairs[sample[p.name]]), waiting[p.name], sample[p.name]
+                )
         for i in self.network.inputs:
             if window < samples:  # a current, for as long as the window of its sample lasts
                 current = self._current(i, inputs, work.keys.at(pairs[window]))
@@ -310,8 +312,13 @@ class TickSimulator:
         name = self.network.readout.name
         if result.trace is None or not 0 <= sample[name] < samples:
             return
-        here = [sums[id(c)] for c, _ in self._into(name) if self.depth[c.source] == self.depth[name] and id(c) in sums]
-        parts = [*waiting[name].sums.get(sample[name], []), *(s.total * (1 if tick is None else tick.rest) for s in here)]
+        here = [
+            sums[id(c)] for c, _ in self._into(name) if self.depth[c.source] == self.depth[name] and id(c) in sums
+        ]
+        parts = [
+            *waiting[name].sums.get(sample[name], []),
+            *(s.total * (1 if tick is None else tick.rest) for s in here),
+        ]
         drive = self._drive(self.network.readout, parts, pairs.shape[1])
         result.trace[pairs[sample[name]], t] = drive.to(self.dtype)
 

@@ -67,7 +67,9 @@ class Code(ABC):
 
     def _check(self) -> None:
         if self.highest >= 1 << BITS:
-            raise ConfigError(f"{self} tells {self.highest + 1:,} levels; codes have at most 2^{BITS}: take fewer digits")
+            raise ConfigError(
+                f"{self} tells {self.highest + 1:,} levels; codes have at most 2^{BITS}: take fewer digits"
+            )
         if self.ticks > MOST_TICKS:
             raise ConfigError(
                 f"{self} needs windows of {self.ticks:,} ticks; at most {MOST_TICKS:,} are possible: take more digits "

@@ -59,7 +59,11 @@ def drive_of(network: SpikingNetwork, node: Population | Readout, values: dict[s
         lines = len(next(iter(values.values())))
         return torch.zeros(lines, *node.shape, dtype=next(iter(values.values())).dtype)
     total = sum(parts[1:], parts[0])
-    total = total if len(parts) > 1 or node.constant is None else total.expand(len(next(iter(values.values()))), *node.shape)
+    total = (
+        total
+        if len(parts) > 1 or node.constant is None
+        else total.expand(len(next(iter(values.values()))), *node.shape)
+    )
     return on_grid_of(node, total)
 
 

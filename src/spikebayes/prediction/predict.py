@@ -158,7 +158,12 @@ def _by_code(
     found = run(network, x, plan, timing)
     ticks, windows = network.code.ticks, plan.samples + max(network.depths.values())
     predictions = found.mean.shape[:2].numel()
-    settings: dict[str, Any] = {"kind": "spiking", "engine": found.engine, "code": str(network.code), "dt": network.dt}
+    settings: dict[str, Any] = {
+        "kind": "spiking",
+        "engine": found.engine,
+        "code": str(network.code),
+        "dt": network.dt,
+    }
     settings |= {"dtype": str(plan.dtype).removeprefix("torch.")}
     settings |= {"ticks": windows * ticks, "ticks_per_sample": ticks, "windows": windows}
     settings["spikes_per_prediction"] = {n: float(c.double().sum() / predictions) for n, c in found.counts.items()}

@@ -104,7 +104,11 @@ def timing_of(
         ConfigError: nothing is left to average; or the network tells numbers in windows, which have their length.
     """
     if network.code is not None:
-        for name, given in (("steps", steps is not None), ("burn_in", burn_in is not None), ("window", window != Flat())):
+        for name, given in (
+            ("steps", steps is not None),
+            ("burn_in", burn_in is not None),
+            ("window", window != Flat()),
+        ):
             if given:
                 raise ConfigError(
                     f"{name} is for networks that step freely; this one tells numbers by {network.code}, in windows of "

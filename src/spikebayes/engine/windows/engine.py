@@ -78,7 +78,8 @@ class _Link:
 
 def _link(connection: Connection, network: SpikingNetwork) -> _Link:
     operator = connection.operator
-    euclid, total, _ = weight_norms(copy.deepcopy(operator).double(), network.shape(connection.source))
+    source = network.shape(connection.source)
+    euclid, total, _ = weight_norms(copy.deepcopy(operator).double(), source, _signed(connection.source, network))
     working = [part for part in operator.parts if not part.rearranges]
     exact = len(working) == 1 and (working[0].weight is not None or isinstance(working[0], Scale))
     single, double = (copy.deepcopy(operator).to(dtype) for dtype in (torch.float32, torch.float64))
@@ -142,7 +143,9 @@ class _Simulator:
                 if name in self.steady:
                     inputs[name] = work.inputs[node.argument].double()
                 continue
-            parts = [self._steady_part(k, inputs, kept) for k in self.into[name] if k.connection.source in self.steady]
+            parts = [
+                self._steady_part(k, inputs, kept) for k in self.into[name] if k.connection.source in self.steady
+            ]
             if name not in self.quiet:
                 if parts:
                     kept.sums[name] = sum(parts[1:], parts[0])
@@ -212,7 +215,11 @@ class _Simulator:
                     total += on_grid_of(node, sums).float()[row]
                 return total if self.constant[node.name].zero else total.add_(self.constant[node.name].single)
         parts = [
-            k.double(inputs[k.connection.source] if k.connection.source in inputs else told[k.connection.source].numbers.double())
+            k.double(
+                inputs[k.connection.source]
+                if k.connection.source in inputs
+                else told[k.connection.source].numbers.double()
+            )
             for k in links
         ]
         if sums is not None:
@@ -286,6 +293,14 @@ def _constant(node: Population | Readout) -> _Constant:
 def _coded(population: Population) -> Any:
     assert isinstance(population.neuron, Coded | Race)
     return population.neuron
+
+
+def _signed(name: str, network: SpikingNetwork) -> bool:
+    """Whether a node may give negative numbers."""
+    neuron = next((p.neuron for p in network.populations if p.name == name), None)
+    if isinstance(neuron, Race):
+        return _signed(network.into(name)[0].source, network)
+    return not isinstance(neuron, Coded) or neuron.response.signed
 
 
 def _quiet(network: SpikingNetwork) -> tuple[frozenset[str], frozenset[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +52,8 @@ class Teller:
         self.neuron, self.shape, self.code = neuron, shape, neuron.code
         self.dropout = dropout if dropout is not None and dropout.acts else None
         self.each = self.code.spikes(torch.arange(self.code.highest + 1)).to(torch.uint8)
+        bits = self.code.base.bit_length() - 1
+        self.shift = bits if self.code.base == 1 << bits else 0  # bits of a digit; 0 where the table is asked
         response = neuron.response if isinstance(neuron, Coded) else None
         self.ramp = isinstance(response, Ramp) and response.below is None
 
@@ -79,7 +82,7 @@ class Teller:
         count = len(x) if lines is None else len(lines)
         flat = x.detach().reshape(len(x), -1).contiguous()
         out = torch.empty(count, *self.shape)
-        each = np.zeros((count, 3))
+        found = np.zeros((count, 4), np.int64)
         which = np.arange(count) if lines is None else lines.numpy()
         masked, pairs = NO_MASK, (np.zeros(1, np.int64),) * 2
         bits, repeat = 1, 1
@@ -87,15 +90,11 @@ class Teller:
             bits, threshold = bernoulli_bits(1 - dropout.p)
             masked = np.array([site_word(dropout.site), *split_seed(keys.seed), threshold], np.uint64)
             pairs, repeat = (keys.samples.numpy(), keys.rows.numpy()), dropout.repeat
-        settings = np.array([float(self.code.highest), float(ramp)], np.float32)
-        _tell(
-            out.view(count, -1).numpy(), flat.numpy(), which, *pairs, masked, bits, repeat, dropout is not None,
-            settings, self.each.numpy(), each,
-        )  # fmt: skip
-        found = torch.from_numpy(each)
-        norm = float(found[:, 2].max().sqrt()) if count else 0.0
-        largest = float(max(out.max(), -out.min())) if out.numel() else 0.0
-        return Told(out, found[:, 0].long(), found[:, 1].long(), norm, largest)
+        settings = np.array([self.code.highest, bits, repeat, ramp, self.shift, self.code.places], np.int64)
+        target = out.view(count, -1).numpy()
+        _tell(target, flat.numpy(), which, *pairs, masked, dropout is not None, settings, self.each.numpy(), found)
+        norm, largest = math.sqrt(found[:, 2].max(initial=0)), float(found[:, 3].max(initial=0))
+        return Told(out, torch.from_numpy(found[:, 0]), torch.from_numpy(found[:, 1]), norm, largest)
 
     def _by_torch(
         self, x: Tensor, dropout: Dropout | None, keys: Keys | None, lines: Tensor | None, numbers: bool
@@ -125,23 +124,23 @@ def _tell(
     samples: NDArray[np.int64],
     rows: NDArray[np.int64],
     words: NDArray[np.uint64],
-    bits: int,
-    repeat: int,
     masked: bool,
-    settings: NDArray[np.float32],
+    settings: NDArray[np.int64],
     each: NDArray[np.uint8],
-    found: NDArray[np.float64],
+    found: NDArray[np.int64],
 ) -> None:
-    """``out[r] = mask(cut(x[lines[r]]))``; spikes, cut-off neurons and the sum of squares go to ``found[r]``."""
+    """``out[r] = mask(cut(x[lines[r]]))``; spikes, cut-off neurons, sum of squares and largest go to ``found[r]``.
+
+    Loops over units are plain, sums are of whole numbers: LLVM takes several units at a time.
+    """
     units = out.shape[1]
+    bits, repeat, ramp, shift, places = settings[1], settings[2], settings[3] > 0, settings[4], settings[5]
     keep = np.empty(-(-units // repeat), np.bool_)
-    most, ramp = settings[0], settings[1] > 0
-    zero, half = np.float32(0), np.float32(0.5)
+    most, zero, half = np.float32(settings[0]), np.float32(0), np.float32(0.5)
+    low = np.int32((1 << shift) - 1)
+    whole = np.empty(units, np.int32)
     for r in range(out.shape[0]):
         source, target = x[lines[r]], out[r]
-        if masked:
-            fill_row(keep, np.uint64(samples[r]), words[0], np.uint64(rows[r]), words[1], words[2], bits, words[3])
-        above, spikes, squares = np.int32(0), np.int32(0), np.float32(0)
         if ramp:
             for n in range(units):
                 target[n] = max(np.floor(source[n] + half), zero)
@@ -149,16 +148,26 @@ def _tell(
             for n in range(units):
                 target[n] = source[n]
         if masked:
+            fill_row(keep, np.uint64(samples[r]), words[0], np.uint64(rows[r]), words[1], words[2], bits, words[3])
             if repeat == 1:
                 for n in range(units):
                     target[n] = target[n] if keep[n] else zero
             else:
                 for n in range(units):
                     target[n] = target[n] if keep[n // repeat] else zero
+        above, spikes, squares, largest = np.int32(0), np.int32(0), np.int64(0), np.int32(0)
         for n in range(units):
             above += np.int32(abs(target[n]) > most)
             target[n] = max(min(target[n], most), -most)
-            squares += target[n] * target[n]
+            whole[n] = np.int32(abs(target[n]))
         for n in range(units):
-            spikes += np.int32(each[np.int32(abs(target[n]))])
-        found[r, 0], found[r, 1], found[r, 2] = spikes, above, squares
+            squares += np.int64(whole[n]) * np.int64(whole[n])
+            largest = max(largest, whole[n])
+        if shift == 0:
+            for n in range(units):
+                spikes += np.int32(each[whole[n]])
+        else:
+            for place in range(places):
+                for n in range(units):
+                    spikes += np.int32(((whole[n] >> np.int32(place * shift)) & low) != 0)
+        found[r, 0], found[r, 1], found[r, 2], found[r, 3] = spikes, above, squares, largest

@@ -89,4 +89,3 @@ class Windows(Operator):
             "dilation": self.dilation,
             "ceil_mode": self.ceil_mode,
         }
-
