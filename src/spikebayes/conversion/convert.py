@@ -15,6 +15,7 @@ from spikebayes.conversion.activations import is_activation
 from spikebayes.conversion.builder import Builder, unknown_modules
 from spikebayes.conversion.calibration import LEAST_ROWS, Calibration
 from spikebayes.conversion.check import Check
+from spikebayes.conversion.choosing import Cost, choose
 from spikebayes.conversion.encoding import encode
 from spikebayes.conversion.exact_sums import with_exact_sums
 from spikebayes.conversion.faults import faults, float_dtype, initialised, refuse_faults, unwrapped
@@ -41,9 +42,11 @@ def convert(
     dt: float = 1e-3,
     synapse: Synapse | None = Alpha(0.02),
     sampling: Sampling = Exact(),
-    code: Code | Literal["lif"] | None = None,
+    code: Code | Literal["lif", "auto"] | None = None,
     calibrate: Examples | None = None,
     headroom: float = 4.0,
+    error: float = 0.07,
+    cost: Cost = "ticks",
 ) -> SpikingNetwork:
     """A spiking network with the module's weights, a population in place of each activation.
 
@@ -89,6 +92,9 @@ def convert(
             each activation becomes (under dropout), which is where a code's levels end. By default the example's.
         headroom: the value of the highest level, in units of the largest seen. Twice the values seen need two, and
             what lies above the highest level is cut off, which makes a network look surer than it is.
+        error, cost: with ``code="auto"`` the cheapest code is taken whose error on the calibration rows (median of the
+            paired rms difference over the predictive standard deviation) is at most ``error``; the fewest ticks per
+            sample, or, with a :class:`Device`, the fewest joules.
 
     Returns:
         The network; inputs reach their targets unfiltered and are constant over a simulation.
@@ -138,7 +144,10 @@ def convert(
                 builder.visit(node)
             network = builder.network(dt)
             check.compare(builder, network)
-            if code is not None:
+            if code == "auto":
+                rows = _calibration(examples, calibrate, float_dtype(model))
+                return choose(network, rows, headroom, error, cost)
+            if isinstance(code, Code):
                 return encode(network, code, _calibration(examples, calibrate, float_dtype(model)), headroom)
     except Blocked as blocked:
         raise ConversionError(str(blocked)) from blocked.__cause__
@@ -199,9 +208,9 @@ def check(model: nn.Module, example_input: Examples) -> Obstacles:
     return Obstacles(type(model).__name__, tuple(found))
 
 
-def _code(code: Code | Literal["lif"] | None, traced: Traced) -> Code | None:
+def _code(code: Code | Literal["lif", "auto"] | None, traced: Traced) -> Code | Literal["auto"] | None:
     """By which code, if any, the activations of a model are told."""
-    if code == "lif" or isinstance(code, Code):
+    if code is not None:
         return None if code == "lif" else code
     return USUAL if any(is_activation(node, traced.model) for node in traced.graph.nodes) else None
 

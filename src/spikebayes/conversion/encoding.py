@@ -31,7 +31,13 @@ OF_OUTPUT = 3e-4  # of the range of the read-out, likewise
 BISECTIONS = 90  # of an interval of 2^21: to the last bit of float64
 
 
-def encode(network: SpikingNetwork, code: Code, calibration: Calibration, headroom: float) -> SpikingNetwork:
+def encode(
+    network: SpikingNetwork,
+    code: Code,
+    calibration: Calibration,
+    headroom: float,
+    largest: dict[str, Tensor] | None = None,
+) -> SpikingNetwork:
     """The network with its units telling their values by a code.
 
     Args:
@@ -39,16 +45,22 @@ def encode(network: SpikingNetwork, code: Code, calibration: Calibration, headro
         code: for all populations.
         calibration: rows that show how large values become.
         headroom: by what their largest is multiplied to be the value of the highest level.
+        largest: what :func:`largest_values` says of them, if that is known already.
 
     Raises:
         ConversionError: an activation that rises and falls under a code without payload; values that are not finite.
     """
     _refuse_bumps(network, code)
-    largest = tops(network, calibration, {p.name: _top_axis(p, network) for p in network.populations})
+    largest = largest_values(network, calibration) if largest is None else largest
     neurons = {p.name: _coded(p, code, largest, headroom) for p in network.populations}
     steps = _steps(network, neurons)
     folded = _folded(network, neurons, steps)
     return _gridded(folded, extents(folded, calibration))
+
+
+def largest_values(network: SpikingNetwork, calibration: Calibration) -> dict[str, Tensor]:
+    """Of each population of ``Rate`` units, one for each place that gets a top of its own."""
+    return tops(network, calibration, {p.name: _top_axis(p, network) for p in network.populations})
 
 
 def _refuse_bumps(network: SpikingNetwork, code: Code) -> None:

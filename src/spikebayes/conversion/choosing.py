@@ -1,0 +1,162 @@
+"""The cheapest code that keeps a network's predictive distribution to a given error."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from spikebayes.conversion.activations import Rate
+from spikebayes.conversion.calibration import SEED, Calibration
+from spikebayes.conversion.encoding import encode, largest_values
+from spikebayes.errors import ConfigError
+from spikebayes.network.coded import Coded
+from spikebayes.network.codes import Code, Digits, FirstSpike, Graded, Radix
+from spikebayes.network.network import Population, SpikingNetwork
+from spikebayes.network.operators import size
+from spikebayes.noise.keys import Keys
+from spikebayes.noise.one_pass import one_pass
+
+#: families of codes, of 4 to 10 bits, where every value can be told by when it is reached; each from few levels to many
+TIMED: tuple[tuple[Code, ...], ...] = (
+    tuple(Radix(bits) for bits in range(4, 11)),
+    tuple(Digits(4, digits) for digits in range(2, 6)),
+    tuple(Digits(8, digits) for digits in (2, 3)),
+    tuple(FirstSpike(levels) for levels in (16, 32, 64, 128)),
+)
+PAYLOADS: tuple[tuple[Code, ...], ...] = (tuple(Graded(bits) for bits in range(4, 15)),)
+ROWS, SAMPLES = 100, 50  # that an error is measured on
+AT_ONCE = 1 << 22  # numbers of the widest node that are held
+
+
+class Prices(Protocol):
+    """What a device pays, J (``spikebayes.Device`` is one)."""
+
+    synaptic_event_j: float
+    neuron_update_j: float
+
+
+Cost = Literal["ticks"] | Prices
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A code on the calibration rows.
+
+    Args:
+        code, network: what was tried.
+        error: median over rows of the paired rms difference over the predictive standard deviation.
+        cost: of a sample, in ticks or in joules.
+    """
+
+    code: Code
+    network: SpikingNetwork
+    error: float
+    cost: float
+
+
+def choose(
+    network: SpikingNetwork, calibration: Calibration, headroom: float, error: float, cost: Cost
+) -> SpikingNetwork:
+    """The network under the cheapest code whose error on the calibration rows is at most the one asked for.
+
+    Args:
+        network: of ``Rate`` units.
+        calibration, headroom: as for ``encode``.
+        error: median over rows of the paired rms difference over the predictive standard deviation; of a network
+            without dropout, over the standard deviation over rows.
+        cost: of ticks per sample, or of joules by a device's prices: events of its spikes, and an update of every
+            neuron in every tick.
+
+    Warns:
+        UserWarning: no code reaches the error; the most exact one is given.
+    """
+    if not error > 0:
+        raise ConfigError(f"error must be positive; got {error}")
+    rises_and_falls = any(isinstance(p.neuron, Rate) and not p.neuron.activation.monotone for p in network.populations)
+    families = PAYLOADS if rises_and_falls else TIMED
+    rows = Calibration(_some(calibration.rows), SAMPLES)
+    expected, _ = _outputs(network, rows)
+    largest = largest_values(network, calibration)
+
+    def attempt(code: Code) -> Tried:
+        made = encode(network, code, calibration, headroom, largest)
+        outputs, spikes = _outputs(made, rows)
+        return Tried(code, made, relative_error(expected, outputs), _cost(made, spikes, cost))
+
+    tried: list[Tried] = []
+    for levels in sorted({code.highest for family in families for code in family}):  # the error is that of the levels
+        tried.append(attempt(next(c for family in families for c in family if c.highest == levels)))
+        if tried[-1].error <= error:
+            enough = (next((c for c in family if c.highest >= levels), None) for family in families)
+            others = [attempt(code) for code in enough if code is not None and code != tried[-1].code]
+            good = [t for t in (tried[-1], *others) if t.error <= error]
+            return min(good, key=lambda t: (t.cost, t.error)).network
+    best = min(tried, key=lambda t: t.error)
+    warnings.warn(
+        f"no code reaches an error of {error:g} of the predictive standard deviation on the calibration rows; "
+        f"{best.code} comes closest, with {best.error:.2g}",
+        stacklevel=4,
+    )
+    return best.network
+
+
+def relative_error(expected: Tensor, given: Tensor) -> float:
+    """Median over rows of the paired rms difference over the predictive standard deviation.
+
+    Args:
+        expected, given: ``[S, B, C]`` samples under the same masks. Where the expected ones have no spread, that over
+            rows stands in.
+
+    Example:
+        >>> a = torch.randn(100, 5, 1, generator=torch.Generator().manual_seed(0))
+        >>> round(relative_error(a, a + 0.1 * a.std(0)), 6)
+        0.1
+    """
+    spread = expected.std(0)
+    if not bool((spread > 0).any()):
+        spread = expected.mean(0).std(0).expand(spread.shape)
+    rms = (given - expected).pow(2).mean(0).sqrt()
+    known = spread > 1e-6 * expected.abs().max()
+    return float((rms[known] / spread[known]).median()) if bool(known.any()) else float(rms.max())
+
+
+def _some(rows: Sequence[Tensor]) -> list[Tensor]:
+    count = len(rows[0])
+    chosen = torch.linspace(0, count - 1, min(ROWS, count)).round().long()
+    return [part[chosen] for part in rows]
+
+
+@torch.no_grad()
+def _outputs(network: SpikingNetwork, calibration: Calibration) -> tuple[Tensor, dict[str, float]]:
+    """``[S, B, C]`` of the read-out, and spikes per sample times their fan-out, by population of a coded network."""
+    rows, samples = len(calibration.rows[0]), calibration.samples
+    widest = max(size(node.shape) for node in network.nodes())
+    pairs, outputs, events = torch.arange(rows * samples), [], dict[str, float]()
+    for some in pairs.split(max(1, AT_ONCE // widest)):
+        row, sample = some % rows, some // rows
+        for passed in one_pass(network, [part[row] for part in calibration.rows], Keys(SEED, sample, row)):
+            node = passed.node
+            if isinstance(node, Population) and isinstance(node.neuron, Coded):
+                spikes = float(node.neuron.code.spikes(passed.value).sum())
+                events[node.name] = events.get(node.name, 0.0) + spikes / len(pairs)
+        outputs.append(passed.value.double())  # of the read-out, the last one
+    return torch.cat(outputs).reshape(samples, rows, -1), events
+
+
+def _cost(network: SpikingNetwork, spikes: dict[str, float], cost: Cost) -> float:
+    assert network.code is not None
+    if cost == "ticks":
+        return network.code.ticks
+    events = 0.0
+    for c in network.connections:
+        if c.source in spikes:
+            source = network.shape(c.source)
+            synapses = float(c.operator.pattern(source).forward(torch.ones(1, *source, dtype=torch.float64)).sum())
+            events += spikes[c.source] * synapses / size(source)
+    updates = network.neurons * network.code.ticks
+    return events * cost.synaptic_event_j + updates * cost.neuron_update_j  # pyright: ignore[reportAttributeAccessIssue]
