@@ -26,7 +26,7 @@ from spikebayes.network.operators import AdaptiveAvgPool, AvgPool, Chain, Conv, 
 
 MARGIN = 1.25  # by which values may exceed those of the calibration before sums need more than float32
 LEAST_TOP = 0.5  # of a population's usual one: finer steps for units that hardly act would tell nothing more
-ROUGH = 0.05  # of a step: the largest error that rounded weights may make
+ROUGH = 0.15  # of a step: the largest error that rounded weights may make
 OF_OUTPUT = 3e-4  # of the range of the read-out, likewise
 BISECTIONS = 90  # of an interval of 2^21: to the last bit of float64
 
