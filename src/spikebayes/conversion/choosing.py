@@ -77,7 +77,9 @@ def choose(
     """
     if not error > 0:
         raise ConfigError(f"error must be positive; got {error}")
-    rises_and_falls = any(isinstance(p.neuron, Rate) and not p.neuron.activation.monotone for p in network.populations)
+    rises_and_falls = any(
+        isinstance(p.neuron, Rate) and not p.neuron.activation.monotone for p in network.populations
+    )
     families = PAYLOADS if rises_and_falls else TIMED
     rows = Calibration(_some(calibration.rows), SAMPLES)
     expected, _ = _outputs(network, rows)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from spikebayes.network.codes import Code
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import AdaptiveAvgPool, AvgPool, Chain, Conv, Dense, Operator, Scale, target_shape
 
+BLOCK = 500  # inputs of a target whose sums are taken at once
 MARGIN = 1.25  # by which values may exceed those of the calibration before sums need more than float32
 LEAST_TOP = 0.5  # of a population's usual one: finer steps for units that hardly act would tell nothing more
 ROUGH = 0.15  # of a step: the largest error that rounded weights may make
@@ -353,7 +355,7 @@ def _grid(sums: list[_Sum], more: float, tolerance: float) -> float:
 def _sum(operator: Operator, source: tuple[int, ...], extent: Extent) -> _Sum:
     """By Cauchy and Schwarz over all units, or by the largest of them times all weights."""
     euclid, total, fan_in = weight_norms(operator, source, signed=extent.low < 0)
-    bound = min(euclid * extent.norm, total * extent.largest)
+    bound = min(euclid * extent.norm, total * extent.largest) / len(blocks_of(operator))
     return _Sum(bound, min(extent.norm, extent.largest * math.sqrt(fan_in)))
 
 
@@ -377,8 +379,24 @@ def weight_norms(operator: Operator, source: tuple[int, ...], signed: bool = Tru
         elif not part.rearranges:
             gain = float(part(torch.ones(1, *source, dtype=torch.float64)).abs().max())
             euclid, total, fan_in = euclid * max(1.0, gain), total * max(1.0, gain), fan_in * max(1.0, gain)
-        source = target_shape(part, source)
+        source = target_shape(part, source) if source else ()
     return euclid, total, fan_in
+
+
+def blocks_of(operator: Operator) -> list[slice]:
+    """How the inputs of many weights are cut, so that each block's sums are small enough for float32.
+
+    Example:
+        >>> blocks_of(Dense(torch.zeros(3, 1500)))
+        [slice(0, 500, None), slice(500, 1000, None), slice(1000, 1500, None)]
+    """
+    working = [part for part in operator.parts if not part.rearranges]
+    if len(working) != 1 or not isinstance(working[0], Dense | Conv) or getattr(working[0], "groups", 1) > 1:
+        return [slice(None)]
+    weight = working[0].weight
+    count = min(weight.shape[1], max(1, round(weight[0].numel() / BLOCK)))
+    edges = [round(k * weight.shape[1] / count) for k in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)] if count > 1 else [slice(None)]
 
 
 def _on_grid(operator: Operator, grid: float) -> Operator:

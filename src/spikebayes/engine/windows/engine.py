@@ -10,14 +10,15 @@ What no mask comes before is the same for all samples of a row and is computed o
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from spikebayes.conversion.encoding import weight_norms
+from spikebayes.conversion.encoding import blocks_of, weight_norms
 from spikebayes.conversion.exact_sums import EXACT_SUMS
 from spikebayes.engine.contract import NUMBERS, Result, Work, unknown_noise
 from spikebayes.engine.windows.tell import Teller, Told
@@ -26,7 +27,7 @@ from spikebayes.machine.threads import one_thread, share_out
 from spikebayes.network.coded import Coded, Race
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.noise import Dropout
-from spikebayes.network.operators import Operator, Scale, Windows, size
+from spikebayes.network.operators import Chain, Dense, Operator, Scale, Windows, size
 from spikebayes.noise.one_pass import masked, on_grid_of
 
 VALUES = 1 << 18  # of the widest node of a tile: what stays in a cache
@@ -55,6 +56,17 @@ class WindowsEngine:
 
 
 @dataclass(frozen=True, eq=False)
+class _Block:
+    """Some inputs of an operator: which, along which axis, and what is known of their weights."""
+
+    at: slice
+    operator: Operator
+    euclid: float
+    total: float
+    axis: int = -1
+
+
+@dataclass(frozen=True, eq=False)
 class _Link:
     """A connection.
 
@@ -62,6 +74,8 @@ class _Link:
         single, double: its operator in float32 and float64.
         euclid, total: of a target's weights, norm and sum of magnitudes.
         exact: whether float32 can hold its sums: its weights are on a grid and in one part.
+        blocks: that part cut up, where its targets have many inputs.
+        before, after: the parts that move its inputs and its targets.
     """
 
     connection: Connection
@@ -70,6 +84,33 @@ class _Link:
     euclid: float
     total: float
     exact: bool
+    blocks: tuple[_Block, ...] = ()
+    before: Chain = field(default_factory=Chain)
+    after: Chain = field(default_factory=Chain)
+
+    def by_blocks(self, told: Told, most: float) -> Tensor | None:
+        """The sums, block by block in float32; float64. None where a block's could go beyond the most."""
+        x = self.before(told.numbers.float())
+        total: Tensor | None = None
+        for block in self.blocks or (_Block(slice(None), self.single, self.euclid, self.total),):
+            seen = (
+                x[:, block.at]
+                if self.blocks and block.axis == 1
+                else x[..., block.at]
+                if self.blocks
+                else told.numbers
+            )
+            norm = float(seen.flatten(1).square().sum(1).max().sqrt())
+            if min(block.euclid * norm, block.total * told.largest) >= most:
+                return None
+            part = block.operator(seen).double()
+            total = part if total is None else total.add_(part)
+        assert total is not None
+        return self.after(total) if self.blocks else total
+
+    @property
+    def source(self) -> str:
+        return self.connection.source
 
     def bound(self, told: Told) -> float:
         """Of any sum over the numbers of a line."""
@@ -83,7 +124,19 @@ def _link(connection: Connection, network: SpikingNetwork) -> _Link:
     working = [part for part in operator.parts if not part.rearranges]
     exact = len(working) == 1 and (working[0].weight is not None or isinstance(working[0], Scale))
     single, double = (copy.deepcopy(operator).to(dtype) for dtype in (torch.float32, torch.float64))
-    return _Link(connection, single, double, euclid, total, exact)
+    cut = blocks_of(operator) if exact else []
+    if len(cut) < 2:
+        return _Link(connection, single, double, euclid, total, exact)
+    (place,) = (k for k, part in enumerate(single.parts) if not part.rearranges)
+    weighted = single.parts[place]
+    assert weighted.weight is not None
+    signed, blocks = _signed(connection.source, network), []
+    for at in cut:
+        part = weighted.with_weight(weighted.weight[:, at].contiguous())
+        euclid_of, total_of, _ = weight_norms(part, (), signed)
+        blocks.append(_Block(at, part, euclid_of, total_of, -1 if isinstance(part, Dense) else 1))
+    before, after = Chain(single.parts[:place]), Chain(single.parts[place + 1 :])
+    return _Link(connection, single, double, euclid, total, exact, tuple(blocks), before, after)
 
 
 @dataclass
@@ -91,12 +144,14 @@ class _Kept:
     """What is the same in all samples of some rows.
 
     Args:
-        sums: what quiet sources add to nodes that are not quiet, ``[b, *shape]`` float64.
+        sums: what steady sources add to nodes that are not quiet, ``[b, *shape]`` float64.
+        rounded: the same on the node's grid in float32, where that holds it.
         told: of steady populations, which no mask changes.
         numbers: of those that only their own mask changes, not yet cut off.
     """
 
     sums: dict[str, Tensor]
+    rounded: dict[str, Tensor]
     told: dict[str, Told]
     numbers: dict[str, Tensor]
 
@@ -136,34 +191,38 @@ class _Simulator:
 
     def _once(self, work: Work) -> _Kept:
         """Of all rows: what no mask comes before."""
-        kept, inputs = _Kept({}, {}, {}), {}
+        kept, inputs = _Kept({}, {}, {}, {}), {}
         for node in self.network.nodes():
             name = node.name
             if isinstance(node, Input):
                 if name in self.steady:
                     inputs[name] = work.inputs[node.argument].double()
                 continue
-            parts = [
-                self._steady_part(k, inputs, kept) for k in self.into[name] if k.connection.source in self.steady
-            ]
+            links = [k for k in self.into[name] if k.source in self.steady]
             if name not in self.quiet:
-                if parts:
-                    kept.sums[name] = sum(parts[1:], parts[0])
+                if links:
+                    self._keep_sums(node, links, kept, inputs)
                 continue
             assert isinstance(node, Population)
             if isinstance(node.neuron, Race):
                 x = self._largest(node, kept.told)
             else:
-                x = self._settled(node, parts, len(work.inputs[0]))
+                x = self._drive(node, links, kept.told, inputs, None, len(work.inputs[0]))
             if name in self.steady:
                 kept.told[name] = self.tellers[name].tell(x, None)
             else:
                 kept.numbers[name] = x if isinstance(node.neuron, Race) else _coded(node).response.numbers(x).float()
         return kept
 
-    def _steady_part(self, link: _Link, inputs: dict[str, Tensor], kept: _Kept) -> Tensor:
-        source = link.connection.source
-        return link.double(inputs[source] if source in inputs else kept.told[source].numbers.double())
+    def _keep_sums(
+        self, node: Population | Readout, links: list[_Link], kept: _Kept, inputs: dict[str, Tensor]
+    ) -> None:
+        """What steady sources add to a node that is not quiet."""
+        sums = self._sum([k.double(_values(k.source, kept.told, inputs)) for k in links])
+        kept.sums[node.name] = sums
+        rounded = on_grid_of(node, sums)
+        if node.grid and float(rounded.abs().max()) < (EXACT_SUMS - 1) * node.grid:
+            kept.rounded[node.name] = rounded.float()
 
     def _tile(self, work: Work, pairs: Tensor, kept: _Kept, result: Result) -> None:
         """Some pairs ``[L]``, from the first mask on."""
@@ -187,7 +246,8 @@ class _Simulator:
             if isinstance(node, Population) and isinstance(node.neuron, Race):
                 told[name] = self.tellers[name].tell(self._largest(node, told, kept, row), keys)
             else:
-                x = self._drive(node, told, inputs, kept, row)
+                links = [k for k in self.into[name] if k.source not in self.steady]
+                x = self._drive(node, links, told, inputs, (kept, row), len(row))
                 if isinstance(node, Readout):
                     result.mean[pairs] = x.to(self.dtype)
                     continue
@@ -197,34 +257,44 @@ class _Simulator:
     def _drive(
         self,
         node: Population | Readout,
+        links: list[_Link],
         told: dict[str, Told],
         inputs: dict[str, Tensor],
-        kept: _Kept,
-        row: Tensor,
+        rows: tuple[_Kept, Tensor] | None,
+        lines: int,
     ) -> Tensor:
-        """What a node takes in, ``[L, *shape]``; float32 where that holds every sum."""
-        links = [k for k in self.into[node.name] if k.connection.source not in self.steady]
-        sums = kept.sums.get(node.name)
-        if all(k.exact and k.connection.source in told for k in links) and links and node.grid:
-            most = (EXACT_SUMS - 1) * node.grid - self.constant[node.name].most
-            bound = sum(k.bound(told[k.connection.source]) for k in links)
-            bound += 0.0 if sums is None else float(sums.abs().max())
-            if bound < most:
-                total = self._sum([k.single(told[k.connection.source].numbers.float()) for k in links])
-                if sums is not None:
-                    total += on_grid_of(node, sums).float()[row]
-                return total if self.constant[node.name].zero else total.add_(self.constant[node.name].single)
-        parts = [
-            k.double(
-                inputs[k.connection.source]
-                if k.connection.source in inputs
-                else told[k.connection.source].numbers.double()
-            )
-            for k in links
-        ]
-        if sums is not None:
-            parts.append(sums[row])
-        return self._settled(node, parts, len(row))
+        """What a node takes in, ``[L, *shape]``; float32 where that holds every sum.
+
+        Args:
+            node: not a race.
+            links: from sources that are not in what is kept.
+            told, inputs: of these sources.
+            rows: what is kept, and ``[L]`` which of its rows each line takes; None where nothing is.
+            lines: L.
+        """
+        constant, name = self.constant[node.name], node.name
+        kept = rows is not None and name in rows[0].sums
+        if links and node.grid and all(k.exact and k.source in told for k in links):
+            bound = sum(k.bound(told[k.source]) for k in links) + constant.most
+            if any(k.blocks for k in links) and bound >= (EXACT_SUMS - 1) * node.grid:
+                exact = [k.by_blocks(told[k.source], (EXACT_SUMS - 1) * node.grid) for k in links]
+                if all(part is not None for part in exact):
+                    more = [] if rows is None or not kept else [rows[0].sums[name][rows[1]]]
+                    return self._settled(node, [*exact, *more], lines)
+            if kept:
+                assert rows is not None
+                bound += float(rows[0].rounded[name].abs().max()) if name in rows[0].rounded else math.inf
+            if bound < (EXACT_SUMS - 1) * node.grid:
+                total = self._sum([k.single(told[k.source].numbers.float()) for k in links])
+                if kept:
+                    assert rows is not None
+                    total += rows[0].rounded[name][rows[1]]
+                return total if constant.most == 0 else total.add_(constant.single)
+        parts = [k.double(_values(k.source, told, inputs)) for k in links]
+        if kept:
+            assert rows is not None
+            parts.append(rows[0].sums[name][rows[1]])
+        return self._settled(node, parts, lines)
 
     def _settled(self, node: Population | Readout, parts: list[Tensor], lines: int) -> Tensor:
         """Sum of a node's parts and its constant, on its grid; as float32, if that holds it."""
@@ -276,18 +346,24 @@ class _Simulator:
         return result
 
 
+def _values(source: str, told: dict[str, Told], inputs: dict[str, Tensor]) -> Tensor:
+    """What a source gives, float64."""
+    return inputs[source] if source in inputs else told[source].numbers.double()
+
+
 @dataclass(frozen=True, eq=False)
 class _Constant:
+    """A node's constant, in both precisions, and its largest magnitude."""
+
     single: Tensor
     double: Tensor
     most: float
-    zero: bool
 
 
 def _constant(node: Population | Readout) -> _Constant:
     values = torch.zeros(node.shape) if node.constant is None else node.constant
     most = float(values.abs().max()) if values.numel() else 0.0
-    return _Constant(values.float(), values.double(), most, most == 0)
+    return _Constant(values.float(), values.double(), most)
 
 
 def _coded(population: Population) -> Any:
