@@ -25,6 +25,7 @@ from spikebayes.network.codes import Code
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import AdaptiveAvgPool, AvgPool, Chain, Conv, Dense, Operator, Scale, target_shape
 
+ROUNDING = 1 + 1e-4  # by which a bound may be off that was summed in float32
 BLOCK = 500  # inputs of a target whose sums are taken at once
 MARGIN = 1.25  # by which values may exceed those of the calibration before sums need more than float32
 LEAST_TOP = 0.5  # of a population's usual one: finer steps for units that hardly act would tell nothing more
@@ -369,15 +370,16 @@ def weight_norms(operator: Operator, source: tuple[int, ...], signed: bool = Tru
     signed = signed or sum(part.weight is not None for part in operator.parts) > 1
     for part in operator.parts:
         if part.weight is not None:
-            rows = part.weight.detach().double().flatten(1)
+            rows = part.weight.detach().flatten(1)
             fan_in *= rows.shape[1]
             sides = [rows] if signed else [rows.clamp(min=0), rows.clamp(max=0)]
-            euclid *= max(float(side.norm(dim=1).max()) for side in sides)
-            total *= max(float(side.abs().sum(1).max()) for side in sides)
+            euclid *= ROUNDING * max(float(side.square().sum(1).max().sqrt()) for side in sides)
+            total *= ROUNDING * max(float(side.abs().sum(1).max()) for side in sides)
         elif isinstance(part, Scale):
             euclid, total = (n * float(part.factor.abs().max()) for n in (euclid, total))
         elif not part.rearranges:
-            gain = float(part(torch.ones(1, *source, dtype=torch.float64)).abs().max())
+            like = next(part.buffers(), torch.empty(0))
+            gain = float(part(torch.ones(1, *source, dtype=like.dtype)).abs().max())
             euclid, total, fan_in = euclid * max(1.0, gain), total * max(1.0, gain), fan_in * max(1.0, gain)
         source = target_shape(part, source) if source else ()
     return euclid, total, fan_in

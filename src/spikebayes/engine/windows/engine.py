@@ -12,8 +12,9 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -30,9 +31,12 @@ from spikebayes.network.noise import Dropout
 from spikebayes.network.operators import Chain, Dense, Operator, Scale, Windows, size
 from spikebayes.noise.one_pass import masked, on_grid_of
 
-VALUES = 1 << 18  # of the widest node of a tile: what stays in a cache
-LINES = (64, 2048)  # fewest and most pairs of a tile
+VALUES = 1 << 19  # of the widest node of a tile that is not the same in all samples: what stays in a cache
+LINES = (128, 2048)  # fewest and most pairs of a tile
 KEPT = 1 << 26  # numbers of the rows of a block that are kept
+
+
+_prepared: WeakKeyDictionary[SpikingNetwork, dict[torch.dtype, _Simulator]] = WeakKeyDictionary()
 
 
 class WindowsEngine:
@@ -48,7 +52,10 @@ class WindowsEngine:
 
     def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
         check_steady_products()
-        return _Simulator(network, dtype).run
+        known = _prepared.setdefault(network, {})
+        if dtype not in known:
+            known[dtype] = _Simulator(network, dtype)
+        return known[dtype].run
 
     def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
         widest = max(size(node.shape) for node in network.nodes())
@@ -120,7 +127,7 @@ class _Link:
 def _link(connection: Connection, network: SpikingNetwork) -> _Link:
     operator = connection.operator
     source = network.shape(connection.source)
-    euclid, total, _ = weight_norms(copy.deepcopy(operator).double(), source, _signed(connection.source, network))
+    euclid, total, _ = weight_norms(operator, source, _signed(connection.source, network))
     working = [part for part in operator.parts if not part.rearranges]
     exact = len(working) == 1 and (working[0].weight is not None or isinstance(working[0], Scale))
     single, double = (copy.deepcopy(operator).to(dtype) for dtype in (torch.float32, torch.float64))
@@ -158,13 +165,14 @@ class _Kept:
 
 class _Simulator:
     def __init__(self, network: SpikingNetwork, dtype: torch.dtype) -> None:
-        self.network, self.dtype = network, dtype
+        self.dtype = dtype
+        self.network = replace(network)  # one that does not keep the given one alive
         links = [_link(c, network) for c in network.connections]
         self.into = {n.name: [k for k in links if k.connection.target == n.name] for n in network.nodes()}
         self.quiet, self.steady = _quiet(network)
         self.tellers = {p.name: Teller(_coded(p), p.dropout, p.shape) for p in network.populations}
         self.constant = {n.name: _constant(n) for n in (*network.populations, network.readout)}
-        widest = max(size(node.shape) for node in network.nodes())
+        widest = max(size(node.shape) for node in network.nodes() if node.name not in self.steady)
         lines = min(max(VALUES // widest, LINES[0]), LINES[1])
         self.lines = 1 << (lines.bit_length() - 1)
 
