@@ -149,9 +149,7 @@ def _spiking(
     return output, settings | {"spikes_per_prediction": spikes}
 
 
-def _by_code(
-    network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing
-) -> tuple[Tensor, dict[str, Any]]:
+def _by_code(network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing) -> tuple[Tensor, dict[str, Any]]:
     """Samples of a coded network: one run of S windows, and as many more as it is deep."""
     assert network.code is not None
     found = run(network, x, plan, timing)

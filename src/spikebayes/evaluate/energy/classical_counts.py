@@ -35,9 +35,9 @@ class ClassicalCounts:
         activations: evaluations of the rate curve, or of a unit that fires by chance, one for each neuron.
         kept_activations: the same without dropped neurons.
         mask_bits: Bernoulli draws.
-        zero_macs: those of ``kept_macs`` whose input is 0, which a pass that skips zeros leaves out: of inputs, and of
-            activations where the run tells them (a number of a coded network, a unit that is off in a network whose
-            steps are samples). A rate of LIF neurons counts as not 0.
+        zero_macs: those of ``kept_macs`` whose input is 0, which a pass that skips zeros leaves out. Inputs show it
+            themselves; activations by the number that they make in a coded network, or by a unit that is off in a
+            network whose steps are samples. The rates of LIF neurons count as not 0.
     """
 
     passes: int

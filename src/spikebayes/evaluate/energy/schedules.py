@@ -70,7 +70,8 @@ class Windows(Schedule):
 
     In the window in which a population tells sample t it takes in what it will tell of later ones: t + 1, and t + k
     from a source that is k populations before it. A neuron works there if a mask keeps it in one of these samples;
-    dropped from all of them, it is taken out. An update is one tick of a neuron, whether it sends, takes in or both.
+    dropped from all of them, it is taken out. An update is one tick of a neuron, whether it sends, takes in or both:
+    in a run of one sample a neuron is awake in two windows, in a long run in about one for each sample.
 
     Args:
         network: a coded one.

@@ -37,8 +37,8 @@ class SpikingCounts:
     """What simulations of T steps do, the burn-in's steps included.
 
     Args:
-        simulations, rows, steps: S x B (B where one run gives all samples of a row: masks are redrawn within it, or the
-            network is coded), B and T, of a coded network the ticks of S + depth windows.
+        simulations, rows, steps: S x B (B where one run gives all samples of a row: masks are redrawn within it, or
+            the network is coded), B and T, of a coded network the ticks of S + depth windows.
         neurons: of the network.
         synapses: between populations and into the read-out: one where any path of a connection's operators leads from
             a unit to a target, whatever the weights.
