@@ -26,6 +26,7 @@ from spikebayes.network.operators import Dense, size
 from spikebayes.nn import Permadrop
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.keys import Keys
+from spikebayes.noise.masks import Masks, evaluating
 
 CODES = [sb.FirstSpike(8), sb.Radix(4), sb.Digits(3, 2), sb.Graded(5)]
 SEED = 5
@@ -272,17 +273,40 @@ def test_max_pooling_and_relays_are_no_activations() -> None:
     assert classical.macs == 2 * (4 * 18 * 3 + 3 * 4) + 4 * 2 * 3 * 2
 
 
-@pytest.mark.parametrize("code", CODES, ids=str)
-def test_zeros_are_skipped_by_hand(code: Any) -> None:
-    network, x = made("mlp", code)
-    x[0, :3] = 0
+@pytest.mark.parametrize("code", [sb.Radix(12), sb.Digits(10, 4), sb.Graded(14)], ids=str)
+def test_zeros_are_those_of_the_module(code: Any) -> None:
+    """A ReLU's, a leaky one's that never is 0, those behind max pooling and its dropout; and zeros of the input."""
+    model = nn.Sequential(
+        *(nn.Conv1d(1, 3, 3), nn.ReLU(), nn.MaxPool1d(2), nn.Dropout(0.4), nn.Flatten()),
+        *(nn.Linear(15, 7), nn.LeakyReLU(0.2), nn.Dropout(0.3), nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 2)),
+    ).eval()
+    x = torch.randn(150, 1, 12)
+    x[:, :, 8:] = 0
+    network, x = convert(model, x, code=code), x[:2]
     _, classical = count(network, x, samples=3, seed=SEED)
-    told = simulate(network, x, samples=3, seed=SEED, probe=["numbers"]).numbers
-    first, second = (told[p.name] != 0 for p in network.populations)
-    keep = _kept(network.populations[1], 3, 2)
-    products = (first.sum(2) * keep.sum(2)).sum() + 2 * (second & keep).sum()
-    assert classical.nonzero_macs == 7 * (1 + 4) + int(products)
-    assert classical.nonzero_macs < classical.kept_macs
+    seen: list[Tensor] = []
+    hooks = [
+        m.register_forward_pre_hook(lambda _, a: seen.append(a[0] != 0)) for m in model if isinstance(m, nn.Linear)
+    ]
+    pairs = torch.arange(6)
+    with evaluating(model), Masks(Keys(SEED, pairs // 2, pairs % 2)), torch.no_grad():
+        model(x[pairs % 2])
+    for hook in hooks:
+        hook.remove()
+    pooled, leaky, last = (values.sum(1) for values in seen)
+    kept = _kept(network.populations[2], 3, 2).sum(2).flatten()
+    windows = 2 * (x[0] != 0).unfold(1, 3, 1).sum()
+    assert classical.nonzero_macs == int(3 * windows + (pooled * kept + 6 * leaky + 2 * last).sum())
+    assert classical.nonzero_macs < 0.8 * classical.kept_macs
+
+
+def test_zeros_do_not_depend_on_the_code() -> None:
+    """Of the first layer, which sees the input itself; a coarse code rounds many of its values to 0."""
+    model = nn.Sequential(*relu(4, 30, p=0.5), nn.Linear(30, 2)).eval()
+    x = torch.randn(150, 4)
+    counts = [count(convert(model, x, code=code), x[:5], samples=4) for code in (sb.Radix(12), sb.FirstSpike(3))]
+    assert counts[0][1] == counts[1][1]
+    assert counts[0][0].synaptic_events > 2 * counts[1][0].synaptic_events
 
 
 def _kept(p: Population, samples: int, rows: int) -> Tensor:

@@ -35,9 +35,9 @@ class ClassicalCounts:
         activations: evaluations of the rate curve, or of a unit that fires by chance, one for each neuron.
         kept_activations: the same without dropped neurons.
         mask_bits: Bernoulli draws.
-        zero_macs: those of ``kept_macs`` whose input is 0, which a pass that skips zeros leaves out. Inputs show it
-            themselves; activations by the number that they make in a coded network, or by a unit that is off in a
-            network whose steps are samples. The rates of LIF neurons count as not 0.
+        zero_macs: those of ``kept_macs`` whose input is 0, which a pass that skips zeros leaves out: inputs;
+            activations of a coded network (``zeros.py``); units that are off, where every step is a sample. The rates
+            of LIF neurons count as not 0.
     """
 
     passes: int
@@ -69,7 +69,7 @@ class ClassicalTally:
             _Layer(names, network.into(names[0]), names[0] in chance) for names in _alike(network, self.stages)
         ]
         self.fresh = fresh_steps(network, steps)
-        self.unevaluated = {network.readout.name} | {p.name for p in network.populations if _moves_values(p)}
+        self.unevaluated = {network.readout.name} | {p.name for p in network.populations if moves_values(p)}
         self.macs = self.nonzero_macs = self.activations = 0  # under masks
 
     def add(self, keys: Keys, nonzero: Mapping[str, Tensor]) -> None:
@@ -157,7 +157,7 @@ class _Layer:
         return not all(c.source in random or blanked(c) for c in self.connections)
 
 
-def _moves_values(population: Population) -> bool:
+def moves_values(population: Population) -> bool:
     """Whether it stands for no activation of the module: max pooling by a race, or a relay in front of a mask."""
     neuron = population.neuron
     if isinstance(neuron, Coded) and isinstance(neuron.response, Ramp):

@@ -220,8 +220,9 @@ def energy(
 ) -> Energy:
     """What predicting rows costs: the simulations are run, counted and priced, Monte Carlo dropout beside them.
 
-    Where the machine has a counter of joules, the rows are predicted once more and measured: by the network, and by
-    the module if it is given.
+    A coded network is one run of S + depth windows; its spikes are counted on the numbers that it tells, and a graded
+    message is priced as an event. Where the machine has a counter of joules, the rows are predicted once more and
+    measured: by the network, and by the module if it is given.
 
     Args:
         network, x, samples, steps, burn_in, redraw, seed, mask_scope, rows, engine, batch_size, progress: as for

@@ -26,7 +26,8 @@ def in_words(found: Energy) -> str:
         return f"{verdict}: every synapse and neuron works in each of its {found.spiking.steps} steps."
     awake, events = (found.spiking_joules(device, updates=paid) for paid in ("awake", "events"))
     asleep = f"{compared(awake, classical)} them if only neurons at work are updated, " if awake < spiking else ""
-    said = f"{verdict}: {_reason(found, device)}. It is {asleep}{compared(events, classical)} them if no neuron is."
+    free = f"{compared(events, classical)} them if updates cost nothing"
+    said = f"{verdict}: {_reason(found, device)}. It is {asleep}{free}."
     sparse = found.classical_joules(device, skip_zeros=True)
     if 0 < sparse < min(events, classical):
         return f"{said} Classical passes that skip zeros beat it in any case: it is {compared(events, sparse)} them."

@@ -21,6 +21,7 @@ from spikebayes.evaluate.energy.fan_out import Reach, Stages
 from spikebayes.evaluate.energy.multiplications import Term, products
 from spikebayes.evaluate.energy.random_bits import blanked, currents, draws, kept, masked
 from spikebayes.evaluate.energy.schedules import Schedule, Steps, Windows
+from spikebayes.evaluate.energy.zeros import Zeros
 from spikebayes.machine.arguments import checked
 from spikebayes.network.network import Population, SpikingNetwork
 from spikebayes.network.operators import size
@@ -139,8 +140,9 @@ def count(
         classical = ClassicalTally(network, schedule.drawn_steps)
     draws(network, schedule.drawn_steps)  # refuses what cannot be counted
     spiking = SpikingTally(network, schedule)
-    told = network.is_memoryless and schedule.drawn_steps == 1  # whether spikes tell which activations are 0
-    probes = [contract.NUMBERS] if network.code is not None else [SPIKES] if told or spiking.by_neuron else []
+    zeros = None if network.code is None else Zeros(network)
+    units = zeros is None and network.is_memoryless and schedule.drawn_steps == 1  # spikes tell which values are 0
+    probes = [contract.NUMBERS] if zeros else [SPIKES] if units or spiking.by_neuron else []
     simulations = Simulations(network, x, plan, timing, probes)
     lines = max(1, NUMBERS // max(size(node.shape) for node in network.nodes()))
     for _, work, result in simulations:
@@ -150,8 +152,11 @@ def count(
             keys = work.keys.at(some)
             here = {name: each[some] for name, each in spikes.items()}
             spiking.add(keys, here)
-            nonzero = {i.name: work.inputs[i.argument][work.position[some]].flatten(1) != 0 for i in network.inputs}
-            if told:
+            inputs = [x[work.position[some]] for x in work.inputs]
+            nonzero = {i.name: inputs[i.argument].flatten(1) != 0 for i in network.inputs}
+            if zeros:
+                nonzero |= zeros.nonzero(inputs, keys)
+            elif units:
                 nonzero |= {p.name: (here[p.name] > 0) | (p.neuron.off != 0) for p in network.populations}
             for sample in range(together):
                 classical.add(keys.later(sample), nonzero)
