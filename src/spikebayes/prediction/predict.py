@@ -129,15 +129,16 @@ def _spiking(
     warn_of_raw_inputs(inputs, any(i.standardised for i in network.inputs))
     warn_of_repeated_masks(network, inputs, plan)
     told: dict[str, Any]
+    redrawn = network if redraw is None else redraw.apply(network)
     if network.code is not None:
-        return _by_code(network, x, plan, timing, redraw)
+        return _by_code(network, x, plan, timing)
     if redraw is None:
         found = run(network, x, plan, timing)
         output, told = found.mean.float(), {"steps": timing.steps, "burn_in": timing.burn_in}
     else:
         told = {"steps": redraw.steps(plan.samples, network), "redraw": asdict(redraw)}
         once = replace(plan, samples=1, least=1)
-        found = run(redraw.apply(network), x, once, Timing(told["steps"]), [TRACE])
+        found = run(redrawn, x, once, Timing(told["steps"]), [TRACE])
         assert found.trace is not None
         delay = redraw.delays(network)[network.readout.name]
         output = redraw.average(found.trace[0, :, delay:], timing.window).float()
@@ -148,13 +149,9 @@ def _spiking(
     return output, settings | {"spikes_per_prediction": spikes}
 
 
-def _by_code(
-    network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing, redraw: Redraw | None
-) -> tuple[Tensor, dict[str, Any]]:
+def _by_code(network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing) -> tuple[Tensor, dict[str, Any]]:
     """Samples of a coded network: one run of S windows, and as many more as it is deep."""
     assert network.code is not None
-    if redraw is not None:
-        raise ConfigError("a coded network changes its masks with every window as it is; leave redraw out")
     found = run(network, x, plan, timing)
     ticks, windows = network.code.ticks, plan.samples + max(network.depths.values())
     predictions = found.mean.shape[:2].numel()

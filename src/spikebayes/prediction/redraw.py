@@ -81,8 +81,11 @@ class Redraw:
         """The network with its masks redrawn so: a run of sample s goes through the masks of s, s + 1, ...
 
         Raises:
-            ConfigError: noise on synapses or stochastic units, which are drawn anew in every step already.
+            ConfigError: noise on synapses or stochastic units, which are drawn anew in every step already, or a coded
+                network, whose masks are drawn anew in every window.
         """
+        if network.code is not None:
+            raise ConfigError("a coded network changes its masks with every window as it is; leave redraw out")
         if any(c.blank_out for c in network.connections):
             raise ConfigError(f"noise on synapses {BY_ITSELF}")
         if any(p.neuron.random for p in network.populations):

@@ -30,6 +30,7 @@ from spikebayes.evaluate.energy.devices import (
     Memory,
 )
 from spikebayes.evaluate.energy.energy import Energy, energy
+from spikebayes.evaluate.energy.in_words import in_words
 from spikebayes.evaluate.energy.meter import Meter
 from spikebayes.evaluate.energy.spiking_counts import SpikingCounts, count
 from spikebayes.evaluate.energy.text import statement
@@ -175,6 +176,75 @@ def test_a_silent_run_has_the_fan_out_of_its_synapses() -> None:
     assert found(**silent).break_even(CHIP, classical_on=dear) == pytest.approx(
         (1_060 * 100 - 45_400) / (2 * 5 * 20_000)
     )
+
+
+# -- in words ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("counts", "prices", "says"),
+    [
+        (
+            {},  # 8000 + 45000 + 300 + 100 J, without updates 8400 J; the classical passes take 5050 J
+            {},
+            "On chip the spiking network is 10.6 times dearer than the classical passes: 84% of its joules go into "
+            "updating neurons in the 100 steps of a simulation. It is 1.66 times dearer than them if updates cost "
+            "nothing.",
+        ),
+        (
+            {"idle_updates": 9_000},
+            {},
+            "On chip the spiking network is 10.6 times dearer than the classical passes: 51% of its joules go into "
+            "updating idle neurons while a run so short fills and empties a network so deep. It is 5.23 times dearer "
+            "than them if only neurons at work are updated, 1.66 times dearer than them if updates cost nothing.",
+        ),
+        (
+            {"neuron_updates": 100},
+            {"synaptic_event_j": 0.5},
+            "On chip the spiking network is 1.87 times cheaper than the classical passes: 74% of its joules go into "
+            "synaptic events. It is 2.1 times cheaper than them if updates cost nothing.",
+        ),
+        (
+            {"neuron_updates": 0, "synaptic_events": 2_325},
+            {},
+            "On chip the spiking network is as dear as the classical passes: 92% of its joules go into synaptic "
+            "events. It is as dear as them if updates cost nothing.",
+        ),
+        (
+            {"input_macs": 20_000},
+            {"neuron_update_j": 0.0},
+            "On chip the spiking network is 23.5 times dearer than the classical passes: 93% of its joules go into "
+            "its inputs' currents and its masks. It is 23.5 times dearer than them if updates cost nothing.",
+        ),
+    ],
+)
+def test_the_verdict_in_words(counts: dict[str, Any], prices: dict[str, Any], says: str) -> None:
+    made = found(BOX, replace(CHIP, **prices), **counts)
+    assert in_words(made) == says
+    assert " ".join(statement(made).splitlines()).startswith(says)
+
+
+def test_passes_that_skip_zeros_are_named_where_they_win() -> None:
+    """Without 700 of their 900 products they take 1000 + 450 + 100 J, and spikes alone 8400 J."""
+    made = replace(found(CHIP), classical=replace(CLASSICAL, zero_macs=700))
+    assert in_words(made).endswith(
+        " Classical passes that skip zeros beat it in any case: it is 5.42 times dearer than them."
+    )
+    few = replace(made, spiking=replace(SPIKING, synaptic_events=500))
+    assert "skip zeros" not in in_words(few)
+
+
+def test_a_machine_that_works_in_every_step() -> None:
+    assert in_words(found(BOX)) == (
+        "On box the spiking network is 95.6 times dearer than the classical passes: every synapse and neuron works "
+        "in each of its 100 steps."
+    )
+
+
+def test_nothing_is_said_where_nothing_costs() -> None:
+    free = Device("free", 0.0, 0.0, True, "here")
+    assert in_words(found(free)) == in_words(found()) == ""
+    assert statement(found(free)).startswith("spiking: 20 simulations")
 
 
 # -- a run -------------------------------------------------------------------------------------------------

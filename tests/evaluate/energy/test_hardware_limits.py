@@ -7,7 +7,9 @@ import torch
 
 from spikebayes import ConfigError, Connection, Input, Population, Readout, SpikingNetwork, Threshold
 from spikebayes.evaluate.energy.hardware_limits import Layer, Limits, demand
-from spikebayes.network.operators import Conv, Dense
+from spikebayes.network.coded import Coded, Race, Ramp
+from spikebayes.network.codes import Digits
+from spikebayes.network.operators import Chain, Conv, Dense, Reshape, Windows
 
 X = Input("x", (1, 4))
 
@@ -33,6 +35,22 @@ def test_synapses_are_counted_with_edges_and_over_all_connections() -> None:
 
 def test_neurons_without_connections_have_no_synapses() -> None:
     assert demand(network(CONV)).layers == (Layer("h", 8, 3, 20), Layer("k", 3, 0, 0))
+
+
+def test_runners_of_a_race_are_synapses() -> None:
+    """Windows of 3 with padding, over 4 places: 2 and 3 of them inside."""
+    code = Digits(4, 2)
+    populations = (
+        Population("h", (2, 4), Coded(code, Ramp(), torch.tensor(1.0))),
+        Population("k", (2, 2), Race(code)),
+    )
+    connections = (
+        CONV,
+        Connection("h", "k", Windows((3,), (2,), (1,), (1,))),
+        Connection("k", "readout", Chain((Reshape((4,)), Dense(torch.ones(2, 4))))),
+    )
+    found = demand(SpikingNetwork((X,), populations, connections, Readout((2,))))
+    assert found.layers == (Layer("h", 8, 3, 2 * 10), Layer("k", 4, 3, 2 * 5))
 
 
 def test_a_network_without_neurons_is_refused() -> None:

@@ -2,7 +2,8 @@
 
 The module is read back from its spiking network, whose operators are the module's. What nothing drawn comes before is
 computed once per row, as ``module_samples.py`` does it. Synapses and units that are drawn anew in every step make
-every step a pass. Batch norm is free where ``convert`` could fold it into a layer.
+every step a pass. Batch norm is free where ``convert`` could fold it into a layer; the comparisons of max pooling are
+not counted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 from spikebayes.evaluate.energy.fan_out import Stages
 from spikebayes.evaluate.energy.multiplications import Term, products
 from spikebayes.evaluate.energy.random_bits import blanked, drawn_nodes, draws, fresh_steps, kept, masked, stochastic
+from spikebayes.network.coded import Coded, Race, Ramp
 from spikebayes.network.network import Connection, Population, SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.noise.keys import Keys
@@ -33,6 +35,9 @@ class ClassicalCounts:
         activations: evaluations of the rate curve, or of a unit that fires by chance, one for each neuron.
         kept_activations: the same without dropped neurons.
         mask_bits: Bernoulli draws.
+        zero_macs: those of ``kept_macs`` whose input is 0, which a pass that skips zeros leaves out: inputs;
+            activations of a coded network (``zeros.py``); units that are off, where every step is a sample. The rates
+            of LIF neurons count as not 0.
     """
 
     passes: int
@@ -41,35 +46,53 @@ class ClassicalCounts:
     activations: int
     kept_activations: int
     mask_bits: int
+    zero_macs: int = 0
+
+    @property
+    def nonzero_macs(self) -> int:
+        """Multiply-accumulates of a pass that skips zeros as well as dropped units."""
+        return self.kept_macs - self.zero_macs
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
-        return asdict(self)
+        return asdict(self) | {"nonzero_macs": self.nonzero_macs}
 
 
 class ClassicalTally:
-    """Counts that grow with every block of (sample, row) pairs; T is the length of the simulation beside them."""
+    """Counts that grow with every block of (sample, row) pairs; a simulation beside them draws in some of T steps."""
 
     def __init__(self, network: SpikingNetwork, steps: int) -> None:
         self.network, self.steps = network, steps
-        self.stages, self.random = Stages(), drawn_nodes(network)
+        self.stages, self.random = Stages(decoded=network.code is not None), drawn_nodes(network)
         chance = {p.name for p in network.populations if stochastic(p)}
         self.layers = [
             _Layer(names, network.into(names[0]), names[0] in chance) for names in _alike(network, self.stages)
         ]
         self.fresh = fresh_steps(network, steps)
-        self.macs = self.activations = 0  # under masks
+        self.unevaluated = {network.readout.name} | {p.name for p in network.populations if moves_values(p)}
+        self.macs = self.nonzero_macs = self.activations = 0  # under masks
 
-    def add(self, keys: Keys) -> None:
-        """Count the passes of some pairs."""
+    def add(self, keys: Keys, nonzero: Mapping[str, Tensor]) -> None:
+        """Count the passes of R pairs.
+
+        Args:
+            keys: of the pairs.
+            nonzero: ``[R, N]`` bool by node, values that are not 0; all of a node that is not there.
+        """
         nodes = [n for n in (*self.network.inputs, *self.network.populations) if masked(n)]
+        once = keys.samples == 0  # stands for all samples of a row
         for step in self.fresh:
             keep = {n.name: kept(n, keys, step) for n in nodes}
+            heard = keep | {name: there & keep.get(name, there) for name, there in nonzero.items()}
             for layer in self.layers:
+                needed = self._needed(layer, keep, len(keys))
                 if layer.drawn(self.random):
-                    needed = self._needed(layer, keep, len(keys))
                     self.macs += products(self._terms(layer, keep), needed).drawn
+                    self.nonzero_macs += products(self._terms(layer, heard), needed).drawn
                     self.activations += int(needed.sum()) if self._neurons(layer) else 0
+                if step == 0 and layer.shared(self.random) and bool(once.any()):
+                    given = {name: units[once] for name, units in heard.items()}
+                    self.nonzero_macs += products(self._terms(layer, given), needed[once]).shared
 
     def counts(self, samples: int, rows: int, masks: int) -> ClassicalCounts:
         """What was counted, for S samples of B rows that drew so many masks."""
@@ -89,11 +112,12 @@ class ClassicalTally:
             activations=rows * (once + passes * each),
             kept_activations=rows * once + self.activations,
             mask_bits=masks * draws(self.network, self.steps),
+            zero_macs=rows * shared + self.macs - self.nonzero_macs,
         )
 
     def _neurons(self, layer: _Layer) -> int:
         name = layer.names[0]
-        return 0 if name == self.network.readout.name else size(self.network.shape(name))
+        return 0 if name in self.unevaluated else size(self.network.shape(name))
 
     def _needed(self, layer: _Layer, keep: Mapping[str, Tensor], lines: int) -> Tensor:
         """``[R, *shape]`` 1 where some reader of the layer's output is not dropped."""
@@ -102,10 +126,10 @@ class ClassicalTally:
             return torch.ones(1, dtype=torch.float64).expand(lines, *shape)
         return torch.stack([keep[name] for name in layer.names]).any(0).double().reshape(lines, *shape)
 
-    def _terms(self, layer: _Layer, keep: Mapping[str, Tensor]) -> Iterator[Term]:
+    def _terms(self, layer: _Layer, heard: Mapping[str, Tensor]) -> Iterator[Term]:
         for c in layer.connections:
             shape = self.network.shape(c.source)
-            units = keep[c.source] if c.source in keep else torch.ones(1, size(shape))
+            units = heard[c.source] if c.source in heard else torch.ones(1, size(shape))
             random = c.source in self.random or blanked(c)
             yield Term(self.stages.of(c.operator, shape), units.double().reshape(-1, *shape), random)
 
@@ -128,6 +152,18 @@ class _Layer:
         """Whether it works anew for every sample, given the nodes whose output differs between them."""
         return self.stochastic or any(c.source in random or blanked(c) for c in self.connections)
 
+    def shared(self, random: frozenset[str]) -> bool:
+        """Whether some of its work is the same for all samples of a row."""
+        return not all(c.source in random or blanked(c) for c in self.connections)
+
+
+def moves_values(population: Population) -> bool:
+    """Whether it stands for no activation of the module: max pooling by a race, or a relay in front of a mask."""
+    neuron = population.neuron
+    if isinstance(neuron, Coded) and isinstance(neuron.response, Ramp):
+        return neuron.response.below is not None and bool((neuron.response.below == 1).all())
+    return isinstance(neuron, Race)
+
 
 def _alike(network: SpikingNetwork, stages: Stages) -> list[tuple[str, ...]]:
     """Populations with equal input and neurons, together; then the read-out."""
@@ -138,5 +174,12 @@ def _alike(network: SpikingNetwork, stages: Stages) -> list[tuple[str, ...]]:
             for c in network.into(node.name)
         )
         neuron = node.neuron if isinstance(node, Population) else None
-        found.setdefault((into, neuron, id(node.constant)), []).append(node.name)
+        told = (neuron, id(node.constant))
+        if isinstance(neuron, Coded):  # equal tops and biases are those of one activation
+            told = (type(neuron.response), _bytes(neuron.top), _bytes(node.constant))
+        found.setdefault((into, told), []).append(node.name)
     return [tuple(names) for names in found.values()]
+
+
+def _bytes(values: Tensor | None) -> bytes:
+    return b"" if values is None else values.numpy().tobytes()

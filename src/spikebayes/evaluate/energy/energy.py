@@ -1,9 +1,14 @@
 """Joules of a spiking run and of Monte Carlo dropout beside it, by devices' figures and the machine's counters.
 
-What is priced is counted on the run itself (``events.py``, ``passes.py``). An event-driven device pays for synaptic
-events and for the neurons that no mask takes out; any other pays for every synapse and neuron in every step. Weight
-memory, where it is not in a device's figures, is priced as one read per synaptic event or multiply-accumulate: no
-weight is kept for the next row or sample. So the two columns, without and with it, are the two ends between which
+What is priced is counted on the run itself (``spiking_counts.py``, ``classical_counts.py``). An event-driven device
+pays for synaptic events and for the neurons that no mask takes out; any other pays for every synapse and neuron in
+every step. How often a neuron has to be updated is the chip's affair, so there are three figures: in every step; in
+the steps in which it takes in or sends; never, but for what its events cost. Where neurons step freely the second is
+the first. A graded message is priced as an event: no figure is published for its payload. Beside the classical passes
+stand those that skip zeros. Only an event-driven device lets neurons sleep or skips zeros.
+
+Weight memory, where it is not in a device's figures, is priced as one read per synaptic event or multiply-accumulate:
+no weight is kept for the next row or sample. So the two columns, without and with it, are the two ends between which
 reuse decides.
 """
 
@@ -12,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -28,6 +33,9 @@ from spikebayes.prediction.module_samples import NOT_RANDOM
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values, timing_of
+
+Updates = Literal["all", "awake", "events"]  # which neuron updates are paid for
+UPDATES: dict[str, Updates] = {"spiking_j": "all", "spiking_awake_j": "awake", "spiking_events_j": "events"}
 
 
 @dataclass(frozen=True)
@@ -65,14 +73,33 @@ class Energy:
     measured: Measured = field(default_factory=Measured)
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def spiking_joules(self, device: Device, *, memory: bool = False) -> float:
-        """J of all simulations on a device; with ``memory``, a read of the weight with every event."""
-        return self._spiking(device, memory, self._events(device))
+    @property
+    def predictions(self) -> int:
+        """Samples times rows."""
+        return self.settings.get("samples", 1) * self.spiking.rows
 
-    def classical_joules(self, device: Device, *, memory: bool = False) -> float:
-        """J of Monte Carlo dropout for all rows on a device; a spiking chip is asked as if it could run it."""
+    def spiking_joules(self, device: Device, *, memory: bool = False, updates: Updates = "all") -> float:
+        """J of all simulations on a device.
+
+        Args:
+            device: it.
+            memory: with a read of the weight with every event.
+            updates: which neuron updates are paid for, if the device is event-driven: ``"all"``, of every neuron in
+                every step; ``"awake"``, of neurons that take in or send; ``"events"``, none.
+        """
+        return self._spiking(device, memory, self._events(device), updates)
+
+    def classical_joules(self, device: Device, *, memory: bool = False, skip_zeros: bool = False) -> float:
+        """J of Monte Carlo dropout for all rows on a device; a spiking chip is asked as if it could run it.
+
+        Args:
+            device: it.
+            memory: with a read of the weight with every product.
+            skip_zeros: without products whose input is 0, if the device is event-driven.
+        """
         c = self.classical
         macs, updates = (c.kept_macs, c.kept_activations) if device.event_driven else (c.macs, c.activations)
+        macs = c.nonzero_macs if skip_zeros and device.event_driven else macs
         price = device.mac + (device.fetch(self.weights) if memory else 0.0)
         return macs * price + updates * device.neuron_update_j + c.mask_bits * device.mask_bit_j
 
@@ -105,7 +132,9 @@ class Energy:
     def table(self) -> list[dict[str, Any]]:
         """A line for each device and counter, J per predicted row (all its samples); JSON values only.
 
-        ``ratio`` is classical over spiking. ``memory`` says whether reads of weights are ``"included"`` in the
+        ``spiking_j`` pays for every neuron in every step, ``spiking_awake_j`` for neurons that take in or send,
+        ``spiking_events_j`` for none; ``classical_sparse_j`` skips products with zeros. ``ratio`` is ``classical_j``
+        over ``spiking_j``. ``memory`` says whether reads of weights are ``"included"`` in the
         device's figures or ``"added"``. A break-even rate is a number, ``"none"`` (a silent network costs more) or
         ``"any"``. What was not measured is None, with the reason as ``source``.
         """
@@ -115,8 +144,11 @@ class Energy:
         for d in self.devices:
             line: dict[str, Any] = {"device": d.name, "event_driven": d.event_driven}
             for name, memory in (("", False), ("_memory", True)):
+                for key, updates in UPDATES.items():
+                    line[f"{key}{name}"] = self.spiking_joules(d, memory=memory, updates=updates) / rows
                 spiking, classical = (f(d, memory=memory) for f in (self.spiking_joules, self.classical_joules))
-                line[f"spiking_j{name}"], line[f"classical_j{name}"] = spiking / rows, classical / rows
+                sparse = self.classical_joules(d, memory=memory, skip_zeros=True)
+                line[f"classical_j{name}"], line[f"classical_sparse_j{name}"] = classical / rows, sparse / rows
                 line[f"ratio{name}"] = classical / spiking if spiking > 0 else None
                 line[f"break_even_rate{name}"] = _plain(self.break_even(d, memory=memory))
                 if against is not None:
@@ -148,11 +180,12 @@ class Energy:
     def _events(self, device: Device) -> int:
         return self.spiking.synaptic_events if device.event_driven else self.spiking.dense_synaptic_operations
 
-    def _spiking(self, device: Device, memory: bool, events: float) -> float:
+    def _spiking(self, device: Device, memory: bool, events: float, updates: Updates = "all") -> float:
         s, fetch = self.spiking, device.fetch(self.weights) if memory else 0.0
-        updates = s.neuron_updates if device.event_driven else s.dense_neuron_updates
+        paid = {"all": s.neuron_updates, "awake": s.awake_updates, "events": 0}[updates]
+        paid = paid if device.event_driven else s.dense_neuron_updates
         synaptic = events * (device.synaptic_event_j + fetch) + s.input_macs * (device.mac + fetch)
-        return synaptic + updates * device.neuron_update_j + s.mask_bits * device.mask_bit_j
+        return synaptic + paid * device.neuron_update_j + s.mask_bits * device.mask_bit_j
 
     def _measured_lines(self) -> list[dict[str, Any]]:
         found, rows = self.measured, self.spiking.rows
@@ -187,8 +220,9 @@ def energy(
 ) -> Energy:
     """What predicting rows costs: the simulations are run, counted and priced, Monte Carlo dropout beside them.
 
-    Where the machine has a counter of joules, the rows are predicted once more and measured: by the network, and by
-    the module if it is given.
+    A coded network is one run of S + depth windows; its spikes are counted on the numbers that it tells, and a graded
+    message is priced as an event. Where the machine has a counter of joules, the rows are predicted once more and
+    measured: by the network, and by the module if it is given.
 
     Args:
         network, x, samples, steps, burn_in, redraw, seed, mask_scope, rows, engine, batch_size, progress: as for
@@ -223,13 +257,19 @@ def energy(
     if not network.is_random:
         raise ConfigError(NOT_RANDOM)
     sampling: dict[str, Any] = {"samples": samples, "seed": seed, "mask_scope": mask_scope}
-    usual = timing_of(network, steps, burn_in)
-    timing: dict[str, Any] = {"steps": usual.steps, "burn_in": usual.burn_in, "redraw": redraw}
+    timing: dict[str, Any] = {"steps": steps, "burn_in": burn_in, "redraw": redraw}
     rest: dict[str, Any] = {"rows": rows, "engine": engine, "batch_size": batch_size}
     spiking, classical = count(network, x, **sampling, **timing, **rest, progress=progress)
     models = {"spiking": network} if model is None else {"spiking": network, "classical": model}
     measured = _measure(models, x, Meter() if meter is None else meter, sampling | timing | rest)
-    kept = {"steps": usual.steps, "burn_in": usual.burn_in} if redraw is None else {"redraw": asdict(redraw)}
+    usual, kept = timing_of(network, steps, burn_in), {}
+    if redraw is not None:
+        kept = {"redraw": asdict(redraw)}
+    elif network.code is None:
+        kept = {"steps": usual.steps, "burn_in": usual.burn_in}
+    else:
+        kept = {"code": str(network.code), "ticks": spiking.steps, "ticks_per_sample": usual.steps}
+        kept["windows"] = spiking.steps // usual.steps
     settings = sampling | kept | {"dt": network.dt}
     return Energy(spiking, classical, tuple(devices), _weights(network), measured, settings)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spikebayes.network.operators import Operator, Shape, size
+from spikebayes.network.operators import Operator, Scale, Shape, size
 from spikebayes.network.operators.patterns import Pattern, joined
 
 CHUNK = 1 << 22  # numbers held at once while a pattern is laid out
@@ -33,21 +33,39 @@ class Stage:
 
 
 class Stages:
-    """The stages of operators, one object for each operator and shape however often it is met."""
+    """The stages of operators, one object for each operator and shape however often it is met.
 
-    def __init__(self) -> None:
+    Args:
+        decoded: of a coded network as the module that it was made of. What its numbers are worth has been worked into
+            the weights behind and in front of each population, in factors that are positive: operators whose weights
+            nowhere differ in sign are one layer, met behind several sources, and scales cost nothing.
+    """
+
+    def __init__(self, decoded: bool = False) -> None:
         self._known: dict[tuple[int, Shape], Stage] = {}
+        self._decoded = decoded
+        self._layers: dict[int, Operator] = {}
 
     def of(self, operator: Operator, source: Shape) -> tuple[Stage, ...]:
         """An operator, or a chain of them, one stage each."""
         found = []
         for part in operator.parts:
+            if self._decoded and isinstance(part, Scale):
+                continue
+            part = self._layer(part)
             key = (id(part), source)
             if key not in self._known:
                 self._known[key] = Stage(part.pattern(source), part.works(source))
             found.append(self._known[key])
             source = found[-1].pattern.target
         return tuple(found)
+
+    def _layer(self, part: Operator) -> Operator:
+        """The first operator met that is the same layer: itself, unless the network is read decoded."""
+        if self._decoded and id(part) not in self._layers:
+            same = (known for known in self._layers.values() if _one_layer(known, part))
+            self._layers[id(part)] = next(same, part)
+        return self._layers.get(id(part), part)
 
 
 class Reach:
@@ -89,6 +107,15 @@ class Reach:
         step = max(1, CHUNK // max(size(pattern.target) for pattern in self.patterns))
         lines = [torch.arange(first, min(first + step, units)) for first in range(0, units, step)]
         return torch.cat([self._through(F.one_hot(line, units).double()).clamp(max=1) for line in lines])
+
+
+def _one_layer(a: Operator, b: Operator) -> bool:
+    """Whether two operators differ by positive factors of their weights at most."""
+    if type(a) is not type(b) or a.config() != b.config():
+        return False
+    if a.weight is None or b.weight is None:
+        return a.weight is b.weight and not any(True for _ in a.buffers())
+    return a.weight.shape == b.weight.shape and not bool((a.weight * b.weight < 0).any())
 
 
 def _single_paths(patterns: Sequence[Pattern]) -> bool:

@@ -1,4 +1,7 @@
-"""What a network asks of neuromorphic hardware, neurons and fan-in, against what hardware has."""
+"""What a network asks of neuromorphic hardware, neurons and fan-in, against what hardware has.
+
+Not bits of weights: the grid of a coded network is as fine as exact sums allow, finer than its numbers need.
+"""
 
 from __future__ import annotations
 
@@ -89,6 +92,8 @@ class Demand:
 @checked
 def demand(network: SpikingNetwork) -> Demand:
     """Neurons and synapses of every population of a network; each path from a unit to a neuron is one synapse.
+
+    In max pooling by a race every runner is one.
 
     Raises:
         ConfigError: a network without populations.

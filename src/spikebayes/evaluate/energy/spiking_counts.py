@@ -1,7 +1,8 @@
 """What a simulation does: synaptic events, neuron updates and mask redraws, counted on its own spikes and masks.
 
 Nothing here is an expectation. A mask held for the whole simulation takes a dropped neuron out of it, with its
-synapses. One that is redrawn leaves the neuron in, since it must go on integrating: it only cannot be heard.
+synapses. One that is redrawn leaves the neuron in, since it must go on integrating: it only cannot be heard. In a
+coded network spikes are counted on the numbers that they tell, and ``schedules.py`` says when a neuron works.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikebayes.engine.contract import SPIKES
+from spikebayes.engine import contract
+from spikebayes.engine.contract import SPIKES, Result
 from spikebayes.engine.timing import Timing
 from spikebayes.evaluate.energy.classical_counts import ClassicalCounts, ClassicalTally
 from spikebayes.evaluate.energy.fan_out import Reach, Stages
 from spikebayes.evaluate.energy.multiplications import Term, products
 from spikebayes.evaluate.energy.random_bits import blanked, currents, draws, kept, masked
+from spikebayes.evaluate.energy.schedules import Schedule, Steps, Windows
+from spikebayes.evaluate.energy.zeros import Zeros
 from spikebayes.machine.arguments import checked
 from spikebayes.network.network import Population, SpikingNetwork
 from spikebayes.network.operators import size
@@ -34,14 +38,16 @@ class SpikingCounts:
     """What simulations of T steps do, the burn-in's steps included.
 
     Args:
-        simulations, rows, steps: S x B (B where masks are redrawn within a run), B and T.
+        simulations, rows, steps: S x B (B where one run gives all samples of a row: masks are redrawn within it, or
+            the network is coded), B and T, of a coded network the ticks of S + depth windows.
         neurons: of the network.
         synapses: between populations and into the read-out: one where any path of a connection's operators leads from
             a unit to a target, whatever the weights.
-        spikes: by population, of neurons that the masks keep.
+        spikes: by population, of neurons that the masks keep; of a graded code, messages.
         synaptic_events: one for every spike and every synapse of its neuron onto a target that is not taken out; into
             the read-out all count. A blanked synapse counts, since the spike reaches it. A sign neuron's spike is +1.
-        neuron_updates: neurons that are not taken out, times T.
+        neuron_updates: neurons that are not taken out, in every step. One update is one step of one neuron, whatever
+            it does in it.
         dense_synaptic_operations: multiply-accumulates and pooling sums of all operators on populations, applied as
             they stand in every step, whoever spikes.
         dense_neuron_updates: all neurons times T.
@@ -49,6 +55,9 @@ class SpikingCounts:
             itself is masked, once per simulation and redraw. No neuron is left out.
         mask_bits: Bernoulli draws: of masks once per simulation and redraw (one for all rows where they share it), of
             blanked synapses once per ``hold`` steps, of units that fire by chance in every step.
+        idle_updates: those of ``neuron_updates`` in windows in which a coded population neither takes in nor sends:
+            while a run begins and ends, and while a sum waits. None where neurons step freely.
+        messages: those of the spikes that carry a number (graded codes).
     """
 
     simulations: int
@@ -63,6 +72,13 @@ class SpikingCounts:
     dense_neuron_updates: int
     input_macs: int
     mask_bits: int
+    idle_updates: int = 0
+    messages: int = 0
+
+    @property
+    def awake_updates(self) -> int:
+        """Updates of neurons that take in or send."""
+        return self.neuron_updates - self.idle_updates
 
     @property
     def spike_rate(self) -> float:
@@ -71,7 +87,7 @@ class SpikingCounts:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON values."""
-        return asdict(self) | {"spike_rate": self.spike_rate}
+        return asdict(self) | {"awake_updates": self.awake_updates, "spike_rate": self.spike_rate}
 
 
 @checked
@@ -113,25 +129,37 @@ def count(
     """
     plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, progress=progress)
     passes, together = samples, 1  # of a row; samples of a row in one simulation
-    if redraw is None:
-        timing = timing_of(network, steps, burn_in)
-        classical = ClassicalTally(network, timing.steps)
-    else:
+    schedule: Schedule
+    if redraw is not None:
         timing = Timing(redraw.steps(samples, network))
-        classical = ClassicalTally(network, 1)
+        schedule, classical = Steps(timing.steps), ClassicalTally(network, 1)
         network, plan, together = redraw.apply(network), replace(plan, samples=1), samples
-    draws(network, timing.steps)  # refuses what cannot be counted
-    spiking = SpikingTally(network, timing.steps)
-    simulations = Simulations(network, x, plan, timing, [SPIKES] if spiking.by_neuron else [])
+    else:
+        timing = timing_of(network, steps, burn_in)
+        schedule = Steps(timing.steps) if network.code is None else Windows(network, samples)
+        classical = ClassicalTally(network, schedule.drawn_steps)
+    draws(network, schedule.drawn_steps)  # refuses what cannot be counted
+    spiking = SpikingTally(network, schedule)
+    zeros = None if network.code is None else Zeros(network)
+    units = zeros is None and network.is_memoryless and schedule.drawn_steps == 1  # spikes tell which values are 0
+    probes = [contract.NUMBERS] if zeros else [SPIKES] if units or spiking.by_neuron else []
+    simulations = Simulations(network, x, plan, timing, probes)
     lines = max(1, NUMBERS // max(size(node.shape) for node in network.nodes()))
     for _, work, result in simulations:
-        spikes = {name: probed.sum(1) for name, probed in result.spikes.items()} or result.counts
+        spikes = _spikes(network, result)
         for first in range(0, len(work), lines):
             some = slice(first, first + lines)
             keys = work.keys.at(some)
-            spiking.add(keys, {name: here[some] for name, here in spikes.items()})
+            here = {name: each[some] for name, each in spikes.items()}
+            spiking.add(keys, here)
+            inputs = [x[work.position[some]] for x in work.inputs]
+            nonzero = {i.name: inputs[i.argument].flatten(1) != 0 for i in network.inputs}
+            if zeros:
+                nonzero |= zeros.nonzero(inputs, keys)
+            elif units:
+                nonzero |= {p.name: (here[p.name] > 0) | (p.neuron.off != 0) for p in network.populations}
             for sample in range(together):
-                classical.add(keys.later(sample))
+                classical.add(keys.later(sample), nonzero)
     count_of_rows = len(simulations.rows)
     masks = count_of_rows if mask_scope == "row" else 1
     return (
@@ -140,11 +168,18 @@ def count(
     )
 
 
-class SpikingTally:
-    """Counts that grow with every block of simulations of T steps."""
+def _spikes(network: SpikingNetwork, result: Result) -> dict[str, Tensor]:
+    """By population over all steps, ``[R, N]`` where the result tells single neurons, else ``[R]``."""
+    if network.code is not None:
+        return {name: network.code.spikes(numbers) for name, numbers in result.numbers.items()}
+    return {name: probed.sum(1) for name, probed in result.spikes.items()} or result.counts
 
-    def __init__(self, network: SpikingNetwork, steps: int) -> None:
-        self.network, self.steps, self.stages = network, steps, Stages()
+
+class SpikingTally:
+    """Counts that grow with every block of (sample, row) pairs, in runs of a schedule."""
+
+    def __init__(self, network: SpikingNetwork, schedule: Schedule) -> None:
+        self.network, self.schedule, self.stages = network, schedule, Stages()
         sources = {p.name for p in network.populations}
         self.out = {
             c: Reach(self.stages.of(c.operator, network.shape(c.source)), network.shape(c.source))
@@ -157,25 +192,26 @@ class SpikingTally:
         self.events = self.updates = 0
 
     def add(self, keys: Keys, spikes: dict[str, Tensor]) -> None:
-        """Count some simulations.
+        """Count some pairs.
 
         Args:
             keys: of R pairs.
-            spikes: by population over all steps, ``[R]``, or ``[R, N]`` if :attr:`by_neuron`.
+            spikes: by population over all steps, ``[R]``, or ``[R, N]``, as it must be if :attr:`by_neuron`.
         """
         keep: dict[str, Tensor] = {}
         for p in self.network.populations:
             self.spikes[p.name] += int(spikes[p.name].sum())
             if self._takes_out(p):
                 keep[p.name] = kept(p, keys)
-            neurons = int(keep[p.name].sum()) if p.name in keep else len(keys) * size(p.shape)
-            self.updates += self.steps * neurons
+            self.updates += self.schedule.updates(p, keys)
         for connection, reach in self.out.items():
             self.events += _events(reach, spikes[connection.source], keep.get(connection.target))
 
     def counts(self, samples: int, rows: int, masks: int) -> SpikingCounts:
         """What was counted, for S samples of B rows that drew so many masks."""
-        network, runs = self.network, samples * rows
+        network, steps, pairs = self.network, self.schedule.steps, samples * rows
+        runs = self.schedule.runs(pairs, rows)
+        idle = sum(self.schedule.idle(p, rows) for p in network.populations)
         dense = drive = 0
         masked_inputs = {i.name for i in network.inputs if masked(i)}
         for node in (*network.populations, network.readout):
@@ -188,26 +224,29 @@ class SpikingTally:
                 (recurring if c in self.out else given).append(term)
             dense += products(recurring, needed).total
             found = products(given, needed)
-            changes = (currents(network, c, self.steps) for c in network.into(node.name) if c not in self.out)
-            drive += rows * found.shared + runs * max(changes, default=1) * found.drawn
+            given_by = [c for c in network.into(node.name) if c not in self.out]
+            changes = (currents(network, c, self.schedule.drawn_steps) for c in given_by)
+            drive += rows * found.shared + pairs * max(changes, default=1) * found.drawn
         return SpikingCounts(
             simulations=runs,
             rows=rows,
-            steps=self.steps,
+            steps=steps,
             neurons=network.neurons,
             synapses=sum(reach.synapses for reach in self.out.values()),
             spikes=self.spikes,
             synaptic_events=self.events,
-            neuron_updates=self.updates,
-            dense_synaptic_operations=dense * runs * self.steps,
-            dense_neuron_updates=network.neurons * runs * self.steps,
+            neuron_updates=self.updates + idle,
+            dense_synaptic_operations=dense * runs * steps,
+            dense_neuron_updates=network.neurons * runs * steps,
             input_macs=drive,
-            mask_bits=masks * draws(network, self.steps),
+            mask_bits=masks * draws(network, self.schedule.drawn_steps),
+            idle_updates=idle,
+            messages=sum(self.spikes.values()) if network.code is not None and network.code.graded else 0,
         )
 
     def _takes_out(self, node: Population) -> bool:
         """Whether the mask takes neurons out of the simulation: it is never redrawn."""
-        return masked(node) and node.dropout is not None and node.dropout.redraws(self.steps - 1) == 0
+        return masked(node) and node.dropout is not None and node.dropout.redraws(self.schedule.drawn_steps - 1) == 0
 
 
 def _events(reach: Reach, spikes: Tensor, keep: Tensor | None) -> int:

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import Any
 
 from spikebayes.evaluate.energy.energy import Energy
+from spikebayes.evaluate.energy.in_words import in_words
 
-HEADINGS = ("device", "spiking", "classical", "ratio", "break-even", "vs GPU")
-COLUMNS = ("spiking_j", "classical_j", "ratio", "break_even_rate", "break_even_rate_vs_gpu")
+JOULES = {"spiking_j": "spiking", "spiking_awake_j": "awake", "spiking_events_j": "events"}
+JOULES |= {"classical_j": "classical", "classical_sparse_j": "no zeros"}
+RATES = {"break_even_rate": "break-even", "break_even_rate_vs_gpu": "vs GPU"}
+HEADINGS = ("device", *JOULES.values(), "ratio", *RATES.values())
+WIDTH = 120
 PREFIXES = ("", "m", "µ", "n", "p")
 
 
 def statement(found: Energy) -> str:
-    """Counts, then joules per predicted row by device, without and with reads of the weights; sources last."""
+    """A verdict in words, counts, then joules per predicted row by device, without and with reads of the weights."""
     table = found.table()
     priced = [line for line in table if "memory" in line]
     measured = [line for line in table if "memory" not in line]
-    said = [
+    words = in_words(found)
+    said = [*textwrap.wrap(words, WIDTH), ""] if words else []
+    said += [
         *_counts(found),
         "",
         "joules per predicted row, all its samples; break-even in spikes per neuron and step",
+        "awake: updates of neurons that take in or send are paid for; events: none; no zeros: nor products with 0",
     ]
     said += _aligned([HEADINGS, *([line["device"], *_cells(line, "")] for line in priced)])
     said += ["", "the same with a weight read from memory for every operation"]
@@ -40,15 +48,18 @@ def statement(found: Energy) -> str:
 def _counts(found: Energy) -> list[str]:
     s, c = found.spiking, found.classical
     spikes = sum(s.spikes.values())
+    each = spikes / (s.neurons * s.rows * c.passes)
+    payload = ", messages that carry a number, priced as events" if s.messages else ""
+    idle = f", {s.awake_updates} without idle ones" if s.idle_updates else ""
     spiking = {
-        "spikes": (spikes, f"{s.spike_rate:.3g} per neuron and step"),
+        "spikes": (spikes, f"{s.spike_rate:.3g} per neuron and step, {each:.3g} and pass{payload}"),
         "synaptic events": (s.synaptic_events, f"{s.dense_synaptic_operations} if every synapse works in every step"),
-        "neuron updates": (s.neuron_updates, f"{s.dense_neuron_updates} with dropped neurons"),
+        "neuron updates": (s.neuron_updates, f"{s.dense_neuron_updates} with dropped neurons{idle}"),
         "input currents": (s.input_macs, "multiply-accumulates"),
         "mask bits": (s.mask_bits, "drawn"),
     }
     classical = {
-        "multiply-accumulates": (c.kept_macs, f"{c.macs} with dropped neurons"),
+        "multiply-accumulates": (c.kept_macs, f"{c.macs} with dropped neurons, {c.nonzero_macs} without zeros"),
         "activations": (c.kept_activations, f"{c.activations} with dropped neurons"),
         "mask bits": (c.mask_bits, "drawn"),
     }
@@ -66,8 +77,10 @@ def _listed(counts: dict[str, tuple[int, str]]) -> list[str]:
 
 
 def _cells(line: dict[str, Any], suffix: str) -> list[str]:
-    spiking, classical, ratio, *rates = (line.get(f"{name}{suffix}") for name in COLUMNS)
-    return [_joules(spiking), _joules(classical), "-" if ratio is None else f"{ratio:.3g}", *map(_rate, rates)]
+    ratio = line.get(f"ratio{suffix}")
+    joules = [_joules(line.get(f"{name}{suffix}")) for name in JOULES]
+    rates = [_rate(line.get(f"{name}{suffix}")) for name in RATES]
+    return [*joules, "-" if ratio is None else f"{ratio:.3g}", *rates]
 
 
 def _rate(rate: float | str | None) -> str:
