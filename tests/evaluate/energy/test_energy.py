@@ -77,6 +77,11 @@ def test_an_event_driven_device_pays_for_events_and_kept_neurons() -> None:
     assert found().classical_joules(CHIP) == 900 * 5 + 150 * 3 + 200 * 0.5
 
 
+def test_updates_are_paid_for_in_one_of_three_ways() -> None:
+    with pytest.raises(ConfigError, match=r"updates.*'sometimes'"):
+        found().spiking_joules(CHIP, updates="sometimes")  # pyright: ignore[reportArgumentType]
+
+
 def test_any_other_pays_for_everything_in_every_step() -> None:
     assert found().spiking_joules(BOX) == 100_000 * 2 + 20_000 * 3 + 60 * 2
     assert found().classical_joules(BOX) == 1_060 * 2 + 200 * 3
@@ -228,10 +233,14 @@ def test_passes_that_skip_zeros_are_named_where_they_win() -> None:
     """Without 700 of their 900 products they take 1000 + 450 + 100 J, and spikes alone 8400 J."""
     made = replace(found(CHIP), classical=replace(CLASSICAL, zero_macs=700))
     assert in_words(made).endswith(
-        " Classical passes that skip zeros beat it in any case: it is 5.42 times dearer than them."
+        " Classical passes that skip zeros beat it in any case: it is 5.42 times dearer than them at best."
     )
-    few = replace(made, spiking=replace(SPIKING, synaptic_events=500))
-    assert "skip zeros" not in in_words(few)
+    few = replace(made, spiking=replace(SPIKING, synaptic_events=500))  # 1400 J, and 45000 J for updates
+    assert in_words(few).endswith(
+        " Classical passes that skip zeros beat it unless updates cost nothing: it is 29.9 times dearer than them at "
+        "best."
+    )
+    assert "skip zeros" not in in_words(replace(few, spiking=replace(few.spiking, neuron_updates=10)))
 
 
 def test_a_machine_that_works_in_every_step() -> None:

@@ -78,6 +78,7 @@ class Energy:
         """Samples times rows."""
         return self.settings.get("samples", 1) * self.spiking.rows
 
+    @checked
     def spiking_joules(self, device: Device, *, memory: bool = False, updates: Updates = "all") -> float:
         """J of all simulations on a device.
 
@@ -86,9 +87,13 @@ class Energy:
             memory: with a read of the weight with every event.
             updates: which neuron updates are paid for, if the device is event-driven: ``"all"``, of every neuron in
                 every step; ``"awake"``, of neurons that take in or send; ``"events"``, none.
+
+        Raises:
+            ConfigError: another word for the updates.
         """
         return self._spiking(device, memory, self._events(device), updates)
 
+    @checked
     def classical_joules(self, device: Device, *, memory: bool = False, skip_zeros: bool = False) -> float:
         """J of Monte Carlo dropout for all rows on a device; a spiking chip is asked as if it could run it.
 
@@ -103,6 +108,7 @@ class Energy:
         price = device.mac + (device.fetch(self.weights) if memory else 0.0)
         return macs * price + updates * device.neuron_update_j + c.mask_bits * device.mask_bit_j
 
+    @checked
     def break_even(self, device: Device, *, classical_on: Device | None = None, memory: bool = False) -> float | None:
         """Spikes per neuron and step at which the simulations cost what Monte Carlo dropout costs.
 

@@ -25,13 +25,16 @@ def in_words(found: Energy) -> str:
     if not device.event_driven:
         return f"{verdict}: every synapse and neuron works in each of its {found.spiking.steps} steps."
     awake, events = (found.spiking_joules(device, updates=paid) for paid in ("awake", "events"))
-    asleep = f"{compared(awake, classical)} them if only neurons at work are updated, " if awake < spiking else ""
+    asleep = (
+        f"{compared(awake, classical)} them if only neurons at work are updated, " if ALIKE * awake < spiking else ""
+    )
     free = f"{compared(events, classical)} them if updates cost nothing"
     said = f"{verdict}: {_reason(found, device)}. It is {asleep}{free}."
     sparse = found.classical_joules(device, skip_zeros=True)
-    if 0 < sparse < min(events, classical):
-        return f"{said} Classical passes that skip zeros beat it in any case: it is {compared(events, sparse)} them."
-    return said
+    if not 0 < sparse < min(awake, classical):
+        return said
+    at_best, when = (events, "in any case") if sparse < events else (awake, "unless updates cost nothing")
+    return f"{said} Classical passes that skip zeros beat it {when}: it is {compared(at_best, sparse)} them at best."
 
 
 def compared(joules: float, others: float) -> str:
