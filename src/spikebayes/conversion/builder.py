@@ -39,6 +39,10 @@ READOUT = "readout"
 HEADS = {"softmax": F.softmax, "log_softmax": F.log_softmax, "Softmax": F.softmax, "LogSoftmax": F.log_softmax}
 
 
+def _as_it_is(y: Tensor) -> Tensor:
+    return y
+
+
 @dataclass(frozen=True, eq=False)
 class Activated:
     """A population to be, and where it comes from.
@@ -87,7 +91,7 @@ class Builder:
     made_of: dict[str, Activated] = field(default_factory=dict)  # the network's populations
     output: Affine | None = None
     sites: int = 0
-    head: Callable[[Tensor], Tensor] = staticmethod(lambda y: y)  # what the module does with the read-out
+    head: Callable[[Tensor], Tensor] = _as_it_is  # what the module does with the read-out
 
     def visit(self, node: fx.Node) -> None:
         """Find the value of the next node of the graph.
@@ -200,7 +204,9 @@ class Builder:
         """Left to the task: the read-out is the logits."""
         kind = self.traced.kind(node)
         if node.op == "call_module":
-            dim = self.traced.model.get_submodule(str(node.target)).dim
+            module = self.traced.model.get_submodule(str(node.target))
+            assert isinstance(module, nn.Softmax | nn.LogSoftmax)
+            dim = module.dim
         else:
             dim = keywords.get("dim", arguments[1] if len(arguments) > 1 else None)
         x = arguments[0] if arguments else keywords["input"]

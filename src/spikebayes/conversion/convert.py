@@ -48,18 +48,19 @@ def convert(
     """A spiking network with the module's weights, a population in place of each activation.
 
     A model whose activations are all rate curves of spiking neurons, steps or stochastic units becomes a network that
-    steps freely. Any other becomes one that tells numbers in windows of ticks (``code``): ReLU, ReLU6, clamp, LeakyReLU,
-    PReLU, ELU and its kin, Sigmoid, Tanh, Softplus and whatever else never falls, as modules, functions and methods;
-    GELU, SiLU and others that rise and fall under a :class:`Graded` code alone. There max pooling may stand anywhere,
-    and so may dropout: where it stands behind no activation, a population that passes values on is put in its place.
-    A softmax or log-softmax at the end is left to the task (``predict(..., task="classification")``).
+    steps freely. Any other becomes one that tells numbers in windows of ticks (``code``): ReLU, ReLU6, clamp,
+    LeakyReLU, PReLU, ELU and its kin, Sigmoid, Tanh, Softplus and whatever else never falls, as modules, functions
+    and methods; GELU, SiLU and others that rise and fall under a :class:`Graded` code alone. There max pooling may
+    stand anywhere, and so may dropout: where it stands behind no activation, a population that passes values on is
+    put in its place. A softmax or log-softmax at the end is left to the task (``predict(...,
+    task="classification")``).
 
-    In the other kind, rate activations (``SoftLIF``, ``LIFRate``) become LIF neurons; layers of synapses that blank out
-    (``BlankOutLinear``, ``BlankOutConv2d``) sign units; encoders and ``SigmoidSign`` stochastic or threshold units;
-    ``Sharpened`` activations, once their sharpness is 1, threshold units. Max pooling of spikes that are 0 or 1 is
-    their OR, a population of threshold units; it is refused behind LIF neurons.
-    If all are without memory, a step is a sample, and weights are put on a grid (``exact_sums.on_grid``) on which
-    sums are exact, so that every engine gives the same samples.
+    In the other kind, rate activations (``SoftLIF``, ``LIFRate``) become LIF neurons; layers of synapses that blank
+    out (``BlankOutLinear``, ``BlankOutConv2d``) sign units; encoders and ``SigmoidSign`` stochastic or threshold
+    units; ``Sharpened`` activations, once their sharpness is 1, threshold units. Max pooling of spikes that are 0 or
+    1 is their OR, a population of threshold units; it is refused behind LIF neurons. If all are without memory, a
+    step is a sample, and weights are put on a grid (``exact_sums.on_grid``) on which sums are exact, so that every
+    engine gives the same samples.
 
     Between two activations everything must be linear. Understood are, as modules and as functions, Linear, Conv and
     ConvTranspose (1d, 2d), BatchNorm (with its running statistics), AvgPool, AdaptiveAvgPool, Upsample and padding;
@@ -83,8 +84,8 @@ def convert(
         sampling: how synapses that blank out are drawn, whatever the module's layers do while training:
             :class:`Exact`, :class:`Gaussian` or :class:`Law`, which draws the sign units behind them instead.
         code: how populations tell their values in windows of ticks: :class:`Digits`, :class:`FirstSpike`,
-            :class:`Radix` or :class:`Graded`; ``"lif"`` for free-running LIF neurons. By default LIF neurons where all
-            activations are rate curves of theirs, else ``Digits(4, 4)``.
+            :class:`Radix` or :class:`Graded`; ``"lif"`` for free-running LIF neurons. By default LIF neurons where
+            all activations are rate curves of theirs, else ``Digits(4, 4)``.
         calibrate: rows like those the model was trained on, 100 or more, as ``example_input``. They show how large
             each activation becomes (under dropout), which is where a code's levels end. By default the example's.
         headroom: the value of the highest level, in units of the largest seen. Twice the values seen need two, and
@@ -219,8 +220,8 @@ def _calibration(examples: list[Tensor], calibrate: Examples | None, dtype: torc
     if len(rows[0]) < LEAST_ROWS:
         given = "calibrate has" if calibrate is not None else "the example has"
         raise ConversionError(
-            f"{given} {len(rows[0])} rows, and a code needs {LEAST_ROWS} or more to know how large activations become: "
-            "give calibrate=rows, of the training data, as the model takes them"
+            f"{given} {len(rows[0])} rows, and a code needs {LEAST_ROWS} or more to know how large activations "
+            "become: give calibrate=rows, of the training data, as the model takes them"
         )
     rows = [part.detach().to(dtype) for part in rows]
     for part in rows:
@@ -228,8 +229,8 @@ def _calibration(examples: list[Tensor], calibrate: Examples | None, dtype: torc
             raise ConversionError("calibration rows hold NaN or infinite values; leave such rows out")
         if bool((part == part[:1]).all()):
             raise ConversionError(
-                "all calibration rows are equal, which says nothing of how large activations become; give rows of the "
-                "training data"
+                "all calibration rows are equal, which says nothing of how large activations become; give rows of "
+                "the training data"
             )
     return Calibration.of(rows)
 

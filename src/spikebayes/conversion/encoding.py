@@ -2,8 +2,8 @@
 
 Behind a population the weights hold what a unit of its number is worth, and 1/(1 - p) of its mask. In front of a ramp
 (ReLU and its kin) they are divided by the neuron's own step, so that its number is its input, rounded. Then they are
-put on a grid so coarse that sums of weights times numbers are exact, and so fine that nobody notices: the same numbers
-come out tick by tick or by matrix products, in whatever order, on whatever machine.
+put on a grid so coarse that sums of weights times numbers are exact, and so fine that nobody notices: the same
+numbers come out tick by tick or by matrix products, in whatever order, on whatever machine.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ def _refuse_bumps(network: SpikingNetwork, code: Code) -> None:
     for p in network.populations:
         if isinstance(p.neuron, Rate) and not p.neuron.activation.monotone and not code.graded:
             raise ConversionError(
-                f"population {p.name!r}: {p.neuron.activation.name} rises and falls, and {code} tells a value by when "
-                "it is reached; use code=Graded(bits), whose spikes carry the value, or an activation that never falls"
+                f"population {p.name!r}: {p.neuron.activation.name} rises and falls, and {code} tells a value by "
+                "when it is reached; use code=Graded(bits), whose spikes carry the value, or an activation that "
+                "never falls"
             )
 
 
@@ -88,8 +89,8 @@ def _coded(population: Population, code: Code, largest: dict[str, Tensor], headr
     activation, seen = population.neuron.activation, largest[population.name].float()
     if not bool(seen.isfinite().all()):
         raise ConversionError(
-            f"population {population.name!r} gives infinite values or NaN on the calibration rows; give rows like those "
-            "that the model was trained on"
+            f"population {population.name!r} gives infinite values or NaN on the calibration rows; give rows like "
+            "those that the model was trained on"
         )
     usual = float(seen.pow(2).mean().sqrt())
     seen = seen.clamp(min=LEAST_TOP * usual) if usual > 0 else torch.ones_like(seen)
@@ -348,8 +349,8 @@ def _sum(operator: Operator, source: tuple[int, ...], extent: Extent) -> _Sum:
 def weight_norms(operator: Operator, source: tuple[int, ...], signed: bool = True) -> tuple[float, float, float]:
     """Of an operator's targets: the largest root of summed squares and sum of magnitudes of weights; and fan-in.
 
-    Where sources are never negative, a sum in whatever order lies between that of the negative weights and that of the
-    positive ones: then the larger of these two counts.
+    Where sources are never negative, a sum in whatever order lies between that of the negative weights and that of
+    the positive ones: then the larger of these two counts.
     """
     euclid = total = fan_in = 1.0
     signed = signed or sum(part.weight is not None for part in operator.parts) > 1

@@ -213,8 +213,9 @@ class Coded(Neuron):
 class Race(Neuron):
     """Max pooling: passes on, in the same window, the largest number of those that it sees.
 
-    Who fires first in a digit's ticks has the larger digit; those that fired later are out of the race. Among negative
-    numbers it is who fires last. So the neuron fires with the first (or the last) spike of those still in the race.
+    Who fires first in a digit's ticks has the larger digit; those that fired later are out of the race. Among
+    negative numbers it is who fires last. So the neuron fires with the first (or the last) spike of those still in
+    the race.
 
     Args:
         code: of what it sees; None while that is no number yet.

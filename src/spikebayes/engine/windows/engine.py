@@ -1,8 +1,8 @@
 """Coded networks by matrix products: what a window's ticks add up to, at once, with the samples side by side.
 
-The numbers are those of the ticks, to the bit. Weights lie on a grid on which float32 holds every sum of weights times
-numbers, as long as these stay below a bound: by Cauchy and Schwarz, norm of a target's weights times norm of a line.
-The bound is looked at for every product, and one that could leave it is taken in float64, which holds it too.
+The numbers are those of the ticks, to the bit. Weights lie on a grid on which float32 holds every sum of weights
+times numbers, as long as these stay below a bound: by Cauchy and Schwarz, norm of a target's weights times norm of a
+line. The bound is looked at for every product, and one that could leave it is taken in float64, which holds it too.
 
 What no mask comes before is the same for all samples of a row and is computed once.
 """
