@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.conversion.activations import is_activation
-from spikebayes.conversion.builder import Builder, unknown_modules
+from spikebayes.conversion.builder import Builder
 from spikebayes.conversion.calibration import LEAST_ROWS, Calibration
 from spikebayes.conversion.check import Check
 from spikebayes.conversion.encoding import encode
@@ -20,6 +20,7 @@ from spikebayes.conversion.exact_sums import with_exact_sums
 from spikebayes.conversion.faults import faults, float_dtype, initialised, refuse_faults, unwrapped
 from spikebayes.conversion.obstacles import Blocked, Obstacles
 from spikebayes.conversion.tracing import Traced, refuse_dropout_of_training_alone, trace
+from spikebayes.conversion.unknown import unknown_modules
 from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.machine.arguments import checked
 from spikebayes.network.codes import Code, Digits
@@ -109,10 +110,6 @@ def convert(
         al. 2024.
 
     Example:
-        >>> relu = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 1))
-        >>> print(convert(relu, torch.rand(100, 4, generator=torch.Generator().manual_seed(0)), code=FirstSpike(64)))
-
-    Example:
         >>> import torch
         >>> from torch import nn
         >>> from spikebayes.nn import Permadrop, SoftLIF
@@ -122,6 +119,9 @@ def convert(
           input_1 [4] Input
           layer1 [8] LIF(tau_rc=0.02, tau_ref=0.001, amplitude=0.002, gain=30.0, bias=4.0), dropout 0.1 <- input_1
           readout [1] Readout <- layer1
+        >>> relu = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 1))
+        >>> convert(relu, torch.rand(100, 4)).code
+        Digits(radix=4, digits=4)
     """
     if not (headroom >= 1 and math.isfinite(headroom)):
         raise ConfigError(f"headroom must be a number of 1 or more; got {headroom}")
@@ -134,7 +134,7 @@ def convert(
             refuse_dropout_of_training_alone(traced)
             code = _code(code, traced)
             check = Check(traced)
-            builder = Builder(traced, synapse, sampling, coded=code is not None)
+            builder = Builder(traced, synapse, sampling, code)
             for node in traced.graph.nodes:
                 builder.visit(node)
             network = builder.network(dt)
@@ -150,11 +150,11 @@ def convert(
 
 
 @checked
-def check(model: nn.Module, example_input: Examples) -> Obstacles:
+def check(model: nn.Module, example_input: Examples, *, code: Code | Literal["lif"] | None = None) -> Obstacles:
     """Everything that keeps a module from becoming a spiking network, where it stands, and what to write instead.
 
     Args:
-        model, example_input: as for :func:`convert`.
+        model, example_input, code: as for :func:`convert`; a code's calibration rows are not asked for.
 
     Returns:
         :class:`Obstacles`, none if :func:`convert` takes the module; printed, a table. Behind a call that is refused
@@ -168,8 +168,8 @@ def check(model: nn.Module, example_input: Examples) -> Obstacles:
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.LayerNorm(8), nn.Linear(8, 1))
         >>> found = check(model, torch.zeros(1, 4))
         >>> [obstacle.where for obstacle in found.obstacles]
-        ["node '_1' (ReLU, module '1')", "node '_2' (LayerNorm, module '2')"]
-        >>> found.obstacles[1].cure
+        ["node '_2' (LayerNorm, module '2')"]
+        >>> found.obstacles[0].cure
         'use BatchNorm, which folds into weights'
     """
     model, examples = unwrapped(model), _examples(example_input)
@@ -180,7 +180,7 @@ def check(model: nn.Module, example_input: Examples) -> Obstacles:
             traced = trace(model, examples)
         except Blocked as blocked:
             return Obstacles(type(model).__name__, (*found, blocked.obstacle, *unknown_modules(model)))
-        same, builder = Check(traced), Builder(traced, Alpha(0.02), Exact(), coded=_code(None, traced) is not None)
+        same, builder = Check(traced), Builder(traced, Alpha(0.02), Exact(), _code(code, traced))
         try:
             refuse_dropout_of_training_alone(traced)
         except Blocked as blocked:

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikebayes.conversion.encoding import weight_norms
 from spikebayes.conversion.exact_sums import EXACT_SUMS
+from spikebayes.conversion.number_grids import weight_norms
 from spikebayes.engine.contract import NUMBERS, Result, Work, unknown_noise
 from spikebayes.engine.windows.tell import Teller, Told
 from spikebayes.machine.products import check_steady_products
