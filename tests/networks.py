@@ -8,9 +8,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from spikebayes import LIF, Alpha, Connection, Dropout, Input, Lowpass, Population, Readout, SpikingNetwork, Threshold
+from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE
+from spikebayes.engine.select import ENGINES
 from spikebayes.network.operators import Dense
 from spikebayes.network.synapses import Synapse
 
+PROBES = (SPIKES, POTENTIALS, TRACE)  # of networks that step freely
+STEPPING = [engine for engine in ENGINES if engine.name != "windows"]  # the engines that run them
+ENGINE_NAMES = list(dict.fromkeys(engine.name for engine in STEPPING))
 KEEP_BITS = (0.5, 0.25, 0.1, 0.9)  # drop probabilities that take 1, 2 and 32 bits a draw
 
 

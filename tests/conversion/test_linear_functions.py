@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules import Net, act
+from networks import STEPPING
 from rate_form import check, settle
 from spikebayes import predict, simulate
 from spikebayes.conversion.convert import convert
-from spikebayes.engine.select import ENGINES
 from spikebayes.evaluate.energy.fan_out import Reach, Stages
 from spikebayes.network.operators import Operator, Shape, size
 from spikebayes.nn import Step
@@ -188,7 +188,7 @@ def test_spikes_are_the_modules_on_every_engine(name: str) -> None:
     expected = predict(net, x.double(), samples=6, seed=2).samples.double()
     assert expected.std(0).max() > 0
     spikes = []
-    for engine in ENGINES:
+    for engine in STEPPING:
         run = simulate(
             network, x, samples=6, seed=2, steps=1, engine=engine.name, dtype=torch.float64, probe=["spikes"]
         )

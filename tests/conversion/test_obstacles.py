@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules import Net, act, dense
-from spikebayes import ConfigError, ConversionError, check, convert
+from spikebayes import ConfigError, ConversionError, Graded, check, convert
 from spikebayes.conversion.refusals import GENERAL
 
 X = torch.zeros(1, 4)
@@ -26,7 +26,7 @@ def test_a_model_that_converts_has_none() -> None:
 
 def test_all_are_found_with_their_lines_and_cures() -> None:
     def forward(m: Any, x: Tensor) -> Tensor:
-        h = F.relu(m.a(x))
+        h = F.gelu(m.a(x))
         h = m.norm(h)
         h = m.body(h)
         h = h.view(-1, 2, 3).amax(1)
@@ -35,7 +35,7 @@ def test_all_are_found_with_their_lines_and_cures() -> None:
     model = Net(forward, a=nn.Linear(4, 4), norm=nn.LayerNorm(4), body=dense(4, 6), out=nn.Linear(3, 2))
     found = check(model, X)
     assert [(o.where, o.cure.split(",")[0]) for o in found.obstacles] == [
-        ("node 'relu' (function relu)", "use spikebayes.nn.SoftLIF"),
+        ("node 'gelu' (function gelu)", "give code=spikebayes.Graded(8)"),
         ("node 'norm' (LayerNorm, module 'norm')", "use BatchNorm"),
         (
             "node 'amax' (tensor method amax)",
@@ -44,7 +44,7 @@ def test_all_are_found_with_their_lines_and_cures() -> None:
         ("node 'mul' (function mul)", "multiply by fixed tensors only"),
     ]
     assert [re.sub(r":\d+:", ":", o.line) for o in found.obstacles] == [
-        "test_obstacles.py: h = F.relu(m.a(x))",
+        "test_obstacles.py: h = F.gelu(m.a(x))",
         "",
         "test_obstacles.py: h = h.view(-1, 2, 3).amax(1)",
         "test_obstacles.py: return m.out(h * h)",
@@ -55,7 +55,7 @@ def test_all_are_found_with_their_lines_and_cures() -> None:
     assert max(map(len, lines)) <= 122
     for obstacle in found.obstacles:
         assert obstacle.reason.split()[0] in str(found)
-    with pytest.raises(ConversionError, match=r"node 'relu' \(function relu\): not linear"):
+    with pytest.raises(ConversionError, match=r"node 'gelu' \(function gelu\): gelu rises and falls"):
         convert(model, X)
 
 
@@ -69,13 +69,13 @@ def test_code_that_cannot_be_followed_is_one_and_its_layers_are_others() -> None
     assert branch.where == "Net.forward"
     assert "let it branch on shapes, not on values" in branch.cure
     assert branch.line.endswith("return m.out(h) if h.sum() > 0 else h")
-    assert [o.where for o in layers] == ["ReLU, module 'relu'", "LayerNorm, module 'norm'"]
+    assert [o.where for o in layers] == ["LayerNorm, module 'norm'"]
 
 
 def test_behind_a_layer_of_an_unknown_shape_the_others_are_still_found() -> None:
     recurrent = nn.LSTM(4, 3, batch_first=True)
     model = Net(
-        lambda m, x: m.out(m.relu(m.r(x[:, None])[0][:, -1])), r=recurrent, relu=nn.ReLU(), out=nn.Linear(3, 1)
+        lambda m, x: m.out(m.relu(m.r(x[:, None])[0][:, -1])), r=recurrent, relu=nn.LayerNorm(3), out=nn.Linear(3, 1)
     )
     found = [o.where for o in check(model, X).obstacles]
     assert found[0] == "node 'r' (LSTM, module 'r')"
@@ -83,9 +83,17 @@ def test_behind_a_layer_of_an_unknown_shape_the_others_are_still_found() -> None
 
 
 def test_numbers_and_graph_are_both_looked_at() -> None:
-    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+    model = nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), nn.Linear(6, 2))
     model[0].weight.data[0, 0] = torch.nan
-    assert [o.where for o in check(model, X).obstacles] == ["Sequential", "node '_1' (ReLU, module '1')"]
+    assert [o.where for o in check(model, X).obstacles] == ["Sequential", "node '_1' (LayerNorm, module '1')"]
+
+
+def test_under_another_code_other_activations_convert() -> None:
+    relu, gelu = (nn.Sequential(nn.Linear(4, 6), layer, nn.Linear(6, 2)) for layer in (nn.ReLU(), nn.GELU()))
+    assert not check(relu, X)
+    assert [o.reason for o in check(relu, X, code="lif").obstacles] == ["not linear, or unknown"]
+    assert [o.where for o in check(gelu, X).obstacles] == ["node '_1' (GELU, module '1')"]
+    assert not check(gelu, X, code=Graded(8))
 
 
 def test_what_no_graph_shows_is_found_last() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules import Net, Net2, act, dense
+from spikebayes import Digits
 from spikebayes.conversion.convert import convert
 from spikebayes.errors import ConfigError, ConversionError, DataError
 
@@ -25,13 +26,12 @@ LAYERS: list[tuple[nn.Module, str]] = [
     (nn.LogSoftmax(-1), "remove it: the read-out is the logits"),
     (nn.LayerNorm(6), "use BatchNorm"),
     (nn.GroupNorm(2, 6), "use BatchNorm"),
-    (nn.ReLU(), "use spikebayes.nn.SoftLIF"),
-    (nn.Tanh(), "use spikebayes.nn.SoftLIF"),
+    (nn.Threshold(0.1, 0.0), "use ReLU, or spikebayes.nn.SoftLIF"),
+    (nn.GLU(), "use ReLU, or spikebayes.nn.SoftLIF"),
     (nn.Embedding(3, 4), "use one-hot columns and Linear"),
     (nn.LSTM(6, 6), "only feed-forward networks can be converted"),
     (nn.AlphaDropout(0.5), "use Dropout, Dropout1d/2d or spikebayes.nn.Permadrop"),
     (nn.Dropout3d(0.5), "use Dropout, Dropout1d/2d or spikebayes.nn.Permadrop"),
-    (nn.Hardshrink(), "use spikebayes.nn.SoftLIF"),
     (nn.LocalResponseNorm(2), "between activations only linear operations are possible"),
 ]
 
@@ -58,13 +58,18 @@ def test_the_advice_is_for_what_a_layer_is_not_for_how_it_is_called() -> None:
 
 FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
     "max pooling": (lambda h: F.max_pool1d(h, 2), "function max_pool1d", "use AvgPool"),
-    "relu": (F.relu, "function relu", "use spikebayes.nn.SoftLIF"),
-    "relu method": (lambda h: h.relu(), "tensor method relu", "use spikebayes.nn.SoftLIF"),
-    "softmax": (lambda h: h.softmax(-1), "tensor method softmax", "the read-out is the logits"),
+    "gelu": (F.gelu, "function gelu", "give code=spikebayes.Graded(8), whose spikes carry the value"),
+    "softmax inside": (lambda h: h.softmax(-1) + 1, "tensor method softmax", "the read-out is the logits"),
+    "softmax over rows": (
+        lambda h: h.softmax(0),
+        "tensor method softmax",
+        "goes over the rows of a batch; give it dim=1",
+    ),
     "layer norm": (lambda h: F.layer_norm(h, [6]), "function layer_norm", "use BatchNorm"),
     "unknown function": (torch.sin, "function sin", "only linear operations are possible"),
-    "power": (lambda h: h**2, "function pow", "only linear operations are possible"),
-    "clamp": (lambda h: h.clamp(max=1), "tensor method clamp", "only linear operations are possible"),
+    "square": (lambda h: h**2, "function pow", "give code=spikebayes.Graded(8), whose spikes carry the value"),
+    "power": (lambda h: h**3, "function pow", "only squares are, under a Graded code"),
+    "limits that are tensors": (lambda h: h.clamp(torch.zeros(6)), "tensor method clamp", "clamp to numbers"),
     "product": (lambda h: h * h, "function mul", "a product of two network values is not linear"),
     "quotient": (lambda h: 1 / h, "function truediv", "a division by a network value is not linear"),
     "alpha dropout": (lambda h: F.alpha_dropout(h, 0.5), "function alpha_dropout", "use Dropout, Dropout1d/2d"),
@@ -174,6 +179,34 @@ def test_a_function_that_cannot_be_converted_is_refused_by_name(name: str) -> No
     assert "\n" not in message
 
 
+ACTIVATIONS: dict[str, nn.Module | Callable[[Tensor], Tensor]] = {
+    "ReLU": nn.ReLU(),
+    "Tanh": nn.Tanh(),
+    "Hardshrink": nn.Hardshrink(),
+    "relu": F.relu,
+    "relu method": lambda h: h.relu(),
+    "clamp": lambda h: h.clamp(max=1),
+    "abs": abs,
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_that_no_lif_neuron_has_is_refused_with_the_code_that_tells_it(name: str) -> None:
+    activation = ACTIVATIONS[name]
+    parts = {"odd": activation} if isinstance(activation, nn.Module) else {}
+    model = Net(
+        lambda m, x: m.body(m.odd(m.a(x)) if parts else activation(m.a(x))),
+        a=nn.Linear(4, 4),
+        body=dense(4, 6),
+        **parts,
+    )
+    with pytest.raises(ConversionError, match=r"leave code='lif' out or give code=spikebayes\.Digits\(4, 4\)"):
+        convert(model, torch.zeros(1, 4), code="lif")
+    with pytest.raises(ConversionError, match=r"the example has 1 rows.* give calibrate=rows"):
+        convert(model, torch.zeros(1, 4))
+    assert convert(model, torch.zeros(1, 4), calibrate=torch.rand(100, 4)).code == Digits(4, 4)
+
+
 def test_a_value_changed_in_place_that_is_used_elsewhere_is_refused() -> None:
     def forward(m: Any, x: Tensor) -> Tensor:
         h = m.body(x)
@@ -227,7 +260,7 @@ def test_something_must_spike(dead: bool) -> None:
         return m.head(x)
 
     with pytest.raises(
-        ConversionError, match=r"at least one activation \(spikebayes.nn.SoftLIF or LIFRate, or sign units\)"
+        ConversionError, match=r"at least one activation \(ReLU and the like, spikebayes.nn.SoftLIF, sign units\)"
     ):
         convert(Net(forward, body=dense(4, 6), head=nn.Linear(4, 2)), torch.zeros(1, 4))
 

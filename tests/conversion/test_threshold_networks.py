@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules import Net
+from networks import ENGINE_NAMES
 from spikebayes import convert, predict, simulate
-from spikebayes.engine.select import ENGINES
 from spikebayes.errors import ConversionError
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import Threshold
@@ -24,7 +24,6 @@ from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks, evaluating
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # torch's, once
-ENGINE_NAMES = list(dict.fromkeys(engine.name for engine in ENGINES))
 SAMPLES, SEED = 3, 5
 
 
@@ -240,10 +239,10 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: nn.Sequential(nn.Flatten(), BlankOutLinear(128, 16), nn.Unflatten(1, (1, 4, 4)), nn.MaxPool2d(2)),
         "only of spikes that are 0 or 1",
     ),
-    "with dilation": (lambda: pooled(step(), dilation=2), "max pooling with dilation or indices is not supported"),
+    "with dilation": (lambda: pooled(step(), dilation=2), "max pooling of spikes with dilation is not supported"),
     "with indices": (
         lambda: Net(lambda m, x: m.body(x)[0], body=pooled(step(), return_indices=True)),
-        "max pooling with dilation or indices is not supported",
+        "max pooling with indices is not supported",
     ),
     "of a sum": (
         lambda: Net(lambda m, x: F.max_pool2d(m.one(x) + m.two(x), 2), one=_branch(), two=_branch()),

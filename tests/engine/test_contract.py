@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from networks import feed_forward, neurons
+from networks import PROBES, STEPPING, feed_forward, neurons
 from spikebayes import (
     LIF,
     Alpha,
@@ -29,8 +29,8 @@ from spikebayes import (
     Threshold,
     simulate,
 )
-from spikebayes.engine.contract import PROBES, Engine, Result, Work
-from spikebayes.engine.select import ENGINES, select
+from spikebayes.engine.contract import Engine, Result, Work
+from spikebayes.engine.select import select
 from spikebayes.engine.timing import Timing
 from spikebayes.network.neurons import Bernoulli, Curve, Neuron
 from spikebayes.network.operators import Dense
@@ -67,7 +67,7 @@ def outcomes(result: Result) -> dict[str, Tensor]:
     return {"mean": result.mean, "trace": result.trace, **result.counts, **spikes, **potentials}
 
 
-WITH_MEMORY = [engine for engine in ENGINES if engine.refusal(single(LIF())) is None]
+WITH_MEMORY = [engine for engine in STEPPING if engine.refusal(single(LIF())) is None]
 
 
 @pytest.mark.parametrize("engine", WITH_MEMORY, ids=[engine.name for engine in WITH_MEMORY])
@@ -364,5 +364,5 @@ def test_auto_takes_the_cpu_engine_where_it_can() -> None:
 
 
 def test_unknown_engine() -> None:
-    with pytest.raises(ConfigError, match="engine must be one of 'auto', 'cpu', 'reference'; got 'gpu'"):
+    with pytest.raises(ConfigError, match="engine must be one of 'auto', 'windows', 'cpu', 'reference'; got 'gpu'"):
         select("gpu", single(LIF()))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from networks import feed_forward, neurons
+from networks import PROBES, feed_forward, neurons
 from spikebayes import (
     LIF,
     Alpha,
@@ -27,7 +27,6 @@ from spikebayes import (
     convert,
     simulate,
 )
-from spikebayes.engine.contract import PROBES
 from spikebayes.network.operators import Chain, Conv, Dense, Reshape, Scale
 from spikebayes.nn import Permadrop, SoftLIF
 

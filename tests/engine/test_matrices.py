@@ -30,6 +30,7 @@ from spikebayes.network.operators import (
     Scale,
     Shape,
     Slice,
+    Windows,
     size,
     target_shape,
 )
@@ -38,6 +39,7 @@ from spikebayes.network.vocabulary import VOCABULARY
 KINDS = {name: kind for name, kind in VOCABULARY.items() if issubclass(kind, Operator)}
 SIZES = st.integers(1, 7)
 SHAPES = st.lists(SIZES, min_size=1, max_size=3).map(tuple)
+ON_IMAGES = (Conv, AvgPool, AdaptiveAvgPool, Windows)
 IMAGES = st.lists(SIZES, min_size=2, max_size=3).map(tuple)  # channels and 1 or 2 spatial axes
 
 
@@ -67,6 +69,11 @@ def operators(draw: st.DrawFn, kind: type[Operator], shape: Shape) -> Operator:
         kernel = each(draw, dims, st.integers(1, 4))
         padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
         return AvgPool(kernel, each(draw, dims, st.integers(1, 4)), padding, draw(st.booleans()), draw(st.booleans()))
+    if kind is Windows:
+        kernel, stride, dilation = (each(draw, dims, st.integers(1, 3)) for _ in range(3))
+        return Windows(
+            kernel, stride, tuple(draw(st.integers(0, k // 2)) for k in kernel), dilation, draw(st.booleans())
+        )
     if kind is AdaptiveAvgPool:
         return AdaptiveAvgPool(tuple(draw(st.none() | SIZES) if dims > 1 else draw(SIZES) for _ in range(dims)))
     if kind is Scale:
@@ -91,7 +98,7 @@ def operators(draw: st.DrawFn, kind: type[Operator], shape: Shape) -> Operator:
     assert kind is Chain
     parts: list[Operator] = []
     for part in draw(st.lists(st.sampled_from([k for k in KINDS.values() if k is not Chain]), max_size=4)):
-        if len(shape) not in (2, 3) and part in (Conv, AvgPool, AdaptiveAvgPool):
+        if len(shape) not in (2, 3) and part in ON_IMAGES:
             continue
         parts.append(draw(operators(part, shape)))
         shape = fitting(parts[-1], shape)
@@ -117,7 +124,7 @@ def dense(matrix: Any) -> NDArray[np.float64]:
 @settings(max_examples=60)
 @given(st.data())
 def test_the_matrix_does_what_the_operator_does(kind: type[Operator], data: st.DataObject) -> None:
-    shape = data.draw(IMAGES if kind in (Conv, AvgPool, AdaptiveAvgPool) else SHAPES, "shape")
+    shape = data.draw(IMAGES if kind in ON_IMAGES else SHAPES, "shape")
     operator = data.draw(operators(kind, shape), "operator")
     fitting(operator, shape)
     x = normal(3, *shape)

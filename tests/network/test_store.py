@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from modules import Net, Net2, act, conv_stack, dense
 from spikebayes.conversion.convert import convert
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.machine.checked_files import read_json, read_tensors, write_json, write_tensors
+from spikebayes.network.codes import Graded
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Sign, Threshold
 from spikebayes.network.noise import BlankOut, Dropout, Gaussian, Law
@@ -94,7 +96,26 @@ def law_maps() -> SpikingNetwork:
     return convert(nn.Sequential(*layers, nn.Linear(2, 2)), torch.zeros(1, 1, 5, 5), sampling=Law())
 
 
+def numbers() -> SpikingNetwork:
+    """Every response, a race, a relay, and a residual connection."""
+    torch.manual_seed(0)
+
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3, padding=1), nn.Linear(4 * 9, 5)
+            self.slope, self.out = nn.PReLU(4), nn.Linear(5, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = F.max_pool2d(self.slope(self.a(x)), 2)
+            h = h + torch.tanh(self.b(F.dropout2d(h, 0.3)))
+            return self.out(F.dropout(F.gelu(self.c(F.dropout(h, 0.2).flatten(1))), 0.5))
+
+    return convert(Residual(), torch.rand(100, 1, 8, 8), code=Graded(8))
+
+
 NETWORKS = [small, images, towers, stochastic_synapses, stochastic_units, gaussian_maps, law_maps]
+CODED = [numbers]
 
 
 @pytest.mark.parametrize("make", NETWORKS)
@@ -113,9 +134,28 @@ def test_a_network_comes_back_as_it_was(make: Callable[[], SpikingNetwork], tmp_
     assert torch.equal(before.trace, after.trace)
 
 
+@pytest.mark.parametrize("engine", ["windows", "reference"])
+@pytest.mark.parametrize("make", CODED)
+def test_a_network_of_numbers_comes_back_as_it_was(
+    make: Callable[[], SpikingNetwork], engine: str, tmp_path: Path
+) -> None:
+    network = make()
+    save_network(network, tmp_path)
+    loaded = load_network(tmp_path)
+    assert repr(loaded) == repr(network)
+    x = torch.rand(3, 1, 8, 8)
+    before, after = (simulate(n, x, samples=3, probe=["numbers"], engine=engine) for n in (network, loaded))
+    assert all(torch.equal(numbers, after.numbers[name]) for name, numbers in before.numbers.items())
+    assert all(int(numbers.abs().sum()) > 0 for numbers in before.numbers.values())
+    assert torch.equal(before.mean, after.mean)
+
+
 def test_these_networks_use_every_operator() -> None:
     used = {
-        type(p).__name__ for make in NETWORKS for c in make().connections for p in (c.operator, *c.operator.parts)
+        type(p).__name__
+        for make in (*NETWORKS, *CODED)
+        for c in make().connections
+        for p in (c.operator, *c.operator.parts)
     }
     assert used == {name for name, kind in VOCABULARY.items() if issubclass(kind, Operator)}
 

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from networks import ENGINE_NAMES
 from spikebayes import convert, predict, simulate
-from spikebayes.engine.select import ENGINES
 from spikebayes.errors import ConfigError
 from spikebayes.nn import Permadrop, PopulationDecode, Sharpened, Step, WinnerTakeAll
 
-ENGINE_NAMES = list(dict.fromkeys(engine.name for engine in ENGINES))
 SIZES = st.integers(2, 12).flatmap(lambda c: st.tuples(st.just(c), st.integers(c, 5 * c + 3)))
 
 

@@ -455,7 +455,7 @@ def test_settings_out_of_range(route: str, settings: Any, message: str) -> None:
         ({"burn_in": 4}, r"burn_in must be a whole number in \[0, steps\); got 4 with steps=4"),
         ({"burn_in": -1}, "burn_in must be .* got -1"),
         ({"burn_in": 0.5}, "burn_in must be a whole number"),
-        ({"engine": "gpu"}, "engine must be one of 'auto', 'cpu', 'reference'; got 'gpu'"),
+        ({"engine": "gpu"}, "engine must be one of 'auto', 'windows', 'cpu', 'reference'; got 'gpu'"),
         ({"dtype": torch.float16}, "dtype must be torch.float32 or torch.float64; got torch.float16"),
     ],
 )
@@ -466,7 +466,7 @@ def test_settings_of_the_simulation_out_of_range(settings: Any, message: str) ->
 
 def test_unknown_probe() -> None:
     model, x = dense()
-    with pytest.raises(ConfigError, match="no probe 'volts'; there are spikes, potentials, trace"):
+    with pytest.raises(ConfigError, match="no probe 'volts' here; there are spikes, potentials, trace"):
         simulate(convert(model, x), x, probe=["spikes", "volts"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,11 @@ class Activation:
     is_ramp: bool = False
     monotone: bool = True
     known_as: str = ""
+
+    @property
+    def rises(self) -> bool:
+        """Whether the largest of some values gives the largest of its values."""
+        return self.monotone and (self.below is None or bool((self.below >= 0).all()))
 
     @property
     def furthest(self) -> float:
@@ -209,6 +215,7 @@ for _names, _make in (
         FUNCTIONS[_name] = _make
         if hasattr(torch, _name):
             FUNCTIONS[getattr(torch, _name)] = _make
+FUNCTIONS |= {operator.abs: absolute, abs: absolute, operator.pow: power}
 for _old in ("sigmoid", "tanh"):  # kept in torch.nn.functional for old code
     FUNCTIONS[getattr(F, _old)] = FUNCTIONS[_old]
 for _inner in ("leaky_relu_", "elu_", "hardtanh_", "relu_"):

@@ -8,52 +8,37 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
-from torch.nn import functional as F
+from torch import Tensor, fx
 
-from spikebayes.conversion import activations, dropout
+from spikebayes.conversion import activations, dropout, pooling
 from spikebayes.conversion.activations import Activation, Rate
 from spikebayes.conversion.affine import Affine, Source, Term
+from spikebayes.conversion.assembly import READOUT, Activated, assembled, sources_of
 from spikebayes.conversion.exact_sums import gridded
 from spikebayes.conversion.faults import float_dtype
 from spikebayes.conversion.moves import ROWS
 from spikebayes.conversion.obstacles import Blocked, Obstacle
-from spikebayes.conversion.refusals import Refused, hint
-from spikebayes.conversion.rules import IN_PLACE, Rules, as_tuple
+from spikebayes.conversion.pooling import MaxPool
+from spikebayes.conversion.refusals import CODE, Refused, hint
+from spikebayes.conversion.rules import IN_PLACE, Rules
+from spikebayes.conversion.softmax import head, is_head
 from spikebayes.conversion.tracing import Traced
+from spikebayes.conversion.unknown import UNKNOWN
 from spikebayes.network.coded import Race
-from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.codes import Code
+from spikebayes.network.network import Input, Population, SpikingNetwork
 from spikebayes.network.neurons import Neuron, Threshold
 from spikebayes.network.noise import Sampling
-from spikebayes.network.operators import AvgPool, Chain, Operator, Scale, Windows
+from spikebayes.network.operators import Chain, Scale, Windows
 from spikebayes.network.synapses import Synapse
 from spikebayes.nn.unit import STANDARDISED, Place, Spiking, Units, Values
 
-MAX_POOL_MODULES = {nn.MaxPool1d: 1, nn.MaxPool2d: 2}  # and the axes they pool
-MAX_POOL_FUNCTIONS = {F.max_pool1d: 1, F.max_pool2d: 2, torch.max_pool1d: 1, torch.max_pool2d: 2}
-POOL_SETTINGS = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
 OF_SHAPE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "new_tensor", "new_empty"}
-UNKNOWN = "not linear, or unknown"
 CALLED = "see how it is called: what it is given does not fit"
-READOUT = "readout"
-HEADS = {"softmax": F.softmax, "log_softmax": F.log_softmax, "Softmax": F.softmax, "LogSoftmax": F.log_softmax}
 
 
-@dataclass(frozen=True, eq=False)
-class Activated:
-    """A population to be, and where it comes from.
-
-    Args:
-        population: without its masks.
-        value: its input.
-        units: what the module said of it.
-        node: the call in the graph.
-    """
-
-    population: Population
-    value: Affine
-    units: Units
-    node: fx.Node
+def _as_it_is(y: Tensor) -> Tensor:
+    return y
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +57,14 @@ class Builder:
         traced: the module and its graph.
         synapse: filter behind neurons with a memory.
         sampling: of synapses that blank out.
-        coded: units give their activations' values (``Rate``), which a code will tell, and any activation, max
-            pooling and place of a dropout is possible; otherwise only what spikes in steps is.
+        code: will tell the activations' values, which units give here as they are (``Rate``); any activation, max
+            pooling and place of a dropout is possible. None: only what spikes in steps is.
     """
 
     traced: Traced
     synapse: Synapse | None
     sampling: Sampling
-    coded: bool = False
+    code: Code | None = None
     rules: Rules = field(default_factory=Rules)
     values: dict[fx.Node, Any] = field(default_factory=dict)
     inputs: list[Input] = field(default_factory=list)
@@ -87,7 +72,7 @@ class Builder:
     made_of: dict[str, Activated] = field(default_factory=dict)  # the network's populations
     output: Affine | None = None
     sites: int = 0
-    head: Callable[[Tensor], Tensor] = staticmethod(lambda y: y)  # what the module does with the read-out
+    head: Callable[[Tensor], Tensor] = _as_it_is  # what the module does with the read-out
 
     def visit(self, node: fx.Node) -> None:
         """Find the value of the next node of the graph.
@@ -159,63 +144,44 @@ class Builder:
         raise Blocked(self.traced.obstacle(node, "does not act on the network's inputs", cure))
 
     def _call(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
-        if self._is_head(node):
-            return self._head(node, arguments, keywords)
-        if node.op == "call_module":
-            module = self.traced.model.get_submodule(str(node.target))
+        kind = self.traced.kind(node)
+        module = self.traced.model.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if is_head(node, kind):
+            value, self.head = head(kind, module, arguments, keywords)
+            return value
+        if activations.is_activation(node, self.traced.model) and self.code is not None:
+            x = arguments[0] if arguments else keywords["input"]
+            return self._rate(node, activations.activation_of(node, self.traced.model, arguments, keywords), x)
+        if module is not None:
             if isinstance(module, Spiking):
                 return self._spiking(node, module, arguments[0])
-            if self.coded and activations.is_activation(node, self.traced.model):
-                return self._rate(node, activations.activation_of(node, self.traced.model, (), {}), arguments[0])
-            if type(module) in MAX_POOL_MODULES:
-                settings = {name: getattr(module, name) for name in POOL_SETTINGS}
-                return self._max_pool(node, MAX_POOL_MODULES[type(module)], arguments[0], **settings)
+            if type(module) in pooling.MODULES:
+                return self._max_pool(node, arguments[0], pooling.of_module(module, arguments[0].shape))
             if type(module) in dropout.MODULES:
                 return self._dropout(node, arguments[0], float(module.p), dropout.MODULES[type(module)])  # pyright: ignore
             rule = next((self.rules.modules[t] for t in type(module).__mro__ if t in self.rules.modules), None)
             if rule is not None:
                 return rule(*arguments, module, **keywords)
-        elif self.coded and activations.is_activation(node, self.traced.model):
-            x = arguments[0] if arguments else keywords["input"]
-            return self._rate(node, activations.activation_of(node, self.traced.model, arguments, keywords), x)
         elif node.target in dropout.FUNCTIONS:
             return self._dropout(node, *dropout.called(arguments, keywords), dropout.FUNCTIONS[node.target])
-        elif node.target in MAX_POOL_FUNCTIONS:
-            return self._max_pool(node, MAX_POOL_FUNCTIONS[node.target], *arguments, **keywords)  # pyright: ignore
-        elif (name := self.traced.kind(node)) in OF_SHAPE and isinstance(arguments[0], Affine):
+        elif node.target in pooling.FUNCTIONS:
+            x = arguments[0] if arguments else keywords.pop("input")
+            return self._max_pool(node, x, pooling.FUNCTIONS[node.target](x.shape, *arguments[1:], **keywords))
+        elif kind in OF_SHAPE and isinstance(arguments[0], Affine):
             batch, rest = _batch(arguments[0]), arguments[1:]
-            make = node.target if callable(node.target) else lambda x, *a, **k: getattr(x, name)(*a, **k)
+            make = node.target if callable(node.target) else lambda x, *a, **k: getattr(x, kind)(*a, **k)
             return make(batch, *rest, **keywords)
         elif node.target in IN_PLACE and len(node.all_input_nodes[0].users) > 1:
             raise Refused("it changes in place a value that is used elsewhere too; use the form that does not")
         elif node.target in self.rules.functions:
             return self.rules.functions[node.target](*arguments, **keywords)
-        raise Refused(f"{UNKNOWN}; {hint(self.traced.kind(node))}")
-
-    def _is_head(self, node: fx.Node) -> bool:
-        """Whether it makes the output class probabilities, or their logarithms."""
-        return self.traced.kind(node) in HEADS and all(user.op == "output" for user in node.users)
-
-    def _head(self, node: fx.Node, arguments: Any, keywords: Any) -> Affine:
-        """Left to the task: the read-out is the logits."""
-        kind = self.traced.kind(node)
-        if node.op == "call_module":
-            dim = self.traced.model.get_submodule(str(node.target)).dim
-        else:
-            dim = keywords.get("dim", arguments[1] if len(arguments) > 1 else None)
-        x = arguments[0] if arguments else keywords["input"]
-        axes = len(x.shape) + 1
-        dim = (1 if axes in (2, 4) else 0) if dim is None else dim  # torch's old rule
-        if dim % axes == 0:
-            raise Refused(f"it goes over the rows of a batch; give it dim={1 if axes > 1 else -1}")
-        self.head = lambda y: HEADS[kind](y, dim=dim)
-        return x
+        raise Refused(f"{UNKNOWN}; {hint(kind)}")
 
     # -- what spikes ---------------------------------------------------------------------------------------------
 
     def _spiking(self, node: fx.Node, module: Spiking, value: Affine) -> Affine:
         units = module.units(Place(value.shape, self.sites, self.sampling))
-        if self.coded:
+        if self.code is not None:
             if units.curve is None:
                 raise Refused(
                     f"a {type(module).__name__} tells one bit in a step, and beside it the model has activations "
@@ -249,6 +215,11 @@ class Builder:
 
     def _rate(self, node: fx.Node, activation: Activation, value: Affine | Pooled) -> Affine:
         """Units that give an activation's values; behind pooling that comes after it, the race of these."""
+        if not activation.monotone and self.code is not None and not self.code.graded:
+            raise Refused(
+                f"{activation.name} rises and falls, and {self.code} tells a value by when it is reached; "
+                f"{hint(activation.name)}"
+            )
         units = Units(Rate(activation), curve=activation.function)
         if isinstance(value, Affine):
             return self._activation(node, units, value)
@@ -274,71 +245,36 @@ class Builder:
             return False
         return _fires(self._neuron(term.source), off=-1)
 
-    def _max_pool(
-        self,
-        node: fx.Node,
-        dims: int,
-        input: Affine,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
-        ceil_mode: bool = False,
-        return_indices: bool = False,
-    ) -> Affine:
-        """Threshold units that fire if any unit in their window has fired."""
-        if self.coded:
-            return self._pool_values(
-                node, input, dims, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-            )
-        term = input.terms[0]
-        spikes = _fires(self._neuron(term.source), off=0)
-        if len(input.terms) != 1 or term.operators or input.constant.any() or not spikes:
+    def _max_pool(self, node: fx.Node, value: Affine, pool: MaxPool) -> Affine | Pooled:
+        """Of numbers, a race; of spikes, units that fire if any unit in their window has fired."""
+        (term, *more), plain = value.terms or (None,), not value.constant.any()
+        neuron = self._neuron(term.source) if term and not more and plain and not term.operators else None
+        if self.code is not None:
+            return self._pool_numbers(node, value, pool, is_told=neuron is not None)
+        if term is None or not _fires(neuron, off=0):
             raise Refused(
                 "only of spikes that are 0 or 1, straight from threshold units, is the maximum a spike, their OR; "
                 f"put it directly after a sharpened activation, or {hint('max_pool')}"
             )
-        if return_indices or any(d != 1 for d in as_tuple(dilation, dims)):
-            raise Refused("max pooling with dilation or indices is not supported; leave these out")
-        kernel = as_tuple(kernel_size, dims)
-        stride = kernel if stride is None or stride == () else as_tuple(stride, dims)
-        pool = AvgPool(kernel, stride, as_tuple(padding, dims), ceil_mode)
-        mask = term.source.dropout
-        fired = self._activation(node, Units(Threshold(0.5 / math.prod(kernel))), input.then(pool))
+        units = Units(Threshold(0.5 / math.prod(pool.kernel)))
+        fired, mask = self._activation(node, units, value.then(pool.average)), term.source.dropout
         if mask is None or mask.p == 0:
             return fired
-        return fired.then(Scale(torch.tensor(mask.factor, dtype=input.constant.dtype)))
+        return fired.then(Scale(torch.tensor(mask.factor, dtype=value.constant.dtype)))
 
-    def _pool_values(
-        self,
-        node: fx.Node,
-        value: Affine,
-        dims: int,
-        kernel: Any,
-        stride: Any,
-        padding: Any,
-        dilation: Any,
-        ceil_mode: bool,
-        indices: bool,
-    ) -> Affine | Pooled:
-        """A race of numbers: of a population's own, or of what is passed on for it."""
-        if indices:
-            raise Refused("max pooling with indices is not supported; leave return_indices out")
-        if len(value.shape) != dims + 1:
-            raise Refused(f"it needs rows of {dims + 1} axes (channels first), not of shape {list(value.shape)}")
-        sizes = as_tuple(kernel, dims)
-        strides = sizes if stride is None or stride in ((), []) else as_tuple(stride, dims)
-        windows = Windows(sizes, strides, as_tuple(padding, dims), as_tuple(dilation, dims), ceil_mode)
-        (term, *more), plain = value.terms or (None,), not value.constant.any()
-        if term and not more and plain and not term.operators and self._neuron(term.source) is not None:
-            return self._race(node, value, windows)
+    def _pool_numbers(self, node: fx.Node, value: Affine, pool: MaxPool, is_told: bool) -> Affine | Pooled:
+        """A race of a population's own numbers, or of what is passed on for it."""
+        if len(value.shape) != len(pool.kernel) + 1:
+            axes = len(pool.kernel) + 1
+            raise Refused(f"it needs rows of {axes} axes (channels first), not of shape {list(value.shape)}")
+        if is_told:
+            return self._race(node, value, pool.windows)
         users = list(node.users)
         if len(users) == 1 and activations.is_activation(users[0], self.traced.model):
             arguments, keywords = fx.map_arg((users[0].args, users[0].kwargs), lambda n: self.values.get(n))
-            found = activations.activation_of(users[0], self.traced.model, arguments, keywords)
-            if found.monotone and (found.below is None or bool((found.below >= 0).all())):
-                return Pooled(value, windows)
-        return self._race(node, self._relay(node, value), windows)
+            if activations.activation_of(users[0], self.traced.model, arguments, keywords).rises:
+                return Pooled(value, pool.windows)
+        return self._race(node, self._relay(node, value), pool.windows)
 
     def _neuron(self, source: Source) -> Neuron | None:
         """What a source's values come from; None for an input."""
@@ -361,10 +297,12 @@ class Builder:
             raise Refused(f"its drop probability {p} lies outside [0, 1); give one inside")
         repeat = value.constant[0, 0].numel() if shared_axes == dropout.PER_MAP else 1
         dropped = value.dropped(p, site, repeat)
-        if isinstance(dropped, str) and self.coded:
+        if isinstance(dropped, str) and self.code is not None:
             dropped = self._relay(node, value).dropped(p, site, repeat)
         if isinstance(dropped, str):
-            raise Refused(f"{dropped}; put the dropout directly after the activation (or on the input)")
+            raise Refused(
+                f"{dropped}; put the dropout directly after the activation (or on the input), or give {CODE}"
+            )
         return dropped
 
     # -- the network ---------------------------------------------------------------------------------------------
@@ -385,59 +323,13 @@ class Builder:
         return Blocked(Obstacle(type(self.traced.model).__name__, reason, cure))
 
     def network(self, dt: float) -> SpikingNetwork:
-        """The network. A node read under several masks becomes that many nodes with equal input."""
+        """The network of what was found."""
         assert self.output is not None
-        sources: dict[str, list[Source]] = {i.name: [] for i in self.inputs}  # of each node, as the output needs them
-        values = [(READOUT, self.output), *((name, a.value) for name, a in reversed(self.activated.items()))]
-        for name, value in values:
-            if name == READOUT or name in sources:
-                for term in value.terms:
-                    known = sources.setdefault(term.source.node, [])
-                    if term.source not in known:
-                        known.append(term.source)
-        names = {
-            s: node if i == 0 else f"{node}.{i}" for node, masked in sources.items() for i, s in enumerate(masked)
-        }
-        if not any(name in sources for name in self.activated):
-            cure = "the model needs at least one activation (spikebayes.nn.SoftLIF or LIFRate, or sign units)"
+        if not self.activated.keys() & sources_of(self.output, self.activated, self.inputs).keys():
+            cure = "the model needs at least one activation (ReLU and the like, spikebayes.nn.SoftLIF, sign units)"
             raise self._blocked("nothing that the output depends on spikes", cure)
-
-        inputs = []
-        for i in self.inputs:
-            masked = [replace(i, name=names[s], dropout=s.dropout) for s in sources[i.name]]
-            inputs += masked or [i]  # an argument that the model ignores stays an argument
-        populations, connections = [], []
-        for name, activated in self.activated.items():
-            for source in sources.get(name, ()):
-                populations.append(replace(activated.population, name=names[source], dropout=source.dropout))
-                self.made_of[names[source]] = activated
-                made = self._connections(names[source], activated.value, names)
-                connections += [replace(c, blank_out=activated.units.noise) for c in made]
-        connections += self._connections(READOUT, self.output, names)
-        constant = self.output.constant[0] if self.output.constant.any() else None
-        readout = Readout(self.output.shape, constant, READOUT)
-        return SpikingNetwork(tuple(inputs), tuple(populations), tuple(connections), readout, dt)
-
-    def _connections(self, target: str, value: Affine, names: dict[Source, str]) -> list[Connection]:
-        made = []
-        for term in value.terms:
-            operator: Operator = term.operators[0] if len(term.operators) == 1 else Chain(term.operators)
-            neuron = self._neuron(term.source)
-            synapse = None if neuron is None or neuron.memoryless else self.synapse
-            made.append(Connection(names[term.source], target, operator, synapse))
-        return made
-
-
-def unknown_modules(model: nn.Module) -> list[Obstacle]:
-    """The layers of a model that nothing is known of; for one whose code cannot be followed."""
-    known = (*Rules().modules, *dropout.MODULES, *MAX_POOL_MODULES, Spiking)
-    layers = [(name, m) for name, m in model.named_modules() if type(m).__module__.startswith("torch.nn")]
-    plain = [(name, m) for name, m in layers if not isinstance(m, (nn.Sequential, nn.ModuleList, nn.ModuleDict))]
-    return [
-        Obstacle(f"{type(m).__name__}, module {name!r}", UNKNOWN, hint(type(m).__name__))
-        for name, m in plain
-        if not isinstance(m, known)
-    ]
+        network, self.made_of = assembled(self.output, self.activated, self.inputs, self.synapse, dt)
+        return network
 
 
 def _holds_affine(arguments: Any) -> bool:

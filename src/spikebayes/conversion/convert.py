@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.conversion.activations import is_activation
-from spikebayes.conversion.builder import Builder, unknown_modules
+from spikebayes.conversion.builder import Builder
 from spikebayes.conversion.calibration import LEAST_ROWS, Calibration
 from spikebayes.conversion.check import Check
 from spikebayes.conversion.choosing import Cost, choose
@@ -21,6 +21,7 @@ from spikebayes.conversion.exact_sums import with_exact_sums
 from spikebayes.conversion.faults import faults, float_dtype, initialised, refuse_faults, unwrapped
 from spikebayes.conversion.obstacles import Blocked, Obstacles
 from spikebayes.conversion.tracing import Traced, refuse_dropout_of_training_alone, trace
+from spikebayes.conversion.unknown import unknown_modules
 from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.machine.arguments import checked
 from spikebayes.network.codes import Code, Digits
@@ -51,18 +52,19 @@ def convert(
     """A spiking network with the module's weights, a population in place of each activation.
 
     A model whose activations are all rate curves of spiking neurons, steps or stochastic units becomes a network that
-    steps freely. Any other becomes one that tells numbers in windows of ticks (``code``): ReLU, ReLU6, clamp, LeakyReLU,
-    PReLU, ELU and its kin, Sigmoid, Tanh, Softplus and whatever else never falls, as modules, functions and methods;
-    GELU, SiLU and others that rise and fall under a :class:`Graded` code alone. There max pooling may stand anywhere,
-    and so may dropout: where it stands behind no activation, a population that passes values on is put in its place.
-    A softmax or log-softmax at the end is left to the task (``predict(..., task="classification")``).
+    steps freely. Any other becomes one that tells numbers in windows of ticks (``code``): ReLU, ReLU6, clamp,
+    LeakyReLU, PReLU, ELU and its kin, Sigmoid, Tanh, Softplus and whatever else never falls, as modules, functions
+    and methods; GELU, SiLU and others that rise and fall under a :class:`Graded` code alone. There max pooling may
+    stand anywhere, and so may dropout: where it stands behind no activation, a population that passes values on is
+    put in its place. A softmax or log-softmax at the end is left to the task (``predict(...,
+    task="classification")``).
 
-    In the other kind, rate activations (``SoftLIF``, ``LIFRate``) become LIF neurons; layers of synapses that blank out
-    (``BlankOutLinear``, ``BlankOutConv2d``) sign units; encoders and ``SigmoidSign`` stochastic or threshold units;
-    ``Sharpened`` activations, once their sharpness is 1, threshold units. Max pooling of spikes that are 0 or 1 is
-    their OR, a population of threshold units; it is refused behind LIF neurons.
-    If all are without memory, a step is a sample, and weights are put on a grid (``exact_sums.on_grid``) on which
-    sums are exact, so that every engine gives the same samples.
+    In the other kind, rate activations (``SoftLIF``, ``LIFRate``) become LIF neurons; layers of synapses that blank
+    out (``BlankOutLinear``, ``BlankOutConv2d``) sign units; encoders and ``SigmoidSign`` stochastic or threshold
+    units; ``Sharpened`` activations, once their sharpness is 1, threshold units. Max pooling of spikes that are 0 or
+    1 is their OR, a population of threshold units; it is refused behind LIF neurons. If all are without memory, a
+    step is a sample, and weights are put on a grid (``exact_sums.on_grid``) on which sums are exact, so that every
+    engine gives the same samples.
 
     Between two activations everything must be linear. Understood are, as modules and as functions, Linear, Conv and
     ConvTranspose (1d, 2d), BatchNorm (with its running statistics), AvgPool, AdaptiveAvgPool, Upsample and padding;
@@ -86,8 +88,8 @@ def convert(
         sampling: how synapses that blank out are drawn, whatever the module's layers do while training:
             :class:`Exact`, :class:`Gaussian` or :class:`Law`, which draws the sign units behind them instead.
         code: how populations tell their values in windows of ticks: :class:`Digits`, :class:`FirstSpike`,
-            :class:`Radix` or :class:`Graded`; ``"lif"`` for free-running LIF neurons. By default LIF neurons where all
-            activations are rate curves of theirs, else ``Digits(4, 4)``.
+            :class:`Radix` or :class:`Graded`; ``"lif"`` for free-running LIF neurons. By default LIF neurons where
+            all activations are rate curves of theirs, else ``Digits(4, 4)``.
         calibrate: rows like those the model was trained on, 100 or more, as ``example_input``. They show how large
             each activation becomes (under dropout), which is where a code's levels end. By default the example's.
         headroom: the value of the highest level, in units of the largest seen. Twice the values seen need two, and
@@ -114,10 +116,6 @@ def convert(
         al. 2024.
 
     Example:
-        >>> relu = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 1))
-        >>> print(convert(relu, torch.rand(100, 4, generator=torch.Generator().manual_seed(0)), code=FirstSpike(64)))
-
-    Example:
         >>> import torch
         >>> from torch import nn
         >>> from spikebayes.nn import Permadrop, SoftLIF
@@ -127,6 +125,9 @@ def convert(
           input_1 [4] Input
           layer1 [8] LIF(tau_rc=0.02, tau_ref=0.001, amplitude=0.002, gain=30.0, bias=4.0), dropout 0.1 <- input_1
           readout [1] Readout <- layer1
+        >>> relu = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 1))
+        >>> convert(relu, torch.rand(100, 4)).code
+        Digits(radix=4, digits=4)
     """
     if not (headroom >= 1 and math.isfinite(headroom)):
         raise ConfigError(f"headroom must be a number of 1 or more; got {headroom}")
@@ -139,7 +140,7 @@ def convert(
             refuse_dropout_of_training_alone(traced)
             code = _code(code, traced)
             check = Check(traced)
-            builder = Builder(traced, synapse, sampling, coded=code is not None)
+            builder = Builder(traced, synapse, sampling, code)
             for node in traced.graph.nodes:
                 builder.visit(node)
             network = builder.network(dt)
@@ -158,11 +159,11 @@ def convert(
 
 
 @checked
-def check(model: nn.Module, example_input: Examples) -> Obstacles:
+def check(model: nn.Module, example_input: Examples, *, code: Code | Literal["lif"] | None = None) -> Obstacles:
     """Everything that keeps a module from becoming a spiking network, where it stands, and what to write instead.
 
     Args:
-        model, example_input: as for :func:`convert`.
+        model, example_input, code: as for :func:`convert`; a code's calibration rows are not asked for.
 
     Returns:
         :class:`Obstacles`, none if :func:`convert` takes the module; printed, a table. Behind a call that is refused
@@ -176,8 +177,8 @@ def check(model: nn.Module, example_input: Examples) -> Obstacles:
         >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.LayerNorm(8), nn.Linear(8, 1))
         >>> found = check(model, torch.zeros(1, 4))
         >>> [obstacle.where for obstacle in found.obstacles]
-        ["node '_1' (ReLU, module '1')", "node '_2' (LayerNorm, module '2')"]
-        >>> found.obstacles[1].cure
+        ["node '_2' (LayerNorm, module '2')"]
+        >>> found.obstacles[0].cure
         'use BatchNorm, which folds into weights'
     """
     model, examples = unwrapped(model), _examples(example_input)
@@ -188,7 +189,7 @@ def check(model: nn.Module, example_input: Examples) -> Obstacles:
             traced = trace(model, examples)
         except Blocked as blocked:
             return Obstacles(type(model).__name__, (*found, blocked.obstacle, *unknown_modules(model)))
-        same, builder = Check(traced), Builder(traced, Alpha(0.02), Exact(), coded=_code(None, traced) is not None)
+        same, builder = Check(traced), Builder(traced, Alpha(0.02), Exact(), _code(code, traced))
         try:
             refuse_dropout_of_training_alone(traced)
         except Blocked as blocked:
@@ -228,8 +229,8 @@ def _calibration(examples: list[Tensor], calibrate: Examples | None, dtype: torc
     if len(rows[0]) < LEAST_ROWS:
         given = "calibrate has" if calibrate is not None else "the example has"
         raise ConversionError(
-            f"{given} {len(rows[0])} rows, and a code needs {LEAST_ROWS} or more to know how large activations become: "
-            "give calibrate=rows, of the training data, as the model takes them"
+            f"{given} {len(rows[0])} rows, and a code needs {LEAST_ROWS} or more to know how large activations "
+            "become: give calibrate=rows, of the training data, as the model takes them"
         )
     rows = [part.detach().to(dtype) for part in rows]
     for part in rows:
@@ -237,8 +238,8 @@ def _calibration(examples: list[Tensor], calibrate: Examples | None, dtype: torc
             raise ConversionError("calibration rows hold NaN or infinite values; leave such rows out")
         if bool((part == part[:1]).all()):
             raise ConversionError(
-                "all calibration rows are equal, which says nothing of how large activations become; give rows of the "
-                "training data"
+                "all calibration rows are equal, which says nothing of how large activations become; give rows of "
+                "the training data"
             )
     return Calibration.of(rows)
 

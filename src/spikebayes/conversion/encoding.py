@@ -2,36 +2,31 @@
 
 Behind a population the weights hold what a unit of its number is worth, and 1/(1 - p) of its mask. In front of a ramp
 (ReLU and its kin) they are divided by the neuron's own step, so that its number is its input, rounded. Then they are
-put on a grid so coarse that sums of weights times numbers are exact, and so fine that nobody notices: the same numbers
-come out tick by tick or by matrix products, in whatever order, on whatever machine.
+put on a grid so coarse that sums of weights times numbers are exact, and so fine that nobody notices: the same
+numbers come out tick by tick or by matrix products, in whatever order, on whatever machine.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from spikebayes.conversion.activations import FAR, Activation, Rate
-from spikebayes.conversion.calibration import Calibration, Extent, extents, tops
-from spikebayes.conversion.exact_sums import EXACT_SUMS
+from spikebayes.conversion.calibration import Calibration, extents, tops
+from spikebayes.conversion.number_grids import gridded_sums
 from spikebayes.errors import ConversionError
 from spikebayes.network.coded import Coded, Function, Race, Ramp, Response, Table
 from spikebayes.network.codes import Code
-from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.network import Population, SpikingNetwork
 from spikebayes.network.operators import AdaptiveAvgPool, AvgPool, Chain, Conv, Dense, Operator, Scale, target_shape
 
-ROUNDING = 1 + 1e-4  # by which a bound may be off that was summed in float32
-BLOCK = 500  # inputs of a target whose sums are taken at once
-MARGIN = 1.25  # by which values may exceed those of the calibration before sums need more than float32
 LEAST_TOP = 0.5  # of a population's usual one: finer steps for units that hardly act would tell nothing more
-ROUGH = 0.15  # of a step: the largest error that rounded weights may make
-OF_OUTPUT = 3e-4  # of the range of the read-out, likewise
-BISECTIONS = 90  # of an interval of 2^21: to the last bit of float64
+FURTHEST = 2.0**100  # input that is looked at
+BISECTIONS = 200  # of what lies between: to the last bit of float64
 
 
 def encode(
@@ -51,28 +46,18 @@ def encode(
         largest: what :func:`largest_values` says of them, if that is known already.
 
     Raises:
-        ConversionError: an activation that rises and falls under a code without payload; values that are not finite.
+        ConversionError: values that are not finite.
     """
-    _refuse_bumps(network, code)
     largest = largest_values(network, calibration) if largest is None else largest
     neurons = {p.name: _coded(p, code, largest, headroom) for p in network.populations}
     steps = _steps(network, neurons)
     folded = _folded(network, neurons, steps)
-    return _gridded(folded, extents(folded, calibration))
+    return gridded_sums(folded, extents(folded, calibration))
 
 
 def largest_values(network: SpikingNetwork, calibration: Calibration) -> dict[str, Tensor]:
     """Of each population of ``Rate`` units, one for each place that gets a top of its own."""
     return tops(network, calibration, {p.name: _top_axis(p, network) for p in network.populations})
-
-
-def _refuse_bumps(network: SpikingNetwork, code: Code) -> None:
-    for p in network.populations:
-        if isinstance(p.neuron, Rate) and not p.neuron.activation.monotone and not code.graded:
-            raise ConversionError(
-                f"population {p.name!r}: {p.neuron.activation.name} rises and falls, and {code} tells a value by when "
-                "it is reached; use code=Graded(bits), whose spikes carry the value, or an activation that never falls"
-            )
 
 
 # -- levels --------------------------------------------------------------------------------------------------
@@ -103,25 +88,26 @@ def _coded(population: Population, code: Code, largest: dict[str, Tensor], headr
     activation, seen = population.neuron.activation, largest[population.name].float()
     if not bool(seen.isfinite().all()):
         raise ConversionError(
-            f"population {population.name!r} gives infinite values or NaN on the calibration rows; give rows like those "
-            "that the model was trained on"
+            f"population {population.name!r} gives infinite values or NaN on the calibration rows; give rows like "
+            "those that the model was trained on"
         )
     usual = float(seen.pow(2).mean().sqrt())
     seen = seen.clamp(min=LEAST_TOP * usual) if usual > 0 else torch.ones_like(seen)
     top = (headroom * seen).clamp(max=activation.furthest)
-    return Coded(code, _response(activation, float(top.max()), code.highest), top)
+    return Coded(code, _response(activation, top, code.highest), top)
 
 
-def _response(activation: Activation, top: float, highest: int) -> Response:
+def _response(activation: Activation, top: Tensor, highest: int) -> Response:
     if activation.is_ramp:
         below = activation.below
         if below is not None and below.numel() == 1:
             below = below.reshape(())
-        return Ramp(below)
-    step = top / highest
+        limit = (activation.furthest / top.double() * highest + 0.5).floor()
+        return Ramp(below, limit.float() if activation.furthest < math.inf else None)
+    step = float(top.max()) / highest
     if activation.known_as:
         return Function(activation.known_as, step)
-    levels = (torch.arange(1, highest + 1, dtype=torch.float64) - 0.5) * step
+    levels = (torch.arange(1, highest + 2, dtype=torch.float64) - 0.5) * step
     rising = _reached(activation, levels, 1.0)
     falling = -_reached(activation, levels, -1.0)
     rising, falling = rising[rising < math.inf], falling[falling > -math.inf]
@@ -134,7 +120,10 @@ def _reached(activation: Activation, levels: Tensor, side: float) -> Tensor:
     def f(x: Tensor) -> Tensor:
         return side * activation.function((side * x)[:, None])[:, 0]
 
-    low, high = torch.full_like(levels, -FAR), torch.full_like(levels, FAR)
+    far = FAR
+    while far < FURTHEST and bool(f(torch.full_like(levels[-1:], far)) < levels[-1]):
+        far *= 2
+    low, high = torch.full_like(levels, -far), torch.full_like(levels, far)
     never, always = f(high) < levels, f(low) >= levels
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
@@ -144,11 +133,15 @@ def _reached(activation: Activation, levels: Tensor, side: float) -> Tensor:
 
 
 def _steps(network: SpikingNetwork, neurons: dict[str, Coded | Race]) -> dict[str, Tensor]:
-    """What a unit of each population's numbers is worth, to broadcast against its shape."""
+    """What a unit of each population's numbers is worth, to broadcast against its shape.
+
+    A race passes on what it sees: kept units are worth more, 1/(1 - p) times, behind it too.
+    """
     found: dict[str, Tensor] = {}
     for p in network.populations:
         neuron = neurons[p.name]
-        found[p.name] = neuron.unit if isinstance(neuron, Coded) else found[network.into(p.name)[0].source]
+        unit = neuron.unit.double() if isinstance(neuron, Coded) else found[network.into(p.name)[0].source]
+        found[p.name] = unit * (p.dropout.factor if p.dropout else 1.0)
     return found
 
 
@@ -157,25 +150,20 @@ def _steps(network: SpikingNetwork, neurons: dict[str, Coded | Race]) -> dict[st
 
 def _folded(network: SpikingNetwork, neurons: dict[str, Coded | Race], steps: dict[str, Tensor]) -> SpikingNetwork:
     """The weights in front of and behind the new neurons, with the steps in them, in float64."""
-    nodes: dict[str, Input | Population | Readout] = {n.name: n for n in network.nodes()}
     connections = []
     for c in network.connections:
-        source, target = nodes[c.source], nodes[c.target]
         if c.target in neurons and neurons[c.target].pools:
             connections.append(c)
             continue
-        before = torch.ones((), dtype=torch.float64)
-        if isinstance(source, Population):
-            drop = source.dropout.factor if source.dropout else 1.0
-            before = steps[c.source].double() * drop
-        after = _own_step(neurons.get(c.target), target.shape)
+        before = steps.get(c.source, torch.ones((), dtype=torch.float64))
+        after = _own_step(neurons.get(c.target))
         connections.append(
-            replace(c, operator=_scaled(copy.deepcopy(c.operator).double(), source.shape, before, after))
+            replace(c, operator=_scaled(copy.deepcopy(c.operator).double(), network.shape(c.source), before, after))
         )
     populations = []
     for p in network.populations:
         neuron, dropout = neurons[p.name], p.dropout
-        own = _own_step(neuron, p.shape)
+        own = _own_step(neuron)
         constant = None if p.constant is None else p.constant.double() * (1.0 if own is None else own)
         dropout = None if dropout is None else replace(dropout, rescale=False)
         populations.append(replace(p, neuron=_with_shape(neuron, p), dropout=dropout, constant=constant))
@@ -184,7 +172,7 @@ def _folded(network: SpikingNetwork, neurons: dict[str, Coded | Race], steps: di
     return replace(network, populations=tuple(populations), connections=tuple(connections), readout=readout)
 
 
-def _own_step(neuron: Coded | Race | None, shape: tuple[int, ...]) -> Tensor | None:
+def _own_step(neuron: Coded | Race | None) -> Tensor | None:
     """What the input of a ramp is multiplied by: one over its step; None for any other node."""
     if not isinstance(neuron, Coded) or not isinstance(neuron.response, Ramp):
         return None
@@ -196,7 +184,9 @@ def _with_shape(neuron: Coded | Race, population: Population) -> Coded | Race:
     if isinstance(neuron, Coded) and isinstance(neuron.response, Ramp):
         below = neuron.response.below
         if below is not None and below.numel() > 1:
-            return replace(neuron, response=Ramp(below.reshape(-1, *[1] * (len(population.shape) - 1))))
+            return replace(
+                neuron, response=replace(neuron.response, below=below.reshape(-1, *[1] * (len(population.shape) - 1)))
+            )
     return neuron
 
 
@@ -282,137 +272,3 @@ def _row_factors(part: Operator | None, after: Tensor, target: tuple[int, ...]) 
         return None
     line = _constant_but(after.expand(target), part.row_axis)
     return line if line is not None and len(line) == len(part.weight) else None
-
-
-# -- the grid ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Sum:
-    """What weights of a connection and the numbers that it carries can add up to.
-
-    Args:
-        bound: of any partial sum.
-        norm: root of the sum of squares of what a target takes.
-    """
-
-    bound: float
-    norm: float
-
-
-def _gridded(network: SpikingNetwork, seen: dict[str, Extent]) -> SpikingNetwork:
-    """Each node's grid, and the weights and constants in front of it on it."""
-    sources = {p.name for p in network.populations}
-    connections: dict[int, Connection] = {}
-    nodes = []
-    for node in (*network.populations, network.readout):
-        into = [(k, c) for k, c in enumerate(network.connections) if c.target == node.name]
-        if isinstance(node, Population) and node.neuron.pools:
-            nodes.append(node)
-            connections |= dict(into)
-            continue
-        sums = [_sum(c.operator, network.shape(c.source), seen[c.source]) for _, c in into if c.source in sources]
-        largest = 0.0 if node.constant is None else float(node.constant.abs().max())
-        for _, c in into:
-            if c.source not in sources:
-                largest += _sum(c.operator, network.shape(c.source), seen[c.source]).bound
-        grid = _grid(sums, largest, _tolerance(node, seen[node.name]))
-        for k, c in into:
-            connections[k] = replace(c, operator=_on_grid(c.operator, grid if c.source in sources else 0.0))
-        constant = None if node.constant is None else _rounded(node.constant, grid).float()
-        nodes.append(replace(node, constant=constant, grid=grid))
-    *populations, readout = nodes
-    return replace(
-        network,
-        populations=tuple(populations),
-        connections=tuple(connections[k] for k in sorted(connections)),
-        readout=readout,
-    )
-
-
-def _tolerance(node: Population | Readout, extent: Extent) -> float:
-    """How far off a node's input may be without anybody noticing."""
-    if isinstance(node, Population) and isinstance(node.neuron, Coded):
-        response = node.neuron.response
-        if isinstance(response, Ramp):
-            return ROUGH
-        if isinstance(response, Table):
-            steps = torch.cat([response.rising.diff(), -response.falling.diff()])
-            steps = steps[(steps > 0) & steps.isfinite()]
-            return ROUGH * (float(steps.min()) if len(steps) else 1.0)
-        return ROUGH * float(node.neuron.unit.min())
-    return OF_OUTPUT * max(extent.high - extent.low, 1e-30)
-
-
-def _grid(sums: list[_Sum], more: float, tolerance: float) -> float:
-    """A power of two: the finest on which float32 holds all sums, or one fine enough."""
-    bound = MARGIN * sum(s.bound for s in sums) + 4 * MARGIN * more
-    error = math.sqrt(sum(s.norm**2 for s in sums)) / math.sqrt(12)  # of rounding by 1
-    coarse = math.log2(max(bound, 1e-30) / (EXACT_SUMS - 1))
-    fine = math.log2(tolerance / error) if error > 0 else coarse
-    return 2.0 ** (math.ceil(coarse) if coarse <= fine else math.floor(fine) - 4)
-
-
-def _sum(operator: Operator, source: tuple[int, ...], extent: Extent) -> _Sum:
-    """By Cauchy and Schwarz over all units, or by the largest of them times all weights."""
-    euclid, total, fan_in = weight_norms(operator, source, signed=extent.low < 0)
-    bound = min(euclid * extent.norm, total * extent.largest) / len(blocks_of(operator))
-    return _Sum(bound, min(extent.norm, extent.largest * math.sqrt(fan_in)))
-
-
-def weight_norms(operator: Operator, source: tuple[int, ...], signed: bool = True) -> tuple[float, float, float]:
-    """Of an operator's targets: the largest root of summed squares and sum of magnitudes of weights; and fan-in.
-
-    Where sources are never negative, a sum in whatever order lies between that of the negative weights and that of the
-    positive ones: then the larger of these two counts.
-    """
-    euclid = total = fan_in = 1.0
-    signed = signed or sum(part.weight is not None for part in operator.parts) > 1
-    for part in operator.parts:
-        if part.weight is not None:
-            rows = part.weight.detach().flatten(1)
-            fan_in *= rows.shape[1]
-            sides = [rows] if signed else [rows.clamp(min=0), rows.clamp(max=0)]
-            euclid *= ROUNDING * max(float(side.square().sum(1).max().sqrt()) for side in sides)
-            total *= ROUNDING * max(float(side.abs().sum(1).max()) for side in sides)
-        elif isinstance(part, Scale):
-            euclid, total = (n * float(part.factor.abs().max()) for n in (euclid, total))
-        elif not part.rearranges:
-            like = next(part.buffers(), torch.empty(0))
-            gain = float(part(torch.ones(1, *source, dtype=like.dtype)).abs().max())
-            euclid, total, fan_in = euclid * max(1.0, gain), total * max(1.0, gain), fan_in * max(1.0, gain)
-        source = target_shape(part, source) if source else ()
-    return euclid, total, fan_in
-
-
-def blocks_of(operator: Operator) -> list[slice]:
-    """How the inputs of many weights are cut, so that each block's sums are small enough for float32.
-
-    Example:
-        >>> blocks_of(Dense(torch.zeros(3, 1500)))
-        [slice(0, 500, None), slice(500, 1000, None), slice(1000, 1500, None)]
-    """
-    working = [part for part in operator.parts if not part.rearranges]
-    if len(working) != 1 or not isinstance(working[0], Dense | Conv) or getattr(working[0], "groups", 1) > 1:
-        return [slice(None)]
-    weight = working[0].weight
-    count = min(weight.shape[1], max(1, round(weight[0].numel() / BLOCK)))
-    edges = [round(k * weight.shape[1] / count) for k in range(count + 1)]
-    return [slice(a, b) for a, b in pairwise(edges)] if count > 1 else [slice(None)]
-
-
-def _on_grid(operator: Operator, grid: float) -> Operator:
-    """Its weights on a grid where they are in one part, and all in float32."""
-    parts = list(operator.parts)
-    alone = sum(part.weight is not None or isinstance(part, Scale) for part in parts) == 1
-    for k, part in enumerate(parts if alone else ()):
-        if part.weight is not None:
-            parts[k] = part.with_weight(_rounded(part.weight, grid).float())
-        elif isinstance(part, Scale):
-            parts[k] = Scale(_rounded(part.factor, grid).float())
-    parts = [part.float() for part in parts]
-    return parts[0] if len(parts) == 1 else Chain(tuple(parts))
-
-
-def _rounded(values: Tensor, grid: float) -> Tensor:
-    return values if not grid else torch.round(values / grid) * grid

@@ -129,8 +129,9 @@ class _Functions(TorchFunctionMode):
 
 def _method(func: Any) -> str:
     """The name of a tensor method; nothing of anything else."""
-    name = getattr(func, "__name__", "")
-    return name if getattr(torch.Tensor, name or "?", None) is func else ""
+    name = getattr(func, "__name__", "?")
+    known = (getattr(torch.Tensor, place, None) for place in (name, f"__{name}__"))  # torch wraps those of operators
+    return name if any(method is func for method in known) else ""
 
 
 def few_rows(examples: Sequence[Tensor], dtype: torch.dtype) -> Iterator[list[Tensor]]:

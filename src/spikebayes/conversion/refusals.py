@@ -15,8 +15,10 @@ class Refused(Exception):
         return str(self).partition("; ")[2]
 
 
+CODE = "code=spikebayes.Digits(4, 4)"
+
 HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("maxpool", "max_pool"), "use AvgPool"),
+    (("maxpool", "max_pool"), f"use AvgPool, or give {CODE}, under which it may stand anywhere"),
     (("softmax", "softmin"), "remove it: the read-out is the logits, and predict gives class probabilities"),
     (
         (
@@ -38,11 +40,19 @@ HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     ),
     (("lstm", "gru", "rnn", "attention", "transformer"), "only feed-forward networks can be converted"),
     (
+        ("gelu", "silu", "mish", "hardswish", "square", "pow"),
+        "give code=spikebayes.Graded(8), whose spikes carry the value, or use an activation that never falls",
+    ),
+    (
         (
-            *("relu", "gelu", "silu", "elu", "tanh", "sigmoid", "softplus", "softsign", "swish", "mish", "glu"),
-            *("celu", "shrink", "threshold", "clamp", "clip", "heaviside"),
+            *("relu", "elu", "tanh", "sigmoid", "softplus", "softsign", "shrink", "clamp", "clip", "abs", "exp"),
+            *("atan", "erf", "asinh"),
         ),
-        "use spikebayes.nn.SoftLIF, the rate curve of a spiking neuron, and train with it",
+        f"leave code='lif' out or give {CODE}, by which any activation is told, or use spikebayes.nn.SoftLIF",
+    ),
+    (
+        ("glu", "swish", "threshold", "heaviside"),
+        "use ReLU, or spikebayes.nn.SoftLIF, the rate curve of a spiking neuron, and train with it",
     ),
     (("embedding",), "use one-hot columns and Linear"),
     (("3d",), "only layers of one and two spatial axes can be converted: fold the third into the channels"),
@@ -53,7 +63,7 @@ HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 GENERAL = (
     "between activations only linear operations are possible (spikebayes.convert lists them): put "
-    "spikebayes.nn.SoftLIF in its place, or do it before the model or with its output"
+    "an activation in its place, or do it before the model or with its output"
 )
 
 

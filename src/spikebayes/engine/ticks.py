@@ -5,8 +5,8 @@ sample s + 1. Sums are float64; weights lie on a grid on which they are exact.
 
 A tick stands for k R^d, where d is the digit's place and k = R - 1 .. 1 counts down in its ticks.
 
-* Sending: a neuron fires in the first tick whose threshold, what it has told so far and k R^d more, its input reaches;
-  then it is silent until the digit ends.
+* Sending: a neuron fires in the first tick whose threshold, what it has told so far and k R^d more, its input
+  reaches; then it is silent until the digit ends.
 * Taking in: a spike starts a ramp, its weight, which is added in this tick and in all that are left, k times. At the
   end of a digit sums are multiplied by R (Horner's rule), so that weights are the same in every tick.
 * A window ends: the sum is read, and the membrane cleared. What arrives for a later window waits for it.

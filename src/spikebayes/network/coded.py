@@ -60,9 +60,12 @@ class Ramp(Response):
     Args:
         below: by what inputs below 0 are multiplied, a number or shaped to broadcast against ``[*shape]``: LeakyReLU
             and PReLU; 1 for a relay; None for ReLU, which is silent there.
+        limit: number at which the activation itself ends (ReLU6), the code's highest or more, shaped likewise: what
+            lies above it is not cut off by the code. None where it goes on.
     """
 
     below: Tensor | None = None
+    limit: Tensor | None = None
 
     @property
     def signed(self) -> bool:
@@ -70,7 +73,8 @@ class Ramp(Response):
 
     def numbers(self, x: Tensor) -> Tensor:
         if self.below is None:
-            return (x + 0.5).floor_().clamp_(min=0)
+            found = (x + 0.5).floor_().clamp_(min=0)
+            return found if self.limit is None else torch.minimum(found, self.limit.to(x))
         # a product with a slope is exact in float64: the same decision at every threshold, whoever takes it
         bent = self._bent(x)
         return (torch.sign(bent) * (bent.abs() + 0.5).floor()).to(x.dtype)
@@ -90,6 +94,8 @@ class Ramp(Response):
 @dataclass(frozen=True, eq=False)
 class Table(Response):
     """Any monotone activation: the inputs at which each number begins.
+
+    A code's highest number is followed by one more, if the activation reaches it: so it shows what is cut off.
 
     Args:
         rising: ``[K]`` float64, ascending; number k from the k-th of them on.
@@ -169,6 +175,7 @@ class Coded(Neuron):
         the codes' own (:mod:`spikebayes.network.codes`).
 
     Example:
+        >>> from spikebayes.network.codes import Digits
         >>> neuron = Coded(Digits(4, 2), Ramp(), torch.tensor(1.5))
         >>> neuron.step(torch.tensor([[-3.0, 0.4, 0.5, 7.2, 99.0]]), (), 1.0)[1].tolist()
         [[0.0, 0.0, 1.0, 7.0, 15.0]]
@@ -213,13 +220,15 @@ class Coded(Neuron):
 class Race(Neuron):
     """Max pooling: passes on, in the same window, the largest number of those that it sees.
 
-    Who fires first in a digit's ticks has the larger digit; those that fired later are out of the race. Among negative
-    numbers it is who fires last. So the neuron fires with the first (or the last) spike of those still in the race.
+    Who fires first in a digit's ticks has the larger digit; those that fired later are out of the race. Among
+    negative numbers it is who fires last. So the neuron fires with the first (or the last) spike of those still in
+    the race.
 
     Args:
         code: of what it sees; None while that is no number yet.
 
     Example:
+        >>> from spikebayes.network.codes import Digits
         >>> seen = torch.tensor([[[3.0, 0.0, 9.0], [-4.0, -2.0, -7.0]]])  # two neurons, three sources each
         >>> Race(Digits(4, 2)).step(seen, (), 1.0)[1].tolist()
         [[9.0, -2.0]]

@@ -72,8 +72,8 @@ class Code(ABC):
             )
         if self.ticks > MOST_TICKS:
             raise ConfigError(
-                f"{self} needs windows of {self.ticks:,} ticks; at most {MOST_TICKS:,} are possible: take more digits "
-                "of a smaller radix"
+                f"{self} needs windows of {self.ticks:,} ticks; at most {MOST_TICKS:,} are possible: take more "
+                "digits of a smaller radix"
             )
 
 

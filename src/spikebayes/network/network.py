@@ -188,7 +188,7 @@ class SpikingNetwork:
 
     @property
     def depths(self) -> dict[str, int]:
-        """Of a coded network, the window of a sample in which each node tells its numbers; inputs stand there from 0 on.
+        """Of a coded network, the window of a sample in which each node tells its numbers; inputs do from 0 on.
 
         A population sends one window after the last of its sources, a race in the same window as what it sees; the
         read-out is complete at the end of its sources' last window.
@@ -235,8 +235,8 @@ class SpikingNetwork:
         for c in self.connections if codes - {None} else ():
             if c.synapse is not None or c.blank_out is not None:
                 raise ConfigError(
-                    f"connection {c.source} -> {c.target}: a window of ticks is summed as it is, without a filter and "
-                    "with synapses that all transmit"
+                    f"connection {c.source} -> {c.target}: a window of ticks is summed as it is, without a filter "
+                    "and with synapses that all transmit"
                 )
 
     def _pools(self, name: str) -> bool:

@@ -53,18 +53,11 @@ def one_pass(network: SpikingNetwork, inputs: Sequence[Tensor], keys: Keys) -> I
 def drive_of(network: SpikingNetwork, node: Population | Readout, values: dict[str, Tensor]) -> Tensor:
     """The sum of a node's connections and its constant, on its grid."""
     parts = [c.operator(values[c.source]) for c in network.into(node.name)]
-    if node.constant is not None:
-        parts.append(node.constant)
-    if not parts:
-        lines = len(next(iter(values.values())))
-        return torch.zeros(lines, *node.shape, dtype=next(iter(values.values())).dtype)
-    total = sum(parts[1:], parts[0])
-    total = (
-        total
-        if len(parts) > 1 or node.constant is None
-        else total.expand(len(next(iter(values.values()))), *node.shape)
-    )
-    return on_grid_of(node, total)
+    if node.constant is not None or not parts:
+        some = next(iter(values.values()))
+        constant = some.new_zeros(node.shape) if node.constant is None else node.constant
+        parts.append(constant.expand(len(some), *node.shape))
+    return on_grid_of(node, sum(parts[1:], parts[0]))
 
 
 def on_grid_of(node: Population | Readout, drive: Tensor) -> Tensor:

@@ -111,8 +111,8 @@ def timing_of(
         ):
             if given:
                 raise ConfigError(
-                    f"{name} is for networks that step freely; this one tells numbers by {network.code}, in windows of "
-                    f"{network.code.ticks} ticks, one for each sample: leave {name} out"
+                    f"{name} is for networks that step freely; this one tells numbers by {network.code}, in windows "
+                    f"of {network.code.ticks} ticks, one for each sample: leave {name} out"
                 )
         return Timing(network.code.ticks)
     usual = (1, 0) if network.is_memoryless else (STEPS, BURN_IN)

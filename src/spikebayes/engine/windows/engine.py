@@ -1,8 +1,8 @@
 """Coded networks by matrix products: what a window's ticks add up to, at once, with the samples side by side.
 
-The numbers are those of the ticks, to the bit. Weights lie on a grid on which float32 holds every sum of weights times
-numbers, as long as these stay below a bound: by Cauchy and Schwarz, norm of a target's weights times norm of a line.
-The bound is looked at for every product, and one that could leave it is taken in float64, which holds it too.
+The numbers are those of the ticks, to the bit. Weights lie on a grid on which float32 holds every sum of weights
+times numbers, as long as these stay below a bound: by Cauchy and Schwarz, norm of a target's weights times norm of a
+line. The bound is looked at for every product, and one that could leave it is taken in float64, which holds it too.
 
 What no mask comes before is the same for all samples of a row and is computed once.
 """
@@ -19,8 +19,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from spikebayes.conversion.encoding import blocks_of, weight_norms
 from spikebayes.conversion.exact_sums import EXACT_SUMS
+from spikebayes.conversion.number_grids import blocks_of, weight_norms
 from spikebayes.engine.contract import NUMBERS, Result, Work, unknown_noise
 from spikebayes.engine.windows.tell import Teller, Told
 from spikebayes.machine.products import check_steady_products

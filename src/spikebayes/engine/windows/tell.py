@@ -55,7 +55,7 @@ class Teller:
         bits = self.code.base.bit_length() - 1
         self.shift = bits if self.code.base == 1 << bits else 0  # bits of a digit; 0 where the table is asked
         response = neuron.response if isinstance(neuron, Coded) else None
-        self.ramp = isinstance(response, Ramp) and response.below is None
+        self.ramp = isinstance(response, Ramp) and response.below is None and response.limit is None
 
     def tell(self, x: Tensor, keys: Keys | None, lines: Tensor | None = None, told: bool = False) -> Told:
         """The numbers of L lines.

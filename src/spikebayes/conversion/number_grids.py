@@ -1,0 +1,154 @@
+"""Grids on which sums of weights times numbers are exact, so that no order of adding up changes a decision."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from spikebayes.conversion.calibration import Extent
+from spikebayes.conversion.exact_sums import EXACT_SUMS
+from spikebayes.network.coded import Coded, Ramp, Table
+from spikebayes.network.network import Connection, Population, Readout, SpikingNetwork
+from spikebayes.network.operators import Chain, Conv, Dense, Operator, Scale, target_shape
+
+ROUNDING = 1 + 1e-4  # by which a bound may be off that was summed in float32
+BLOCK = 500  # inputs of a target whose sums are taken at once
+MARGIN = 1.25  # by which values may exceed those of the calibration before sums need more than float32
+ROUGH = 0.15  # of a step: the largest error that rounded weights may make
+OF_OUTPUT = 3e-4  # of the range of the read-out, likewise
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """What weights of a connection and the numbers that it carries can add up to.
+
+    Args:
+        bound: of any partial sum.
+        norm: root of the sum of squares of what a target takes.
+    """
+
+    bound: float
+    norm: float
+
+
+def gridded_sums(network: SpikingNetwork, seen: dict[str, Extent]) -> SpikingNetwork:
+    """Each node's grid, and the weights and constants in front of it on it."""
+    sources = {p.name for p in network.populations}
+    connections: dict[int, Connection] = {}
+    nodes = []
+    for node in (*network.populations, network.readout):
+        into = [(k, c) for k, c in enumerate(network.connections) if c.target == node.name]
+        if isinstance(node, Population) and node.neuron.pools:
+            nodes.append(node)
+            connections |= dict(into)
+            continue
+        sums = [_sum(c.operator, network.shape(c.source), seen[c.source]) for _, c in into if c.source in sources]
+        largest = 0.0 if node.constant is None else float(node.constant.abs().max())
+        for _, c in into:
+            if c.source not in sources:
+                largest += _sum(c.operator, network.shape(c.source), seen[c.source]).bound
+        grid = _grid(sums, largest, _tolerance(node, seen[node.name]))
+        for k, c in into:
+            connections[k] = replace(c, operator=_on_grid(c.operator, grid if c.source in sources else 0.0))
+        constant = None if node.constant is None else _rounded(node.constant, grid).float()
+        nodes.append(replace(node, constant=constant, grid=grid))
+    *populations, readout = nodes
+    return replace(
+        network,
+        populations=tuple(populations),
+        connections=tuple(connections[k] for k in sorted(connections)),
+        readout=readout,
+    )
+
+
+def _tolerance(node: Population | Readout, extent: Extent) -> float:
+    """How far off a node's input may be without anybody noticing."""
+    if isinstance(node, Population) and isinstance(node.neuron, Coded):
+        response = node.neuron.response
+        if isinstance(response, Ramp):
+            return ROUGH
+        if isinstance(response, Table):
+            steps = torch.cat([response.rising.diff(), -response.falling.diff()])
+            steps = steps[(steps > 0) & steps.isfinite()]
+            return ROUGH * (float(steps.min()) if len(steps) else 1.0)
+        return ROUGH * float(node.neuron.unit.min())
+    return OF_OUTPUT * max(extent.high - extent.low, 1e-30)
+
+
+def _grid(sums: list[_Sum], more: float, tolerance: float) -> float:
+    """A power of two: the finest on which float32 holds all sums, or one fine enough."""
+    bound = MARGIN * sum(s.bound for s in sums) + 4 * MARGIN * more
+    error = math.sqrt(sum(s.norm**2 for s in sums)) / math.sqrt(12)  # of rounding by 1
+    bound = max(bound, tolerance / ROUGH)  # a step: below half of one, adding a half would round in float32
+    coarse = math.log2(bound / (EXACT_SUMS - 1))
+    fine = math.log2(tolerance / error) if error > 0 else coarse
+    return 2.0 ** (math.ceil(coarse) if coarse <= fine else math.floor(fine) - 4)
+
+
+def _sum(operator: Operator, source: tuple[int, ...], extent: Extent) -> _Sum:
+    """By Cauchy and Schwarz over all units, or by the largest of them times all weights."""
+    euclid, total, fan_in = weight_norms(operator, source, signed=extent.low < 0)
+    bound = min(euclid * extent.norm, total * extent.largest) / len(blocks_of(operator))
+    return _Sum(bound, min(extent.norm, extent.largest * math.sqrt(fan_in)))
+
+
+def weight_norms(operator: Operator, source: tuple[int, ...], signed: bool = True) -> tuple[float, float, float]:
+    """Of an operator's targets: the largest root of summed squares and sum of magnitudes of weights; and fan-in.
+
+    Where sources are never negative, a sum in whatever order lies between that of the negative weights and that of
+    the positive ones: then the larger of these two counts.
+    """
+    euclid = total = fan_in = 1.0
+    signed = signed or sum(part.weight is not None for part in operator.parts) > 1
+    for part in operator.parts:
+        if part.weight is not None:
+            rows = part.weight.detach().flatten(1)
+            fan_in *= rows.shape[1]
+            sides = [rows] if signed else [rows.clamp(min=0), rows.clamp(max=0)]
+            euclid *= ROUNDING * max(float(side.square().sum(1).max().sqrt()) for side in sides)
+            total *= ROUNDING * max(float(side.abs().sum(1).max()) for side in sides)
+        elif isinstance(part, Scale):
+            euclid, total = (n * float(part.factor.abs().max()) for n in (euclid, total))
+        elif not part.rearranges:
+            like = next(part.buffers(), torch.empty(0))
+            gain = float(part(torch.ones(1, *source, dtype=like.dtype)).abs().max())
+            euclid, total, fan_in = euclid * max(1.0, gain), total * max(1.0, gain), fan_in * max(1.0, gain)
+        source = target_shape(part, source) if source else ()
+    return euclid, total, fan_in
+
+
+def blocks_of(operator: Operator) -> list[slice]:
+    """How the inputs of many weights are cut, so that each block's sums are small enough for float32.
+
+    Example:
+        >>> blocks_of(Dense(torch.zeros(3, 1500)))
+        [slice(0, 500, None), slice(500, 1000, None), slice(1000, 1500, None)]
+    """
+    working = [part for part in operator.parts if not part.rearranges]
+    if len(working) != 1 or not isinstance(working[0], Dense | Conv) or getattr(working[0], "groups", 1) > 1:
+        return [slice(None)]
+    weight = working[0].weight
+    count = min(weight.shape[1], max(1, round(weight[0].numel() / BLOCK)))
+    edges = [round(k * weight.shape[1] / count) for k in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)] if count > 1 else [slice(None)]
+
+
+def _on_grid(operator: Operator, grid: float) -> Operator:
+    """Its weights on a grid where they are in one part, and all in float32."""
+    parts = list(operator.parts)
+    alone = sum(part.weight is not None or isinstance(part, Scale) for part in parts) == 1
+    for k, part in enumerate(parts if alone else ()):
+        if part.weight is not None:
+            parts[k] = part.with_weight(_rounded(part.weight, grid).float())
+        elif isinstance(part, Scale):
+            parts[k] = Scale(_rounded(part.factor, grid).float())
+    parts = [part.float() for part in parts]
+    return parts[0] if len(parts) == 1 else Chain(tuple(parts))
+
+
+def _rounded(values: Tensor, grid: float) -> Tensor:
+    return values if not grid else torch.round(values / grid) * grid
