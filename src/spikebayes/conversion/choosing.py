@@ -21,7 +21,7 @@ from spikebayes.network.operators import size
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.one_pass import one_pass
 
-#: families of codes, of 4 to 10 bits, where every value can be told by when it is reached; each from few levels to many
+#: families of codes of 4 to 10 bits for values that are told by when they are reached; from few levels to many
 TIMED: tuple[tuple[Code, ...], ...] = (
     tuple(Radix(bits) for bits in range(4, 11)),
     tuple(Digits(4, digits) for digits in range(2, 6)),

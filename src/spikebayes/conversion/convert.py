@@ -24,7 +24,7 @@ from spikebayes.conversion.tracing import Traced, refuse_dropout_of_training_alo
 from spikebayes.conversion.unknown import unknown_modules
 from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.machine.arguments import checked
-from spikebayes.network.codes import Code, Digits
+from spikebayes.network.codes import Code, Digits, Graded
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.noise import Exact, Sampling
@@ -32,6 +32,7 @@ from spikebayes.network.synapses import Alpha, Synapse
 from spikebayes.noise.masks import evaluating
 
 Examples = Tensor | np.ndarray | Sequence[Any]  # and data frames
+ANY = Graded(8)  # tells any activation; which one it will be is chosen afterwards
 USUAL = Digits(4, 4)  # 256 levels in 12 ticks; with the usual headroom it resolves like 6 bits
 
 
@@ -140,7 +141,7 @@ def convert(
             refuse_dropout_of_training_alone(traced)
             code = _code(code, traced)
             check = Check(traced)
-            builder = Builder(traced, synapse, sampling, code)
+            builder = Builder(traced, synapse, sampling, ANY if code == "auto" else code)
             for node in traced.graph.nodes:
                 builder.visit(node)
             network = builder.network(dt)

@@ -69,5 +69,5 @@ def masked(output: Tensor, node: Input | Population, keys: Keys) -> Tensor:
     """A node's output under its mask."""
     if node.dropout is None or not node.dropout.acts:
         return output
-    keep = dropout_keep(node.dropout, keys, size(node.shape)).reshape(output.shape)
+    keep = dropout_keep(node.dropout, keys.to(output.device), size(node.shape)).reshape(output.shape)
     return torch.where(keep, output * node.dropout.factor, 0.0)

@@ -12,6 +12,7 @@ lines from the start: a tile computed both ways tells.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ PAIRS_PER_BLOCK = 1 << 16
 LINES = (128, 2048)  # fewest and most pairs per forward pass
 VALUES = 1 << 18  # of the widest tensor of a pass, if LINES allow: what stays in a cache
 PAIRS_PER_ROW = 64  # a pass begins on its pairs / 64 rows
+
+VALUES_ELSEWHERE = 1 << 26  # on any other device than the CPU
 
 SPREAD = torch.arange(0, LINES[0], LINES[0] // 8)  # lines of all of a probe's rows
 FEW = torch.tensor([0, 1, 2, 3, 4, LINES[0] - 1])  # of a tile, mostly of one row: other company than the whole tile
@@ -106,6 +109,8 @@ def sample(model: nn.Module, x: Values, plan: SamplingPlan) -> tuple[Tensor, Hea
     warn_of_repeated_masks(model, inputs, plan)
     if (guarded := dropout_of_training_alone(model, inputs)) is not None:
         raise ConfigError(str(guarded))
+    if plan.device.type != "cpu":  # pyright: ignore[reportAttributeAccessIssue]
+        model, inputs = copy.deepcopy(model).to(plan.device), tuple(part.to(plan.device) for part in inputs)
     indices = plan.indices(len(inputs[0]))
     parts = list(blocks(indices, plan, PAIRS_PER_BLOCK))
     check_steady_products()
@@ -200,7 +205,7 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple
         agrees = _agree(shared(probe), expected)
     except Exception:  # whatever a model says that cannot be run so
         agrees = False
-    lines = _lines_per_pass(forward, all_in_all=not agrees)
+    lines = _lines_per_pass(forward, not agrees, inputs[0].device)
     return Passes(lines, shared if agrees else whole), heads[0]
 
 
@@ -219,12 +224,13 @@ def _stands_alone(run: Callable[[Tile], Tensor], probe: Tile, expected: Tensor) 
     return _agree(alone, expected[SPREAD], most=0.8)
 
 
-def _lines_per_pass(forward: Callable[[Tensor], Any], all_in_all: bool) -> int:
+def _lines_per_pass(forward: Callable[[Tensor], Any], all_in_all: bool, device: torch.device) -> int:
     """L, by the widest tensor of the module, all in all or from its first dropout call on."""
     with DropoutInputs() as calls:
         forward(torch.zeros(2, dtype=torch.int64))
     width = max(calls.widths) if all_in_all else calls.widths[1]
-    lines = min(max(2 * VALUES // max(1, width), LINES[0]), LINES[1])
+    values, most = (VALUES, LINES[1]) if device.type == "cpu" else (VALUES_ELSEWHERE, PAIRS_PER_BLOCK)
+    lines = min(max(2 * values // max(1, width), LINES[0]), most)
     return 1 << (lines.bit_length() - 1)
 
 

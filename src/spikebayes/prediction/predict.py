@@ -46,6 +46,7 @@ def predict(
     noise_std: Tensor | np.ndarray | Sequence[float] | float | None = None,
     names: Sequence[str] = (),
     progress: bool = False,
+    device: str | torch.device = "cpu",
 ) -> Predictive:
     """Samples of the predictive distribution: one mask per sample, held through the pass or the simulation.
 
@@ -78,6 +79,8 @@ def predict(
             carried along.
         names: one name per output.
         progress: show a progress bar on standard error.
+        device: where torch computes, of a module or of a coded network; masks, and the numbers that coded populations
+            tell, are the same on every device. Other networks run on the CPU alone.
 
     Returns:
         A :class:`Predictive` with samples ``[S, B, C]``.
@@ -100,7 +103,7 @@ def predict(
         >>> bool(((classical.samples - spiking.samples).abs() < 0.1 * classical.std).all())
         True
     """
-    plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, dtype, progress)
+    plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, dtype, progress, device=device)
     task = Task(task)
     settings: dict[str, Any]
     if isinstance(model, SpikingNetwork):

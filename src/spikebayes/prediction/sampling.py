@@ -37,6 +37,7 @@ class SamplingPlan:
         dtype: of a simulation, float32 or float64.
         progress: show a progress bar on standard error.
         least: fewest samples that make sense to the caller.
+        device: where a module, or a coded network, is computed.
 
     Raises:
         ConfigError: a setting out of range.
@@ -51,6 +52,7 @@ class SamplingPlan:
     dtype: torch.dtype = torch.float32
     progress: bool = False
     least: int = 1
+    device: str | torch.device = "cpu"
 
     def __post_init__(self) -> None:
         split_seed(self.seed)
@@ -68,6 +70,8 @@ class SamplingPlan:
             )
         if self.dtype not in (torch.float32, torch.float64):
             raise ConfigError(f"dtype must be torch.float32 or torch.float64; got {self.dtype}")
+
+        object.__setattr__(self, "device", known_device(self.device))
 
     def indices(self, count: int) -> Tensor:
         """``[B]`` int64 indices of so many rows.
@@ -93,6 +97,27 @@ class SamplingPlan:
                 "row indices must differ from one another: two rows with one index would share their masks"
             )
         return indices
+
+
+def known_device(device: str | torch.device) -> torch.device:
+    """A device that torch has here.
+
+    Raises:
+        ConfigError: torch has none of that name.
+
+    Example:
+        >>> known_device("cpu")
+        device(type='cpu')
+    """
+    try:
+        found = torch.device(device)
+        torch.zeros(1, device=found).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise ConfigError(
+            f"torch cannot compute on device {str(device)!r} here: {reason}; use device='cpu'"
+        ) from error
+    return found
 
 
 def timing_of(

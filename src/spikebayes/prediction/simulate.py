@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from spikebayes.engine.contract import NUMBERS, POTENTIALS, PROBES, SPIKES, TRACE, Result, Work
+from spikebayes.engine.contract import NUMBERS, POTENTIALS, PROBES, SPIKES, TRACE, Engine, Result, Work
 from spikebayes.engine.select import select
 from spikebayes.engine.timing import Flat, Timing, Window
+from spikebayes.engine.windows.engine import WindowsEngine
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.progress import track
@@ -140,12 +141,25 @@ class Simulations:
         self.rows = plan.indices(len(self.inputs[0]))
 
     def __iter__(self) -> Iterator[tuple[Block, Work, Result]]:
-        simulate_block = self.engine.prepare(self.network, self.plan.dtype)
+        if self.plan.device.type == "cpu":  # pyright: ignore[reportAttributeAccessIssue]
+            simulate_block = self.engine.prepare(self.network, self.plan.dtype)
+        else:
+            simulate_block = _elsewhere(self.engine).prepare(self.network, self.plan.dtype, self.plan.device)
         most = self.engine.block(self.network, self.timing.steps, self.probes)
         for block in track(list(blocks(self.rows, self.plan, most)), "simulating", self.plan.progress):
             rows_here = tuple(part[block.rows] for part in self.inputs)
             work = Work(rows_here, block.position, block.keys, self.timing, self.probes)
             yield block, work, simulate_block(work)
+
+
+def _elsewhere(engine: Engine) -> WindowsEngine:
+    """The engine, if it runs on other devices than the CPU."""
+    if not isinstance(engine, WindowsEngine):
+        raise ConfigError(
+            f"the {engine.name} engine runs on the CPU alone; device= is for modules, and for networks that tell "
+            "numbers in windows (engine 'windows')"
+        )
+    return engine
 
 
 def _by_ticks(plan: SamplingPlan, probe: Sequence[str]) -> SamplingPlan:

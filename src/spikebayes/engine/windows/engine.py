@@ -28,15 +28,18 @@ from spikebayes.machine.threads import one_thread, share_out
 from spikebayes.network.coded import Coded, Race
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.noise import Dropout
-from spikebayes.network.operators import Chain, Dense, Operator, Scale, Windows, size
+from spikebayes.network.operators import Chain, Conv, Dense, Operator, Scale, Windows, size
 from spikebayes.noise.one_pass import masked, on_grid_of
 
 VALUES = 1 << 19  # of the widest node of a tile that is not the same in all samples: what stays in a cache
 LINES = (128, 2048)  # fewest and most pairs of a tile
+CPU = torch.device("cpu")
+MANY = 1 << 16  # pairs of a tile on any other device
 KEPT = 1 << 26  # numbers of the rows of a block that are kept
 
 
-_prepared: WeakKeyDictionary[SpikingNetwork, dict[torch.dtype, _Simulator]] = WeakKeyDictionary()
+Kind = tuple[torch.dtype, torch.device]
+_prepared: WeakKeyDictionary[SpikingNetwork, dict[Kind, _Simulator]] = WeakKeyDictionary()
 
 
 class WindowsEngine:
@@ -50,12 +53,14 @@ class WindowsEngine:
         unknown = unknown_noise(network, (Dropout,))
         return unknown and f"{unknown}, are unknown"
 
-    def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
+    def prepare(
+        self, network: SpikingNetwork, dtype: torch.dtype, device: torch.device = CPU
+    ) -> Callable[[Work], Result]:
         check_steady_products()
         known = _prepared.setdefault(network, {})
-        if dtype not in known:
-            known[dtype] = _Simulator(network, dtype)
-        return known[dtype].run
+        if (dtype, device) not in known:
+            known[dtype, device] = _Simulator(network, dtype, device)
+        return known[dtype, device].run
 
     def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
         widest = max(size(node.shape) for node in network.nodes())
@@ -124,12 +129,13 @@ class _Link:
         return min(self.euclid * told.norm, self.total * told.largest)
 
 
-def _link(connection: Connection, network: SpikingNetwork) -> _Link:
-    operator = connection.operator
+def _link(connection: Connection, network: SpikingNetwork, device: torch.device) -> _Link:
+    operator = copy.deepcopy(connection.operator).to(device)
     source = network.shape(connection.source)
     euclid, total, _ = weight_norms(operator, source, _signed(connection.source, network))
     working = [part for part in operator.parts if not part.rearranges]
     exact = len(working) == 1 and (working[0].weight is not None or isinstance(working[0], Scale))
+    exact = exact and (device == CPU or not isinstance(working[0], Conv))  # elsewhere transforms may stand in for it
     single, double = (copy.deepcopy(operator).to(dtype) for dtype in (torch.float32, torch.float64))
     cut = blocks_of(operator) if exact else []
     if len(cut) < 2:
@@ -164,16 +170,18 @@ class _Kept:
 
 
 class _Simulator:
-    def __init__(self, network: SpikingNetwork, dtype: torch.dtype) -> None:
-        self.dtype = dtype
+    def __init__(self, network: SpikingNetwork, dtype: torch.dtype, device: torch.device) -> None:
+        self.dtype, self.device = dtype, device
         self.network = replace(network)  # one that does not keep the given one alive
-        links = [_link(c, network) for c in network.connections]
+        links = [_link(c, network, device) for c in network.connections]
         self.into = {n.name: [k for k in links if k.connection.target == n.name] for n in network.nodes()}
         self.quiet, self.steady = _quiet(network)
         self.tellers = {p.name: Teller(_coded(p), p.dropout, p.shape) for p in network.populations}
-        self.constant = {n.name: _constant(n) for n in (*network.populations, network.readout)}
+        self.constant = {n.name: _constant(n, device) for n in (*network.populations, network.readout)}
         widest = max(size(node.shape) for node in network.nodes() if node.name not in self.steady)
         lines = min(max(VALUES // widest, LINES[0]), LINES[1])
+        if device != CPU:
+            lines = min(max(KEPT // widest, LINES[0]), MANY)
         self.lines = 1 << (lines.bit_length() - 1)
 
     @torch.no_grad()
@@ -182,6 +190,7 @@ class _Simulator:
         result = self._empty(work)
         if not len(work):
             return result
+        work = replace(work, inputs=tuple(x.to(self.device) for x in work.inputs))
         order = torch.argsort(work.position, stable=True)
         threads = torch.get_num_threads()
         try:
@@ -234,7 +243,7 @@ class _Simulator:
 
     def _tile(self, work: Work, pairs: Tensor, kept: _Kept, result: Result) -> None:
         """Some pairs ``[L]``, from the first mask on."""
-        row, keys = work.position[pairs], work.keys.at(pairs)
+        row, keys = work.position[pairs].to(self.device), work.keys.at(pairs)
         told: dict[str, Told] = {}
         inputs: dict[str, Tensor] = {}
         for node in self.network.nodes():
@@ -257,7 +266,7 @@ class _Simulator:
                 links = [k for k in self.into[name] if k.source not in self.steady]
                 x = self._drive(node, links, told, inputs, (kept, row), len(row))
                 if isinstance(node, Readout):
-                    result.mean[pairs] = x.to(self.dtype)
+                    result.mean[pairs] = x.to("cpu", self.dtype)
                     continue
                 told[name] = self.tellers[name].tell(x, keys)
             self._record(name, told[name], result, pairs)
@@ -296,8 +305,8 @@ class _Simulator:
                 total = self._sum([k.single(told[k.source].numbers.float()) for k in links])
                 if kept:
                     assert rows is not None
-                    total += rows[0].rounded[name][rows[1]]
-                return total if constant.most == 0 else total.add_(constant.single)
+                    total = total + rows[0].rounded[name][rows[1]]
+                return total if constant.most == 0 else total + constant.single
         parts = [k.double(_values(k.source, told, inputs)) for k in links]
         if kept:
             assert rows is not None
@@ -314,10 +323,7 @@ class _Simulator:
 
     @staticmethod
     def _sum(parts: list[Tensor]) -> Tensor:
-        total = parts[0]
-        for part in parts[1:]:
-            total += part
-        return total
+        return sum(parts[1:], parts[0])
 
     def _largest(
         self, node: Population, told: dict[str, Told], kept: _Kept | None = None, row: Tensor | None = None
@@ -334,11 +340,11 @@ class _Simulator:
 
     def _record(self, name: str, told: Told, result: Result, pairs: Tensor, row: Tensor | None = None) -> None:
         at = slice(None) if row is None else row
-        result.counts[name][pairs] = told.spikes[at]
+        result.counts[name][pairs] = told.spikes[at].cpu()
         if name in result.saturated:
-            result.saturated[name][pairs] = told.saturated[at]
+            result.saturated[name][pairs] = told.saturated[at].cpu()
         if name in result.numbers:
-            result.numbers[name][pairs] = told.numbers.flatten(1)[at].int()
+            result.numbers[name][pairs] = told.numbers.flatten(1)[at].int().cpu()
 
     def _empty(self, work: Work) -> Result:
         net, count = self.network, len(work)
@@ -368,8 +374,8 @@ class _Constant:
     most: float
 
 
-def _constant(node: Population | Readout) -> _Constant:
-    values = torch.zeros(node.shape) if node.constant is None else node.constant
+def _constant(node: Population | Readout, device: torch.device) -> _Constant:
+    values = (torch.zeros(node.shape) if node.constant is None else node.constant).to(device)
     most = float(values.abs().max()) if values.numel() else 0.0
     return _Constant(values.float(), values.double(), most)
 
