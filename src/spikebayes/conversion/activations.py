@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from spikebayes.conversion.refusals import Refused
+from spikebayes.network.coded import Coded
 from spikebayes.network.neurons import Chance, Neuron, State
 
 SLOPE = 0.01  # of torch's leaky_relu
@@ -30,6 +31,7 @@ class Activation:
         is_ramp: whether it is 0, or ``below`` times the value, below 0 and the value itself above, up to a limit.
         monotone: whether it never falls.
         known_as: its name among those that a graded code can tell though they rise and fall.
+        given: the neuron itself, of a model that was trained with a code's levels.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Activation:
     is_ramp: bool = False
     monotone: bool = True
     known_as: str = ""
+    given: Coded | None = None
 
     @property
     def rises(self) -> bool:

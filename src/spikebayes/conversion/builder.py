@@ -24,7 +24,7 @@ from spikebayes.conversion.rules import IN_PLACE, Rules
 from spikebayes.conversion.softmax import head, is_head
 from spikebayes.conversion.tracing import Traced
 from spikebayes.conversion.unknown import UNKNOWN
-from spikebayes.network.coded import Race
+from spikebayes.network.coded import Coded, Race
 from spikebayes.network.codes import Code
 from spikebayes.network.network import Input, Population, SpikingNetwork
 from spikebayes.network.neurons import Neuron, Threshold
@@ -187,7 +187,8 @@ class Builder:
                     f"a {type(module).__name__} tells one bit in a step, and beside it the model has activations "
                     "that only a code can tell; use activations of one kind"
                 )
-            made = Activation(type(module).__name__, units.curve)
+            given = units.neuron if isinstance(units.neuron, Coded) else None
+            made = Activation(type(module).__name__, units.curve, is_ramp=given is not None, given=given)
             units = replace(units, neuron=Rate(made))
         if units.noise is not None or units.neuron.random:
             self.sites += 1

@@ -29,6 +29,7 @@ from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.noise import Exact, Sampling
 from spikebayes.network.synapses import Alpha, Synapse
+from spikebayes.nn import Coded
 from spikebayes.noise.masks import evaluating
 
 Examples = Tensor | np.ndarray | Sequence[Any]  # and data frames
@@ -212,6 +213,16 @@ def check(model: nn.Module, example_input: Examples, *, code: Code | Literal["li
 
 def _code(code: Code | Literal["lif", "auto"] | None, traced: Traced) -> Code | Literal["auto"] | None:
     """By which code, if any, the activations of a model are told."""
+    trained = {module.code for module in traced.model.modules() if isinstance(module, Coded)}
+    if trained:
+        found = next(iter(trained))
+        if len(trained) > 1 or code not in (None, found):
+            asked = "" if code is None else f", and code={code} was asked for"
+            raise ConversionError(
+                f"the model was trained for {', '.join(map(str, trained))}{asked}; all populations tell numbers by one "
+                "code: train it with one, and leave code out"
+            )
+        return found
     if code is not None:
         return None if code == "lif" else code
     return USUAL if any(is_activation(node, traced.model) for node in traced.graph.nodes) else None

@@ -66,7 +66,7 @@ def largest_values(network: SpikingNetwork, calibration: Calibration) -> dict[st
 def _top_axis(population: Population, network: SpikingNetwork) -> int | None:
     """Along which axis of a row each place has a top of its own."""
     neuron = population.neuron
-    if not isinstance(neuron, Rate) or not neuron.activation.is_ramp:
+    if not isinstance(neuron, Rate) or not neuron.activation.is_ramp or neuron.activation.given is not None:
         return None  # the thresholds of a curve are the population's
     if len(population.shape) == 1:
         return 0
@@ -86,6 +86,8 @@ def _coded(population: Population, code: Code, largest: dict[str, Tensor], headr
         return Race(code)
     assert isinstance(population.neuron, Rate)
     activation, seen = population.neuron.activation, largest[population.name].float()
+    if activation.given is not None:
+        return activation.given
     if not bool(seen.isfinite().all()):
         raise ConversionError(
             f"population {population.name!r} gives infinite values or NaN on the calibration rows; give rows like "

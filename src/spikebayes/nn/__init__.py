@@ -5,6 +5,7 @@ Everything else in a network may be plain torch.
 
 from spikebayes.nn import zoo
 from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear
+from spikebayes.nn.coded import Coded
 from spikebayes.nn.decoding import PopulationDecode, WinnerTakeAll
 from spikebayes.nn.encoders import BernoulliSpikes, Contours, NoisySign
 from spikebayes.nn.few_bits import few_bits
@@ -18,6 +19,7 @@ __all__ = [
     "BernoulliSpikes",
     "BlankOutConv2d",
     "BlankOutLinear",
+    "Coded",
     "Contours",
     "Demand",
     "LIFRate",
