@@ -17,7 +17,7 @@ from spikebayes.data.combo import load_almanac
 from spikebayes.machine.files import atomic
 from spikebayes.nn import SoftLIF, zoo
 from studies.codes.measure import measure
-from studies.codes.settings import ONE, OTHERS, Coding, Settings
+from studies.codes.settings import OTHERS, TWELVE, Coding, Settings
 from studies.stages import Stages
 from studies.wycoff2019 import learning
 from studies.wycoff2019.settings import PUBLISHED
@@ -41,8 +41,8 @@ def drug_pairs(
 
     judged, train = rows(task.split.test[: s.combo_rows]), rows(task.split.train[: s.calibration_rows])
     given: dict[str, Any] = {"samples": s.combo_samples}
-    lines = [measure(net, ONE, judged, train, s, seed, timed=True, **given)]
-    lines += [measure(net, coding, judged, train, s, seed, **given) for coding in (*OTHERS[:2], FIRST)]
+    lines = [measure(net, TWELVE, judged, train, s, seed, timed=True, **given)]
+    lines += [measure(net, coding, judged, train, s, seed, **given) for coding in (*OTHERS[1:], FIRST)]
     if activation is SoftLIF:
         lines.append(measure(net, None, judged, train, s, seed, network=convert(net, list(train)), **given))
     scored = task.split.test[:SCORED]

@@ -17,7 +17,7 @@ from studies.codes.combo import drug_pairs
 from studies.codes.figures import figures
 from studies.codes.measure import measure
 from studies.codes.page import render
-from studies.codes.settings import ONE, OTHERS, PUBLISHED, Coding, Settings
+from studies.codes.settings import ONE, OTHERS, PUBLISHED, TWELVE, Coding, Settings
 from studies.results import provenance, write_page, write_results
 from studies.stages import Stages
 
@@ -101,7 +101,7 @@ def _softlif(data: Path, s: Settings, seed: int) -> dict[str, Any]:
     rows, train = task.x_test[: s.test_rows], _some(task.x, s.calibration_rows)
     lines = [measure(model, None, rows, train, s, seed, samples=s.samples, network=convert(model, train))]
     lines += [
-        measure(model, coding, rows, train, s, seed, samples=s.samples) for coding in (ONE, SOFTLIF, *OTHERS[:2])
+        measure(model, coding, rows, train, s, seed, samples=s.samples) for coding in (ONE, SOFTLIF, *OTHERS[:3])
     ]
     return {"group": "softlif", "r_squared": networks.r_squared(model, task), "codes": lines}
 
@@ -111,8 +111,8 @@ def _wide(data: Path, s: Settings, seed: int, penalty: float) -> dict[str, Any]:
     model = networks.wide(task, s, seed, penalty)
     rows, train = task.x_test[: s.test_rows], _some(task.x, s.calibration_rows)
     given: dict[str, Any] = {"samples": s.samples, "scaled": True}
-    lines = [measure(model, ONE, rows, train, s, seed, timed=True, **given)]
-    lines += [measure(model, coding, rows, train, s, seed, **given) for coding in OTHERS]
+    lines = [measure(model, TWELVE, rows, train, s, seed, timed=True, **given)]
+    lines += [measure(model, coding, rows, train, s, seed, **given) for coding in (ONE, *OTHERS[1:])]
     return {"group": "wide", "penalty": penalty, "r_squared": networks.r_squared(model, task), "codes": lines}
 
 
@@ -127,7 +127,7 @@ def _images(data: Path, s: Settings, seed: int) -> dict[str, Any]:
     )
     return {
         "group": "images",
-        "accuracy": _accuracies(model, ONE, task, train, s, seed),
+        "accuracy": _accuracies(model, TWELVE, task, train, s, seed),
         "timed": timed,
         "codes": lines,
     }

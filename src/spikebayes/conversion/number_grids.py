@@ -16,9 +16,9 @@ from spikebayes.network.network import Connection, Population, Readout, SpikingN
 from spikebayes.network.operators import Chain, Conv, Dense, Operator, Scale, target_shape
 
 ROUNDING = 1 + 1e-4  # by which a bound may be off that was summed in float32
-BLOCK = 500  # inputs of a target whose sums are taken at once
+BLOCK, BLOCKS = 125, 16  # inputs of a target whose sums are taken at once, where that is needed; and most such blocks
 MARGIN = 1.25  # by which values may exceed those of the calibration before sums need more than float32
-ROUGH = 0.15  # of a step: the largest error that rounded weights may make
+ROUGH = 0.1  # of a step: the largest error that rounded weights may make
 OF_OUTPUT = 3e-4  # of the range of the read-out, likewise
 
 
@@ -28,10 +28,12 @@ class _Sum:
 
     Args:
         bound: of any partial sum.
+        block: of those of one block, where the inputs are cut.
         norm: root of the sum of squares of what a target takes.
     """
 
     bound: float
+    block: float
     norm: float
 
 
@@ -80,20 +82,25 @@ def _tolerance(node: Population | Readout, extent: Extent) -> float:
 
 
 def _grid(sums: list[_Sum], more: float, tolerance: float) -> float:
-    """A power of two: the finest on which float32 holds all sums, or one fine enough."""
-    bound = MARGIN * sum(s.bound for s in sums) + 4 * MARGIN * more
+    """A power of two: the finest on which float32 holds all sums, or those of blocks, or one fine enough."""
     error = math.sqrt(sum(s.norm**2 for s in sums)) / math.sqrt(12)  # of rounding by 1
-    bound = max(bound, tolerance / ROUGH)  # a step: below half of one, adding a half would round in float32
-    coarse = math.log2(bound / (EXACT_SUMS - 1))
-    fine = math.log2(tolerance / error) if error > 0 else coarse
-    return 2.0 ** (math.ceil(coarse) if coarse <= fine else math.floor(fine) - 4)
+    bounds = (sum(s.bound for s in sums), sum(s.block for s in sums))
+    whole, blocks = (
+        # a step: below half of one, adding a half would round in float32
+        math.log2(max(MARGIN * bound + 4 * MARGIN * more, tolerance / ROUGH) / (EXACT_SUMS - 1))
+        for bound in bounds
+    )
+    fine = math.log2(tolerance / error) if error > 0 else whole
+    if whole <= fine:
+        return 2.0 ** math.ceil(whole)
+    return 2.0 ** (math.floor(fine) if blocks <= math.floor(fine) else math.floor(fine) - 4)
 
 
 def _sum(operator: Operator, source: tuple[int, ...], extent: Extent) -> _Sum:
     """By Cauchy and Schwarz over all units, or by the largest of them times all weights."""
     euclid, total, fan_in = weight_norms(operator, source, signed=extent.low < 0)
-    bound = min(euclid * extent.norm, total * extent.largest) / len(blocks_of(operator))
-    return _Sum(bound, min(extent.norm, extent.largest * math.sqrt(fan_in)))
+    bound = min(euclid * extent.norm, total * extent.largest)
+    return _Sum(bound, bound / len(blocks_of(operator)), min(extent.norm, extent.largest * math.sqrt(fan_in)))
 
 
 def weight_norms(operator: Operator, source: tuple[int, ...], signed: bool = True) -> tuple[float, float, float]:
@@ -125,14 +132,14 @@ def blocks_of(operator: Operator) -> list[slice]:
     """How the inputs of many weights are cut, so that each block's sums are small enough for float32.
 
     Example:
-        >>> blocks_of(Dense(torch.zeros(3, 1500)))
-        [slice(0, 500, None), slice(500, 1000, None), slice(1000, 1500, None)]
+        >>> blocks_of(Dense(torch.zeros(3, 375)))
+        [slice(0, 125, None), slice(125, 250, None), slice(250, 375, None)]
     """
     working = [part for part in operator.parts if not part.rearranges]
     if len(working) != 1 or not isinstance(working[0], Dense | Conv) or getattr(working[0], "groups", 1) > 1:
         return [slice(None)]
     weight = working[0].weight
-    count = min(weight.shape[1], max(1, round(weight[0].numel() / BLOCK)))
+    count = min(weight.shape[1], BLOCKS, max(1, round(weight[0].numel() / BLOCK)))
     edges = [round(k * weight.shape[1] / count) for k in range(count + 1)]
     return [slice(a, b) for a, b in pairwise(edges)] if count > 1 else [slice(None)]
 

@@ -10,7 +10,6 @@ What no mask comes before is the same for all samples of a row and is computed o
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -100,25 +99,33 @@ class _Link:
     before: Chain = field(default_factory=Chain)
     after: Chain = field(default_factory=Chain)
 
-    def by_blocks(self, told: Told, most: float) -> Tensor | None:
-        """The sums, block by block in float32; float64. None where a block's could go beyond the most."""
-        x = self.before(told.numbers.float())
-        total: Tensor | None = None
-        for block in self.blocks or (_Block(slice(None), self.single, self.euclid, self.total),):
-            seen = (
-                x[:, block.at]
-                if self.blocks and block.axis == 1
-                else x[..., block.at]
-                if self.blocks
-                else told.numbers
-            )
+    def sums(self, told: Told, most: float) -> tuple[Tensor, float] | None:
+        """What the numbers add to the target in float32, and a bound of it; None where float32 may not hold it.
+
+        Args:
+            told: of the source.
+            most: up to which it holds every sum.
+        """
+        bound = self.bound(told)
+        if bound < most:
+            return self.single(told.numbers.float()), bound
+        if not self.blocks:
+            return None
+        x, parts, reach = self.before(told.numbers.float()), list[Tensor](), 0.0
+        for block in self.blocks:
+            seen = x.narrow(block.axis % x.ndim, block.at.start, block.at.stop - block.at.start)
             norm = float(seen.flatten(1).square().sum(1).max().sqrt())
             if min(block.euclid * norm, block.total * told.largest) >= most:
                 return None
-            part = block.operator(seen).double()
-            total = part if total is None else total.add_(part)
-        assert total is not None
-        return self.after(total) if self.blocks else total
+            parts.append(block.operator(seen))
+            low, high = parts[-1].aminmax()
+            reach += max(-float(low), float(high))
+        if reach >= most:
+            return None
+        total = parts[0]
+        for part in parts[1:]:
+            total += part
+        return self.after(total), reach
 
     @property
     def source(self) -> str:
@@ -292,20 +299,17 @@ class _Simulator:
         constant, name = self.constant[node.name], node.name
         kept = rows is not None and name in rows[0].sums
         if links and node.grid and all(k.exact and k.source in told for k in links):
-            bound = sum(k.bound(told[k.source]) for k in links) + constant.most
-            if any(k.blocks for k in links) and bound >= (EXACT_SUMS - 1) * node.grid:
-                exact = [k.by_blocks(told[k.source], (EXACT_SUMS - 1) * node.grid) for k in links]
-                if all(part is not None for part in exact):
-                    more = [] if rows is None or not kept else [rows[0].sums[name][rows[1]]]
-                    return self._settled(node, [*exact, *more], lines)
-            if kept:
-                assert rows is not None
-                bound += float(rows[0].rounded[name].abs().max()) if name in rows[0].rounded else math.inf
-            if bound < (EXACT_SUMS - 1) * node.grid:
-                total = self._sum([k.single(told[k.source].numbers.float()) for k in links])
-                if kept:
-                    assert rows is not None
-                    total = total + rows[0].rounded[name][rows[1]]
+            most = (EXACT_SUMS - 1) * node.grid
+            found = [k.sums(told[k.source], most) for k in links]
+            known = [part for part in found if part is not None]
+            base = rows[0].rounded.get(name) if rows is not None and kept else None
+            bound = (
+                sum(reach for _, reach in known) + constant.most + (0.0 if base is None else float(base.abs().max()))
+            )
+            if len(known) == len(links) and bound < most and (base is not None or not kept):
+                total = self._sum([part for part, _ in known])
+                if base is not None and rows is not None:
+                    total = total + base[rows[1]]
                 return total if constant.most == 0 else total + constant.single
         parts = [k.double(_values(k.source, told, inputs)) for k in links]
         if kept:
