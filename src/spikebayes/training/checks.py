@@ -52,24 +52,26 @@ def check_rows(x: Values, y: Values, task: Task, what: str) -> tuple[Tensor, Ten
     """Inputs ``[B, *shape]`` and targets ``[B, C]`` as float32, classes ``[B]`` as int64.
 
     Raises:
-        DataError: mis-shaped, empty, NaN or infinite values, unequal numbers of rows, or no class indices.
+        DataError: as :func:`as_inputs`, unequal numbers of rows, or no class indices.
     """
     (x,) = as_inputs(x, name=f"the {what} input")
     try:
-        y = torch.as_tensor(plain(y))
+        targets = torch.as_tensor(plain(y))
     except (TypeError, ValueError, RuntimeError) as error:
         cure = "number classes from 0, or train on a table (spikebayes fit), which knows labels"
         raise DataError(f"{what} targets must be numbers: {str(error).splitlines()[0]}; {cure}") from error
-    if y.ndim == 0 or len(y) != len(x):
-        raise DataError(f"{len(x)} {what} rows of inputs, {len(y) if y.ndim else 'a single number'} of targets")
+    if targets.ndim == 0 or len(targets) != len(x):
+        found = len(targets) if targets.ndim else "a single number"
+        raise DataError(f"{len(x)} {what} rows of inputs, {found} of targets")
     if task is Task.REGRESSION:
-        (y,) = as_inputs(y if y.ndim > 1 else y[:, None], name=f"the {what} target")
-        return x, y
-    if y.ndim != 1 or y.is_floating_point():
-        raise DataError(f"{what} classes must be [B] integers; got {y.dtype} {list(y.shape)}")
-    if int(y.min()) < 0:
-        raise DataError(f"{what} classes must be 0 or more; got {int(y.min())}")
-    return x, y.long()
+        rows = y if hasattr(y, "columns") else targets if targets.ndim > 1 else targets[:, None]
+        (targets,) = as_inputs(rows, name=f"the {what} target")
+        return x, targets
+    if targets.ndim != 1 or targets.is_floating_point():
+        raise DataError(f"{what} classes must be [B] integers; got {targets.dtype} {list(targets.shape)}")
+    if int(targets.min()) < 0:
+        raise DataError(f"{what} classes must be 0 or more; got {int(targets.min())}")
+    return x, targets.long()
 
 
 @torch.no_grad()

@@ -104,7 +104,7 @@ def fit(
 
     Raises:
         ConversionError: a module that could not become a spiking network when it is trained.
-        DataError: mis-shaped, empty, NaN or infinite data, or a module that does not fit it.
+        DataError: mis-shaped, empty, NaN or infinite data, or what float32 rounds away; a module that does not fit it.
         ConfigError: a setting out of range, a model in which nothing is random, sharpening where nothing sharpens,
             or no checkpoint to resume from.
         StoreError: a checkpoint that is torn, or of another module.
