@@ -93,7 +93,7 @@ def test_names_are_printed_as_they_are(here: Path, capsys: pytest.CaptureFixture
         (["predict", "run", "--data", "t.csv", "--out", "o.csv", "--steps", str(10**9)], "steps must be at most"),
         (["compare", "run", "--data", "t.csv", "--samples", str(10**9)], "take fewer of either"),
         (["compare", "run", "--data", "t.csv", "--steps", str(10**9)], "steps must be at most"),
-        (["energy", "run", "--data", "t.csv", "--samples", str(10**12)], "below 2^32"),
+        (["energy", "run", "--data", "t.csv", "--samples", str(10**12)], "samples must be at most 16,777,216"),
         (["energy", "run", "--data", "t.csv", "--steps", str(10**9)], "steps must be at most"),
         (["fit", "--data", "t.csv", "--target", "y", "--out", "n" * 300], "File name too long"),
         (["fit", "--data", "t.csv", "--target", "y", "--out", "z", "--hidden", "[1000000000]"], "narrower"),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.memory import check_size
 from spikebayes.network.neurons import Bernoulli, Curve, Sign
 from spikebayes.network.noise import BlankOut, Gaussian, Law, Sampling, check_keep
 from spikebayes.network.operators import Conv, Dense, Operator, Shape
@@ -36,6 +37,7 @@ class _BlankOut(Spiking):
             raise ConfigError("synapses that always transmit obey no erf law; keep must be below 1")
         if min(shape) < 1:
             raise ConfigError(f"a layer needs at least one unit and one synapse for each; got weights {list(shape)}")
+        check_size("a layer", *shape)
         if not math.isfinite(beta):
             raise ConfigError(f"beta must be finite; got {beta}")
         self.keep, self.sampling = keep, sampling

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from spikebayes.conversion.faults import float_dtype, refuse_faults, unwrapped
 from spikebayes.conversion.tracing import dropout_of_training_alone
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.memory import check_memory
 from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.progress import track
 from spikebayes.machine.threads import one_thread, share_out
@@ -33,7 +34,7 @@ from spikebayes.noise.ownership import owned
 from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
 from spikebayes.prediction.heads import Head, Sigmoids
 from spikebayes.prediction.inputs import Block, as_inputs, blocks
-from spikebayes.prediction.sampling import SamplingPlan, Values
+from spikebayes.prediction.sampling import FEWER, SamplingPlan, Values
 
 PAIRS_PER_BLOCK = 1 << 16
 LINES = (128, 2048)  # fewest and most pairs per forward pass
@@ -116,7 +117,9 @@ def sample(model: nn.Module, x: Values, plan: SamplingPlan) -> tuple[Tensor, Hea
             with one_thread():
                 passes, head = _choose(model, inputs, parts[0])
             each = share_out if _stateless(model, before) else _one_by_one
-            output = torch.empty(plan.samples, len(indices), math.prod(head.shape))
+            size = plan.samples, len(indices), math.prod(head.shape)
+            check_memory(math.prod(size), "so many samples of so many outputs", FEWER)
+            output = torch.empty(size)
             for block in track(parts, "predicting", plan.progress):
                 _fill(output, block, passes, each)
     finally:
