@@ -91,7 +91,7 @@ def test_names_are_printed_as_they_are(here: Path, capsys: pytest.CaptureFixture
         (["predict", "run", "--data", "t.csv", "--out", "o.csv", "--samples", str(10**12)], "take fewer samples"),
         (["predict", "run", "--data", "t.csv", "--out", "o.csv", "--samples", str(10**300)], "take fewer samples"),
         (["predict", "run", "--data", "t.csv", "--out", "o.csv", "--steps", str(10**9)], "steps must be at most"),
-        (["compare", "run", "--data", "t.csv", "--samples", str(10**9)], "take fewer of either"),
+        (["compare", "run", "--data", "t.csv", "--samples", str(10**9)], "samples must be at most 16,777,216"),
         (["compare", "run", "--data", "t.csv", "--steps", str(10**9)], "steps must be at most"),
         (["energy", "run", "--data", "t.csv", "--samples", str(10**12)], "samples must be at most 16,777,216"),
         (["energy", "run", "--data", "t.csv", "--steps", str(10**9)], "steps must be at most"),

@@ -33,13 +33,14 @@ def check_size(what: str, *sizes: int) -> None:
         ConfigError: says how large it may be.
 
     Example:
-        >>> check_size("a layer", 1 << 20, 1 << 20)
+        >>> check_size("a layer", 1 << 20, 1 << 20)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        spikebayes.errors.ConfigError: a layer of 1,048,576 x 1,048,576 is too large; at most 268,435,456 in all
+        spikebayes.errors.ConfigError: a layer of 1,048,576 x 1,048,576 is too large; at most 268,435,456 in all...
     """
     if math.prod(map(int, sizes)) > MOST:
-        raise ConfigError(f"{what} of {' x '.join(f'{n:,}' for n in sizes)} is too large; at most {MOST:,} in all")
+        found = " x ".join(f"{n:,}" for n in sizes)
+        raise ConfigError(f"{what} of {found} is too large; at most {MOST:,} in all: take fewer, or narrower ones")
 
 
 def _memory() -> float:

@@ -141,13 +141,13 @@ def impulse_response(synapse: Synapse | None, dt: float, steps: int) -> NDArray[
     An unfiltered connection delivers in the same step; a filtered one delivers nothing in it.
 
     Raises:
-        ConfigError: no steps, or too many.
+        ConfigError: too many steps, or fewer than 0.
 
     Example:
         >>> impulse_response(None, 1e-3, 3).tolist()
         [1.0, 0.0, 0.0]
     """
-    check_count("steps", steps, 1, MOST_STEPS, "filters die away long before; or take a larger dt")
+    check_count("steps", steps, 0, MOST_STEPS, "filters die away long before; or take a larger dt")
     response = np.zeros(steps)
     if synapse is None:
         response[:1] = 1.0
