@@ -52,7 +52,10 @@ TRAINING = {"epochs": 2, "batch_size": 1, "learning_rate": 0.1, "weight_decay": 
         (lambda n: impulse_response(Alpha(0.01), 1e-3, n), "steps must be at most 33,554,432; got .*: filters die"),
         (lambda n: split_rows(n, 0.1, 0), "a table's rows of .* is too large; at most 268,435,456"),
         (lambda n: Scaling.identity((n,)), "a row of .* is too large; at most 268,435,456"),
-        (lambda n: zoo.Combo(n, 2, 3, 0.1, sb.nn.SoftLIF), "a layer of .* x 3 is too large; at most 268,435,456 in all: take"),
+        (
+            lambda n: zoo.Combo(n, 2, 3, 0.1, sb.nn.SoftLIF),
+            "a layer of .* x 3 is too large; .* in all: take",
+        ),
         (lambda n: zoo.combo(2, n, 3), "a layer of .* is too large"),
         (lambda n: zoo.combo(2, 2, n), "a layer of 2 x .* is too large"),
         (lambda n: zoo.mlp(n, 1), "a layer of .* x 100 is too large"),

@@ -117,6 +117,27 @@ def test_a_branch_on_the_whole_batch_is_refused() -> None:
         predict(model, X, samples=5)
 
 
+BRANCHES: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "sum": lambda h, k: h if h.sum() > k else -h,
+    "any": lambda h, k: h if (h < -k).any() else -h,
+}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_a_branch_that_few_lines_take_is_seen_too(name: str) -> None:
+    refused = 0
+    for threshold in (0.0, 0.4, 0.7, 9.0):  # 0.7 is met by one or two of all lines, 9 by none
+        model = Net(lambda m, x, k=threshold: BRANCHES[name](m.b(m.d(m.s(m.a(x)))), k), **parts())
+        try:
+            whole = predict(model, X, samples=5).samples
+        except ConfigError as error:
+            assert "depends on the other rows of its batch" in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            assert torch.equal(predict(model, X, samples=5, batch_size=1).samples, whole)
+    assert 1 <= refused < 4
+
+
 def test_norms_of_a_row_alone_are_none_of_these() -> None:
     model = Net(lambda m, x: m.b(m.layer(m.d(m.s(m.a(x))))), **parts(), layer=nn.LayerNorm(32))
     whole = predict(model, X, samples=5).samples

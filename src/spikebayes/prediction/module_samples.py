@@ -13,7 +13,7 @@ lines from the start: a tile computed both ways tells.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,7 @@ from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks, evaluating
 from spikebayes.noise.ownership import owned
 from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
+from spikebayes.prediction.decisions import Decisions
 from spikebayes.prediction.heads import Head, Sigmoids
 from spikebayes.prediction.inputs import Block, as_inputs, blocks
 from spikebayes.prediction.sampling import FEWER, SamplingPlan, Values
@@ -40,8 +41,9 @@ PAIRS_PER_BLOCK = 1 << 16
 LINES = (128, 2048)  # fewest and most pairs per forward pass
 VALUES = 1 << 18  # of the widest tensor of a pass, if LINES allow: what stays in a cache
 PAIRS_PER_ROW = 64  # a pass begins on its pairs / 64 rows
+PROBED = 8  # samples of a row in a probe
 
-SPREAD = torch.arange(0, LINES[0], LINES[0] // 8)  # lines of all of a probe's rows
+SPREAD = torch.arange(0, LINES[0], LINES[0] // 8)  # lines of a probe, each of another row
 FEW = torch.tensor([0, 1, 2, 3, 4, LINES[0] - 1])  # of a tile, mostly of one row: other company than the whole tile
 
 ROWS_MIX = (
@@ -156,8 +158,8 @@ def _tiles(block: Block, lines: int) -> list[Tile]:
 def _probe(block: Block) -> Tile:
     """A small tile of several rows, however many samples are wanted."""
     pairs = torch.arange(LINES[0])
-    row = (pairs // (PAIRS_PER_ROW // 2)).clamp(max=block.rows.stop - block.rows.start - 1)
-    keys = Keys(block.keys.seed, pairs % (PAIRS_PER_ROW // 2), block.keys.rows[row])
+    row = (pairs // PROBED).clamp(max=block.rows.stop - block.rows.start - 1)
+    keys = Keys(block.keys.seed, pairs % PROBED, block.keys.rows[row])
     return Tile(len(pairs), block.rows.start + row, keys)
 
 
@@ -196,8 +198,9 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple
             return _output(forward(last), len(tile.rows)).flatten(1)
 
     probe = _probe(block)
-    expected = owned(lambda: whole(probe))
-    if bool(expected.isfinite().all()) and not _stands_alone(whole, probe, expected):
+    with Decisions() as decisions:
+        expected = owned(lambda: whole(probe))
+    if bool(expected.isfinite().all()) and not _stands_alone(whole, probe, expected, decisions.taken):
         raise ConfigError(ROWS_MIX if _agree(whole(probe), expected) else CHANGES)
     try:
         agrees = _agree(shared(probe), expected)
@@ -207,19 +210,24 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple
     return Passes(lines, shared if agrees else whole), heads[0]
 
 
-def _stands_alone(run: Callable[[Tile], Tensor], probe: Tile, expected: Tensor) -> bool:
-    """Whether some lines of a tile are the same among few others, and each by itself."""
+def _stands_alone(run: Callable[[Tile], Tensor], probe: Tile, expected: Tensor, taken: list[bool]) -> bool:
+    """Whether some lines of a tile are the same among few others, and each by itself.
 
-    def some(lines: Tensor) -> Tensor:
-        return run(Tile(len(lines), probe.rows[lines], probe.keys.at(lines)))
+    All of them must be, where the model decides by what it computes, and otherwise than it does for the whole tile.
+    """
 
-    if not _agree(some(FEW), expected[FEW]):
+    def same(groups: Sequence[Tensor], most: float = 0.5) -> bool:
+        with Decisions() as decisions:
+            parts = [run(Tile(len(lines), probe.rows[lines], probe.keys.at(lines))) for lines in groups]
+        lines = torch.cat(list(groups))
+        return _agree(torch.cat(parts), expected[lines], most, every=decisions.taken != taken * len(groups))
+
+    if not same([FEW]) or (taken and not same(torch.arange(LINES[0]).split(PROBED))):
         return False
     try:
-        alone = torch.cat([some(line) for line in SPREAD.split(1)])
+        return same(SPREAD.split(1), most=0.8)
     except Exception:  # a squeeze() drops the batch axis of a single line, of which no pass is made
         return True
-    return _agree(alone, expected[SPREAD], most=0.8)
 
 
 def _lines_per_pass(forward: Callable[[Tensor], Any], all_in_all: bool) -> int:
@@ -246,13 +254,14 @@ def _output(result: Any, count: int) -> Tensor:
     return result[:, None] if result.ndim == 1 else result
 
 
-def _agree(one: Tensor, other: Tensor, most: float = 0.5) -> bool:
-    """Whether most lines are equal but for rounding, which a steep activation may enlarge in a few.
+def _agree(one: Tensor, other: Tensor, most: float = 0.5, every: bool = False) -> bool:
+    """Whether most lines, or every one, are equal but for rounding, which a steep activation may enlarge in a few.
 
     Other masks, or other rows, would change every line by about a standard deviation.
     """
     near = 0.01 * other.std(0) + 100 * torch.finfo(other.dtype).eps * other.abs().amax(0)
-    return bool(((one - other).abs() <= near).all(1).float().mean() > most)
+    alike = ((one - other).abs() <= near).all(1)
+    return bool(alike.all() if every else alike.float().mean() > most)
 
 
 # -- side by side --------------------------------------------------------------------------------------------
