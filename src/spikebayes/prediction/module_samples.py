@@ -32,7 +32,7 @@ from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks, evaluating
 from spikebayes.noise.ownership import owned
 from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
-from spikebayes.prediction.decisions import Decisions
+from spikebayes.prediction.decisions import decided
 from spikebayes.prediction.heads import Head, Sigmoids
 from spikebayes.prediction.inputs import Block, as_inputs, blocks
 from spikebayes.prediction.sampling import FEWER, SamplingPlan, Values
@@ -48,7 +48,8 @@ FEW = torch.tensor([0, 1, 2, 3, 4, LINES[0] - 1])  # of a tile, mostly of one ro
 
 ROWS_MIX = (
     "what the model answers for a row depends on the other rows of its batch, so that predictions would depend on "
-    "the batch size; no operation may mix rows (the first axis)"
+    "the batch size; no operation may mix rows (the first axis), and no branch be taken by the values of a batch: "
+    "torch.where chooses row by row"
 )
 CHANGES = (
     "the model answers otherwise when it is asked the same again, with the same masks: "
@@ -198,10 +199,11 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple
             return _output(forward(last), len(tile.rows)).flatten(1)
 
     probe = _probe(block)
-    with Decisions() as decisions:
-        expected = owned(lambda: whole(probe))
-    if bool(expected.isfinite().all()) and not _stands_alone(whole, probe, expected, decisions.taken):
+    expected, taken = owned(lambda: decided(lambda: whole(probe)))
+    if bool(expected.isfinite().all()) and not _stands_alone(whole, probe, expected, taken):
         raise ConfigError(ROWS_MIX if _agree(whole(probe), expected) else CHANGES)
+    if taken:
+        return Passes(_lines_per_pass(forward, all_in_all=True), _deciding(whole, taken)), heads[0]
     try:
         agrees = _agree(shared(probe), expected)
     except Exception:  # whatever a model says that cannot be run so
@@ -210,17 +212,25 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple
     return Passes(lines, shared if agrees else whole), heads[0]
 
 
-def _stands_alone(run: Callable[[Tile], Tensor], probe: Tile, expected: Tensor, taken: list[bool]) -> bool:
-    """Whether some lines of a tile are the same among few others, and each by itself.
+def _deciding(run: Callable[[Tile], Tensor], taken: list[bool]) -> Callable[[Tile], Tensor]:
+    """Passes of a model that decides by what it computes, as an assertion does: always alike, or it is refused."""
 
-    All of them must be, where the model decides by what it computes, and otherwise than it does for the whole tile.
-    """
+    def steady(tile: Tile) -> Tensor:
+        result, otherwise = decided(lambda: run(tile))
+        if otherwise != taken:
+            raise ConfigError(ROWS_MIX)
+        return result
+
+    return steady
+
+
+def _stands_alone(run: Callable[[Tile], Tensor], probe: Tile, expected: Tensor, taken: list[bool]) -> bool:
+    """Whether some lines of a tile are the same, and decided alike, among few others, and each by itself."""
 
     def same(groups: Sequence[Tensor], most: float = 0.5) -> bool:
-        with Decisions() as decisions:
-            parts = [run(Tile(len(lines), probe.rows[lines], probe.keys.at(lines))) for lines in groups]
-        lines = torch.cat(list(groups))
-        return _agree(torch.cat(parts), expected[lines], most, every=decisions.taken != taken * len(groups))
+        parts = [decided(lambda at=at: run(Tile(len(at), probe.rows[at], probe.keys.at(at)))) for at in groups]
+        outputs, lines = torch.cat([output for output, _ in parts]), torch.cat(list(groups))
+        return all(each == taken for _, each in parts) and _agree(outputs, expected[lines], most)
 
     if not same([FEW]) or (taken and not same(torch.arange(LINES[0]).split(PROBED))):
         return False
@@ -254,14 +264,13 @@ def _output(result: Any, count: int) -> Tensor:
     return result[:, None] if result.ndim == 1 else result
 
 
-def _agree(one: Tensor, other: Tensor, most: float = 0.5, every: bool = False) -> bool:
-    """Whether most lines, or every one, are equal but for rounding, which a steep activation may enlarge in a few.
+def _agree(one: Tensor, other: Tensor, most: float = 0.5) -> bool:
+    """Whether most lines are equal but for rounding, which a steep activation may enlarge in a few.
 
     Other masks, or other rows, would change every line by about a standard deviation.
     """
     near = 0.01 * other.std(0) + 100 * torch.finfo(other.dtype).eps * other.abs().amax(0)
-    alike = ((one - other).abs() <= near).all(1)
-    return bool(alike.all() if every else alike.float().mean() > most)
+    return bool(((one - other).abs() <= near).all(1).float().mean() > most)
 
 
 # -- side by side --------------------------------------------------------------------------------------------
