@@ -221,7 +221,10 @@ def _branch(t: Trial, s: Shape) -> Callable[[Tensor], Tensor]:
             h = h + 0.1 * k
         return h
 
-    return t.one((by_size, by_size, looped, looped, by_batch))
+    def by_value(h: Tensor) -> Tensor:
+        return h if h.sum() > 0 else -h
+
+    return t.one((by_size, by_size, looped, looped, by_batch, by_value))
 
 
 def _einsum(t: Trial, s: Shape) -> Callable[[Tensor], Tensor]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from spikebayes.errors import SpikebayesError
 from spikebayes.evaluate.ks import exceedance, exchange_test, holm, ks_test, uniformity
 
 
@@ -180,3 +182,21 @@ def test_exchanged_samples_keep_their_rows() -> None:
     alone = exchange_test(first, second, np.random.default_rng(1))
     many = exchange_test(np.tile(first, 30), np.tile(second, 30), np.random.default_rng(1))
     assert alone == many < 0.05
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: exceedance(np.arange(3), 0, 3), "n must be a whole number, at least 1; got 0"),
+        (lambda: exceedance(np.arange(3), 3, -1), "m must be a whole number, at least 1; got -1"),
+        (
+            lambda: exceedance(np.ones((2, 2), int), 3, 4),
+            r"lattice points \[K\] must be whole numbers; got .*\[2, 2\]",
+        ),
+        (lambda: exceedance(np.array([0.5]), 3, 3), "lattice points .* must be whole numbers; got float64"),  # pyright: ignore
+        (lambda: exchange_test(np.ones((2, 1)), np.ones((2, 1)), np.random.default_rng(), 0), "exchanges must be"),
+    ],
+)
+def test_what_has_no_distribution_is_refused(call: Any, says: str) -> None:
+    with pytest.raises(SpikebayesError, match=says):
+        call()

@@ -22,9 +22,10 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
 
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.evaluate import scores as by_row
-from spikebayes.evaluate import scores as s
+from spikebayes.evaluate import class_scores as s
+from spikebayes.evaluate import row_scores as by_row
 from spikebayes.evaluate.bootstrap import bootstrap
+from spikebayes.evaluate.scores import scores
 from spikebayes.prediction.predictive import Draw, Predictive, Task
 
 TINY = torch.finfo(torch.float32).tiny
@@ -209,8 +210,8 @@ def test_value_scores_by_hand() -> None:
     np.testing.assert_allclose(by_row.coverage(prediction, prediction + 2, target), [1, 0])  # both ends count
     # distances 1, 1, 3 of samples 1, 3, 5 to 2, pairs 2, 2, 4 apart: 5/3 - (8/3) / 2; with each its own pair 16/9
     samples = torch.tensor([5.0, 1.0, 3.0])[:, None, None]
-    assert s.crps(samples, torch.tensor([2.0])) == pytest.approx(5 / 3 - 8 / 6)
-    assert s.crps(samples, torch.tensor([2.0]), fair=False) == pytest.approx(5 / 3 - 16 / 18)
+    assert by_row.crps(samples, torch.tensor([2.0])) == pytest.approx(5 / 3 - 8 / 6)
+    assert by_row.crps(samples, torch.tensor([2.0]), fair=False) == pytest.approx(5 / 3 - 16 / 18)
 
 
 def test_r_squared_is_undefined_where_targets_are_equal_up_to_rounding() -> None:
@@ -232,7 +233,7 @@ def test_crps_is_that_of_scoringrules(samples: int, fair: bool, estimator: str) 
     rng = np.random.default_rng(0)
     y, x = rng.normal(size=(20, 2)), rng.normal(size=(samples, 20, 2)).round(1)  # rounded: some samples tie
     theirs = scoringrules.crps_ensemble(y, x, m_axis=0, estimator=estimator)
-    ours = s.crps(torch.from_numpy(x), torch.from_numpy(y), fair=fair)
+    ours = by_row.crps(torch.from_numpy(x), torch.from_numpy(y), fair=fair)
     np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
@@ -242,7 +243,7 @@ def test_fair_crps_does_not_reward_more_samples() -> None:
     y = torch.randn(20_000, 1, generator=make)
     for samples in (2, 5):
         x = torch.randn(samples, 20_000, 1, generator=make)
-        fair, biased = (s.crps(x, y, fair=fair) for fair in (True, False))
+        fair, biased = (by_row.crps(x, y, fair=fair) for fair in (True, False))
         error = fair.std() / math.sqrt(len(y))
         assert abs(fair.mean() - 1 / math.sqrt(math.pi)) < 4 * error
         assert biased.mean() - 1 / math.sqrt(math.pi) > 4 * error
@@ -251,11 +252,11 @@ def test_fair_crps_does_not_reward_more_samples() -> None:
 def test_crps_does_not_depend_on_the_origin() -> None:
     make = torch.Generator().manual_seed(0)
     x, y = (torch.randint(0, 9, (n, 20, 1), generator=make).double() for n in (300, 1))
-    np.testing.assert_allclose(s.crps(x + 2.0**40, y[0] + 2.0**40), s.crps(x, y[0]), rtol=1e-12)
+    np.testing.assert_allclose(by_row.crps(x + 2.0**40, y[0] + 2.0**40), by_row.crps(x, y[0]), rtol=1e-12)
 
 
 def test_one_sample_is_scored_by_its_distance() -> None:
-    assert s.crps(torch.tensor([[[3.0]]]), torch.tensor([1.0]), fair=False) == 2
+    assert by_row.crps(torch.tensor([[[3.0]]]), torch.tensor([1.0]), fair=False) == 2
 
 
 # -- the bootstrap -----------------------------------------------------------------------------------------
@@ -315,7 +316,7 @@ def test_ten_thousand_rows_fit_into_memory() -> None:
 
 def test_scores_of_classes() -> None:
     side = predictive(TABLE.float()[None], Task.CLASSIFICATION)
-    found = s.scores(side, TARGET)
+    found = scores(side, TARGET)
     assert list(found.values()) == pytest.approx(
         [
             1 - s.error_rate(TABLE, TARGET),
@@ -331,11 +332,11 @@ def test_scores_of_values() -> None:
     make = torch.Generator().manual_seed(0)
     samples, y = torch.randn(30, 40, 2, generator=make), torch.randn(40, 2, generator=make)
     side = predictive(samples, noise=torch.tensor([0.5, 2.0]))
-    found, inside = s.scores(side, y), by_row.coverage(*side.observation_interval(0.9), y)
+    found, inside = scores(side, y), by_row.coverage(*side.observation_interval(0.9), y)
     for c in range(2):
         assert found[f"RMSE of y{c}"] == by_row.rmse(side.mean, y)[c]
         assert found[f"R² of y{c}"] == by_row.r_squared(side.mean, y)[c]
-        assert found[f"CRPS without observation noise of y{c}"] == pytest.approx(s.crps(samples, y)[:, c].mean())
+        assert found[f"CRPS without observation noise of y{c}"] == pytest.approx(by_row.crps(samples, y)[:, c].mean())
         assert found[f"Targets inside the 90% observation interval of y{c}"] == inside[c]
     assert found["Mean log-likelihood (nats)"] == float(side.log_likelihood(y).mean())
     assert len(found) == 9
@@ -344,8 +345,8 @@ def test_scores_of_values() -> None:
 def test_scores_without_noise_or_from_one_sample_leave_out_what_is_unknown() -> None:
     samples, y = torch.arange(6.0).reshape(2, 3, 1), torch.ones(3)
     names = ["RMSE", "R²", "CRPS without observation noise", "Targets inside the 90% model interval"]
-    assert list(s.scores(predictive(samples), y)) == names
-    assert list(s.scores(predictive(samples[:1]), y)) == [name for name in names if "CRPS" not in name]
+    assert list(scores(predictive(samples), y)) == names
+    assert list(scores(predictive(samples[:1]), y)) == [name for name in names if "CRPS" not in name]
 
 
 # -- what is refused ---------------------------------------------------------------------------------------
@@ -376,10 +377,10 @@ NAN, PAIR = math.nan, torch.tensor([[0.5, 0.5]])
         (lambda: by_row.out_of_distribution_auroc([1], [NAN]), "outside: 1 of 1 values are NaN or infinite"),
         (lambda: by_row.out_of_distribution_auroc([[1]], [1]), r"may differ in rows only; got \[1, 1\] and \[1\]"),
         (lambda: by_row.rmse([1, 2], [1]), r"one shape is needed; got prediction \[2\], target \[1\]"),
-        (lambda: s.crps(PAIR, TARGET), r"samples must be \[S, B, C\]; got \[1, 2\]"),
-        (lambda: s.crps(torch.ones(2, 3, 1), torch.ones(2)), r"target must be \[3, 1\]; got \[2, 1\]"),
-        (lambda: s.crps(torch.ones(2, 3, 2), torch.ones(3)), r"target must be \[3, 2\]; got \[3\]"),
-        (lambda: s.scores(predictive(torch.ones(2, 3, 1)), torch.ones(2)), r"prediction \[3, 1\], target \[2, 1\]"),
+        (lambda: by_row.crps(PAIR, TARGET), r"samples must be \[S, B, C\]; got \[1, 2\]"),
+        (lambda: by_row.crps(torch.ones(2, 3, 1), torch.ones(2)), r"target must be \[3, 1\]; got \[2, 1\]"),
+        (lambda: by_row.crps(torch.ones(2, 3, 2), torch.ones(3)), r"target must be \[3, 2\]; got \[3\]"),
+        (lambda: scores(predictive(torch.ones(2, 3, 1)), torch.ones(2)), r"prediction \[3, 1\], target \[2, 1\]"),
         (lambda: bootstrap(np.mean), "arrays .* of at least 2 rows are needed; got none"),
         (lambda: bootstrap(np.mean, [1.0]), r"of at least 2 rows are needed; got \[1\]"),
         (
@@ -402,10 +403,12 @@ def test_data_that_do_not_fit_are_refused(call: Callable[[], Any], message: str)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: s.calibration_error(TABLE, TARGET, bins=0), "bins must be 1 or more; got 0"),
-        (lambda: s.crps(torch.ones(1, 1, 1), torch.ones(1)), "needs at least 2 samples; got 1: pass fair=False"),
+        (lambda: s.calibration_error(TABLE, TARGET, bins=0), "bins must be a whole number, at least 1; got 0"),
+        (lambda: by_row.crps(torch.ones(1, 1, 1), torch.ones(1)), "needs at least 2 samples; got 1: pass fair=False"),
         (lambda: bootstrap(np.mean, [1, 2], level=1), r"level must lie in \(0, 1\); got 1"),
-        (lambda: bootstrap(np.mean, [1, 2], resamples=0), "resamples must be 1 or more; got 0"),
+        (lambda: bootstrap(np.mean, [1, 2], resamples=0), "resamples must be a whole number, at least 1; got 0"),
+        (lambda: by_row.rmse([1, 2], [1, 2], axis=1), r"axis must lie in -1..0, axes of \[2\]; got 1"),
+        (lambda: by_row.out_of_distribution_auroc([1], [2], axis=10**12), "axis must lie in -1..0"),
         (lambda: bootstrap(np.mean, [1, 2], seed=-1), "seed must be 0 or more; got -1"),
     ],
 )

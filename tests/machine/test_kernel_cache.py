@@ -104,6 +104,18 @@ def test_a_constant_changed_in_another_file_is_seen(toy: Toy, form: str) -> None
         assert (kernel(7), found(kernel)) == (7 * factor, kept)
 
 
+def test_an_interruption_that_llvm_swallows_is_raised_afterwards(toy: Toy, cache: Path, monkeypatch: Any) -> None:
+    kernel = toy()
+    with monkeypatch.context() as patch:  # as an exception in the callback leaves it, which ctypes only prints
+        patch.setattr(kernel.targetctx.codegen()._engine._ee, "_object_cache_notify", None)
+        with pytest.raises(KeyboardInterrupt):
+            kernel(7)
+    assert not list(cache.glob("*/*"))
+    assert kernel(7) == 14
+    anew = toy()
+    assert (anew(7), found(anew)) == (14, False)
+
+
 def test_what_a_kernel_does_not_use_may_change(toy: Toy) -> None:
     assert [toy(also=text)(7) for text in ("", "A = 1")] == [14, 14]
     kernel = toy(also="A = 2")

@@ -1,14 +1,20 @@
-"""How samples and rows are cut into blocks."""
+"""How samples and rows are cut into blocks, and what rows are refused."""
 
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
+import numpy as np
+import pandas as pd
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikebayes.prediction.inputs import blocks
+import spikebayes as sb
+from spikebayes.errors import DataError
+from spikebayes.prediction.inputs import as_inputs, blocks
 from spikebayes.prediction.sampling import SamplingPlan
 
 
@@ -36,3 +42,76 @@ def test_every_pair_stands_in_one_block_of_bounded_size(
         )
         assert [here[1][i] for i in block.position.tolist()] == here[1] * len(here[0])
     assert (met == 1).all()
+
+
+# -- what rounding loses -------------------------------------------------------------------------------------------
+
+COUNT = np.arange(10)
+CLOCK = 1.7e9 + COUNT
+STANDARD = np.random.default_rng(0).normal(size=10)
+
+
+@pytest.mark.parametrize(
+    ("x", "feature"),
+    [
+        (pd.DataFrame({"a": STANDARD, "time": CLOCK}), "'time'"),
+        (pd.DataFrame({"time": 1_700_000_000_000_000_000 + COUNT, "a": STANDARD}), "'time'"),  # so would float64
+        (pd.DataFrame({"on": COUNT > 3, "time": 1_700_000_000_000_000_000 + COUNT}), "'time'"),
+        (np.stack([STANDARD, CLOCK], 1), "1"),
+        (np.stack([COUNT, 3_000_000_000 + COUNT], 1).astype(np.uint32), "1"),
+        (torch.from_numpy(np.stack([CLOCK, STANDARD], 1)), "0"),
+        (torch.from_numpy(COUNT + (1 << 40))[:, None], "0"),
+        (torch.from_numpy(CLOCK)[:, None].to_sparse(), "0"),
+        (np.stack([CLOCK, STANDARD], 1).tolist(), "0"),
+        ((16_777_216 + COUNT)[:, None].tolist(), "0"),
+        (np.concatenate([np.zeros((10, 5)), -CLOCK[:, None]], 1).reshape(10, 1, 2, 3), "0, 1, 2"),
+        (1 + 1e-9 * STANDARD[:, None], "0"),
+        (1e-50 * STANDARD[:, None], "0"),
+    ],
+)
+def test_rows_that_float32_merges_are_refused(x: Any, feature: str) -> None:
+    cure = r"give \(x - mean\) / std in float64"
+    with pytest.raises(DataError, match=f"^the input, feature {feature}: its rows differ by .* at most, .*{cure}"):
+        as_inputs(x)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        pd.DataFrame({"a": STANDARD, "time": CLOCK - CLOCK.mean()}),
+        (CLOCK - CLOCK.mean())[:, None],
+        np.full((10, 2), 1.7e9 + 1 / 3),
+        np.full((10, 2), 0.3) + 1e-16 * STANDARD[:, None],  # rounding of what computed them
+        CLOCK[:1, None],
+        CLOCK[:, None].astype(np.float32),  # merged already: nothing here can know
+        (2_000_000_000 + 1024 * COUNT)[:, None],  # float32 holds them
+        np.float64(np.float32(1) + np.spacing(np.float32(1)) * COUNT)[:, None],
+        1e6 + 1e3 * COUNT[:, None],
+        torch.tensor([[1], [2]], dtype=torch.int16),
+        torch.ones(2, 3).bfloat16(),
+        np.array([[1e-320], [1.0]]),
+        [[1, 2], [3, 4]],
+    ],
+)
+def test_rows_that_float32_tells_apart_are_taken(x: Any) -> None:
+    assert len(as_inputs(x)[0]) == len(x)
+
+
+def test_float64_holds_what_float32_merges() -> None:
+    assert len(as_inputs(CLOCK[:, None], dtype=torch.float64)[0].unique()) == 10
+    with pytest.raises(DataError, match="float64 has steps of 256"):
+        as_inputs((1_700_000_000_000_000_000 + COUNT)[:, None], dtype=torch.float64)
+
+
+def test_every_door_refuses_them() -> None:
+    model = sb.nn.zoo.mlp(1, 1, [3], 0.2).eval()
+    network = sb.convert(model, torch.zeros(1, 1))
+    for call in (
+        lambda x: sb.predict(model, x, samples=2),
+        lambda x: sb.predict(network, x, samples=2),
+        lambda x: sb.simulate(network, x, steps=3),
+        lambda x: sb.fit(model, x, STANDARD, validation=(COUNT[:, None], STANDARD), epochs=2),
+        lambda x: sb.fit(model, COUNT[:, None], STANDARD, validation=(x, STANDARD), epochs=2),
+    ):
+        with pytest.raises(DataError, match="input, feature 'time'"):
+            call(pd.DataFrame({"time": CLOCK}))

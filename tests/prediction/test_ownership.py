@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from modules import Net
 from spikebayes import ConfigError, DataError, convert, predict
-from spikebayes.nn import Permadrop, SoftLIF
+from spikebayes.nn import BlankOutLinear, Permadrop, SoftLIF
 from spikebayes.noise.ownership import generators_kept, owned
 
 X = torch.randn(12, 4, generator=torch.Generator().manual_seed(3))
@@ -115,6 +115,46 @@ def test_a_branch_on_the_whole_batch_is_refused() -> None:
     model = Net(lambda m, x: m.b(m.d(m.s(m.a(x if x.sum() > 0 else -x)))), **parts())
     with pytest.raises(ConfigError, match="depends on the other rows of its batch"):
         predict(model, X, samples=5)
+
+
+BRANCHES: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "sum": lambda h, k: h if h.sum() > k else -h,
+    "any": lambda h, k: h if (h < -k).any() else -h,
+    "equal": lambda h, k: h if torch.equal(h, h.clamp(max=k)) else -h,
+}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_a_branch_that_few_lines_take_is_seen_too(name: str) -> None:
+    refused = 0
+    for threshold in (0.0, 0.4, 0.7, 9.0, 9999.0):  # 0.7 is met by one or two of all lines, 9 by all together
+        model = Net(lambda m, x, k=threshold: BRANCHES[name](m.b(m.d(m.s(m.a(x)))), k), **parts())
+        try:
+            whole, alone = (predict(model, X, samples=5, batch_size=size).samples for size in (None, 1))
+        except ConfigError as error:
+            assert "depends on the other rows of its batch" in str(error)  # noqa: PT017
+            refused += 1
+        else:
+            assert torch.equal(whole, alone)
+    assert 1 <= refused < 5
+
+
+def test_what_is_decided_alike_for_all_is_taken() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = m.d(m.s(m.a(x)))
+        if not h.isfinite().all():
+            raise ValueError
+        return m.b(h)
+
+    plain = Net(lambda m, x: m.b(m.d(m.s(m.a(x)))), **parts())
+    expected = predict(plain, X, samples=5).samples
+    torch.testing.assert_close(predict(Net(forward, **parts()), X, samples=5).samples, expected)
+    some = torch.cat([torch.ones(1, 4), X])  # a layer that asks whether all its inputs are +-1, to spare work
+    assert predict(nn.Sequential(BlankOutLinear(4, 32), nn.Linear(32, 1)), some, samples=5).samples.shape == (
+        5,
+        13,
+        1,
+    )
 
 
 def test_norms_of_a_row_alone_are_none_of_these() -> None:

@@ -433,7 +433,7 @@ def predict_with(route: str, x: Any = None, **settings: Any) -> Predictive:
         ({"samples": 2.0}, "samples must be a whole number; got 2.0"),
         ({"samples": True}, "samples must be .* got True"),
         ({"samples": 1 << 32}, "samples must be"),
-        ({"batch_size": 0}, "batch_size must be .* at least 1, or None; got 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number, at least 1; got 0"),
         ({"batch_size": 1.5}, "batch_size must be a whole number"),
         ({"mask_scope": "all"}, "mask_scope must be one of 'row', 'pass'; got 'all'"),
         ({"seed": -1}, r"a seed must be an integer in \[0, 2\^64\); got -1"),

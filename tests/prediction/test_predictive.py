@@ -7,6 +7,7 @@ import math
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +72,12 @@ def test_quantiles_are_numpys(values: np.ndarray, levels: list[float]) -> None:
     p = Predictive(torch.from_numpy(values), Draw(0, "row", torch.arange(2)))
     np.testing.assert_allclose(p.quantile(levels), np.quantile(values, levels, axis=0), atol=1e-3)
     np.testing.assert_allclose(p.quantile(levels[0]), np.quantile(values, levels[0], axis=0), atol=1e-3)
+
+
+@pytest.mark.parametrize("q", [[[0.1, 0.5]], np.array([[0.1]]), torch.tensor([[0.1, 0.5]]), 1.5, -0.1, float("nan")])
+def test_levels_that_are_no_probabilities_are_refused(q: Any) -> None:
+    with pytest.raises(ConfigError, match=r"must be a number or a list|must lie in"):
+        Predictive(torch.rand(3, 2, 1), Draw(0, "row", torch.arange(2))).quantile(q)
 
 
 @pytest.mark.parametrize("shape", [(3000, 2900, 1), (3000, 3, 1000)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,7 @@ from spikebayes import with_blank_out
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError
 from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.prediction.predictive import Task
+from spikebayes.training.checks import check_rows
 from spikebayes.training.fit import fit
 
 
@@ -173,3 +175,23 @@ def test_labels_are_no_numbers() -> None:
     labels = np.array(["a", "b"] * (len(X) // 2))
     with pytest.raises(DataError, match=r"targets must be numbers: .*; number classes from 0, or train on a table"):
         fit(network(2), X, labels, validation=(X, CLASSES), task="classification")  # pyright: ignore[reportArgumentType]
+
+
+CLOCK = 1e9 + np.arange(20.0)
+
+
+@pytest.mark.parametrize(
+    ("y", "feature"),
+    [
+        (CLOCK, "0"),
+        (np.stack([np.arange(20.0), CLOCK], 1), "1"),
+        (pd.Series(CLOCK.astype(np.int64)), "0"),
+        (pd.DataFrame({"a": np.arange(20), "y": CLOCK}), "'y'"),
+        (CLOCK.tolist(), "0"),
+    ],
+)
+def test_targets_that_float32_merges_are_refused(y: Any, feature: str) -> None:
+    with pytest.raises(DataError, match=f"^the training target, feature {feature}: its rows differ by 19 at most"):
+        fit(network(), X, y, validation=(X, Y), epochs=2)
+    values = np.asarray(y)
+    assert check_rows(X, values - values.mean(0), Task.REGRESSION, "training")[1].unique().numel() == 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -82,3 +83,25 @@ def test_adam_is_what_fit_takes_unless_told_otherwise() -> None:
     quick_fit(models[0], *plane(60), epochs=2)
     quick_fit(models[1], *plane(60), epochs=2, optimizer="adam")
     assert torch.equal(models[0][0].weight, models[1][0].weight)
+
+
+PARAMETERS = [torch.zeros(1, requires_grad=True)]
+
+
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+@pytest.mark.parametrize(
+    ("parameters", "rates", "says"),
+    [
+        (PARAMETERS, (-1.0, 0.0), "learning_rate must be positive; got -1.0"),
+        (PARAMETERS, (math.nan, 0.0), "learning_rate must be positive"),
+        (PARAMETERS, (math.inf, 0.0), "learning_rate must be positive"),
+        (PARAMETERS, (0.1, -1.0), "weight_decay must be 0 or more; got -1.0"),
+        (PARAMETERS, (0.1, math.nan), "weight_decay must be 0 or more"),
+        ([], (0.1, 0.0), "parameters must be tensors to be trained, .*empty"),
+        ([None], (0.1, 0.0), "parameters must be tensors to be trained"),
+        ([2 * PARAMETERS[0]], (0.1, 0.0), "parameters must be tensors to be trained, .*leaf"),
+    ],
+)
+def test_what_cannot_be_optimised_is_refused(name: str, parameters: Any, rates: Any, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        make_optimizer(name, parameters, *rates)

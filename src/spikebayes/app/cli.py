@@ -26,6 +26,7 @@ def entry() -> NoReturn:
     numbers = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # which nohup asks for
     for number in numbers:
         signal.signal(number, _leave)
+    sys.unraisablehook = _unraisable
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -58,6 +59,12 @@ def _leave(number: int, _frame: Any) -> NoReturn:
 
 def _stop(number: int, _frame: Any) -> NoReturn:
     raise KeyboardInterrupt(number)
+
+
+def _unraisable(swallowed: Any) -> None:
+    """An interruption in a callback of LLVM, which raises it again when its kernel is done (``kernel_cache.py``)."""
+    if not issubclass(swallowed.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(swallowed)
 
 
 def _say(message: str, code: int) -> int:

@@ -34,6 +34,7 @@ from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.choices import near
 from spikebayes.machine.files import atomic, check_writable
+from spikebayes.machine.memory import check_size
 from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.predictive import Task
 
@@ -264,6 +265,7 @@ def split_rows(rows: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
         raise ConfigError(f"the validation share must lie in (0, 1); got {fraction}")
     if rows < 2:
         raise DataError(f"{rows} rows cannot be split into training and validation; at least 2 are needed")
+    check_size("a table's rows", rows)
     held = min(max(round(rows * fraction), 1), rows - 1)
     split_seed(seed)
     order = torch.from_numpy(np.random.default_rng(seed).permutation(rows))

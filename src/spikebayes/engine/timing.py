@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
-from spikebayes.machine.numbers import is_whole
+from spikebayes.machine.numbers import check_count, is_whole
+from spikebayes.network.synapses import MOST_STEPS
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,6 @@ class Hann:
 
 
 Window = Flat | Hann
-MOST_STEPS = 1 << 25  # whose weights memory holds
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,7 @@ class Timing:
     window: Window = field(default_factory=Flat)
 
     def __post_init__(self) -> None:
-        if not is_whole(self.steps) or self.steps < 1:
-            raise ConfigError(f"steps must be a whole number, at least 1; got {self.steps!r}")
-        if self.steps > MOST_STEPS:
-            raise ConfigError(
-                f"steps must be at most {MOST_STEPS:,}; got {self.steps:,}: take more samples of fewer steps, or a "
-                "larger dt"
-            )
+        check_count("steps", self.steps, 1, MOST_STEPS, "take more samples of fewer steps, or a larger dt")
         if not is_whole(self.burn_in) or not 0 <= self.burn_in < self.steps:
             raise ConfigError(
                 f"burn_in must be a whole number in [0, steps); got {self.burn_in!r} with steps={self.steps}"

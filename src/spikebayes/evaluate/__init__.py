@@ -9,6 +9,17 @@ from spikebayes.machine.lazy import import_late
 
 if TYPE_CHECKING:
     from spikebayes.evaluate.bootstrap import Interval, bootstrap
+    from spikebayes.evaluate.class_scores import (
+        ClassRows,
+        brier,
+        calibration_error,
+        class_rows,
+        error_rate,
+        excess_risk_coverage_area,
+        negative_log_likelihood,
+        risk_coverage_area,
+        single_sample_error,
+    )
     from spikebayes.evaluate.decision import Decision, decide
     from spikebayes.evaluate.effect_sizes import RowEffects, mean_equivalence, row_effects, tost
     from spikebayes.evaluate.energy.classical_counts import ClassicalCounts
@@ -20,26 +31,17 @@ if TYPE_CHECKING:
     from spikebayes.evaluate.equivalence import Equivalence, compare
     from spikebayes.evaluate.ks import KsTest, exceedance, exchange_test, holm, ks_test, uniformity
     from spikebayes.evaluate.margins import Margins, Outcome
-    from spikebayes.evaluate.rules import Finding
-    from spikebayes.evaluate.scores import (
-        ClassRows,
+    from spikebayes.evaluate.row_scores import (
         binned_gap,
-        brier,
-        calibration_error,
-        class_rows,
         coverage,
         crps,
-        error_rate,
         excess_risk_area,
-        excess_risk_coverage_area,
-        negative_log_likelihood,
         out_of_distribution_auroc,
         r_squared,
         risk_area,
-        risk_coverage_area,
         rmse,
-        single_sample_error,
     )
+    from spikebayes.evaluate.rules import Finding
 
 __all__ = [
     "DEVICES",
@@ -96,6 +98,17 @@ import_late(
     __name__,
     {
         "bootstrap": ["Interval", "bootstrap"],
+        "class_scores": [
+            "ClassRows",
+            "brier",
+            "calibration_error",
+            "class_rows",
+            "error_rate",
+            "excess_risk_coverage_area",
+            "negative_log_likelihood",
+            "risk_coverage_area",
+            "single_sample_error",
+        ],
         "decision": ["Decision", "decide"],
         "effect_sizes": ["RowEffects", "mean_equivalence", "row_effects", "tost"],
         "energy.classical_counts": ["ClassicalCounts"],
@@ -107,25 +120,16 @@ import_late(
         "equivalence": ["Equivalence", "compare"],
         "ks": ["KsTest", "exceedance", "exchange_test", "holm", "ks_test", "uniformity"],
         "margins": ["Margins", "Outcome"],
-        "rules": ["Finding"],
-        "scores": [
-            "ClassRows",
+        "row_scores": [
             "binned_gap",
-            "brier",
-            "calibration_error",
-            "class_rows",
             "coverage",
             "crps",
-            "error_rate",
             "excess_risk_area",
-            "excess_risk_coverage_area",
-            "negative_log_likelihood",
             "out_of_distribution_auroc",
             "r_squared",
             "risk_area",
-            "risk_coverage_area",
             "rmse",
-            "single_sample_error",
         ],
+        "rules": ["Finding"],
     },
 )

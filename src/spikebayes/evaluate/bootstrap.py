@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.evaluate.scores import Floats, finite
+from spikebayes.evaluate.arrays import Floats, finite
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.numbers import check_count
 
+RESAMPLES = 10**6  # at most
 BATCH = 1 << 20  # numbers resampled at once, which bounds the bootstrap's memory: 8 MiB an array
 
 
@@ -60,7 +62,7 @@ def bootstrap(
     Example:
         >>> bootstrap(np.mean, [0.0, 1.0] * 50)
         Interval(value=0.5, low=0.4, high=0.6)
-        >>> from spikebayes.evaluate.scores import out_of_distribution_auroc
+        >>> from spikebayes.evaluate.row_scores import out_of_distribution_auroc
         >>> bootstrap(out_of_distribution_auroc, [1, 2, 3], [4, 5], paired=False)
         Interval(value=1.0, low=1.0, high=1.0)
     """
@@ -94,8 +96,7 @@ def _checked(
 ) -> tuple[Floats, ...]:
     if not 0 < level < 1:
         raise ConfigError(f"an interval's level must lie in (0, 1); got {level}")
-    if resamples < 1:
-        raise ConfigError(f"resamples must be 1 or more; got {resamples}")
+    check_count("resamples", resamples, 1, RESAMPLES, "fewer tell as much")
     if seed < 0:
         raise ConfigError(f"seed must be 0 or more; got {seed}")
     arrays = tuple(finite("rows", array) for array in rows)

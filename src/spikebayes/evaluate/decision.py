@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spikebayes.evaluate.effect_sizes import Floats, RowEffects, row_effects
+from spikebayes.errors import ConfigError, DataError
+from spikebayes.evaluate.arrays import Floats, check_sides, finite
+from spikebayes.evaluate.effect_sizes import RowEffects, row_effects
 from spikebayes.evaluate.margins import Margins, Outcome
 from spikebayes.evaluate.rules import Finding, Level, pooled_offset, pooled_spread, row_rule
 from spikebayes.machine.arguments import checked
@@ -66,7 +68,11 @@ def decide(
         paired: sample s of both sides met the same masks.
         by_row: rows are independent; False where one mask serves all rows of a sample.
         margins: what counts as no difference.
-        alpha: error rate of either word.
+        alpha: error rate of either word, in (0, 0.5).
+
+    Raises:
+        DataError: sides that do not fit each other, fewer than 2 samples, or values that are not finite.
+        ConfigError: names or tolerances that are not one for each output, or an alpha out of range.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(100, 200, 1))
@@ -76,6 +82,7 @@ def decide(
         >>> far.outcome.value, far.deciding[0].sentence
         ('not kept', 'the mean offset over rows is 0.31 std (0.29 to 0.34; margin 0.1)')
     """
+    _check(reference, candidate, names, tolerance, classes, paired, alpha)
     rows, outputs = reference.shape[1:]
     pooled: list[tuple[str, RowEffects, int, Floats]] = []  # name, effects, which of a row's numbers, tolerance
     favourite = None
@@ -108,6 +115,35 @@ def decide(
     undecided = [f for f in found if f.outcome is Outcome.UNDECIDED] if outcome is Outcome.UNDECIDED else []
     needed = _needed(undecided, len(reference), len(candidate), rows, by_row) if undecided else None
     return Decision(outcome, needed, tuple(found), effects, tolerances, favourite)
+
+
+def _check(
+    reference: Floats,
+    candidate: Floats,
+    names: Sequence[str],
+    tolerance: Sequence[float],
+    classes: bool,
+    paired: bool,
+    alpha: float,
+) -> None:
+    check_alpha(alpha)
+    check_sides(finite("reference", reference), finite("candidate", candidate), "[S, B, C]", paired)
+    if classes and min(reference.min(), candidate.min()) < 0:
+        raise DataError("classes are judged by probabilities, 0 or more; got negative numbers: give classes=False")
+    outputs = reference.shape[2]
+    if len(names) != outputs or len(tolerance) != outputs:
+        raise ConfigError(
+            f"a name and a tolerance are needed for each of {outputs} outputs; got {len(names)} names and "
+            f"{len(tolerance)} tolerances"
+        )
+    if not all(0 <= each < math.inf for each in tolerance):
+        raise ConfigError(f"tolerances must be numbers, 0 or more; got {list(tolerance)}")
+
+
+def check_alpha(alpha: float) -> None:
+    """Refuse an error rate out of range (ConfigError)."""
+    if not 0 < alpha < 0.5:
+        raise ConfigError(f"alpha must lie in (0, 0.5); got {alpha}")
 
 
 def _against_the_rest(probabilities: Floats, favourite: NDArray[np.int64]) -> Floats:

@@ -15,9 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from spikebayes.errors import DataError
+from spikebayes.evaluate.arrays import Floats, check_sides
 from spikebayes.machine.arguments import checked
-
-Floats = NDArray[np.float64]
 
 #: samples for each relative variance of the distances: normal samples have relative variance 2, rare values far more
 ENOUGH = 20
@@ -109,6 +108,7 @@ def mean_equivalence(reference: Floats, candidate: Floats, margin: ArrayLike, *,
         >>> mean_equivalence(x, x + 0.5 + 0.1 * (x % 2), 1.0, paired=True) < 0.05
         array([ True])
     """
+    check_sides(reference, candidate, "[S, B]", paired)
     if paired:
         change = candidate - reference  # [S, B]
         error = spread(change) / math.sqrt(len(change))
@@ -198,8 +198,7 @@ def row_effects(reference: Floats, candidate: Floats, *, paired: bool) -> RowEff
         >>> found.offset, found.unit.round(3), found.order, found.change  # tanh(ln 3) = (9 - 1) / (9 + 1)
         (array([[4.]]), array([2.236]), array([2.]), array([0.8]))
     """
-    if reference.ndim != 3 or candidate.ndim != 3 or reference.shape[1:] != candidate.shape[1:]:
-        raise DataError(f"samples [S, B, K] are needed; got {list(reference.shape)} and {list(candidate.shape)}")
+    check_sides(reference, candidate, "[S, B, K]", paired)
     n, m = len(reference), len(candidate)
     means = reference.mean(0), candidate.mean(0)
     # the mean of equal values may be off by a rounding, which would leave a spread of 1e-17

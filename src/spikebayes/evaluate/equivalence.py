@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.evaluate.decision import Decision, decide
+from spikebayes.evaluate.decision import Decision, check_alpha, decide
 from spikebayes.evaluate.effect_sizes import Floats, RowEffects, in_units, spread
 from spikebayes.evaluate.ks import MIN_ROWS, exchange_test, holm, ks_test, uniformity
 from spikebayes.evaluate.margins import Margins, Outcome
@@ -382,8 +382,7 @@ def _plain(value: Any) -> Any:
 
 def _check_settings(reference: Predictive, alpha: float, output: int | None, seed: int) -> None:
     outputs = reference.samples.shape[2]
-    if not 0 < alpha < 0.5:
-        raise ConfigError(f"alpha must lie in (0, 0.5); got {alpha}")
+    check_alpha(alpha)
     if output is not None and not 0 <= output < outputs:
         raise ConfigError(f"output must lie in 0..{outputs - 1}, there are {outputs}; got {output}")
     if seed < 0:

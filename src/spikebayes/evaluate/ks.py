@@ -18,6 +18,7 @@ from scipy import stats
 
 from spikebayes.errors import DataError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.numbers import check_count
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,6 +27,9 @@ Ints = NDArray[np.int64]
 MIN_ROWS = 5
 #: of the permutation test
 MOST_ROWS = 100
+EXCHANGES = 10**6  # at most
+#: of one side, whose lattice paths are still followed in minutes
+MOST_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +118,10 @@ def exceedance(k: Ints, n: int, m: int) -> Floats:
     Returns:
         ``[K]`` probabilities; 1 at k = 0.
 
+    Raises:
+        DataError: points that are no whole numbers.
+        ConfigError: an empty sample, or a larger one than paths can be followed for.
+
     Reference:
         For n = m: 2 sum_{j>=1} (-1)^(j-1) C(2n, n - jk) / C(2n, n) (Gnedenko & Korolyuk 1951).
 
@@ -121,6 +129,10 @@ def exceedance(k: Ints, n: int, m: int) -> Floats:
         >>> exceedance(np.array([1, 2, 3]), 3, 3)
         array([1. , 0.6, 0.1])
     """
+    for name, size in (("n", n), ("m", m)):
+        check_count(name, size, 1, MOST_SAMPLES, "fewer samples tell as much")
+    if k.ndim != 1 or k.dtype.kind not in "iu":
+        raise DataError(f"lattice points [K] must be whole numbers; got {k.dtype} {list(k.shape)}")
     if n == m:
         return _equal_sizes(n)[np.clip(k, 0, n + 1)]
     line = np.asarray(k)
@@ -200,6 +212,9 @@ def exchange_test(first: Floats, second: Floats, rng: np.random.Generator, excha
     Returns:
         (1 + number of exchanges with at least that distance) / (1 + exchanges).
 
+    Raises:
+        DataError: samples that do not fit. ConfigError: no exchanges, or too many.
+
     Reference:
         Phipson & Smyth 2010, Permutation p-values should never be zero.
 
@@ -210,6 +225,7 @@ def exchange_test(first: Floats, second: Floats, rng: np.random.Generator, excha
         >>> exchange_test(x[:20], x[20:] + 4, np.random.default_rng(0))
         0.005
     """
+    check_count("exchanges", exchanges, 1, EXCHANGES, "10,000 tell a p-value of 0.01 to a tenth of it")
     _check_samples(first, second)
     # the order of values stays, only their sides change; a few hundred rows tell as much as thousands
     places = np.unique(np.linspace(0, first.shape[1] - 1, min(first.shape[1], MOST_ROWS)).round().astype(np.int64))

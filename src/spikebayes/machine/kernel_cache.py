@@ -124,7 +124,14 @@ class KernelCache(_Cache):
         return CompileResult._rebuild(target_context, *pickle.loads(kept))
 
     def save_overload(self, sig: Any, data: CompileResult) -> None:
-        """Keep a kernel, if its code means the same in another process."""
+        """Keep a kernel, if its code means the same in another process.
+
+        Raises:
+            KeyboardInterrupt: it came while machine code was made, in a callback of LLVM that swallowed it. The kernel
+                can be used, but what would be kept is lost: the next process compiles it.
+        """
+        if data.library._compiled_object is None:
+            raise KeyboardInterrupt
         own_process = data.library.has_dynamic_globals or any(not part.can_cache for part in data.lifted)
         if not self.enabled or self.folder is None or own_process:
             return

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 from spikebayes.errors import ConfigError
+
+MOST = 1 << 28  # numbers of one layer, one row, one column: 1 GiB in float32
 
 
 def check_memory(numbers: int, what: str, cure: str) -> None:
@@ -21,6 +24,23 @@ def check_memory(numbers: int, what: str, cure: str) -> None:
     """
     if 4 * numbers > _memory():
         raise ConfigError(f"{what} needs {4e-9 * numbers:.2g} GB of memory, more than there is; {cure}")
+
+
+def check_size(what: str, *sizes: int) -> None:
+    """Refuse an array that is larger than any the library is meant for, whatever the machine.
+
+    Raises:
+        ConfigError: says how large it may be.
+
+    Example:
+        >>> check_size("a layer", 1 << 20, 1 << 20)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        spikebayes.errors.ConfigError: a layer of 1,048,576 x 1,048,576 is too large; at most 268,435,456 in all...
+    """
+    if math.prod(map(int, sizes)) > MOST:
+        found = " x ".join(f"{n:,}" for n in sizes)
+        raise ConfigError(f"{what} of {found} is too large; at most {MOST:,} in all: take fewer, or narrower ones")
 
 
 def _memory() -> float:

@@ -1,10 +1,30 @@
-"""What counts as a number."""
+"""What counts as a number, and how many are too many."""
 
 from __future__ import annotations
 
 import numbers
 
+from spikebayes.errors import ConfigError
+
 
 def is_whole(value: object) -> bool:
     """Whether a value is an integer, Python's or NumPy's; True and False are none."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def check_count(name: str, value: object, least: int, most: int | None = None, cure: str = "") -> None:
+    """Refuse what is no whole number, or too small, or so large that the work would not come to an end.
+
+    Raises:
+        ConfigError: names the bound, what came and the cure.
+
+    Example:
+        >>> check_count("resamples", 10**9, 1, 10**6, "more tell no more")
+        Traceback (most recent call last):
+        ...
+        spikebayes.errors.ConfigError: resamples must be at most 1,000,000; got 1,000,000,000: more tell no more
+    """
+    if not is_whole(value) or value < least:  # pyright: ignore[reportOperatorIssue]
+        raise ConfigError(f"{name} must be a whole number, at least {least}; got {value!r}")
+    if most is not None and value > most:  # pyright: ignore[reportOperatorIssue]
+        raise ConfigError(f"{name} must be at most {most:,}; got {value:,}: {cure}")

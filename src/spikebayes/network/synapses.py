@@ -18,7 +18,10 @@ from torch import Tensor
 
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.numbers import check_count
 from spikebayes.network.vocabulary import stored
+
+MOST_STEPS = 1 << 25  # of a simulation, whose weights memory holds
 
 
 class Synapse(ABC):
@@ -137,10 +140,14 @@ def impulse_response(synapse: Synapse | None, dt: float, steps: int) -> NDArray[
 
     An unfiltered connection delivers in the same step; a filtered one delivers nothing in it.
 
+    Raises:
+        ConfigError: too many steps, or fewer than 0.
+
     Example:
         >>> impulse_response(None, 1e-3, 3).tolist()
         [1.0, 0.0, 0.0]
     """
+    check_count("steps", steps, 0, MOST_STEPS, "filters die away long before; or take a larger dt")
     response = np.zeros(steps)
     if synapse is None:
         response[:1] = 1.0

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.memory import check_size
 from spikebayes.network.neurons import Bernoulli, Curve, Sign
 from spikebayes.network.noise import BlankOut, Gaussian, Law, Sampling, check_keep
 from spikebayes.network.operators import Conv, Dense, Operator, Shape
@@ -36,6 +37,7 @@ class _BlankOut(Spiking):
             raise ConfigError("synapses that always transmit obey no erf law; keep must be below 1")
         if min(shape) < 1:
             raise ConfigError(f"a layer needs at least one unit and one synapse for each; got weights {list(shape)}")
+        check_size("a layer", *shape)
         if not math.isfinite(beta):
             raise ConfigError(f"beta must be finite; got {beta}")
         self.keep, self.sampling = keep, sampling
@@ -74,7 +76,7 @@ class _BlankOut(Spiking):
 
     def _norm(self, z: Tensor) -> Tensor:
         """|w_i|, broadcastable against the output."""
-        if not bool((z.abs() == 1).all()):
+        if not (z.abs() == 1).all().item():  # either way the same but for rounding: no decision
             return _root(self._operator(self.weight.square())(z.square()))
         return self._full_norm(z)
 

@@ -21,6 +21,8 @@ class Combo(nn.Module):
     """What :func:`combo` makes: cell ``[B, F_cell]``, drug1 and drug2 ``[B, F_drug]`` to ``[B, 1]``."""
 
     def __init__(self, cell: int, drug: int, width: int, dropout: float, activation: Callable[[], nn.Module]) -> None:
+        for features in (cell, drug):
+            check_widths(features, 3 * width, (width, width))
         super().__init__()
         self.cell_tower = nn.Sequential(*hidden_layers([cell, width, width, width], dropout, activation))
         self.drug_tower = nn.Sequential(*hidden_layers([drug, width, width, width], dropout, activation))
@@ -99,7 +101,7 @@ def combo(
         activation: makes one activation; SoftLIF with its defaults unless given.
 
     Raises:
-        ConfigError: no features, or a width below 1.
+        ConfigError: no features, a width below 1, or layers too large.
 
     Reference:
         Wycoff 2019; CANDLE Pilot1 Combo.
@@ -108,6 +110,4 @@ def combo(
         >>> sum(p.numel() for p in combo().parameters())
         13772001
     """
-    check_widths(cell, 1, (width,))
-    check_widths(drug, 1, (width,))
     return Combo(cell, drug, width, dropout, activation)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.memory import check_size
 from spikebayes.nn.unit import Step
 
 BITS = 11  # of a scale
@@ -58,6 +59,7 @@ class PopulationDecode(nn.Module):
             raise ConfigError(
                 f"keys need at least 2 classes and a unit for each; got {classes} classes, width {width}"
             )
+        check_size("keys", classes, width)
         if not 0 < scale < float("inf"):
             raise ConfigError(f"scale must be a number > 0; got {scale}")
         self.classes, self.width, self.scale = classes, width, _rounded(scale)

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.memory import check_size
 from spikebayes.network.neurons import Bernoulli, Curve, Sign
 from spikebayes.nn.signs import plus_minus
 from spikebayes.nn.unit import Place, Spiking, Step, Units
@@ -145,6 +146,7 @@ class Contours(nn.Module):
             raise ConfigError(f"Contours's directions must be 4 or 8; got {directions}")
         if not 0 < threshold <= 1:
             raise ConfigError(f"Contours's threshold must lie in (0, 1]; got {threshold}")
+        check_size("masks", channels, directions, 3, 3)
         self.channels, self.directions = channels, directions
         self.register_buffer("weight", _compass(directions).repeat(channels, 1, 1, 1), persistent=False)
         self.spikes = Step(threshold)

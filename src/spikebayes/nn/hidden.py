@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import nn
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.memory import check_size
 from spikebayes.nn.permadrop import Permadrop
 
 
@@ -20,6 +21,9 @@ def hidden_layers(widths: Sequence[int], dropout: float, activation: Callable[[]
 
 
 def check_widths(inputs: int, outputs: int, hidden: Sequence[int]) -> None:
-    """Refuse a network without hidden layers, or with an empty one (ConfigError)."""
-    if not hidden or min(inputs, outputs, *hidden) < 1:
-        raise ConfigError(f"a network needs hidden layers, each at least 1 wide; got {[inputs, *hidden, outputs]}")
+    """Refuse a network without hidden layers, or with an empty one or one too wide (ConfigError)."""
+    widths = [inputs, *hidden, outputs]
+    if not hidden or min(widths) < 1:
+        raise ConfigError(f"a network needs hidden layers, each at least 1 wide; got {widths}")
+    for before, after in pairwise(widths):
+        check_size("a layer", before, after)

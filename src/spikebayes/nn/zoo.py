@@ -12,6 +12,7 @@ from torch import nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.memory import check_size
 from spikebayes.network.noise import Law, Sampling
 from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear
 from spikebayes.nn.combo import Combo, ComboRows, combo
@@ -122,6 +123,7 @@ def s2m_conv(
         >>> s2m_conv()(torch.zeros(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """
+    check_widths(512, outputs, (128,))
     options = {"keep": keep, "sampling": sampling}
     return nn.Sequential(
         NoisySign(noise),
@@ -189,6 +191,7 @@ def sharpened(
     layers: list[nn.Module] = []
     size = torch.Size(shape)
     for channels, kernel, pooled in convolutions:
+        check_size("a convolution", size[0], channels, kernel, kernel)
         layers += [nn.Conv2d(size[0], channels, kernel, padding=padding, bias=False)]
         layers += [_normed(nn.BatchNorm2d(channels), BACKGROUND), activation()]
         layers += [nn.MaxPool2d(2)] if pooled else []
@@ -199,6 +202,8 @@ def sharpened(
             raise ConfigError(f"images of {list(shape)} are too small for a convolution of size {kernel}")
     layers += [nn.Flatten()] if len(size) > 1 else []
     widths = [size.numel(), *hidden]
+    for a, b in pairwise([*widths, outputs if width is None else width]):
+        check_size("a layer", a, b)
     for a, b in pairwise(widths):
         layers += [nn.Linear(a, b, bias=False), _normed(nn.BatchNorm1d(b), CENTRE), activation(), *drop]
     if width is None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from spikebayes.errors import DataError
 from spikebayes.network.operators import Shape
 from spikebayes.noise.keys import Keys
+from spikebayes.prediction.rounding import refuse_merged
 from spikebayes.prediction.sampling import SamplingPlan, Values
 
 
@@ -43,14 +44,17 @@ def as_inputs(
     Args:
         x: ``[B, *shape]``, or a tuple or list of them for several arguments; tensors, arrays or data frames.
         shapes: expected shape of one row of each argument, when known.
-        dtype: of the computation; a value too large for it counts as infinite.
+        dtype: of the computation; a value too large for it counts as infinite, and values that differ must differ in
+            it.
         name: what errors call a single argument; several are called input 0, input 1, ...
 
     Raises:
-        DataError: not numbers, no rows, unequal numbers of rows, another shape, NaN or infinity.
+        DataError: not numbers, no rows, unequal numbers of rows, another shape, NaN or infinity, or differences
+            between rows that rounding loses.
     """
     several = isinstance(x, tuple | list) and len(x) > 0 and _is_array(x[0])
-    tensors = [_as_tensor(part, dtype) for part in (x if several else [x])]
+    parts = x if several else [x]
+    tensors = [_as_tensor(part, dtype) for part in parts]
     if shapes is not None and len(tensors) != len(shapes):
         raise DataError(f"the network takes {len(shapes)} inputs; got {len(tensors)}")
     for i, tensor in enumerate(tensors):
@@ -65,6 +69,7 @@ def as_inputs(
         if not finite.all():
             rows = int((~finite).flatten(1).any(1).sum())
             raise DataError(f"{name} has NaN or infinite values in {rows} of {len(tensor)} rows")
+        refuse_merged(_features(parts[i]), dtype, name)
     return tuple(tensors)
 
 
@@ -73,11 +78,23 @@ def _is_array(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A data frame of pandas, Arrow or Polars as an array of its own; anything else as it is."""
+    """A data frame of pandas, Arrow or Polars as an array of its own, a list in float64; anything else as it is."""
+    if isinstance(value, list | tuple):
+        return np.asarray(value)
     if isinstance(value, Tensor) or not hasattr(value, "to_numpy"):
         return value
     array = np.array(value.to_numpy())  # a copy: a frame may not be written to
     return array.astype(np.float64) if array.dtype == object else array
+
+
+def _features(value: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Values ``[B, *shape]`` of features as they came; of a frame each, since its columns have types of their own."""
+    if hasattr(value, "to_numpy") and hasattr(value, "columns"):
+        yield from ((repr(name)[:60], plain(value[name])) for name in value.columns)
+    elif not isinstance(value, Tensor):
+        yield "", np.asarray(plain(value))
+    elif value.dtype.itemsize > 2:  # NumPy does not know all others
+        yield "", value.to_dense().numpy(force=True)
 
 
 def _as_tensor(value: Any, dtype: torch.dtype) -> Tensor:

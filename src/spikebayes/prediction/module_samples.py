@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from spikebayes.conversion.faults import float_dtype, refuse_faults, unwrapped
 from spikebayes.conversion.tracing import dropout_of_training_alone
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.memory import check_memory
 from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.progress import track
 from spikebayes.machine.threads import one_thread, share_out
@@ -32,23 +33,26 @@ from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks, evaluating
 from spikebayes.noise.ownership import owned
 from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
+from spikebayes.prediction.decisions import decided
 from spikebayes.prediction.heads import Head, Sigmoids
 from spikebayes.prediction.inputs import Block, as_inputs, blocks
-from spikebayes.prediction.sampling import SamplingPlan, Values
+from spikebayes.prediction.sampling import FEWER, SamplingPlan, Values
 
 PAIRS_PER_BLOCK = 1 << 16
 LINES = (128, 2048)  # fewest and most pairs per forward pass
 VALUES = 1 << 18  # of the widest tensor of a pass, if LINES allow: what stays in a cache
 PAIRS_PER_ROW = 64  # a pass begins on its pairs / 64 rows
+PROBED = 8  # samples of a row in a probe
 
 VALUES_ELSEWHERE = 1 << 26  # on any other device than the CPU
 
-SPREAD = torch.arange(0, LINES[0], LINES[0] // 8)  # lines of all of a probe's rows
+SPREAD = torch.arange(0, LINES[0], LINES[0] // 8)  # lines of a probe, each of another row
 FEW = torch.tensor([0, 1, 2, 3, 4, LINES[0] - 1])  # of a tile, mostly of one row: other company than the whole tile
 
 ROWS_MIX = (
     "what the model answers for a row depends on the other rows of its batch, so that predictions would depend on "
-    "the batch size; no operation may mix rows (the first axis)"
+    "the batch size; no operation may mix rows (the first axis), and no branch be taken by the values of a batch: "
+    "torch.where chooses row by row"
 )
 CHANGES = (
     "the model answers otherwise when it is asked the same again, with the same masks: "
@@ -121,7 +125,9 @@ def sample(model: nn.Module, x: Values, plan: SamplingPlan) -> tuple[Tensor, Hea
             with one_thread():
                 passes, head = _choose(model, inputs, parts[0])
             each = share_out if _stateless(model, before) else _one_by_one
-            output = torch.empty(plan.samples, len(indices), math.prod(head.shape))
+            size = plan.samples, len(indices), math.prod(head.shape)
+            check_memory(math.prod(size), "so many samples of so many outputs", FEWER)
+            output = torch.empty(size)
             for block in track(parts, "predicting", plan.progress):
                 _fill(output, block, passes, each)
     finally:
@@ -158,8 +164,8 @@ def _tiles(block: Block, lines: int) -> list[Tile]:
 def _probe(block: Block) -> Tile:
     """A small tile of several rows, however many samples are wanted."""
     pairs = torch.arange(LINES[0])
-    row = (pairs // (PAIRS_PER_ROW // 2)).clamp(max=block.rows.stop - block.rows.start - 1)
-    keys = Keys(block.keys.seed, pairs % (PAIRS_PER_ROW // 2), block.keys.rows[row])
+    row = (pairs // PROBED).clamp(max=block.rows.stop - block.rows.start - 1)
+    keys = Keys(block.keys.seed, pairs % PROBED, block.keys.rows[row])
     return Tile(len(pairs), block.rows.start + row, keys)
 
 
@@ -198,9 +204,11 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple
             return _output(forward(last), len(tile.rows)).flatten(1)
 
     probe = _probe(block)
-    expected = owned(lambda: whole(probe))
-    if bool(expected.isfinite().all()) and not _stands_alone(whole, probe, expected):
+    expected, taken = owned(lambda: decided(lambda: whole(probe)))
+    if bool(expected.isfinite().all()) and not _stands_alone(whole, probe, expected, taken):
         raise ConfigError(ROWS_MIX if _agree(whole(probe), expected) else CHANGES)
+    if taken:
+        return Passes(_lines_per_pass(forward, all_in_all=True), _deciding(whole, taken)), heads[0]
     try:
         agrees = _agree(shared(probe), expected)
     except Exception:  # whatever a model says that cannot be run so
@@ -209,19 +217,32 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple
     return Passes(lines, shared if agrees else whole), heads[0]
 
 
-def _stands_alone(run: Callable[[Tile], Tensor], probe: Tile, expected: Tensor) -> bool:
-    """Whether some lines of a tile are the same among few others, and each by itself."""
+def _deciding(run: Callable[[Tile], Tensor], taken: list[bool]) -> Callable[[Tile], Tensor]:
+    """Passes of a model that decides by what it computes, as an assertion does: always alike, or it is refused."""
 
-    def some(lines: Tensor) -> Tensor:
-        return run(Tile(len(lines), probe.rows[lines], probe.keys.at(lines)))
+    def steady(tile: Tile) -> Tensor:
+        result, otherwise = decided(lambda: run(tile))
+        if otherwise != taken:
+            raise ConfigError(ROWS_MIX)
+        return result
 
-    if not _agree(some(FEW), expected[FEW]):
+    return steady
+
+
+def _stands_alone(run: Callable[[Tile], Tensor], probe: Tile, expected: Tensor, taken: list[bool]) -> bool:
+    """Whether some lines of a tile are the same, and decided alike, among few others, and each by itself."""
+
+    def same(groups: Sequence[Tensor], most: float = 0.5) -> bool:
+        parts = [decided(lambda at=at: run(Tile(len(at), probe.rows[at], probe.keys.at(at)))) for at in groups]
+        outputs, lines = torch.cat([output for output, _ in parts]), torch.cat(list(groups))
+        return all(each == taken for _, each in parts) and _agree(outputs, expected[lines], most)
+
+    if not same([FEW]) or (taken and not same(torch.arange(LINES[0]).split(PROBED))):
         return False
     try:
-        alone = torch.cat([some(line) for line in SPREAD.split(1)])
+        return same(SPREAD.split(1), most=0.8)
     except Exception:  # a squeeze() drops the batch axis of a single line, of which no pass is made
         return True
-    return _agree(alone, expected[SPREAD], most=0.8)
 
 
 def _lines_per_pass(forward: Callable[[Tensor], Any], all_in_all: bool, device: torch.device) -> int:

@@ -88,7 +88,8 @@ def predict(
     Raises:
         ConfigError: a setting out of range; nothing in the model is random, or something that masks do not govern;
             answers that depend on the rest of the batch.
-        DataError: x is mis-shaped, empty, NaN or infinite; outputs that are no class probabilities.
+        DataError: x is mis-shaped, empty, NaN or infinite, or rounding to float32 loses what tells its rows apart;
+            outputs that are no class probabilities.
 
     Reference:
         Gal & Ghahramani 2016; Wycoff 2019, section 3.

@@ -13,13 +13,17 @@ from torch import Tensor
 from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.choices import unknown
-from spikebayes.machine.numbers import is_whole
+from spikebayes.machine.memory import check_memory
+from spikebayes.machine.numbers import check_count
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.noise.philox import split_seed
 
 MaskScope = Literal["row", "pass"]
 Values = Tensor | np.ndarray | Sequence[Any]
 
+MOST_SAMPLES = 1 << 24  # they tell a standard deviation to 0.02 %
+PAIR = 6  # numbers of 4 bytes to tell a sample of a row
+FEWER = "take fewer samples, or predict some rows at a time, with their numbers as rows="  # where memory ends
 STEPS, BURN_IN = 300, 200  # of a network of LIF neurons
 
 
@@ -56,18 +60,13 @@ class SamplingPlan:
 
     def __post_init__(self) -> None:
         split_seed(self.seed)
-        if not is_whole(self.samples) or self.samples < self.least:
-            raise ConfigError(f"samples must be a whole number, at least {self.least}; got {self.samples!r}")
-        if self.samples >= 1 << 32:
-            raise ConfigError(f"samples must be below 2^32; got {self.samples}")
+        check_count("samples", self.samples, self.least, MOST_SAMPLES, "fewer tell as much")
         if self.mask_scope not in get_args(MaskScope):
             raise ConfigError(unknown("mask_scope", self.mask_scope, get_args(MaskScope)))
         object.__setattr__(self, "samples", int(self.samples))  # NumPy's integers are no JSON
         object.__setattr__(self, "seed", int(self.seed))
-        if self.batch_size is not None and (not is_whole(self.batch_size) or self.batch_size < 1):
-            raise ConfigError(
-                f"batch_size must be a whole number of rows, at least 1, or None; got {self.batch_size!r}"
-            )
+        if self.batch_size is not None:
+            check_count("batch_size", self.batch_size, 1)
         if self.dtype not in (torch.float32, torch.float64):
             raise ConfigError(f"dtype must be torch.float32 or torch.float64; got {self.dtype}")
 
@@ -78,7 +77,9 @@ class SamplingPlan:
 
         Raises:
             DataError: the plan's are not B distinct indices in [0, 2^32).
+            ConfigError: with all samples they are more than memory holds.
         """
+        check_memory(PAIR * self.samples * count, f"{self.samples:,} samples of {count:,} rows", FEWER)
         if self.rows is None:
             return torch.arange(count)
         try:

@@ -14,12 +14,13 @@ from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.engine.windows.engine import WindowsEngine
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.memory import check_memory
 from spikebayes.machine.progress import track
 from spikebayes.network.coded import Coded
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Shape, size
 from spikebayes.prediction.inputs import Block, as_inputs, blocks
-from spikebayes.prediction.sampling import STEPS, MaskScope, SamplingPlan, Values, timing_of
+from spikebayes.prediction.sampling import FEWER, STEPS, MaskScope, SamplingPlan, Values, timing_of
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,10 @@ def argument_shapes(network: SpikingNetwork) -> list[Shape]:
 def _empty(network: SpikingNetwork, simulations: Simulations, plan: SamplingPlan, timing: Timing) -> Run:
     outputs, probes, dtype = size(network.readout.shape), simulations.probes, plan.dtype
     lead, steps = (plan.samples, len(simulations.rows)), timing.steps
+    per_step = network.neurons * (SPIKES in probes) + dtype.itemsize * network.neurons * (POTENTIALS in probes)
+    per_step += dtype.itemsize * outputs * (TRACE in probes)
+    each = dtype.itemsize * outputs + 8 * len(network.populations) + steps * per_step  # bytes of a simulation
+    check_memory(lead[0] * lead[1] * each // 4, "all that is kept of the simulations", FEWER)
 
     def probe(kind: str, dtype: torch.dtype) -> dict[str, Tensor]:
         sizes = {p.name: size(p.shape) for p in network.populations if kind in probes}

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.machine.numbers import is_whole
+from spikebayes.machine.numbers import check_count
 from spikebayes.nn import Sharpened
 from spikebayes.noise.masks import evaluating
 from spikebayes.noise.philox import split_seed
@@ -20,6 +20,9 @@ from spikebayes.prediction.module_samples import NOT_RANDOM
 from spikebayes.prediction.predictive import Task
 from spikebayes.prediction.sampling import Values
 from spikebayes.training.fitted import Fitted
+from spikebayes.training.optimizers import check_optimizer
+
+MOST_EPOCHS = 10**6
 
 
 def check_training(
@@ -29,18 +32,16 @@ def check_training(
     learning_rate: float,
     weight_decay: float,
     patience: int,
+    optimizer: str = "adam",
     gamma: tuple[float, float] = (0.02, 0.001),
     annealing: float = 0.3,
     seed: int = 0,
 ) -> None:
     """Refuse settings of the training that are out of range (ConfigError)."""
-    for name, value, least in (("epochs", epochs, 2), ("batch_size", batch_size, 1), ("patience", patience, 1)):
-        if not is_whole(value) or value < least:
-            raise ConfigError(f"{name} must be a whole number, at least {least}; got {value}")
-    if not 0 < learning_rate < math.inf:
-        raise ConfigError(f"learning_rate must be positive; got {learning_rate}")
-    if not 0 <= weight_decay < math.inf:
-        raise ConfigError(f"weight_decay must be 0 or more; got {weight_decay}")
+    check_count("epochs", epochs, 2, MOST_EPOCHS, "patience ends a training that learns no more")
+    check_count("batch_size", batch_size, 1)
+    check_count("patience", patience, 1)
+    check_optimizer(optimizer, learning_rate, weight_decay)
     if len(gamma) != 2 or not 0 < gamma[1] <= gamma[0] < math.inf:
         raise ConfigError(f"gamma must fall from its first to its last value, both positive; got {gamma}")
     if not 0 < annealing < 1:
@@ -52,24 +53,26 @@ def check_rows(x: Values, y: Values, task: Task, what: str) -> tuple[Tensor, Ten
     """Inputs ``[B, *shape]`` and targets ``[B, C]`` as float32, classes ``[B]`` as int64.
 
     Raises:
-        DataError: mis-shaped, empty, NaN or infinite values, unequal numbers of rows, or no class indices.
+        DataError: as :func:`as_inputs`, unequal numbers of rows, or no class indices.
     """
     (x,) = as_inputs(x, name=f"the {what} input")
     try:
-        y = torch.as_tensor(plain(y))
+        targets = torch.as_tensor(plain(y))
     except (TypeError, ValueError, RuntimeError) as error:
         cure = "number classes from 0, or train on a table (spikebayes fit), which knows labels"
         raise DataError(f"{what} targets must be numbers: {str(error).splitlines()[0]}; {cure}") from error
-    if y.ndim == 0 or len(y) != len(x):
-        raise DataError(f"{len(x)} {what} rows of inputs, {len(y) if y.ndim else 'a single number'} of targets")
+    if targets.ndim == 0 or len(targets) != len(x):
+        found = len(targets) if targets.ndim else "a single number"
+        raise DataError(f"{len(x)} {what} rows of inputs, {found} of targets")
     if task is Task.REGRESSION:
-        (y,) = as_inputs(y if y.ndim > 1 else y[:, None], name=f"the {what} target")
-        return x, y
-    if y.ndim != 1 or y.is_floating_point():
-        raise DataError(f"{what} classes must be [B] integers; got {y.dtype} {list(y.shape)}")
-    if int(y.min()) < 0:
-        raise DataError(f"{what} classes must be 0 or more; got {int(y.min())}")
-    return x, y.long()
+        rows = y if hasattr(y, "columns") else targets if targets.ndim > 1 else targets[:, None]
+        (targets,) = as_inputs(rows, name=f"the {what} target")
+        return x, targets
+    if targets.ndim != 1 or targets.is_floating_point():
+        raise DataError(f"{what} classes must be [B] integers; got {targets.dtype} {list(targets.shape)}")
+    if int(targets.min()) < 0:
+        raise DataError(f"{what} classes must be 0 or more; got {int(targets.min())}")
+    return x, targets.long()
 
 
 @torch.no_grad()

@@ -32,7 +32,7 @@ from spikebayes.training.callbacks import (
 )
 from spikebayes.training.checks import check_conversion, check_outputs, check_rows, check_training
 from spikebayes.training.fitted import VALIDATION_SEED, Fitted, residual_noise
-from spikebayes.training.optimizers import check_optimizer, make_optimizer
+from spikebayes.training.optimizers import make_optimizer
 from spikebayes.training.scaling import Scaling
 from spikebayes.training.session import check_checkpoint, checkpoint_folder, interruptible, quiet
 from spikebayes.training.sharpening import Gamma, ScheduledSharpening, Sharpening
@@ -104,7 +104,8 @@ def fit(
 
     Raises:
         ConversionError: a module that could not become a spiking network when it is trained.
-        DataError: mis-shaped, empty, NaN or infinite data, or a module that does not fit it.
+        DataError: mis-shaped, empty, NaN or infinite data, or differences that float32 rounds away; a module that
+            does not fit it.
         ConfigError: a setting out of range, a model in which nothing is random, sharpening where nothing sharpens,
             or no checkpoint to resume from.
         StoreError: a checkpoint that is torn, or of another module.
@@ -121,11 +122,11 @@ def fit(
         learning_rate=learning_rate,
         weight_decay=weight_decay,
         patience=patience,
+        optimizer=optimizer,
         gamma=gamma,
         annealing=annealing,
         seed=seed,
     )
-    check_optimizer(optimizer)
     if precision not in PRECISION:
         raise ConfigError(f"precision must be one of {', '.join(PRECISION)}; got {precision!r}")
     x, y = check_rows(x, y, task, "training")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,18 +37,25 @@ def make_optimizer(
         learning_rate, weight_decay: of the optimiser.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, a rate out of range, or parameters that cannot be optimised.
 
     Example:
         >>> type(make_optimizer("rmsprop", [torch.zeros(1, requires_grad=True)], 1e-3)).__name__
         'RMSprop'
     """
-    check_optimizer(name)
+    check_optimizer(name, learning_rate, weight_decay)
     kind, settings = OPTIMIZERS[name]
-    return kind(parameters, lr=learning_rate, weight_decay=weight_decay, **settings)  # pyright: ignore[reportCallIssue]
+    try:
+        return kind(parameters, lr=learning_rate, weight_decay=weight_decay, **settings)  # pyright: ignore[reportCallIssue]
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"parameters must be tensors to be trained, as model.parameters(): {error}") from error
 
 
-def check_optimizer(name: str) -> None:
-    """Refuse a name that is not in :data:`OPTIMIZERS` (ConfigError)."""
+def check_optimizer(name: str, learning_rate: float, weight_decay: float) -> None:
+    """Refuse a name that is not in :data:`OPTIMIZERS`, or rates out of range (ConfigError)."""
     if name not in OPTIMIZERS:
         raise ConfigError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {name!r}")
+    if not 0 < learning_rate < math.inf:
+        raise ConfigError(f"learning_rate must be positive; got {learning_rate}")
+    if not 0 <= weight_decay < math.inf:
+        raise ConfigError(f"weight_decay must be 0 or more; got {weight_decay}")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from spikebayes.errors import DataError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.memory import check_size
 
 
 @checked
@@ -48,6 +49,7 @@ class Scaling:
     @checked
     def identity(cls, shape: tuple[int, ...]) -> Scaling:
         """For inputs of one row's ``shape`` and targets that are in the network's units already."""
+        check_size("a row", *shape)
         return cls(torch.zeros(shape), torch.ones(shape))
 
     @property
