@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -12,6 +14,8 @@ from spikebayes.network.network import Input, Population, Readout, SpikingNetwor
 from spikebayes.network.operators import size
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.keys import Keys
+
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +61,16 @@ def drive_of(network: SpikingNetwork, node: Population | Readout, values: dict[s
         some = next(iter(values.values()))
         constant = some.new_zeros(node.shape) if node.constant is None else node.constant
         parts.append(constant.expand(len(some), *node.shape))
-    return on_grid_of(node, sum(parts[1:], parts[0]))
+    return on_grid_of(node, reduce(torch.add, parts))
 
 
 def on_grid_of(node: Population | Readout, drive: Tensor) -> Tensor:
-    """A node's input, rounded to multiples of its grid."""
-    return drive if not node.grid else (drive / node.grid + 0.5).floor() * node.grid
+    """A node's input, rounded to multiples of its grid.
+
+    Averages over n units end on k/n of it, and halves would be ties, which the order of a sum decides. The golden
+    ratio is far from all such fractions.
+    """
+    return drive if not node.grid else ((drive.double() / node.grid + GOLDEN).floor() * node.grid).to(drive)
 
 
 def masked(output: Tensor, node: Input | Population, keys: Keys) -> Tensor:
