@@ -34,6 +34,7 @@ from spikebayes.conversion.imperfections import quantised, scaled, with_row_gain
 from spikebayes.engine.memoryless import int8_products
 from spikebayes.engine.memoryless.int8_products import most_digits, product_of
 from spikebayes.evaluate.energy.fan_out import Reach, Stages
+from spikebayes.evaluate.energy.schedules import Steps
 from spikebayes.evaluate.energy.spiking_counts import SpikingTally
 from spikebayes.network.operators import Chain, Dense, Operator, Reshape, Shape, size, target_shape
 from spikebayes.network.vocabulary import VOCABULARY, stored
@@ -226,7 +227,7 @@ def test_a_run_is_counted_spike_by_spike() -> None:
     operator, source, _ = OPERATORS["differences"]
     net = network(operator, source, Threshold(0.1))
     run = simulate(net, drawn(ROWS, *source), samples=1, steps=2, probe=["spikes"])
-    tally = SpikingTally(net, 2)
+    tally = SpikingTally(net, Steps(2))
     spikes = {name: s[0].sum(1) for name, s in run.spikes.items()}
     tally.add(Keys(0, torch.zeros(ROWS, dtype=torch.int64), torch.arange(ROWS)), spikes)
     _, a_b, b_out = net.connections

@@ -129,10 +129,10 @@ def with_nan() -> nn.Module:
 @pytest.mark.parametrize(
     ("layers", "error", "says"),
     [
-        ([nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.1)], ConversionError, "ReLU.*SoftLIF"),
+        ([nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.1)], ConversionError, "a code needs 100 or more"),
         ([nn.Linear(2, 8), nn.BatchNorm1d(8), nn.Dropout(0.1), SoftLIF()], ConversionError, "[Dd]ropout"),
         ([nn.Linear(2, 8), SoftLIF(), nn.Dropout(0.1), nn.LayerNorm(8)], ConversionError, "BatchNorm"),
-        ([nn.Linear(2, 8), Sharpened(), nn.Tanh(), nn.Dropout(0.1)], ConversionError, "Tanh"),
+        ([nn.Linear(2, 8), Sharpened(), nn.Tanh(), nn.Dropout(0.1)], ConversionError, "one bit in a step"),
         ([with_nan(), SoftLIF(), nn.Dropout(0.1)], ConversionError, "NaN or infinite, in 1.weight"),
     ],
 )

@@ -62,12 +62,15 @@ class Check:
         self.nodes = [n for n, _ in watched]
         self.modules = [m for _, m in watched]
         self.watched = [m for m in self.modules if m is not None]
+        self.closed = [m for _, m in calls if m is not None and m not in self.watched]
         self.dtype = float_dtype(self.model)
         self.seen: Seen | None = None
         self.failure: Exception | None = None
         for rows in few_rows(traced.examples, self.dtype):
             try:
-                self.seen = owned(lambda rows=rows: observe(self.model, rows, self.watched, certain=True))
+                self.seen = owned(
+                    lambda rows=rows: observe(self.model, rows, self.watched, self.closed, certain=True)
+                )
                 return
             except Exception as error:  # a user's forward may raise anything
                 self.failure = self.failure or error
@@ -93,7 +96,11 @@ class Check:
         for stand_in in (self._stand_in(builder), None):
             try:
                 with generators_kept():
-                    passes.append(observe(self.model, self.seen.rows, self.watched, certain=False, stand_in=stand_in))
+                    passes.append(
+                        observe(
+                            self.model, self.seen.rows, self.watched, self.closed, certain=False, stand_in=stand_in
+                        )
+                    )
                 break
             except Exception:  # some modules take some values only: their own may do
                 continue

@@ -96,7 +96,7 @@ def convert(
             each activation becomes (under dropout), which is where a code's levels end. By default the example's.
         headroom: the value of the highest level, in units of the largest seen. Twice the values seen need two, and
             what lies above the highest level is cut off, which makes a network look surer than it is.
-        error, cost: with ``code="auto"`` the cheapest code is taken whose error on the calibration rows (median of the
+        error, cost: with ``code="auto"`` the cheapest code is taken whose error on the calibration rows (the median
             paired rms difference over the predictive standard deviation) is at most ``error``; the fewest ticks per
             sample, or, with a :class:`Device`, the fewest joules.
 
@@ -219,8 +219,8 @@ def _code(code: Code | Literal["lif", "auto"] | None, traced: Traced) -> Code | 
         if len(trained) > 1 or code not in (None, found):
             asked = "" if code is None else f", and code={code} was asked for"
             raise ConversionError(
-                f"the model was trained for {', '.join(map(str, trained))}{asked}; all populations tell numbers by one "
-                "code: train it with one, and leave code out"
+                f"the model was trained for {', '.join(map(str, trained))}{asked}; all populations tell numbers by "
+                "one code: train it with one, and leave code out"
             )
         return found
     if code is not None:

@@ -65,6 +65,7 @@ def observe(
     model: nn.Module,
     rows: list[Tensor],
     watched: Sequence[nn.Module],
+    closed: Sequence[nn.Module] = (),
     *,
     certain: bool,
     stand_in: StandIn | None = None,
@@ -75,12 +76,14 @@ def observe(
         model: in evaluation mode.
         rows: ``[R, *shape]`` for each argument.
         watched: the submodules whose calls are recorded, beside those of torch's activation functions.
+        closed: other submodules that a graph does not look into: what they call inside is their own.
         certain: random layers draw nothing and do what is likelier.
         stand_in: replaces what the watched modules give.
     """
     seen = Seen(rows, certain)
     functions = _Functions(seen, stand_in)
     handles = [h for module in dict.fromkeys(watched) for h in functions.watch(module)]
+    handles += [h for module in dict.fromkeys(closed) for h in functions.close(module)]
     try:
         with _alone(), Masks(seen.keys, certain=certain) as masks, functions:
             seen.output = model(*(row.clone() for row in rows))
@@ -97,7 +100,8 @@ class _Functions(TorchFunctionMode):
     def __init__(self, seen: Seen, stand_in: StandIn | None) -> None:
         super().__init__()
         self.seen, self.stand_in = seen, stand_in
-        self.given: list[Tensor] = []  # of the modules that are being called
+        self.given: list[Tensor] = []  # of the watched modules that are being called
+        self.inside = 0  # closed modules that are being called
 
     def watch(self, module: nn.Module) -> list[Any]:
         """Hooks on a module."""
@@ -110,8 +114,19 @@ class _Functions(TorchFunctionMode):
 
         return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
 
+    def close(self, module: nn.Module) -> list[Any]:
+        """Hooks on a module whose own calls do not count."""
+
+        def before(_module: nn.Module, _given: tuple[Any, ...]) -> None:
+            self.inside += 1
+
+        def after(_module: nn.Module, _given: tuple[Any, ...], _gave: Any) -> None:
+            self.inside -= 1
+
+        return [module.register_forward_pre_hook(before, prepend=True), module.register_forward_hook(after)]
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        known = not self.given and (func in FUNCTIONS or _method(func) in FUNCTIONS)
+        known = not self.given and not self.inside and (func in FUNCTIONS or _method(func) in FUNCTIONS)
         given = (args[0] if args else (kwargs or {}).get("input")) if known else None
         if not isinstance(given, Tensor):
             return func(*args, **(kwargs or {}))

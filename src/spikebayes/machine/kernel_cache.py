@@ -127,8 +127,8 @@ class KernelCache(_Cache):
         """Keep a kernel, if its code means the same in another process.
 
         Raises:
-            KeyboardInterrupt: it came while machine code was made, in a callback of LLVM that swallowed it. The kernel
-                can be used, but what would be kept is lost: the next process compiles it.
+            KeyboardInterrupt: it came while machine code was made, in a callback of LLVM that swallowed it. The
+                kernel can be used, but what would be kept is lost: the next process compiles it.
         """
         if data.library._compiled_object is None:
             raise KeyboardInterrupt

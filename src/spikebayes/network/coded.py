@@ -77,7 +77,9 @@ class Ramp(Response):
             return found if self.limit is None else torch.minimum(found, self.limit.to(x))
         # a product with a slope is exact in float64: the same decision at every threshold, whoever takes it
         bent = self._bent(x)
-        return (torch.sign(bent) * (bent.abs() + 0.5).floor()).to(x.dtype)
+        found = (bent.abs() + 0.5).floor()
+        found -= (found - 0.5 > bent.abs()).to(found)  # the sum was rounded up
+        return (torch.sign(bent) * found).to(x.dtype)
 
     def reaches(self, x: Tensor, level: Tensor) -> Tensor:
         magnitude = x.double() if self.below is None else self._bent(x).abs()

@@ -22,14 +22,14 @@ class Coded(Spiking):
 
         y = step round(min(max(x, 0), top) / step),  step = top / (R^D - 1)
 
-    dy/dx = 1 for 0 < x < top, else 0; dy/dtop = 1 where x is cut off. ``convert`` makes neurons of that code with this
-    top, so that the module and the network are one function, whatever the number of levels. So networks can be trained
-    for 8 or 16 levels.
+    dy/dx = 1 for 0 < x < top, else 0; dy/dtop = 1 where x is cut off. ``convert`` makes neurons of that code with
+    this top, so that the module and the network are one function, whatever the number of levels. So networks can be
+    trained for 8 or 16 levels.
 
     Args:
         code: whose levels.
-        top: value of the highest level, trained with the weights. None takes the largest value of the first batch that
-            the module is trained on.
+        top: value of the highest level, trained with the weights. None takes the largest value of the first batch
+            that the module is trained on.
 
     Shape:
         any floating-point tensor, returned as it came.

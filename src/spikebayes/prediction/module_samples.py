@@ -208,7 +208,7 @@ def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple
     if bool(expected.isfinite().all()) and not _stands_alone(whole, probe, expected, taken):
         raise ConfigError(ROWS_MIX if _agree(whole(probe), expected) else CHANGES)
     if taken:
-        return Passes(_lines_per_pass(forward, all_in_all=True), _deciding(whole, taken)), heads[0]
+        return Passes(_lines_per_pass(forward, True, inputs[0].device), _deciding(whole, taken)), heads[0]
     try:
         agrees = _agree(shared(probe), expected)
     except Exception:  # whatever a model says that cannot be run so

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
 
+from spikebayes.conversion.calibration import MOST_ROWS
 from spikebayes.errors import ConfigError, DataError, SpikebayesError
 from spikebayes.machine.arguments import checked
 from spikebayes.nn import Sharpened, SoftLIF
@@ -148,11 +149,12 @@ def fit(
         sharpenings.append(sharpening or _in_the_middle(epochs))
     elif sharpening is not None:
         raise ConfigError("sharpening was given, but the model has no Sharpened activations")
+    rows = scaling.inputs(x[torch.linspace(0, len(x) - 1, min(len(x), MOST_ROWS)).round().long()])
     started = time.perf_counter()
     with torch.random.fork_rng():
         check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task)
         if spiking:
-            check_conversion(Fitted(model, scaling, task))
+            check_conversion(Fitted(model, scaling, task, calibration=rows))
         torch.manual_seed(seed)
         learner = _Learner(model, task, optimizer, learning_rate, weight_decay)
         with checkpoint_folder(checkpoints) as folder, quiet():
@@ -165,7 +167,7 @@ def fit(
         "training_rows": len(x),
         "validation_rows": len(x_val),
     }
-    fitted = Fitted(model, scaling, task, None, names, history)
+    fitted = Fitted(model, scaling, task, None, names, history, rows)
     if task is Task.REGRESSION:
         without = fitted.predict(x_val, samples=50, seed=VALIDATION_SEED)
         fitted = replace(fitted, noise_std=residual_noise(without, y_val))

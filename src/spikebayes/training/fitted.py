@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from scipy.optimize import minimize_scalar
@@ -14,6 +14,7 @@ from spikebayes.conversion.convert import convert
 from spikebayes.conversion.folding import folded
 from spikebayes.errors import DataError
 from spikebayes.machine.arguments import checked
+from spikebayes.network.codes import Code
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.synapses import Alpha, Synapse
 from spikebayes.nn import Sharpened
@@ -38,6 +39,7 @@ class Fitted:
         noise_std: ``[C]`` residual standard deviation of an observation in target units; None for classes.
         names: one name per output.
         history: figures of the training (epochs, losses, seconds).
+        calibration: some scaled training rows, which show a code how large activations become.
     """
 
     model: nn.Module
@@ -46,17 +48,25 @@ class Fitted:
     noise_std: Tensor | None = None
     names: tuple[str, ...] = ()
     history: dict[str, Any] = field(default_factory=dict)
+    calibration: Tensor | None = None
 
     def __post_init__(self) -> None:
         setattr(self.model, STANDARDISED, not self.scaling.is_identity)  # who gives it raw values is warned
 
     @checked
-    def network(self, *, dt: float = 1e-3, synapse: Synapse | None = Alpha(0.02)) -> SpikingNetwork:
+    def network(
+        self,
+        *,
+        dt: float = 1e-3,
+        synapse: Synapse | None = Alpha(0.02),
+        code: Code | Literal["lif", "auto"] | None = None,
+        headroom: float = 4.0,
+    ) -> SpikingNetwork:
         """The spiking network of the module, see :func:`spikebayes.convert`; of one that sharpened, folded before."""
-        example = self.scaling.x_mean[None]
+        example = self.scaling.x_mean[None] if self.calibration is None else self.calibration
         sharpened = any(isinstance(m, Sharpened) for m in self.model.modules())
         model = folded(self.model, example) if sharpened else self.model
-        return convert(model, example, dt=dt, synapse=synapse)
+        return convert(model, example, dt=dt, synapse=synapse, code=code, headroom=headroom)
 
     @checked
     def predict(self, x: Tensor, *, network: SpikingNetwork | None = None, **settings: Any) -> Predictive:
