@@ -104,8 +104,6 @@ def right() -> dict[str, Any]:
     network = sb.convert(model, x)
     prediction, other = (sb.predict(model, x, samples=5, seed=seed, noise_std=0.3) for seed in (0, 1))
     frame = pd.DataFrame({"a": [1.0, 2, 3], "b": ["u", "v", "u"], "y": [0.5, 1, 2]})
-    relus = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Dropout(0.2), nn.Linear(5, 1))
-    coded = sb.convert(relus, torch.rand(100, 4))
     steps = nn.Sequential(
         nn.Linear(4, 3), sb.nn.Step(), nn.Dropout(0.2), nn.Linear(3, 3), sb.nn.Step(), nn.Linear(3, 2)
     )
@@ -163,7 +161,7 @@ def right() -> dict[str, Any]:
         "blank_out": None, "history": {}, "dilation": 1, "groups": 1, "stored": infer_schema(frame, "y",
         ["b"]).to_dict(),
         "radix": 4, "digits": 3, "code": None, "calibrate": None, "headroom": 2.0, "cost": "ticks", "device": "cpu",
-        "response": coded.populations[0].neuron.response, "top": torch.tensor(1.0), "below": None, "limit": None,
+        "response": sb.network.Ramp(), "top": torch.tensor(1.0), "below": None, "limit": None,
         "rising": torch.ones(1).double(), "falling": torch.zeros(0).double(), "grid": 0.0,
         "rescale": True, "calibration": None, "Coded.top": 1.0, "Coded.code": sb.Radix(3), "Race.code": sb.Radix(3),
         "Function.name": "silu", "convert.error": 0.07, "Windows.kernel": (2,), "Windows.stride": (2,),

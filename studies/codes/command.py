@@ -96,7 +96,7 @@ def _uci(data: Path, name: str, p: float, s: Settings, seed: int) -> dict[str, A
 
 def _softlif(data: Path, s: Settings, seed: int) -> dict[str, Any]:
     """The network that LIF neurons were made for, as free-running neurons and by codes."""
-    task = networks.regression(data, s.sets[min(2, len(s.sets) - 1)])
+    task = networks.regression(data, (*s.sets, *s.sets, *s.sets)[2])
     model = networks.uci(task, 0.1, s, seed, lambda: SoftLIF(gamma=1e-3))
     rows, train = task.x_test[: s.test_rows], _some(task.x, s.calibration_rows)
     lines = [measure(model, None, rows, train, s, seed, samples=s.samples, network=convert(model, train))]
@@ -107,7 +107,7 @@ def _softlif(data: Path, s: Settings, seed: int) -> dict[str, Any]:
 
 
 def _wide(data: Path, s: Settings, seed: int, penalty: float) -> dict[str, Any]:
-    task = networks.regression(data, "protein-tertiary-structure" if len(s.sets) > 1 else s.sets[0])
+    task = networks.regression(data, s.widest)
     model = networks.wide(task, s, seed, penalty)
     rows, train = task.x_test[: s.test_rows], _some(task.x, s.calibration_rows)
     given: dict[str, Any] = {"samples": s.samples, "scaled": True}

@@ -61,7 +61,7 @@ class Settings:
         hidden: widths of their hidden layers. optimiser_steps: of their training, at least 20 and at most 200 epochs.
         test_rows, samples: of each judged prediction.
         calibration_rows: training rows that show how large values become.
-        wide: hidden widths of the wide network. wide_rows, wide_epochs: its training.
+        widest: the set of the wide network. wide: its hidden widths. wide_rows, wide_epochs: its training.
         penalty: of the mean activation, in the wide network's other training.
         images, image_epochs, image_rows, image_samples: of the convolutional network; its judged and timed images.
         combo_epochs: of the drug-pair network with ReLU. combo_rows, combo_samples: of its judged predictions.
@@ -75,6 +75,7 @@ class Settings:
     test_rows: int = 100
     samples: int = 100
     calibration_rows: int = 1000
+    widest: str = "protein-tertiary-structure"
     wide: tuple[int, ...] = (500, 500, 500)
     wide_rows: int = 12000
     wide_epochs: int = 8
@@ -99,6 +100,7 @@ QUICK = Settings(
     test_rows=20,
     samples=40,
     calibration_rows=200,
+    widest="yacht",
     wide=(40, 40, 40),
     wide_rows=500,
     wide_epochs=1,

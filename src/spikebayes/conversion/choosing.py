@@ -16,7 +16,7 @@ from spikebayes.conversion.encoding import encode, largest_values
 from spikebayes.errors import ConfigError
 from spikebayes.network.coded import Coded
 from spikebayes.network.codes import Code, Digits, FirstSpike, Graded, Radix
-from spikebayes.network.network import Population, SpikingNetwork
+from spikebayes.network.network import Population, Readout, SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.one_pass import one_pass
@@ -146,7 +146,8 @@ def _outputs(network: SpikingNetwork, calibration: Calibration) -> tuple[Tensor,
             if isinstance(node, Population) and isinstance(node.neuron, Coded):
                 spikes = float(node.neuron.code.spikes(passed.value).sum())
                 events[node.name] = events.get(node.name, 0.0) + spikes / len(pairs)
-        outputs.append(passed.value.double())  # of the read-out, the last one
+            elif isinstance(node, Readout):
+                outputs.append(passed.value.double())
     return torch.cat(outputs).reshape(samples, rows, -1), events
 
 

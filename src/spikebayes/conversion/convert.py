@@ -142,7 +142,7 @@ def convert(
             refuse_dropout_of_training_alone(traced)
             code = _code(code, traced)
             check = Check(traced)
-            builder = Builder(traced, synapse, sampling, ANY if code == "auto" else code)
+            builder = Builder(traced, synapse, sampling, _built_by(code))
             for node in traced.graph.nodes:
                 builder.visit(node)
             network = builder.network(dt)
@@ -161,7 +161,9 @@ def convert(
 
 
 @checked
-def check(model: nn.Module, example_input: Examples, *, code: Code | Literal["lif"] | None = None) -> Obstacles:
+def check(
+    model: nn.Module, example_input: Examples, *, code: Code | Literal["lif", "auto"] | None = None
+) -> Obstacles:
     """Everything that keeps a module from becoming a spiking network, where it stands, and what to write instead.
 
     Args:
@@ -191,7 +193,7 @@ def check(model: nn.Module, example_input: Examples, *, code: Code | Literal["li
             traced = trace(model, examples)
         except Blocked as blocked:
             return Obstacles(type(model).__name__, (*found, blocked.obstacle, *unknown_modules(model)))
-        same, builder = Check(traced), Builder(traced, Alpha(0.02), Exact(), _code(code, traced))
+        same, builder = Check(traced), Builder(traced, Alpha(0.02), Exact(), _built_by(_code(code, traced)))
         try:
             refuse_dropout_of_training_alone(traced)
         except Blocked as blocked:
@@ -226,6 +228,11 @@ def _code(code: Code | Literal["lif", "auto"] | None, traced: Traced) -> Code | 
     if code is not None:
         return None if code == "lif" else code
     return USUAL if any(is_activation(node, traced.model) for node in traced.graph.nodes) else None
+
+
+def _built_by(code: Code | Literal["auto"] | None) -> Code | None:
+    """What a network is built for whose code is chosen afterwards."""
+    return ANY if code == "auto" else code
 
 
 def _calibration(examples: list[Tensor], calibrate: Examples | None, dtype: torch.dtype) -> Calibration:

@@ -145,7 +145,9 @@ class Simulations:
         if self.plan.device.type == "cpu":  # pyright: ignore[reportAttributeAccessIssue]
             simulate_block = self.engine.prepare(self.network, self.plan.dtype)
         else:
-            simulate_block = _elsewhere(self.engine).prepare(self.network, self.plan.dtype, self.plan.device)
+            simulate_block = _elsewhere(self.engine).prepare(
+                self.network, self.plan.dtype, torch.device(self.plan.device)
+            )
         most = self.engine.block(self.network, self.timing.steps, self.probes)
         for block in track(list(blocks(self.rows, self.plan, most)), "simulating", self.plan.progress):
             rows_here = tuple(part[block.rows] for part in self.inputs)

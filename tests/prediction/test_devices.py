@@ -1,0 +1,56 @@
+"""Where torch computes: what it does not have is refused, and what other devices are given agrees with the CPU."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import spikebayes as sb
+from spikebayes import ConfigError
+from spikebayes.engine.windows.tell import Teller
+from spikebayes.noise.keys import Keys
+
+
+@pytest.fixture(scope="module")
+def coded() -> sb.SpikingNetwork:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 40), nn.ReLU(), nn.Dropout(0.2), nn.Linear(40, 5), nn.Tanh(), nn.Linear(5, 1))
+    return sb.convert(model, torch.randn(200, 3))
+
+
+@pytest.mark.parametrize("device", ["nowhere", "meta"])
+def test_a_device_that_cannot_compute_is_refused(coded: sb.SpikingNetwork, device: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot compute on device '{device}' here: .*use device='cpu'"):
+        sb.predict(coded, torch.zeros(2, 3), samples=2, device=device)
+
+
+def test_the_kernel_and_torch_tell_the_same_numbers(coded: sb.SpikingNetwork) -> None:
+    """Other devices take the way of torch's operations."""
+    lines = torch.arange(50)
+    keys = Keys(3, lines % 7, lines)
+    for p in coded.populations:
+        teller = Teller(p.neuron, p.dropout, p.shape)
+        x = torch.randn(50, *p.shape, generator=torch.Generator().manual_seed(1)) * 200
+        numbers = p.neuron.response.numbers(x)
+        one = teller._by_kernel(numbers, teller.dropout, keys, None, ramp=False)
+        other = teller._by_torch(numbers, teller.dropout, keys, None, numbers=True)
+        assert torch.equal(one.numbers, other.numbers)
+        assert torch.equal(one.spikes, other.spikes)
+        assert torch.equal(one.saturated, other.saturated)
+        assert (one.largest, pytest.approx(one.norm)) == (other.largest, other.norm)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch has no GPU here")
+def test_a_gpu_gives_the_same_numbers(coded: sb.SpikingNetwork) -> None:
+    x = torch.randn(20, 3)
+    here, there = (sb.predict(coded, x, samples=20, device=device) for device in ("cpu", "cuda"))
+    assert torch.equal(here.samples, there.samples)
+
+
+def test_networks_that_step_freely_run_on_the_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(nn.Linear(2, 5), sb.nn.SoftLIF(1e-3), nn.Dropout(0.2), nn.Linear(5, 1))
+    network = sb.convert(model, torch.zeros(1, 2))
+    monkeypatch.setattr("spikebayes.prediction.sampling.known_device", torch.device)
+    with pytest.raises(ConfigError, match="the cpu engine runs on the CPU alone"):
+        sb.predict(network, torch.zeros(2, 2), samples=2, device="meta")
