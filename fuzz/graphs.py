@@ -13,6 +13,7 @@ from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks, evaluating
 
 SAMPLES, ROWS = 3, 4
+CALIBRATED = 128  # rows
 DRAWS = 3  # of inputs; a threshold that rounding decides otherwise does so in one of them
 SEED = 3
 
@@ -30,7 +31,7 @@ def run(trial: Trial) -> None:
     training = [m.training for m in model.modules()]
     try:
         refused = None
-        network = sb.convert(model, example)
+        network = sb.convert(model, example, calibrate=_like(example, CALIBRATED))
     except sb.SpikebayesError as error:
         refused, network = error, None
     trial.say(f"refused: {refused}" if refused else "converted")
@@ -42,12 +43,29 @@ def run(trial: Trial) -> None:
     after = model.state_dict()
     if any(not torch.equal(value, after[name]) for name, value in before.items()):
         raise Wrong("conversion changed the module's numbers")
-    if network is not None:
+    if network is not None and network.code is not None:
+        _same_numbers(network, example)
+    elif network is not None:
         _same_function(model, network, example, unit, trial)
     if network is None or network.is_random:
         _same_bits(model, example, trial)
     if refused is not None:
         raise refused
+
+
+def _like(example: Tensor, rows: int) -> Tensor:
+    return (torch.rand(rows, *example.shape[1:], dtype=torch.float64) * 2 - 0.5).to(example.dtype)
+
+
+@torch.no_grad()
+def _same_numbers(network: sb.SpikingNetwork, example: Tensor) -> None:
+    """A coded network tells by products what it tells by ticks."""
+    x = _like(example, ROWS)
+    found = [
+        sb.simulate(network, x, samples=SAMPLES, seed=SEED, engine=name).mean for name in ("windows", "reference")
+    ]
+    if not torch.equal(*found):
+        raise Wrong(f"products differ from ticks by up to {float((found[0] - found[1]).abs().max()):.3g}")
 
 
 @torch.no_grad()
