@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from spikebayes.app.report.svg import draw
 
@@ -29,9 +30,12 @@ def figures(found: dict[str, Any]) -> dict[str, str]:
                 )
             axes.set_xscale("log")
             axes.set_yscale("log")
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.set_minor_formatter(NullFormatter())
         joules.set_ylabel("error under the same masks (std)")
-        joules.set_xlabel("joules over the dense classical passes, Loihi, awake neurons")
-        ticks.set_xlabel("ticks a sample (steps of LIF neurons)")
+        joules.set_xlabel("joules over classical ones (Loihi, awake)")
+        ticks.set_xlabel("ticks a sample (LIF: steps)")
         joules.axvline(1, color="#999999", lw=0.8)
         for code in codes:
             ticks.plot([], [], "o", color=colour.get(code, "grey"), label=code)

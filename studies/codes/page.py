@@ -23,8 +23,8 @@ def render(found: dict[str, Any]) -> str:
         f"on {found['cores']} cores) from `results/codes.json`. Do not edit.",
         "Networks that were trained as everyone trains them, converted as they are. `error` is the rms "
         "difference to the module under the same masks over the predictive standard deviation, the median "
-        "over rows; `std ratio` the median ratio of the spreads. `pairs` and `verdict` are those of docs/how- "
-        "we-judge.md, under the same masks and under others. `spikes` are per neuron and sample, `ticks` per "
+        "over rows; `std ratio` the median ratio of the spreads. `pairs` and `verdict` are those of docs/"
+        "how-we-judge.md, under the same masks and under others. `spikes` are per neuron and sample, `ticks` per "
         "layer and sample. The last columns are joules on Loihi over those of the dense classical passes "
         "there: with every neuron updated in every tick, with updates of neurons that take in or send alone, "
         "and without updates.",
