@@ -14,6 +14,7 @@ from spikebayes.noise.masks import Masks, evaluating
 
 SAMPLES, ROWS = 3, 4
 CALIBRATED = 128  # rows
+ROUGH = 0.05  # of values, that a code of 256 levels may be off in the middle
 DRAWS = 3  # of inputs; a threshold that rounding decides otherwise does so in one of them
 SEED = 3
 
@@ -44,7 +45,7 @@ def run(trial: Trial) -> None:
     if any(not torch.equal(value, after[name]) for name, value in before.items()):
         raise Wrong("conversion changed the module's numbers")
     if network is not None and network.code is not None:
-        _same_numbers(network, example)
+        _same_numbers(model, network, example)
     elif network is not None:
         _same_function(model, network, example, unit, trial)
     if network is None or network.is_random:
@@ -58,14 +59,23 @@ def _like(example: Tensor, rows: int) -> Tensor:
 
 
 @torch.no_grad()
-def _same_numbers(network: sb.SpikingNetwork, example: Tensor) -> None:
-    """A coded network tells by products what it tells by ticks."""
+def _same_numbers(model: nn.Module, network: sb.SpikingNetwork, example: Tensor) -> None:
+    """A coded network tells by products what it tells by ticks, and that is about what the module gives."""
     x = _like(example, ROWS)
     found = [
         sb.simulate(network, x, samples=SAMPLES, seed=SEED, engine=name).mean for name in ("windows", "reference")
     ]
     if not torch.equal(*found):
         raise Wrong(f"products differ from ticks by up to {float((found[0] - found[1]).abs().max()):.3g}")
+    samples = torch.arange(SAMPLES).repeat_interleave(ROWS)
+    with evaluating(model), Masks(Keys(SEED, samples, torch.arange(ROWS).repeat(SAMPLES))):
+        expected = model(x.repeat(SAMPLES, *[1] * (x.ndim - 1)).double())
+    apart = float((found[0].flatten(0, 1) - expected.flatten(1)).abs().median())
+    if apart > ROUGH * (1 + float(expected.abs().max())):
+        reach = float(expected.abs().max())
+        raise Wrong(
+            f"the coded network is not the module: off by {apart:.3g} in the middle of values up to {reach:.3g}"
+        )
 
 
 @torch.no_grad()

@@ -205,6 +205,8 @@ def _scaled(operator: Operator, source: tuple[int, ...], before: Tensor, after: 
                 part, pending = taken, False
             elif taken is not None:
                 factor = taken
+                if isinstance(part, Scale):  # the factor has it
+                    continue
             else:
                 parts.append(Scale(factor))
                 pending = False
