@@ -71,7 +71,7 @@ def test_rooms_are_imported_when_they_are_asked_for() -> None:
     code = """
 import sys, spikebayes as sb
 assert "spikebayes.evaluate" not in sys.modules
-assert sb.evaluate.rmse is sb.evaluate.scores.rmse
+assert sb.evaluate.rmse is sb.evaluate.row_scores.rmse
 assert "evaluate" in dir(sb)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
