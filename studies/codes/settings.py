@@ -41,7 +41,7 @@ class Coding:
 
 #: the one for all tables: 6,561 levels in 16 ticks; chosen on training rows of the naval and the protein set
 ONE = Coding(Digits(3, 8), 32.0)
-#: the one for wide networks: 256 levels in 12 ticks; headroom chosen on training rows, for few spikes at an error of .05
+#: the one for wide networks: 256 levels in 12 ticks; headroom chosen on training rows: few spikes, an error of .04
 TWELVE = Coding(Digits(4, 4), 2.0)
 OTHERS = (
     TWELVE,
