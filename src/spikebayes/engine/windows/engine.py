@@ -192,7 +192,8 @@ class _Simulator:
         self.network = replace(network)  # one that does not keep the given one alive
         links = [_link(c, network, device) for c in network.connections]
         self.into = {n.name: [k for k in links if k.connection.target == n.name] for n in network.nodes()}
-        self.quiet, self.steady = _quiet(network)
+        self.steady = network.steady
+        self.quiet = {p.name for p in network.populations if all(k.source in self.steady for k in self.into[p.name])}
         self.plain = frozenset(n.name for n in (*network.populations, network.readout) if self._is_plain(n))
         self.tellers = {p.name: Teller(_coded(p), p.dropout, p.shape) for p in network.populations}
         self.constant = {n.name: _constant(n, device) for n in (*network.populations, network.readout)}
@@ -428,15 +429,3 @@ def _signed(name: str, network: SpikingNetwork) -> bool:
     if isinstance(neuron, Race):
         return _signed(network.into(name)[0].source, network)
     return not isinstance(neuron, Coded) or neuron.response.signed
-
-
-def _quiet(network: SpikingNetwork) -> tuple[frozenset[str], frozenset[str]]:
-    """Nodes whose numbers are the same in all samples of a row before their own mask, and those after it too."""
-    quiet: set[str] = set()
-    steady: set[str] = set()
-    for node in (*network.inputs, *network.populations):
-        if all(c.source in steady for c in network.into(node.name)):
-            quiet.add(node.name)
-            if node.dropout is None or not node.dropout.acts:
-                steady.add(node.name)
-    return frozenset(quiet), frozenset(steady)
