@@ -26,7 +26,7 @@ from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.threads import one_thread, share_out
 from spikebayes.network.coded import Coded, Race
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.noise import Dropout
+from spikebayes.network.noise import Dropout, SpikeNoise
 from spikebayes.network.operators import Chain, Conv, Dense, Operator, Scale, Windows, size
 from spikebayes.noise.one_pass import masked, on_grid_of
 
@@ -49,7 +49,7 @@ class WindowsEngine:
     def refusal(self, network: SpikingNetwork) -> str | None:
         if network.code is None:
             return "its populations step freely, and tell no numbers in windows of ticks"
-        unknown = unknown_noise(network, (Dropout,))
+        unknown = unknown_noise(network, (Dropout, SpikeNoise))
         return unknown and f"{unknown}, are unknown"
 
     def prepare(
@@ -183,7 +183,7 @@ class _Simulator:
         links = [_link(c, network, device) for c in network.connections]
         self.into = {n.name: [k for k in links if k.connection.target == n.name] for n in network.nodes()}
         self.quiet, self.steady = _quiet(network)
-        self.tellers = {p.name: Teller(_coded(p), p.dropout, p.shape) for p in network.populations}
+        self.tellers = {p.name: Teller(_coded(p), p.dropout, p.shape, p.spike_noise) for p in network.populations}
         self.constant = {n.name: _constant(n, device) for n in (*network.populations, network.readout)}
         widest = max(size(node.shape) for node in network.nodes() if node.name not in self.steady)
         lines = min(max(VALUES // widest, LINES[0]), LINES[1])
@@ -335,7 +335,7 @@ class _Simulator:
         """The largest of each neuron's runners."""
         (link,) = self.into[node.name]
         source = link.connection.source
-        numbers = told[source].numbers if source in told else kept.told[source].numbers[row]  # pyright: ignore
+        numbers = told[source].sent if source in told else kept.told[source].sent[row]  # pyright: ignore
         *before, last = link.single.parts
         assert isinstance(last, Windows)
         for part in before:
@@ -348,7 +348,7 @@ class _Simulator:
         if name in result.saturated:
             result.saturated[name][pairs] = told.saturated[at].cpu()
         if name in result.numbers:
-            result.numbers[name][pairs] = told.numbers.flatten(1)[at].int().cpu()
+            result.numbers[name][pairs] = told.sent.flatten(1)[at].int().cpu()
 
     def _empty(self, work: Work) -> Result:
         net, count = self.network, len(work)
@@ -404,6 +404,6 @@ def _quiet(network: SpikingNetwork) -> tuple[frozenset[str], frozenset[str]]:
     for node in (*network.inputs, *network.populations):
         if all(c.source in steady for c in network.into(node.name)):
             quiet.add(node.name)
-            if node.dropout is None or not node.dropout.acts:
+            if not any(noise and noise.acts for noise in (node.dropout, getattr(node, "spike_noise", None))):
                 steady.add(node.name)
     return frozenset(quiet), frozenset(steady)
