@@ -48,7 +48,7 @@ def with_spike_noise(network: SpikingNetwork, *, jitter: float = 0.0, loss: floa
     heard = {c.source for c in network.connections if c.target not in races}
     site, made = network.free_site, []
     for p in network.populations:
-        noise = SpikeNoise(jitter, loss, site)
+        noise = SpikeNoise(float(jitter), float(loss), site)
         if p.name in heard and noise.acts:
             p, site = replace(p, spike_noise=noise), site + 1
         made.append(p)

@@ -32,7 +32,7 @@ def lateness(noise: SpikeNoise, code: Code, keys: Keys, units: int, place: int) 
         >>> from spikebayes.network.codes import Radix
         >>> one = torch.zeros(1, dtype=torch.int64)
         >>> lateness(SpikeNoise(jitter=2.0, loss=0.1), Radix(4), Keys(0, one, one), 8, 0).tolist()
-        [[-1, 3, 1, 1, 0, -1, 0, 0]]
+        [[0, 4, 2, 1, -2, -3, 4, 1]]
     """
     edges = torch.arange(-code.ticks, code.ticks, dtype=torch.float64) + 0.5
     within = torch.special.ndtr(edges / noise.jitter) * (1 - noise.loss)  # of all spikes, those up to each edge
@@ -47,7 +47,7 @@ def received(numbers: Tensor, code: Code, noise: SpikeNoise, keys: Keys) -> Tens
         >>> from spikebayes.network.codes import FirstSpike
         >>> one = torch.zeros(1, dtype=torch.int64)
         >>> received(torch.full((1, 8), 9.0), FirstSpike(12), SpikeNoise(jitter=2.0), Keys(0, one, one)).tolist()
-        [[10.0, 7.0, 8.0, 9.0, 9.0, 10.0, 9.0, 9.0]]
+        [[10.0, 7.0, 8.0, 8.0, 11.0, 11.0, 4.0, 8.0]]
     """
     flat = numbers.flatten(1)
     rest, span = flat.abs().long(), code.base - 1
