@@ -107,6 +107,8 @@ def right() -> dict[str, Any]:
     steps = nn.Sequential(
         nn.Linear(4, 3), sb.nn.Step(), nn.Dropout(0.2), nn.Linear(3, 3), sb.nn.Step(), nn.Linear(3, 2)
     )
+    ordinary = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Dropout(0.2), nn.Linear(3, 1)).eval()
+    coded = sb.convert(ordinary, x, code=sb.Digits(4, 2), calibrate=torch.rand(100, 4))
     memoryless = sb.convert(sb.nn.few_bits(steps).eval(), x)
     scaling = Scaling.learn(x, y)
     wide, many = rng.normal(size=(5, 6)), rng.random(6)
@@ -207,6 +209,7 @@ def right() -> dict[str, Any]:
         "count_include_pad": True,
         "scaling.inputs.x": x, "BlankOut.scale": 0.5, "BlankOut.hold": 1, "AdaptiveAvgPool.size": (2,),
         "impulse_response.steps": 5, "combo.dropout": 0.1, "Combo.dropout": 0.1, "Combo.activation": sb.nn.SoftLIF,
+        "jitter": 0.5, "loss": 0.01, "spike_noise": None, "with_spike_noise.network": coded,
         "energy.engine": "cpu", "measure": False, "Chain.operators": (Dense(torch.ones(2, 4)),), "quantised.bits": 4,
     } | {f"{name}.target": torch.tensor([0, 1, 2, 0, 1, 2]) for name in (
         "brier", "calibration_error", "class_rows", "error_rate", "excess_risk_coverage_area",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from spikebayes import data, evaluate, network, nn, training
     from spikebayes.conversion.convert import check, convert
     from spikebayes.conversion.folding import folded
+    from spikebayes.conversion.imperfect_spikes import with_spike_noise
     from spikebayes.conversion.imperfections import quantised, scaled, with_device_noise, with_row_gains
     from spikebayes.conversion.integers import IntegerNetwork, integers
     from spikebayes.conversion.obstacles import Obstacle, Obstacles
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from spikebayes.network.codes import Code, Digits, FirstSpike, Graded, Radix
     from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
     from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold
-    from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law
+    from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law, SpikeNoise
     from spikebayes.network.store import load_network, save_network
     from spikebayes.network.synapses import Alpha, Lowpass
     from spikebayes.prediction.predict import predict
@@ -74,6 +75,7 @@ __all__ = [
     "Redraw",
     "Run",
     "Sign",
+    "SpikeNoise",
     "SpikebayesError",
     "SpikingNetwork",
     "StoreError",
@@ -103,6 +105,7 @@ __all__ = [
     "with_blank_out",
     "with_device_noise",
     "with_row_gains",
+    "with_spike_noise",
 ]
 
 ask_for_steady_products()  # before anything multiplies
@@ -111,6 +114,7 @@ import_late(  # torch, Lightning and SciPy take seconds to import, in which the 
     {
         "conversion.convert": ["check", "convert"],
         "conversion.folding": ["folded"],
+        "conversion.imperfect_spikes": ["with_spike_noise"],
         "conversion.imperfections": ["quantised", "scaled", "with_device_noise", "with_row_gains"],
         "conversion.integers": ["IntegerNetwork", "integers"],
         "conversion.obstacles": ["Obstacle", "Obstacles"],
@@ -126,7 +130,7 @@ import_late(  # torch, Lightning and SciPy take seconds to import, in which the 
         "network.codes": ["Code", "Digits", "FirstSpike", "Graded", "Radix"],
         "network.network": ["Connection", "Input", "Population", "Readout", "SpikingNetwork"],
         "network.neurons": ["LIF", "Bernoulli", "Curve", "Sign", "Threshold"],
-        "network.noise": ["BlankOut", "Dropout", "Exact", "Gaussian", "Law"],
+        "network.noise": ["BlankOut", "Dropout", "Exact", "Gaussian", "Law", "SpikeNoise"],
         "network.store": ["load_network", "save_network"],
         "network.synapses": ["Alpha", "Lowpass"],
         "prediction.predict": ["predict"],

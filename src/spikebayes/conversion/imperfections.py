@@ -2,7 +2,8 @@
 
 Each function gives a new network and leaves the old one as it is. Only the weights of Dense and Conv operators
 change, inside chains too; an operator that serves several of the connections concerned goes on serving them, changed
-once. Constants (biases), pooling and fixed factors, neurons, and the blank-out's scale a_i stay as they are. Draws
+once. Constants (biases), pooling and fixed factors, neurons, and the blank-out's scale a_i stay as they are. Those of
+a coded network stay on the grids on which its sums are exact. Draws
 come from torch's CPU generator in double precision, in the order of the connections: the same seed gives the same
 draw, whatever the weights' dtype. Imperfections that are applied one after another should have seeds of their own.
 """
@@ -20,6 +21,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from spikebayes.conversion.number_grids import grids, rounded
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.network.network import Connection, SpikingNetwork
@@ -34,6 +36,8 @@ CLIP_RATIOS = 100  # clip = "mse" tries the multiples of max|w|/100
 def quantised(network: SpikingNetwork, bits: int, clip: Literal["mse", "max"] = "mse") -> SpikingNetwork:
     """All weights, the read-out's included, in symmetric fixed point with one scale s per operator.
 
+    In a coded network, whose units count in steps of their own, a unit has a scale: a row of weights, a channel.
+
         w -> s round(w/s) within +- s L,  L = 2^(bits - 1) - 1
 
     Args:
@@ -41,6 +45,7 @@ def quantised(network: SpikingNetwork, bits: int, clip: Literal["mse", "max"] = 
         bits: 2 (ternary: -s, 0, s) to 16.
         clip: ``"max"``: s L = max|w|, nothing is cut off; ``"mse"``: s L = r max|w| with the r of 0.01, 0.02, ..., 1
             that leaves the least squared error, never more than ``"max"`` does. With few bits it cuts off the tails.
+            Where weights have a grid, s is the next multiple of it.
 
     Raises:
         ConfigError: bits or clip out of range.
@@ -60,7 +65,13 @@ def quantised(network: SpikingNetwork, bits: int, clip: Literal["mse", "max"] = 
     if clip not in ("mse", "max"):
         raise ConfigError(f"clip must be 'mse' or 'max'; got {clip!r}")
     ratios = [1.0] if clip == "max" else [k / CLIP_RATIOS for k in range(CLIP_RATIOS, 0, -1)]
-    return _with_weights(network, network.connections, _weights, lambda w: _rounded(w, levels, ratios))
+    by_unit, grid = network.code is not None, grids(network)
+    new = {
+        o: o.with_weight(_rounded(_weight(o), levels, ratios, by_unit, grid.get(o, 0.0)))
+        for connection in network.connections
+        for o in _weights(connection.operator)
+    }
+    return _changed(network, network.connections, new)
 
 
 @checked
@@ -150,8 +161,9 @@ def _with_weights(
 def _changed(
     network: SpikingNetwork, connections: Sequence[Connection], new: dict[Operator, Operator]
 ) -> SpikingNetwork:
-    """The network with other operators in place of some in these connections."""
-    concerned, new = {id(connection) for connection in connections}, dict(new)
+    """The network with other operators in place of some in these connections, on the grids of the old ones."""
+    concerned, grid = {id(connection) for connection in connections}, grids(network)
+    new = {o: n.with_weight(rounded(_weight(n), grid[o])) if o in grid else n for o, n in new.items()}
     return replace(
         network,
         connections=tuple(
@@ -178,19 +190,21 @@ def _weight(operator: Operator) -> Tensor:
     return operator.weight
 
 
-def _rounded(w: Tensor, levels: int, ratios: Sequence[float]) -> Tensor:
-    """w in fixed point under the clip ratio that leaves the least squared error; of equals, the first."""
-    exact = w.double()
-    peak = float(exact.abs().max()) if w.numel() else 0.0
-    best, least = exact, math.inf
-    for scale in (ratio * peak / levels for ratio in ratios):
-        if scale == 0:  # nothing but zeros, or the scale is below the least double
-            continue
+def _rounded(w: Tensor, levels: int, ratios: Sequence[float], by_row: bool, grid: float) -> Tensor:
+    """w in fixed point under the clip ratio of least squared error, of each row or of all; of equals, the first."""
+    if not w.numel():
+        return w
+    exact = w.double().flatten(1) if by_row else w.double().reshape(1, -1)
+    peak = exact.abs().amax(1, keepdim=True)
+    best, least = exact, torch.full_like(peak, math.inf)
+    for ratio in ratios:
+        scale = ratio * peak / levels
+        scale = (scale / grid).ceil() * grid if grid else scale
         candidate = (exact / scale).round_().clamp_(-levels, levels).mul_(scale)
-        error = float((candidate - exact).square_().sum())
-        if error < least:
-            best, least = candidate, error
-    return best.to(w)
+        error = (candidate - exact).square_().sum(1, keepdim=True)
+        better = error < least  # not where all are zeros, or the scale is below the least double: that is no number
+        best, least = torch.where(better, candidate, best), torch.where(better, error, least)
+    return best.reshape(w.shape).to(w)
 
 
 def _row_groups(network: SpikingNetwork, connections: Sequence[Connection]) -> tuple[dict[Operator, Tensor], int]:

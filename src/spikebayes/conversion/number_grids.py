@@ -60,7 +60,7 @@ def gridded_sums(network: SpikingNetwork, seen: dict[str, Extent]) -> SpikingNet
         grid = _grid(sums, largest, _tolerance(node, seen[node.name]))
         for k, c in into:
             connections[k] = replace(c, operator=_on_grid(c.operator, grid if c.source in sources else 0.0))
-        constant = None if node.constant is None else _rounded(node.constant, grid).float()
+        constant = None if node.constant is None else rounded(node.constant, grid).float()
         nodes.append(replace(node, constant=constant, grid=grid))
     *populations, readout = nodes
     return replace(
@@ -157,18 +157,34 @@ def cuts_of(operator: Operator) -> list[list[slice]]:
     return cuts
 
 
+def grids(network: SpikingNetwork) -> dict[Operator, float]:
+    """The grid of each operator whose weights lie on one: in coded networks, those alone on their way to a target."""
+    found: dict[Operator, float] = {}
+    for node in (*network.populations, network.readout) if network.code is not None else ():
+        for c in network.into(node.name):
+            if node.grid and _alone(c.operator) and any(p.name == c.source for p in network.populations):
+                weighted = (part for part in c.operator.parts if part.weight is not None)
+                found |= {part: max(node.grid, found.get(part, 0.0)) for part in weighted}
+    return found
+
+
+def _alone(operator: Operator) -> bool:
+    """Whether one part has all its factors."""
+    return sum(part.weight is not None or isinstance(part, Scale) for part in operator.parts) == 1
+
+
 def _on_grid(operator: Operator, grid: float) -> Operator:
     """Its weights on a grid where they are in one part, and all in float32."""
     parts = list(operator.parts)
-    alone = sum(part.weight is not None or isinstance(part, Scale) for part in parts) == 1
-    for k, part in enumerate(parts if alone else ()):
+    for k, part in enumerate(parts if _alone(operator) else ()):
         if part.weight is not None:
-            parts[k] = part.with_weight(_rounded(part.weight, grid).float())
+            parts[k] = part.with_weight(rounded(part.weight, grid).float())
         elif isinstance(part, Scale):
-            parts[k] = Scale(_rounded(part.factor, grid).float())
+            parts[k] = Scale(rounded(part.factor, grid).float())
     parts = [part.float() for part in parts]
     return parts[0] if len(parts) == 1 else Chain(tuple(parts))
 
 
-def _rounded(values: Tensor, grid: float) -> Tensor:
+def rounded(values: Tensor, grid: float) -> Tensor:
+    """The nearest multiples of a grid; of 0, the values themselves."""
     return values if not grid else torch.round(values / grid) * grid

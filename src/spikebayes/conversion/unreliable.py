@@ -53,11 +53,7 @@ def with_blank_out(
         raise ConfigError("the network's synapses blank out already")
     populations = {p.name for p in network.populations}
     sources = populations | ({i.name for i in network.inputs} if inputs else set())
-    site = 1 + max(
-        [n.dropout.site for n in (*network.inputs, *network.populations) if n.dropout]
-        + [getattr(p.neuron, "site", -1) for p in network.populations],
-        default=-1,
-    )
+    site = network.free_site
     made = []
     for c in network.connections:
         if c.source in sources and c.target in populations and c.operator.weight_rows():

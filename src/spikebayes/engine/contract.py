@@ -116,6 +116,9 @@ def unknown_noise(network: SpikingNetwork, known: Collection[type[Noise]]) -> st
     for node in (*network.inputs, *network.populations):
         if node.dropout is not None and type(node.dropout) not in known:
             return f"{type(node.dropout).__name__} masks, as on {node.name!r}"
+    for p in network.populations:
+        if p.spike_noise is not None and type(p.spike_noise) not in known:
+            return f"{type(p.spike_noise).__name__} spikes, as of {p.name!r}"
     for c in network.connections:
         if c.blank_out is not None and type(c.blank_out) not in known:
             return f"{type(c.blank_out).__name__} synapses, as in the connection {c.source} -> {c.target}"

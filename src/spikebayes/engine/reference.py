@@ -20,7 +20,7 @@ from spikebayes.engine.ticks import TickSimulator
 from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.threads import one_thread
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.noise import BlankOut, Dropout, Gaussian
+from spikebayes.network.noise import BlankOut, Dropout, Gaussian, SpikeNoise
 from spikebayes.network.operators import size
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.blank_out import Synapses, blank_out_keep, gaussian_sums
@@ -36,7 +36,7 @@ class ReferenceEngine:
     name = "reference"
 
     def refusal(self, network: SpikingNetwork) -> str | None:
-        unknown = unknown_noise(network, (Dropout, BlankOut))
+        unknown = unknown_noise(network, (Dropout, BlankOut, SpikeNoise))
         return unknown and f"{unknown}, are unknown"
 
     def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:

@@ -9,6 +9,7 @@ A tick stands for k R^d, where d is the digit's place and k = R - 1 .. 1 counts 
   reaches; then it is silent until the digit ends.
 * Taking in: a spike starts a ramp, its weight, which is added in this tick and in all that are left, k times. At the
   end of a digit sums are multiplied by R (Horner's rule), so that weights are the same in every tick.
+* On the way: spikes of noisy neurons arrive in another tick of the window, or never (``SpikeNoise``).
 * A window ends: the sum is read, and the membrane cleared. What arrives for a later window waits for it.
 * Populations that no mask reaches tell their numbers once; what they add is held for all samples.
 """
@@ -26,10 +27,12 @@ from spikebayes.engine.contract import NUMBERS, POTENTIALS, SPIKES, TRACE, Resul
 from spikebayes.network.coded import Coded, Race, Ramp
 from spikebayes.network.codes import Code
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.noise import SpikeNoise
 from spikebayes.network.operators import Operator, size
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.one_pass import on_grid_of
+from spikebayes.noise.spike_noise import lateness
 
 DTYPE = torch.float64
 TILE = 64  # rows that go through side by side
@@ -59,9 +62,9 @@ def ticks_of(code: Code) -> Iterator[Tick]:
         >>> [tick.worth for tick in ticks_of(Digits(3, 2))]
         [6, 3, 2, 1]
     """
-    for place in reversed(range(code.places)):
-        for k in range(code.base - 1, 0, -1):
-            yield Tick(k * code.base**place, k == code.base - 1, k == 1, code.base**place)
+    span = code.base - 1  # ticks of a digit
+    for t, worth in enumerate(code.worths):
+        yield Tick(worth, t % span == 0, t % span == span - 1, code.base ** (code.places - 1 - t // span))
 
 
 @dataclass
@@ -152,6 +155,17 @@ class _Racer:
         return _kept(numbers.amax(-1), self.keep)
 
 
+def _on_the_way(sent: list[Tensor], noise: SpikeNoise, code: Code, keys: Keys) -> list[Tensor]:
+    """The spikes of a window's T ticks, ``[L, *shape]`` each, as they arrive: a tick may bring several."""
+    ticks, span, shape = len(sent), 1 if code.graded else code.base - 1, sent[0].shape
+    places = reversed(range(code.places))
+    late = [lateness(noise, code, keys, size(tuple(shape[1:])), place).reshape(shape) for place in places]
+    arrived = sent[0].new_zeros(ticks + 1, *shape)  # the last: those that do not
+    for t, spikes in enumerate(sent):
+        arrived.scatter_add_(0, (t + late[t // span]).clamp(0, ticks)[None], spikes[None])
+    return list(arrived[:ticks])
+
+
 def _kept(spikes: Tensor, keep: Tensor | None) -> Tensor:
     return spikes if keep is None else torch.where(keep, spikes, 0.0)
 
@@ -179,6 +193,7 @@ class TickSimulator:
     def __init__(self, network: SpikingNetwork, dtype: torch.dtype) -> None:
         assert network.code is not None
         self.network, self.dtype, self.code = network, dtype, network.code
+        self.told_as = torch.int32 if self.code.graded else torch.int8  # what a spike is kept as: payload, or sign
         operators = copy.deepcopy([c.operator for c in network.connections])
         self.links: list[tuple[Connection, Operator]] = [
             (c, operator.to(DTYPE)) for c, operator in zip(network.connections, operators, strict=True)
@@ -226,16 +241,26 @@ class TickSimulator:
                 for c, operator in self._from(i.name):
                     waiting[c.target].add(window, operator(current))
 
-        sums: dict[int, _Sum] = {}
-        for t, tick in enumerate([None] if self.code.graded else ticks_of(self.code)):
+        ticks = [None] if self.code.graded else list(ticks_of(self.code))
+        sent: dict[str, list[Tensor]] = {name: [] for name in senders}
+        for t, tick in enumerate(ticks):
             spikes: dict[str, Tensor] = {}
             for name, sender in senders.items():
                 spikes[name] = self._spikes(name, sender, spikes, tick)
                 for told in pairs if name in self.once else pairs[sample[name]][None]:
                     self._record(name, sender, spikes[name], tick, t, told, result)
+                sent[name].append(spikes[name].to(self.told_as))
+
+        arrived = dict(sent)
+        for p in self.network.populations:
+            if p.name in sent and p.spike_noise is not None:
+                keys = work.keys.at(pairs[sample[p.name]])
+                arrived[p.name] = _on_the_way(sent[p.name], p.spike_noise, self.code, keys)
+        sums: dict[int, _Sum] = {}
+        for t, tick in enumerate(ticks):
             for c, operator in self.links:
-                if c.source in spikes and not self._pools(c.target):
-                    arriving = operator(spikes[c.source])
+                if c.source in arrived and not self._pools(c.target):
+                    arriving = operator(arrived[c.source][t].to(DTYPE))
                     total = sums.setdefault(id(c), _Sum(torch.zeros_like(arriving), torch.zeros_like(arriving)))
                     if tick is None:
                         total.total = total.total + arriving

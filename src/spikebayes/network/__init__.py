@@ -4,7 +4,7 @@ from spikebayes.network.coded import Coded, Function, Race, Ramp, Response, Tabl
 from spikebayes.network.codes import Code, Digits, FirstSpike, Graded, Radix
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork, output_scale
 from spikebayes.network.neurons import LIF, Bernoulli, Curve, Neuron, Sign, Threshold
-from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law, Sampling
+from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law, Sampling, SpikeNoise
 from spikebayes.network.operators import (
     AdaptiveAvgPool,
     AvgPool,
@@ -65,6 +65,7 @@ __all__ = [
     "Shape",
     "Sign",
     "Slice",
+    "SpikeNoise",
     "SpikingNetwork",
     "Synapse",
     "Table",

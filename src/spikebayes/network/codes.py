@@ -52,6 +52,17 @@ class Code(ABC):
         """Ticks of a window: (R - 1) D."""
         return (self.base - 1) * self.places
 
+    @property
+    def worths(self) -> tuple[int, ...]:
+        """What a spike in each tick of a window is worth, k R^d; of a payload, 1 of it.
+
+        Example:
+            >>> Digits(3, 2).worths
+            (6, 3, 2, 1)
+        """
+        places, falling = reversed(range(self.places)), range(self.base - 1, 0, -1)
+        return tuple(k * self.base**place for place in places for k in falling)
+
     def spikes(self, numbers: Tensor) -> Tensor:
         """How many spikes tell each number: its digits that are not 0. int64, shaped like the numbers.
 
@@ -227,6 +238,11 @@ class Graded(Code):
     def ticks(self) -> int:
         """1."""
         return 1
+
+    @property
+    def worths(self) -> tuple[int, ...]:
+        """1."""
+        return (1,)
 
 
 def _check_bits(bits: int) -> None:

@@ -18,7 +18,7 @@ from spikebayes.machine.choices import near
 from spikebayes.network.coded import Coded, Race
 from spikebayes.network.codes import Code
 from spikebayes.network.neurons import Neuron
-from spikebayes.network.noise import BlankOut, Dropout
+from spikebayes.network.noise import BlankOut, Dropout, SpikeNoise
 from spikebayes.network.operators import Operator, Shape, size, target_shape
 from spikebayes.network.synapses import Synapse
 from spikebayes.network.vocabulary import stored
@@ -60,6 +60,7 @@ class Population:
         dropout: noise on their output.
         constant: ``[*shape]``, input that is always there (biases), or None for zero.
         grid: their input is rounded to multiples of it, a power of two; 0 does not round.
+        spike_noise: what happens to their spikes on the way, in windows of ticks.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Population:
     dropout: Dropout | None = None
     constant: Tensor | None = None
     grid: float = 0.0
+    spike_noise: SpikeNoise | None = None
 
 
 @stored
@@ -114,7 +116,8 @@ class SpikingNetwork:
 
     Raises:
         ConfigError: dt out of range, an argument left out, a name used twice or missing, a connection backwards,
-            shapes that do not fit, blank-out on an operator that has no synapses of its own.
+            shapes that do not fit, blank-out on an operator that has no synapses of its own, spike noise without
+            windows of ticks, or jitter where they have one tick.
     """
 
     inputs: tuple[Input, ...]
@@ -173,7 +176,16 @@ class SpikingNetwork:
         """Whether anything in it is drawn: only then is there a predictive distribution."""
         units = any(p.neuron.random for p in self.populations)
         dropped = any(n.dropout and n.dropout.acts for n in (*self.inputs, *self.populations))
-        return units or dropped or any(c.blank_out and c.blank_out.acts for c in self.connections)
+        spikes = any(p.spike_noise and p.spike_noise.acts for p in self.populations)
+        return units or dropped or spikes or any(c.blank_out and c.blank_out.acts for c in self.connections)
+
+    @property
+    def free_site(self) -> int:
+        """The first place for noise from which on none is taken."""
+        noises = [n.dropout for n in (*self.inputs, *self.populations)]
+        noises += [p.spike_noise for p in self.populations] + [c.blank_out for c in self.connections]
+        taken = [noise.site for noise in noises if noise] + [getattr(p.neuron, "site", -1) for p in self.populations]
+        return 1 + max(taken, default=-1)
 
     @property
     def is_memoryless(self) -> bool:
@@ -201,11 +213,11 @@ class SpikingNetwork:
 
     @property
     def steady(self) -> frozenset[str]:
-        """Inputs and populations whose values no mask changes: they are the same in all samples of a row."""
+        """Inputs and populations that nothing random reaches: their values are the same in all samples of a row."""
         found: set[str] = set()
         for node in (*self.inputs, *self.populations):
-            masked = node.dropout is not None and node.dropout.acts
-            if not masked and all(c.source in found for c in self.into(node.name)):
+            random = any(noise and noise.acts for noise in (node.dropout, getattr(node, "spike_noise", None)))
+            if not random and all(c.source in found for c in self.into(node.name)):
                 found.add(node.name)
         return frozenset(found)
 
@@ -229,6 +241,8 @@ class SpikingNetwork:
             kind = repr(node.neuron) if isinstance(node, Population) else type(node).__name__
             drop = getattr(node, "dropout", None)
             noise = f", dropout {drop.p:g}" if drop else ""
+            spikes = getattr(node, "spike_noise", None)
+            noise += f", {spikes.words}" if spikes and spikes.acts else ""
             lines.append(f"  {node.name} {list(node.shape)} {kind}{noise}" + (f" <- {sources}" if sources else ""))
         return "\n".join(lines)
 
@@ -255,6 +269,17 @@ class SpikingNetwork:
         if codes - {None} and (len(codes) > 1 or len(coded) < len(self.populations)):
             free = next((f"{p.name} steps freely" for p in self.populations if p not in coded), "there are several")
             raise ConfigError(f"in windows of ticks all populations tell numbers by one code; {free}")
+        for p in self.populations:
+            if p.spike_noise is not None and not codes - {None}:
+                raise ConfigError(
+                    f"{p.name} steps freely: only in windows of ticks does the time of a spike tell a number; leave "
+                    "its spike_noise out, or make its synapses unreliable by with_blank_out"
+                )
+            if p.spike_noise is not None and p.spike_noise.jitter and any(code and code.graded for code in codes):
+                raise ConfigError(
+                    f"{p.name} sends payloads, which tell the same whenever in their one tick they come; leave "
+                    "jitter out, or convert with a code that tells numbers by time: Digits, FirstSpike or Radix"
+                )
         for c in self.connections if codes - {None} else ():
             if c.synapse is not None or c.blank_out is not None:
                 raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
@@ -105,6 +106,52 @@ class Dropout(Noise):
     def factor(self) -> float:
         """By what kept values are multiplied: 1/(1 - p), or 1."""
         return 1 / (1 - self.p) if self.rescale else 1.0
+
+
+@stored
+@checked
+@dataclass(frozen=True)
+class SpikeNoise(Noise):
+    """Spikes of a coded population that arrive in another tick than they were sent in, or get lost.
+
+    Each spike is displaced by a whole number of ticks, a normal draw of mean 0 that is rounded, and then counts as
+    one of the tick in which it arrives, whichever digit that tells: all targets receive it there. None can arrive
+    before its window begins, when its neuron does not know its number yet: it comes in the first tick. One that is
+    late for the window, whose sum has been read by then, is lost. A race (max pooling) sits where its runners do and
+    sees their spikes as they were sent; what it sends itself is displaced.
+
+    Args:
+        jitter: standard deviation of the displacement, ticks.
+        loss: probability in [0, 1) that a spike gets lost, each by itself.
+        site: stable index of the place.
+
+    Raises:
+        ConfigError: jitter or loss out of range.
+    """
+
+    jitter: float = 0.0
+    loss: float = 0.0
+    site: int = 0
+    hold = None  # a window is a simulation
+    successive = False
+
+    def __post_init__(self) -> None:
+        if not (self.jitter >= 0 and math.isfinite(self.jitter)):
+            raise ConfigError(f"jitter is a standard deviation in ticks, 0 or more; got {self.jitter}")
+        if not 0 <= self.loss < 1:
+            raise ConfigError(f"the probability that a spike gets lost must lie in [0, 1); got {self.loss}")
+        self._check()
+
+    @property
+    def acts(self) -> bool:
+        """Whether any spike can be displaced or lost."""
+        return self.jitter > 0 or self.loss > 0
+
+    @property
+    def words(self) -> str:
+        """What happens to spikes."""
+        said = [f"jitter of {self.jitter:g} ticks"] if self.jitter else []
+        return ", ".join([*said, f"{100 * self.loss:g} % of spikes lost"] if self.loss else said)
 
 
 @stored

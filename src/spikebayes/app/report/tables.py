@@ -130,7 +130,7 @@ def network_rows(data: ReportData) -> list[dict[str, str]]:
                 "units": number(size(node.shape)),
                 "kind": kind if population is None else population.neuron.words,
                 "sources": ", ".join(_source(c) for c in into) or ABSENT,
-                "noise": _noise(getattr(node, "dropout", None), into),
+                "noise": _noise(node, into),
                 "rate": number(_rate(data, spikes.get(node.name), size(node.shape))) if population else "",
                 "spikes": number(spikes.get(node.name)) if population else "",
             }
@@ -205,11 +205,12 @@ def _source(connection: Connection) -> str:
     return f"{connection.source} ({synapse.words})"
 
 
-def _noise(dropout: Any, into: tuple[Connection, ...]) -> str:
-    said = []
+def _noise(node: Any, into: tuple[Connection, ...]) -> str:
+    said, dropout, spikes = [], getattr(node, "dropout", None), getattr(node, "spike_noise", None)
     if dropout is not None and dropout.p > 0:
         said.append(f"dropout {dropout.p:g}" + (f", redrawn every {dropout.hold} steps" if dropout.hold else ""))
     said += [f"blank-out, kept {c.blank_out.keep:g}" for c in into if c.blank_out is not None]
+    said += [spikes.words] if spikes is not None and spikes.acts else []
     return "; ".join(said) or ABSENT
 
 

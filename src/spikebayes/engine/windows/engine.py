@@ -27,7 +27,7 @@ from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.threads import one_thread, share_out
 from spikebayes.network.coded import Coded, Race
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.noise import Dropout
+from spikebayes.network.noise import Dropout, SpikeNoise
 from spikebayes.network.operators import Chain, Conv, Dense, Operator, Scale, Windows, size
 from spikebayes.noise.one_pass import masked, on_grid_of
 
@@ -50,7 +50,7 @@ class WindowsEngine:
     def refusal(self, network: SpikingNetwork) -> str | None:
         if network.code is None:
             return "its populations step freely, and tell no numbers in windows of ticks"
-        unknown = unknown_noise(network, (Dropout,))
+        unknown = unknown_noise(network, (Dropout, SpikeNoise))
         return unknown and f"{unknown}, are unknown"
 
     def prepare(
@@ -195,7 +195,7 @@ class _Simulator:
         self.steady = network.steady
         self.quiet = {p.name for p in network.populations if all(k.source in self.steady for k in self.into[p.name])}
         self.plain = frozenset(n.name for n in (*network.populations, network.readout) if self._is_plain(n))
-        self.tellers = {p.name: Teller(_coded(p), p.dropout, p.shape) for p in network.populations}
+        self.tellers = {p.name: Teller(_coded(p), p.dropout, p.shape, p.spike_noise) for p in network.populations}
         self.constant = {n.name: _constant(n, device) for n in (*network.populations, network.readout)}
         widest = max(size(node.shape) for node in network.nodes() if node.name not in self.steady)
         lines = min(max(VALUES // widest, LINES[0]), LINES[1])
@@ -369,7 +369,7 @@ class _Simulator:
         """The largest of each neuron's runners."""
         (link,) = self.into[node.name]
         source = link.connection.source
-        numbers = told[source].numbers if source in told else kept.told[source].numbers[row]  # pyright: ignore
+        numbers = told[source].sent if source in told else kept.told[source].sent[row]  # pyright: ignore
         *before, last = link.single.parts
         assert isinstance(last, Windows)
         for part in before:
@@ -382,7 +382,7 @@ class _Simulator:
         if name in result.saturated:
             result.saturated[name][pairs] = told.saturated[at].cpu()
         if name in result.numbers:
-            result.numbers[name][pairs] = told.numbers.flatten(1)[at].int().cpu()
+            result.numbers[name][pairs] = told.sent.flatten(1)[at].int().cpu()
 
     def _empty(self, work: Work) -> Result:
         net, count = self.network, len(work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,10 +12,11 @@ from torch import Tensor
 
 from spikebayes.machine.kernel_cache import compiled
 from spikebayes.network.coded import Coded, Race, Ramp
-from spikebayes.network.noise import Dropout
+from spikebayes.network.noise import Dropout, SpikeNoise
 from spikebayes.noise.bits import bernoulli_bits, dropout_keep, fill_row
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.philox import site_word, split_seed
+from spikebayes.noise.spike_noise import received
 
 NO_MASK = np.zeros(4, np.uint64)
 
@@ -25,10 +26,11 @@ class Told:
     """Numbers of L lines, and what is known of them.
 
     Args:
-        numbers: ``[L, *shape]``.
+        numbers: ``[L, *shape]``, as they arrive.
         spikes: ``[L]`` int64, that tell them.
         saturated: ``[L]`` int64, neurons that were cut off at the highest number.
         norm, largest: root of the largest sum of squares of a line; largest magnitude.
+        sent: ``[L, *shape]``, the numbers as they were sent.
     """
 
     numbers: Tensor
@@ -36,6 +38,7 @@ class Told:
     saturated: Tensor
     norm: float
     largest: float
+    sent: Tensor
 
 
 class Teller:
@@ -45,12 +48,16 @@ class Teller:
         neuron: coded, or a race, whose numbers are there already.
         dropout: on what they tell.
         shape: of one line.
+        noise: on their spikes.
     """
 
-    def __init__(self, neuron: Coded | Race, dropout: Dropout | None, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, neuron: Coded | Race, dropout: Dropout | None, shape: tuple[int, ...], noise: SpikeNoise | None = None
+    ) -> None:
         assert neuron.code is not None
         self.neuron, self.shape, self.code = neuron, shape, neuron.code
         self.dropout = dropout if dropout is not None and dropout.acts else None
+        self.noise = noise if noise is not None and noise.acts else None
         self.each = self.code.spikes(torch.arange(self.code.highest + 1)).to(torch.uint8)
         bits = self.code.base.bit_length() - 1
         self.shift = bits if self.code.base == 1 << bits else 0  # bits of a digit; 0 where the table is asked
@@ -62,7 +69,7 @@ class Teller:
 
         Args:
             x: ``[L, *shape]`` what the neurons took in; or fewer lines, of which line i takes ``lines[i]``.
-            keys: of the L lines' masks; None applies none.
+            keys: of the L lines' masks and noise; None applies none.
             lines: see x.
             told: x are the numbers already, not yet cut off.
         """
@@ -73,8 +80,13 @@ class Teller:
             assert isinstance(self.neuron, Coded)
             x = self.neuron.response.numbers(x)
         if plain:
-            return self._by_kernel(x, dropout, keys, lines, ramp=self.ramp and not ready)
-        return self._by_torch(x, dropout, keys, lines, numbers=ready or not self.ramp)
+            found = self._by_kernel(x, dropout, keys, lines, ramp=self.ramp and not ready)
+        else:
+            found = self._by_torch(x, dropout, keys, lines, numbers=ready or not self.ramp)
+        if self.noise is None or keys is None:
+            return found
+        numbers = received(found.sent, self.code, self.noise, keys.to(found.sent.device))
+        return replace(found, numbers=numbers, norm=_norm(numbers), largest=_largest(numbers))
 
     def _by_kernel(
         self, x: Tensor, dropout: Dropout | None, keys: Keys | None, lines: Tensor | None, ramp: bool
@@ -94,7 +106,7 @@ class Teller:
         target = out.view(count, -1).numpy()
         _tell(target, flat.numpy(), which, *pairs, masked, dropout is not None, settings, self.each.numpy(), found)
         norm, largest = math.sqrt(found[:, 2].max(initial=0)), float(found[:, 3].max(initial=0))
-        return Told(out, torch.from_numpy(found[:, 0]), torch.from_numpy(found[:, 1]), norm, largest)
+        return Told(out, torch.from_numpy(found[:, 0]), torch.from_numpy(found[:, 1]), norm, largest, out)
 
     def _by_torch(
         self, x: Tensor, dropout: Dropout | None, keys: Keys | None, lines: Tensor | None, numbers: bool
@@ -111,9 +123,17 @@ class Teller:
             x, above = torch.where(keep, x, 0.0), above & keep
         flat = x.flatten(1)
         spikes = self.each.to(x.device)[flat.abs().long()].sum(1, dtype=torch.int64)
-        norm = float(flat.double().pow(2).sum(1).max().sqrt()) if flat.numel() else 0.0
-        largest = float(flat.abs().max()) if flat.numel() else 0.0
-        return Told(x, spikes, above.flatten(1).sum(1), norm, largest)
+        return Told(x, spikes, above.flatten(1).sum(1), _norm(x), _largest(x), x)
+
+
+def _norm(numbers: Tensor) -> float:
+    """Root of the largest sum of squares of a line."""
+    return float(numbers.flatten(1).double().square().sum(1).max().sqrt()) if numbers.numel() else 0.0
+
+
+def _largest(numbers: Tensor) -> float:
+    """The largest magnitude."""
+    return float(numbers.abs().max()) if numbers.numel() else 0.0
 
 
 @compiled(nogil=True)
