@@ -194,7 +194,7 @@ def test_a_step_that_is_a_sample_has_no_time_constant(one_step: TableRun) -> Non
 def test_a_comparison_is_four_predictions(run: TableRun) -> None:
     new = table(15, seed=2)
     budget = {"samples": 40, "steps": 400, "burn_in": 200}
-    comparison, network = compare_table(run, new, seed=10, dt=5e-4, tau=0.01, **budget)
+    comparison, network = compare_table(run, new, network=run.network(dt=5e-4, tau=0.01), seed=10, **budget)
     assert network.dt == 5e-4
     x = encode_features(new, run.schema)
     assert torch.equal(comparison.classical.samples, run.fitted.predict(x, seed=10, samples=40).samples)

@@ -143,9 +143,11 @@ def predict(
     burn_in: int | None = None,
     dt: float = 1e-3,
     tau: float | None = None,
+    code: str = "lif",
+    headroom: float = 4.0,
     seed: int = 0,
     mask_scope: Literal["row", "pass"] = "row",
-    engine: Literal["auto", "cpu", "reference"] = "auto",
+    engine: Literal["auto", "cpu", "windows", "reference"] = "auto",
     classical: bool = False,
 ) -> None:
     """Predict every row of a table with its uncertainty: mean, std and quantiles 0.05, 0.5, 0.95.
@@ -159,11 +161,15 @@ def predict(
         burn_in: steps left out of the average at the start; 200 unless given, 0 for a network not of LIF neurons.
         dt: time step in seconds.
         tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
+        code: how neurons tell numbers. lif has LIF neurons that step freely; Digits(4,4), FirstSpike(64), Radix(8)
+            and Graded(8) tell them in windows of ticks, a sample in each; auto takes the cheapest of these.
+        headroom: how far a code reaches beyond the largest activation on the training rows.
         seed: seed of the masks.
         mask_scope: row gives every row masks of its own, pass one mask per sample for all rows.
         engine: auto takes the fastest.
         classical: answer with the non-spiking network instead.
     """
+    from spikebayes.app.code_option import network_of
     from spikebayes.app.run_folder import load_run, own_files
 
     check_table_path(out)
@@ -172,7 +178,7 @@ def predict(
     table = read_table(data)
     predictions = loaded.predictions(
         table,
-        network=None if classical else loaded.network(dt=dt, tau=tau),
+        network=None if classical else network_of(loaded, dt, tau, code, headroom),
         samples=samples,
         steps=steps,
         burn_in=burn_in,
@@ -199,6 +205,8 @@ def compare_run(
     burn_in: int | None = None,
     dt: float = 1e-3,
     tau: float | None = None,
+    code: str = "lif",
+    headroom: float = 4.0,
     seed: int = 0,
 ) -> None:
     """Test whether the spiking network keeps the classical predictive distribution; print a verdict, write a report.
@@ -212,8 +220,12 @@ def compare_run(
         burn_in: steps left out of the average at the start; 200 unless given, 0 for a network not of LIF neurons.
         dt: time step in seconds.
         tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
+        code: how neurons tell numbers. lif has LIF neurons that step freely; Digits(4,4), FirstSpike(64), Radix(8)
+            and Graded(8) tell them in windows of ticks, a sample in each; auto takes the cheapest of these.
+        headroom: how far a code reaches beyond the largest activation on the training rows.
         seed: first of the three seeds that are used.
     """
+    from spikebayes.app.code_option import network_of
     from spikebayes.app.run_folder import load_run, own_files
     from spikebayes.app.run_report import write_comparison
     from spikebayes.app.table_run import compare_table
@@ -223,9 +235,9 @@ def compare_run(
     loaded = load_run(run)
     table, origin = rows_to_judge(loaded, data)
     loaded.targets(table)  # a bad target column is refused before the work
-    comparison, network = compare_table(
-        loaded, table, seed=seed, dt=dt, tau=tau, samples=samples, steps=steps, burn_in=burn_in, progress=True
-    )
+    network = network_of(loaded, dt, tau, code, headroom)
+    budget = {"samples": samples, "steps": steps, "burn_in": burn_in}
+    comparison, network = compare_table(loaded, table, network=network, seed=seed, **budget, progress=True)
     origin = f"{len(table)} rows of {origin}"
     title = f"{loaded.schema.target}, {data.name}"
     write_comparison(loaded, network, table, comparison, out, title=title, origin=origin)
@@ -269,9 +281,11 @@ def energy_of_run(
     burn_in: int | None = None,
     dt: float = 1e-3,
     tau: float | None = None,
+    code: str = "lif",
+    headroom: float = 4.0,
     seed: int = 0,
     mask_scope: Literal["row", "pass"] = "row",
-    engine: Literal["auto", "cpu", "reference"] = "auto",
+    engine: Literal["auto", "cpu", "windows", "reference"] = "auto",
 ) -> None:
     """Count what a prediction has to do, spiking and classical, and say what it costs in joules on several devices.
 
@@ -286,10 +300,14 @@ def energy_of_run(
             for a network not of LIF neurons.
         dt: time step in seconds.
         tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
+        code: how neurons tell numbers. lif has LIF neurons that step freely; Digits(4,4), FirstSpike(64), Radix(8)
+            and Graded(8) tell them in windows of ticks, a sample in each; auto takes the cheapest of these.
+        headroom: how far a code reaches beyond the largest activation on the training rows.
         seed: seed of the masks.
         mask_scope: row gives every row masks of its own, pass one mask per sample for all rows.
         engine: auto takes the fastest.
     """
+    from spikebayes.app.code_option import network_of
     from spikebayes.app.run_folder import ENERGY, load_run, own_files
     from spikebayes.app.training_table import rows_to_judge
     from spikebayes.data.tables import encode_features
@@ -306,7 +324,7 @@ def energy_of_run(
     check_output(out, [data or Path(loaded.config["data"]), *own_files(run)])
     some = table.iloc[:rows]
     found = energy(
-        loaded.network(dt=dt, tau=tau),
+        network_of(loaded, dt, tau, code, headroom),
         loaded.fitted.scaling.inputs(encode_features(some, loaded.schema)),
         samples=samples,
         steps=steps,

@@ -18,6 +18,7 @@ from spikebayes.errors import ConfigError
 from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.machine.memory import check_memory
 from spikebayes.machine.versions import versions
+from spikebayes.network.codes import Code
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.synapses import Alpha
 from spikebayes.nn import SoftLIF
@@ -54,19 +55,40 @@ class TableRun:
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
-    def network(self, *, dt: float = 1e-3, tau: float | None = None) -> SpikingNetwork:
+    def network(
+        self,
+        *,
+        dt: float = 1e-3,
+        tau: float | None = None,
+        code: Code | Literal["lif", "auto"] = "lif",
+        headroom: float = 4.0,
+        calibrate: pd.DataFrame | None = None,
+    ) -> SpikingNetwork:
         """The spiking network.
 
         Args:
             dt: time step, s.
             tau: time constant of the Alpha filters on the connections of LIF neurons, s; 0.02 unless given.
+            code: of its neurons, see :func:`spikebayes.convert`.
+            headroom: by which a code's numbers reach beyond the largest activation on the calibration rows.
+            calibrate: rows of a table like the one trained on, which a code needs.
 
         Raises:
-            ConfigError: a setting out of range, or tau for a network without memory.
+            ConfigError: a setting out of range, or tau for a network without memory or in a code.
         """
-        if tau is not None and (kind := kind_of(self.architecture)) != "lif":
-            raise ConfigError(f"tau is for networks of LIF neurons; a step of the network {kind!r} is a sample")
-        return self.fitted.network(dt=dt, synapse=Alpha(TAU if tau is None else tau))
+        kind = kind_of(self.architecture)
+        if code == "lif":
+            if tau is not None and kind != "lif":
+                raise ConfigError(f"tau is for networks of LIF neurons; a step of the network {kind!r} is a sample")
+            return self.fitted.network(dt=dt, synapse=Alpha(TAU if tau is None else tau))
+        if tau is not None:
+            raise ConfigError(f"tau is for networks of LIF neurons; {code} has windows of ticks, and no filters")
+        if kind != "lif":
+            raise ConfigError(f"codes are for activations that have values; those of the network {kind!r} are steps")
+        if calibrate is None:
+            raise ConfigError("a code needs rows that show how large activations become: give calibrate")
+        rows = self.fitted.scaling.inputs(encode_features(calibrate, self.schema))
+        return replace(self.fitted, calibration=rows).network(dt=dt, code=code, headroom=headroom)
 
     def predict(self, table: pd.DataFrame, *, network: SpikingNetwork | None = None, **settings: Any) -> Predictive:
         """Predictive distribution for every line of a table; ``network`` None asks the module itself."""
@@ -244,7 +266,7 @@ def train_table(task: TableTask, **training: Any) -> TableRun:
 
 
 def compare_table(
-    run: TableRun, table: pd.DataFrame, *, seed: int = 0, dt: float = 1e-3, tau: float | None = None, **settings: Any
+    run: TableRun, table: pd.DataFrame, *, network: SpikingNetwork | None = None, seed: int = 0, **settings: Any
 ) -> tuple[Comparison, SpikingNetwork]:
     """Judge whether the spiking network keeps the classical predictive distribution on a table's rows.
 
@@ -254,15 +276,15 @@ def compare_table(
     Args:
         run: what was trained.
         table: rows to predict.
+        network: the spiking network; None takes that of :meth:`TableRun.network`.
         seed: the first of three seeds.
-        dt, tau: time step and synapse of the spiking network, s, see :meth:`TableRun.network`.
         settings: samples, steps, burn_in, engine, batch_size, progress, as for ``predict``.
     """
     for each in (seed, seed + 2):
         SamplingPlan(settings.get("samples", 100), each, batch_size=settings.get("batch_size"), least=2)
     numbers = 4 * settings.get("samples", 100) * len(table) * len(run.schema.output_names)
     check_memory(COPIES * numbers, "comparing so many samples of so many rows", "take fewer of either")
-    network = run.network(dt=dt, tau=tau)
+    network = run.network() if network is None else network
     timing_of(network, settings.get("steps"), settings.get("burn_in"))
     classical = run.predict(table, seed=seed, **settings)
     control = run.predict(table, seed=seed + 1, **settings)

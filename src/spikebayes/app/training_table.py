@@ -38,14 +38,29 @@ def rows_to_judge(run: TableRun, data: Path | None) -> tuple[pd.DataFrame, str]:
     if data is not None:
         table = read_table(data)
         return table, f"{data}, the table that the run was trained on" if table_digest(table) == known else str(data)
-    if "data" not in run.config:
-        raise ConfigError("the run does not say which table it was trained on; give --data")
-    path = Path(run.config["data"])
-    if not path.is_file():
-        raise ConfigError(f"the table that the run was trained on, {path}, is not there; give --data")
-    table = read_table(path)
-    if table_digest(table) != known:
-        cause = "is no longer" if known else "may no longer be"
-        raise ConfigError(f"{path} {cause} the table that the run was trained on; give --data")
+    table, path = _training_table(run, "give --data"), run.config["data"]
     held = split_rows(len(table), run.config["validation"], run.config["seed"])[1]
     return table.iloc[held.numpy()].reset_index(drop=True), f"{path} that were held out of the training"
+
+
+def rows_to_calibrate(run: TableRun) -> pd.DataFrame:
+    """Rows of the training table that the network was trained on, as a code needs them.
+
+    Raises:
+        ConfigError: the run does not name its table, or that is not there any more as it was.
+    """
+    table = _training_table(run, "a code needs its rows, to see how large activations become: put it back")
+    return table.iloc[split_rows(len(table), run.config["validation"], run.config["seed"])[0].numpy()]
+
+
+def _training_table(run: TableRun, cure: str) -> pd.DataFrame:
+    if "data" not in run.config:
+        raise ConfigError(f"the run does not say which table it was trained on; {cure}")
+    path = Path(run.config["data"])
+    if not path.is_file():
+        raise ConfigError(f"the table that the run was trained on, {path}, is not there; {cure}")
+    table, known = read_table(path), run.config.get(TABLE)
+    if table_digest(table) != known:
+        cause = "is no longer" if known else "may no longer be"
+        raise ConfigError(f"{path} {cause} the table that the run was trained on; {cure}")
+    return table

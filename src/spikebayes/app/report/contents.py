@@ -147,7 +147,8 @@ def report_data(
         DataError: parts that do not fit one another.
     """
     try:
-        steps, burn_in = spiking.settings["steps"], spiking.settings["burn_in"]
+        known = ("steps", "burn_in") if network.code is None else ()  # a code knows its ticks
+        timing = {name: spiking.settings[name] for name in known}
     except KeyError as error:
         raise ConfigError(
             f"the spiking prediction's settings lack {error}: make it with predict(network, ...)"
@@ -161,8 +162,7 @@ def report_data(
         network,
         first,
         seed=seed,
-        steps=steps,
-        burn_in=burn_in,
+        **timing,
         probe=["trace"],
         mask_scope=scope,
         rows=rows,
