@@ -245,3 +245,14 @@ def test_numbers_of_another_kind_are_refused(stored: Path) -> None:
     write_json(stored / DESCRIPTION, description, FORMAT)
     with pytest.raises(StoreError, match=r"x_mean must hold floating-point numbers; it holds torch\.bool"):
         load_run(stored)
+
+
+@pytest.mark.parametrize("key", ["architecture", "schema", "history", "config", "versions"])
+@pytest.mark.parametrize("value", [[], 3, "text", None, {"a": {}} | {"b": 1}])
+def test_a_key_that_holds_something_else(stored: Path, key: str, value: Any) -> None:
+    write_json(stored / DESCRIPTION, read_json(stored / DESCRIPTION, FORMAT) | {key: value}, FORMAT)
+    if isinstance(value, dict) and key in ("history", "config"):  # free mappings
+        load_run(stored)
+        return
+    with pytest.raises(StoreError):
+        load_run(stored)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from coded_networks import CODES, coded
 from spikebayes import Digits, FirstSpike, Graded, SpikingNetwork, convert, predict, simulate
+from spikebayes.engine.windows.engine import _Link
+from spikebayes.engine.windows.tell import Told
 from spikebayes.network.coded import Coded, Race, Ramp
 from spikebayes.network.codes import Code
 from spikebayes.network.network import Connection, Input, Population, Readout
@@ -181,6 +183,36 @@ def test_a_half_less_a_little_is_no_unit() -> None:
     """0.5 - 2^-25 is a float32, and adding a half makes 1 of it: grids keep such sums away."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 1, bias=False), nn.ReLU(), nn.Linear(1, 1, bias=False), nn.ReLU())
-    model[2].weight.data.fill_(1e-3)
+    nn.init.constant_(model[2].weight, 1e-3)  # pyright: ignore[reportArgumentType]
     network = convert(nn.Sequential(*model, nn.Dropout(0.5), nn.Linear(1, 1)), torch.rand(100, 3), code=Digits(4, 4))
     assert min(p.grid for p in network.populations) >= 2.0**-23
+
+
+@pytest.mark.parametrize(("headroom", "way"), [(2.0, "float64"), (8.0, "blocks"), (64.0, "float32")])
+def test_products_in_blocks_and_in_float64_are_the_ticks(
+    headroom: float, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    layers = [nn.Linear(5, 400), nn.ReLU(), nn.Dropout(0.2), nn.Linear(400, 60), nn.ReLU(), nn.Linear(60, 1)]
+    model, x = nn.Sequential(*layers).eval(), torch.randn(300, 5)
+    network = convert(model, x, code=Digits(3, 8), headroom=headroom)
+    seen: list[str] = []
+    sums, added = _Link.sums, _Link._added
+
+    def watched(link: _Link, told: Told, most: float) -> Any:
+        before, found = len(seen), sums(link, told, most)
+        if link.connection.target != network.readout.name and len(seen) == before:
+            seen.append("float64" if found is None else "float32")
+        return found
+
+    def in_blocks(*given: Any) -> Any:
+        found = added(*given)
+        seen.append("float64" if found is None else "blocks")
+        return found
+
+    monkeypatch.setattr(_Link, "sums", watched)
+    monkeypatch.setattr(_Link, "_added", in_blocks)
+    products = ran(network, [x[:8]], "windows")
+    assert seen
+    assert {*seen} == {way}
+    assert_same(ran(network, [x[:8]], "reference"), products)

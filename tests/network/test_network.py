@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from spikebayes import Digits, convert
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork, output_scale
 from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold
@@ -250,3 +251,26 @@ def test_a_chain_is_its_parts_in_order() -> None:
 )
 def test_the_value_of_a_spike(node: Input | Population, value: float) -> None:
     assert output_scale(node, 1e-3) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("layers", "once"),
+    [
+        ([nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 5), nn.ReLU(), nn.Dropout(0.5), nn.Linear(5, 1)], ["relu"]),
+        ([nn.Dropout(0.5), nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 1)], []),
+        ([nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 1)], ["relu", "tanh"]),
+    ],
+)
+def test_what_no_mask_reaches_is_told_once(layers: list[nn.Module], once: list[str]) -> None:
+    network = convert(nn.Sequential(*layers).eval(), torch.randn(100, 4), code=Digits(3, 2))
+    kinds = {p.name: layers[int(p.name.removeprefix("layer"))] for p in network.populations}
+    assert sorted(type(kinds[name]).__name__.lower() for name in network.told_once) == once
+
+
+def test_a_race_under_a_mask_must_hear_its_runners_in_every_window() -> None:
+    layers = [nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    x = torch.randn(100, 1, 8, 8)
+    masked = convert(nn.Sequential(*layers, nn.Dropout(0.5), nn.Linear(8, 1)).eval(), x, code=Digits(3, 2))
+    assert [p.name in masked.told_once for p in masked.populations] == [True, False, False]
+    plain = convert(nn.Sequential(*layers, nn.Linear(8, 1)).eval(), x, code=Digits(3, 2))
+    assert [p.name in plain.told_once for p in plain.populations] == [True, True, True]

@@ -311,35 +311,53 @@ EDITS: list[tuple[Callable[[dict[str, Any]], Any], str]] = [
     (lambda d: d["network"]["connections"][0].update(target="input_1"), "does not point forward"),
     (
         lambda d: d["network"]["connections"][0].update(synapse=1.5),
-        "'synapse' of Connection must be Synapse or None; got",
+        "'synapse' of Connection must be a Synapse or None; got",
     ),
     (lambda d: d["network"]["connections"][0].update(synapse=d["network"]["inputs"][0]), "'synapse' of Connection"),
-    (lambda d: d["network"]["connections"][0].update(source=3), "'source' of Connection must be str; got 3"),
+    (lambda d: d["network"]["connections"][0].update(source=3), "'source' of Connection must be text; got 3"),
     (
         lambda d: d["network"]["connections"][0].update(blank_out=True),
-        "'blank_out' of Connection must be BlankOut or",
+        "'blank_out' of Connection must be a BlankOut or",
     ),
     (
         lambda d: d["network"]["populations"][0].update(dropout=1),
-        "'dropout' of Population must be Dropout or None; got 1",
+        "'dropout' of Population must be a Dropout or None; got 1",
     ),
-    (lambda d: d["network"]["populations"][0].update(neuron=None), "'neuron' of Population must be Neuron; got None"),
+    (
+        lambda d: d["network"]["populations"][0].update(neuron=None),
+        "'neuron' of Population must be a Neuron; got None",
+    ),
     (
         lambda d: d["network"]["populations"][0].update(constant=[0.0] * 6),
         "'constant' of Population must be a finite",
     ),
-    (lambda d: d["network"]["populations"][0]["neuron"].update(gain="30"), "'gain' of LIF must be float; got '30'"),
-    (lambda d: d["network"]["populations"][0]["dropout"].update(p=False), "'p' of Dropout must be float; got False"),
-    (lambda d: d["network"]["populations"][0]["dropout"].update(hold=2.5), "'hold' of Dropout must be int or None"),
+    (
+        lambda d: d["network"]["populations"][0]["neuron"].update(gain="30"),
+        "'gain' of LIF must be a number; got '30'",
+    ),
+    (
+        lambda d: d["network"]["populations"][0]["dropout"].update(p=False),
+        "'p' of Dropout must be a number; got False",
+    ),
+    (
+        lambda d: d["network"]["populations"][0]["dropout"].update(hold=2.5),
+        "'hold' of Dropout must be a whole number or None",
+    ),
     (
         lambda d: d["network"]["populations"][0]["dropout"].update(successive=1),
-        "'successive' of Dropout must be bool",
+        "'successive' of Dropout must be True or False",
     ),
-    (lambda d: d["network"]["inputs"][0].update(argument=0.5), "'argument' of Input must be int; got 0.5"),
+    (lambda d: d["network"]["inputs"][0].update(argument=0.5), "'argument' of Input must be a whole number; got 0.5"),
     (lambda d: d["network"]["inputs"][0].update(argument=1), r"must read the arguments 0, 1, .*; they read \[1\]"),
-    (lambda d: d["network"]["inputs"][0].update(shape=[4.0]), r"'shape' of Input must be tuple\[int, \.\.\.\]; got"),
-    (lambda d: d["network"].update(readout=d["network"]["inputs"][0]), "'readout' of SpikingNetwork must be Readout"),
-    (lambda d: d["network"].update(inputs=d["network"]["readout"]), "'inputs' of SpikingNetwork must be tuple"),
+    (
+        lambda d: d["network"]["inputs"][0].update(shape=[4.0]),
+        r"'shape' of Input must be a list, each of it a whole number; got",
+    ),
+    (
+        lambda d: d["network"].update(readout=d["network"]["inputs"][0]),
+        "'readout' of SpikingNetwork must be a Readout",
+    ),
+    (lambda d: d["network"].update(inputs=d["network"]["readout"]), "'inputs' of SpikingNetwork must be a list"),
     (lambda d: d["operators"][0].update(weight=0.5), "'weight' of Dense must be a finite tensor of .*; got 0.5"),
 ]
 

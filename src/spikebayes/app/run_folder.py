@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from spikebayes.data.columns import listed
 from spikebayes.data.schema import TableSchema
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.machine.checked_files import is_ours, read_described, write_described
+from spikebayes.machine.fields import check_fields
 from spikebayes.machine.files import make_folder
 from spikebayes.prediction.predictive import Task
 from spikebayes.training.fitted import Fitted
@@ -26,6 +28,17 @@ CHECKPOINTS, SETTINGS, SETTINGS_FORMAT = "checkpoints", "fit.json", "spikebayes.
 ENERGY = "energy.json"  # the verb's, unless it is told another place
 PARTIAL = re.compile(r"\.\w+\.[0-9a-f]{16}\.partial\.\w+")  # what a killed process was writing
 SCALING = ("x_mean", "x_std", "y_mean", "y_std")
+
+
+@dataclass(frozen=True)
+class RunDescription:
+    """What a run's JSON file must hold."""
+
+    architecture: dict[str, Any]
+    schema: dict[str, Any]
+    history: dict[str, Any]
+    config: dict[str, Any]
+    versions: dict[str, str]
 
 
 def save_run(run: TableRun, folder: Path) -> None:
@@ -61,6 +74,7 @@ def load_run(folder: Path) -> TableRun:
         hint = "; its training was not finished, go on with fit --resume" if (folder / "checkpoints").exists() else ""
         raise StoreError(f"{folder} holds no finished run (no {DESCRIPTION}){hint}")
     stored, tensors = read_described(folder, NAME, FORMAT)
+    check_fields(RunDescription, stored)
     try:
         schema = TableSchema.from_dict(stored["schema"])
         model = build(stored["architecture"])

@@ -16,9 +16,11 @@ from spikebayes.network.network import Connection, Population, Readout, SpikingN
 from spikebayes.network.operators import Chain, Conv, Dense, Operator, Scale, target_shape
 
 ROUNDING = 1 + 1e-4  # by which a bound may be off that was summed in float32
-BLOCK, BLOCKS = 125, 16  # inputs of a target whose sums are taken at once, where that is needed; and most such blocks
+BLOCK, BLOCKS = 25, 16  # inputs of a target that are worth a product of their own; and most such blocks
 MARGIN = 1.25  # by which values may exceed those of the calibration before sums need more than float32
-ROUGH = 0.1  # of a step: the largest error that rounded weights may make
+# the error that rounded weights may make, and up to twice that if it saves float64:
+ROUGH = 0.1  # of a step,
+ARRIVING = 0.5  # or of what arrives there anyway, since the numbers that weights take in are rounded
 OF_OUTPUT = 3e-4  # of the range of the read-out, likewise
 
 
@@ -30,11 +32,13 @@ class _Sum:
         bound: of any partial sum.
         block: of those of one block, where the inputs are cut.
         norm: root of the sum of squares of what a target takes.
+        arriving: root mean square over targets of what they take in if each number is off by 1.
     """
 
     bound: float
     block: float
     norm: float
+    arriving: float
 
 
 def gridded_sums(network: SpikingNetwork, seen: dict[str, Extent]) -> SpikingNetwork:
@@ -83,7 +87,8 @@ def _tolerance(node: Population | Readout, extent: Extent) -> float:
 
 def _grid(sums: list[_Sum], more: float, tolerance: float) -> float:
     """A power of two: the finest on which float32 holds all sums, or those of blocks, or one fine enough."""
-    error = math.sqrt(sum(s.norm**2 for s in sums)) / math.sqrt(12)  # of rounding by 1
+    error = math.sqrt(sum(s.norm**2 for s in sums) / 12)  # of rounding by 1
+    tolerance = max(tolerance, ARRIVING * math.sqrt(sum(s.arriving**2 for s in sums) / 12))
     bounds = (sum(s.bound for s in sums), sum(s.block for s in sums))
     whole, blocks = (
         # a step: below half of one, adding a half would round in float32
@@ -91,16 +96,22 @@ def _grid(sums: list[_Sum], more: float, tolerance: float) -> float:
         for bound in bounds
     )
     fine = math.log2(tolerance / error) if error > 0 else whole
-    if whole <= fine:
+    if math.ceil(whole) <= fine + 1:
         return 2.0 ** math.ceil(whole)
-    return 2.0 ** (math.floor(fine) if blocks <= math.floor(fine) else math.floor(fine) - 4)
+    if math.ceil(blocks) <= fine + 1:
+        return 2.0 ** max(math.ceil(blocks), math.floor(fine))
+    return 2.0 ** (math.floor(fine) - 4)
 
 
 def _sum(operator: Operator, source: tuple[int, ...], extent: Extent) -> _Sum:
     """By Cauchy and Schwarz over all units, or by the largest of them times all weights."""
     euclid, total, fan_in = weight_norms(operator, source, signed=extent.low < 0)
     bound = min(euclid * extent.norm, total * extent.largest)
-    return _Sum(bound, bound / len(blocks_of(operator)), min(extent.norm, extent.largest * math.sqrt(fan_in)))
+    blocks = max(map(len, cuts_of(operator)), default=1)
+    norm = min(extent.norm, extent.largest * math.sqrt(fan_in))
+    weights = [part.weight.double() for part in operator.parts if part.weight is not None]
+    arriving = float(weights[0].flatten(1).square().sum(1).mean().sqrt()) if len(weights) == 1 else 0.0
+    return _Sum(bound, bound / blocks, norm, arriving)
 
 
 def weight_norms(operator: Operator, source: tuple[int, ...], signed: bool = True) -> tuple[float, float, float]:
@@ -128,20 +139,22 @@ def weight_norms(operator: Operator, source: tuple[int, ...], signed: bool = Tru
     return euclid, total, fan_in
 
 
-def blocks_of(operator: Operator) -> list[slice]:
-    """How the inputs of many weights are cut, so that each block's sums are small enough for float32.
+def cuts_of(operator: Operator) -> list[list[slice]]:
+    """How the inputs of many weights may be cut into 2, 4, 8 and 16 blocks, each with smaller sums than all at once.
 
     Example:
-        >>> blocks_of(Dense(torch.zeros(3, 375)))
-        [slice(0, 125, None), slice(125, 250, None), slice(250, 375, None)]
+        >>> cuts_of(Dense(torch.zeros(3, 120)))
+        [[slice(0, 60, None), slice(60, 120, None)], [slice(0, 30, None), ..., slice(90, 120, None)]]
     """
     working = [part for part in operator.parts if not part.rearranges]
     if len(working) != 1 or not isinstance(working[0], Dense | Conv) or getattr(working[0], "groups", 1) > 1:
-        return [slice(None)]
-    weight = working[0].weight
-    count = min(weight.shape[1], BLOCKS, max(1, round(weight[0].numel() / BLOCK)))
-    edges = [round(k * weight.shape[1] / count) for k in range(count + 1)]
-    return [slice(a, b) for a, b in pairwise(edges)] if count > 1 else [slice(None)]
+        return []
+    weight, cuts, count = working[0].weight, [], 2
+    while count <= min(weight.shape[1], BLOCKS, weight[0].numel() // BLOCK):
+        edges = [round(k * weight.shape[1] / count) for k in range(count + 1)]
+        cuts.append([slice(a, b) for a, b in pairwise(edges)])
+        count *= 2
+    return cuts
 
 
 def grids(network: SpikingNetwork) -> dict[Operator, float]:

@@ -11,6 +11,7 @@ A tick stands for k R^d, where d is the digit's place and k = R - 1 .. 1 counts 
   end of a digit sums are multiplied by R (Horner's rule), so that weights are the same in every tick.
 * On the way: spikes of noisy neurons arrive in another tick of the window, or never (``SpikeNoise``).
 * A window ends: the sum is read, and the membrane cleared. What arrives for a later window waits for it.
+* Populations that no mask reaches tell their numbers once; what they add is held for all samples.
 """
 
 from __future__ import annotations
@@ -171,15 +172,19 @@ def _kept(spikes: Tensor, keep: Tensor | None) -> Tensor:
 
 @dataclass
 class _Waiting:
-    """What arrived for a node, by sample: sums of connections that are complete."""
+    """What arrived for a node: sums of connections that are complete, by sample, and those held for all samples."""
 
     sums: dict[int, list[Tensor]] = field(default_factory=dict)
+    held: list[Tensor] = field(default_factory=list)
 
     def add(self, sample: int, total: Tensor) -> None:
         self.sums.setdefault(sample, []).append(total)
 
+    def arrived(self, sample: int) -> list[Tensor]:
+        return self.held + self.sums.get(sample, [])
+
     def take(self, sample: int) -> list[Tensor]:
-        return self.sums.pop(sample, [])
+        return self.held + self.sums.pop(sample, [])
 
 
 class TickSimulator:
@@ -193,7 +198,7 @@ class TickSimulator:
         self.links: list[tuple[Connection, Operator]] = [
             (c, operator.to(DTYPE)) for c, operator in zip(network.connections, operators, strict=True)
         ]
-        self.depth = network.depths
+        self.depth, self.once = network.depths, network.told_once
         self.constant = {n.name: _constant(n) for n in (*network.populations, network.readout)}
 
     @torch.no_grad()
@@ -226,7 +231,7 @@ class TickSimulator:
         sample = {name: window - depth for name, depth in self.depth.items()}  # that each node tells now
         senders: dict[str, _Sender | _Racer] = {}
         for p in self.network.populations:
-            if 0 <= sample[p.name] < samples:
+            if 0 <= sample[p.name] < (1 if p.name in self.once else samples):
                 senders[p.name] = self._sender(
                     p, work.keys.at(pairs[sample[p.name]]), waiting[p.name], sample[p.name]
                 )
@@ -242,7 +247,8 @@ class TickSimulator:
             spikes: dict[str, Tensor] = {}
             for name, sender in senders.items():
                 spikes[name] = self._spikes(name, sender, spikes, tick)
-                self._record(name, sender, spikes[name], tick, t, pairs[sample[name]], result)
+                for told in pairs if name in self.once else pairs[sample[name]][None]:
+                    self._record(name, sender, spikes[name], tick, t, told, result)
                 sent[name].append(spikes[name].to(self.told_as))
 
         arrived = dict(sent)
@@ -262,7 +268,9 @@ class TickSimulator:
                         total.tick(arriving, tick, self.code.base)
             self._trace(t, tick, sample, samples, waiting, sums, pairs, result)
         for c, _ in self.links:
-            if id(c) in sums:
+            if id(c) in sums and c.source in self.once:
+                waiting[c.target].held.append(sums[id(c)].total)
+            elif id(c) in sums:
                 waiting[c.target].add(sample[c.source], sums[id(c)].total)
 
         read = sample[self.network.readout.name]
@@ -341,7 +349,7 @@ class TickSimulator:
             sums[id(c)] for c, _ in self._into(name) if self.depth[c.source] == self.depth[name] and id(c) in sums
         ]
         parts = [
-            *waiting[name].sums.get(sample[name], []),
+            *waiting[name].arrived(sample[name]),
             *(s.total * (1 if tick is None else tick.rest) for s in here),
         ]
         drive = self._drive(self.network.readout, parts, pairs.shape[1])

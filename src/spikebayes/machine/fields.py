@@ -5,28 +5,19 @@ A constructor checks ranges; it takes a number in the place of a filter, which f
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from enum import Enum
 from functools import cache
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
-
-import torch
-from torch import Tensor
+from typing import Any, get_type_hints
 
 from spikebayes.errors import StoreError
-
-Indices = Annotated[Tensor, torch.int64]
-NUMBERS = (torch.float32, torch.float64)  # what any other tensor holds
+from spikebayes.machine.kinds import accepts, in_words, shown
 
 
 def check_fields(kind: type[Any], given: Mapping[str, Any]) -> None:
     """Refuse arguments of a class, a dataclass or one with an annotated constructor, that are of another type.
 
-    Tensors are finite float32 or float64; those that are annotated :data:`Indices`, int64. Numbers are finite.
+    Numbers and tensors are finite; tensors are float32 or float64, or of the dtype that they are annotated with.
 
     Raises:
         StoreError: names the class, the argument, what it takes and what came.
@@ -36,11 +27,12 @@ def check_fields(kind: type[Any], given: Mapping[str, Any]) -> None:
         >>> check_fields(Lowpass, {"tau": "fast"})
         Traceback (most recent call last):
         ...
-        spikebayes.errors.StoreError: 'tau' of Lowpass must be float; got 'fast'
+        spikebayes.errors.StoreError: 'tau' of Lowpass must be a number; got 'fast'
     """
     for name, annotation in _annotations(kind).items():
-        if name in given and not _fits(given[name], annotation):
-            raise StoreError(f"{name!r} of {kind.__name__} must be {_words(annotation)}; got {_shown(given[name])}")
+        if name in given and not accepts(given[name], annotation, stored=True):
+            expected = in_words(annotation, stored=True)
+            raise StoreError(f"{name!r} of {kind.__name__} must be {expected}; got {shown(given[name])}")
 
 
 @cache
@@ -53,55 +45,3 @@ def _annotations(kind: type[Any]) -> dict[str, Any]:
         return get_type_hints(kind.__init__, include_extras=True)
     except NameError:
         return {}
-
-
-def _fits(value: Any, annotation: Any) -> bool:
-    origin, parts = get_origin(annotation), get_args(annotation)
-    if annotation is Any:
-        return True
-    if origin in (Union, UnionType):
-        return any(_fits(value, part) for part in parts)
-    if annotation is None or annotation is type(None):
-        return value is None
-    if origin is Annotated:
-        return isinstance(value, Tensor) and value.dtype in parts[1:]
-    if annotation is Tensor:
-        return isinstance(value, Tensor) and value.dtype in NUMBERS and bool(value.isfinite().all())
-    if origin is tuple and isinstance(value, tuple | list):
-        kinds = parts[:1] * len(value) if parts[-1] is Ellipsis else parts
-        return len(kinds) == len(value) and all(map(_fits, value, kinds))
-    if origin is Literal:
-        return value in parts
-    if annotation is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if annotation is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return value in tuple(annotation)
-    kind = origin or annotation
-    return not isinstance(kind, type) or isinstance(value, kind)
-
-
-def _words(annotation: Any) -> str:
-    """The annotation as it is written: types without their modules."""
-    if get_origin(annotation) is Annotated:
-        return f"a tensor of {get_args(annotation)[1]}"
-    if annotation is Tensor:
-        return f"a finite tensor of {' or '.join(map(str, NUMBERS))}"
-    if get_origin(annotation) in (Union, UnionType):
-        return " or ".join(map(_words, get_args(annotation)))
-    if annotation is type(None):
-        return "None"
-    return (
-        annotation.__name__
-        if isinstance(annotation, type) and not get_args(annotation)
-        else re.sub(r"[\w.]*\.(\w)", r"\1", str(annotation))
-    )
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, Tensor):
-        finite = "" if value.isfinite().all() else " with NaN or infinite values"
-        return f"{value.dtype} {list(value.shape)}{finite}"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

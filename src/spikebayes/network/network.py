@@ -211,6 +211,29 @@ class SpikingNetwork:
             found[node.name] = later + max((found[c.source] for c in self.into(node.name)), default=0)
         return found
 
+    @property
+    def steady(self) -> frozenset[str]:
+        """Inputs and populations that nothing random reaches: their values are the same in all samples of a row."""
+        found: set[str] = set()
+        for node in (*self.inputs, *self.populations):
+            random = any(noise and noise.acts for noise in (node.dropout, getattr(node, "spike_noise", None)))
+            if not random and all(c.source in found for c in self.into(node.name)):
+                found.add(node.name)
+        return frozenset(found)
+
+    @property
+    def told_once(self) -> frozenset[str]:
+        """Of a coded network, steady populations that tell their numbers in the first window of a run only.
+
+        What they add to a neuron is held there for all samples. A race holds nothing: where its own numbers are
+        masked, what it sees is told in every window.
+        """
+        found = set(self.steady)
+        for p in reversed(self.populations):
+            if p.neuron.pools and p.name not in found:
+                found -= {c.source for c in self.into(p.name)}
+        return frozenset(found & {p.name for p in self.populations})
+
     def __repr__(self) -> str:
         lines = [f"SpikingNetwork(dt={self.dt:g} s, {self.neurons} neurons)"]
         for node in self.nodes():

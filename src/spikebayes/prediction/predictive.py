@@ -20,7 +20,8 @@ from spikebayes.errors import ConfigError, DataError, StoreError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.checked_files import read_sealed, write_sealed
 from spikebayes.machine.choices import unknown
-from spikebayes.machine.fields import Indices, check_fields
+from spikebayes.machine.fields import check_fields
+from spikebayes.machine.kinds import Indices
 from spikebayes.prediction import normal_mixture
 
 

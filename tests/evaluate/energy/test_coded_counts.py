@@ -64,6 +64,10 @@ MODELS: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
             *(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.5)), nn.Linear(3, 2)
         ),
     ),
+    "two layers before any mask": (
+        (4,),
+        lambda: nn.Sequential(nn.Linear(4, 5), nn.ReLU(), *relu(5, 6), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2)),
+    ),
     "a sum over several windows": (
         (4,),
         lambda: Net(
@@ -120,6 +124,19 @@ def pattern(connection: Connection, network: SpikingNetwork) -> Tensor:
     return reach.reshape(size(shape), -1)
 
 
+def steady(network: SpikingNetwork, name: str) -> bool:
+    node = next(n for n in network.nodes() if n.name == name)
+    masked = getattr(node, "dropout", None) is not None
+    return not masked and all(steady(network, c.source) for c in network.into(name))
+
+
+def told_once(network: SpikingNetwork, name: str) -> bool:
+    """No mask reaches it, and whoever hears it holds what it said, as races do not."""
+    races = {p.name for p in network.populations if p.neuron.pools}
+    heard_by = {c.target for c in network.connections if c.source == name}
+    return steady(network, name) and all(told_once(network, target) for target in heard_by & races)
+
+
 def naive(network: SpikingNetwork, x: Tensor, samples: int, scope: Any) -> dict[str, int]:
     """One run of each row: window by window, tick by tick, spike by spike."""
     code = network.code
@@ -127,7 +144,11 @@ def naive(network: SpikingNetwork, x: Tensor, samples: int, scope: Any) -> dict[
     run = simulate(network, x, samples=samples, seed=SEED, mask_scope=scope, engine="reference", probe=["spikes"])
     deep = {n.name: depth(network, n.name) for n in network.nodes()}
     patterns = {c: pattern(c, network) for c in network.connections}
-    found = dict.fromkeys(("spikes", "events", "updates", "awake"), 0)
+    found: dict[str, int] = {"spikes": 0, "events": 0, "updates": 0, "awake": 0}
+    everyone = torch.tensor(True)
+    last = {
+        n.name: 1 if n in network.populations and told_once(network, n.name) else samples for n in network.nodes()
+    }
 
     def alive(p: Population, sample: int, row: int) -> Tensor:
         if p.dropout is None:
@@ -143,17 +164,21 @@ def naive(network: SpikingNetwork, x: Tensor, samples: int, scope: Any) -> dict[
             for tick in range(code.ticks):
                 for p in network.populations:
                     told = window - deep[p.name]
-                    taken_in = {window - deep[c.source] for c in network.into(p.name)}
-                    works = [kept[p.name, s, b] for s in taken_in | {told} if 0 <= s < samples]
+                    said = {(told, last[p.name])}
+                    said |= {
+                        (window - deep[c.source], min(last[c.source], last[p.name])) for c in network.into(p.name)
+                    }
+                    works = [kept[p.name, s, b] for s, end in said if 0 <= s < end]
                     found["updates"] += int(torch.stack(works).any(0).sum()) if works else size(p.shape)
                     found["awake"] += int(torch.stack(works).any(0).sum()) if works else 0
-                    if not 0 <= told < samples:
+                    if not 0 <= told < last[p.name]:
                         continue
                     fired = run.spikes[p.name][told, b, tick]
                     found["spikes"] += int(fired.sum())
                     for c in network.connections:
                         if c.source == p.name:
-                            targets = patterns[c] & kept.get((c.target, told, b), torch.tensor(True))
+                            held = told_once(network, p.name)
+                            targets = patterns[c] & (everyone if held else kept.get((c.target, told, b), everyone))
                             found["events"] += int(targets[fired].sum())
     return found
 

@@ -2,7 +2,8 @@
 
 The numbers are those of the ticks, to the bit. Weights lie on a grid on which float32 holds every sum of weights
 times numbers, as long as these stay below a bound: by Cauchy and Schwarz, norm of a target's weights times norm of a
-line. The bound is looked at for every product, and one that could leave it is taken in float64, which holds it too.
+line. The bound is looked at for every product. One that could leave it is taken in blocks of inputs, whose bounds are
+smaller, and if need be in float64, which holds it too.
 
 What no mask comes before is the same for all samples of a row and is computed once.
 """
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.conversion.exact_sums import EXACT_SUMS
-from spikebayes.conversion.number_grids import blocks_of, weight_norms
+from spikebayes.conversion.number_grids import cuts_of, weight_norms
 from spikebayes.engine.contract import NUMBERS, Result, Work, unknown_noise
 from spikebayes.engine.windows.tell import Teller, Told
 from spikebayes.machine.products import check_steady_products
@@ -74,7 +75,12 @@ class _Block:
     operator: Operator
     euclid: float
     total: float
-    axis: int = -1
+    axis: int
+
+    def bound(self, seen: Tensor, largest: float) -> float:
+        """Of any sum over these inputs ``[L, ...]``, none of which is above ``largest``."""
+        norm = float(seen.flatten(1).square().sum(1).max().sqrt())
+        return min(self.euclid * norm, self.total * largest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +91,7 @@ class _Link:
         single, double: its operator in float32 and float64.
         euclid, total: of a target's weights, norm and sum of magnitudes.
         exact: whether float32 can hold its sums: its weights are on a grid and in one part.
-        blocks: that part cut up, where its targets have many inputs.
+        cuts: that part in more and more blocks, where its targets have many inputs.
         before, after: the parts that move its inputs and its targets.
     """
 
@@ -95,7 +101,7 @@ class _Link:
     euclid: float
     total: float
     exact: bool
-    blocks: tuple[_Block, ...] = ()
+    cuts: tuple[tuple[_Block, ...], ...] = ()
     before: Chain = field(default_factory=Chain)
     after: Chain = field(default_factory=Chain)
 
@@ -109,22 +115,23 @@ class _Link:
         bound = self.bound(told)
         if bound < most:
             return self.single(told.numbers.float()), bound
-        if not self.blocks:
-            return None
-        x, parts, reach = self.before(told.numbers.float()), list[Tensor](), 0.0
-        for block in self.blocks:
-            seen = x.narrow(block.axis % x.ndim, block.at.start, block.at.stop - block.at.start)
-            norm = float(seen.flatten(1).square().sum(1).max().sqrt())
-            if min(block.euclid * norm, block.total * told.largest) >= most:
+        for blocks in self.cuts:
+            if bound < most * len(blocks):
+                x = self.before(told.numbers.float())
+                seen = [x.narrow(b.axis % x.ndim, b.at.start, b.at.stop - b.at.start) for b in blocks]
+                if all(b.bound(part, told.largest) < most for b, part in zip(blocks, seen, strict=True)):
+                    return self._added(blocks, seen, most)
+        return None
+
+    def _added(self, blocks: tuple[_Block, ...], seen: list[Tensor], most: float) -> tuple[Tensor, float] | None:
+        """The blocks' sums, each of which float32 holds; None once their sum is too large for it."""
+        total, reach = blocks[0].operator(seen[0]), most
+        for block, part in zip(blocks[1:], seen[1:], strict=True):
+            total += block.operator(part)
+            low, high = total.aminmax()
+            reach = max(-float(low), float(high))
+            if reach >= most:
                 return None
-            parts.append(block.operator(seen))
-            low, high = parts[-1].aminmax()
-            reach += max(-float(low), float(high))
-        if reach >= most:
-            return None
-        total = parts[0]
-        for part in parts[1:]:
-            total += part
         return self.after(total), reach
 
     @property
@@ -144,19 +151,21 @@ def _link(connection: Connection, network: SpikingNetwork, device: torch.device)
     exact = len(working) == 1 and (working[0].weight is not None or isinstance(working[0], Scale))
     exact = exact and (device == CPU or not isinstance(working[0], Conv))  # elsewhere transforms may stand in for it
     single, double = (copy.deepcopy(operator).to(dtype) for dtype in (torch.float32, torch.float64))
-    cut = blocks_of(operator) if exact else []
-    if len(cut) < 2:
-        return _Link(connection, single, double, euclid, total, exact)
+    link = _Link(connection, single, double, euclid, total, exact)
+    cuts = cuts_of(operator) if exact else []
+    if not cuts:
+        return link
     (place,) = (k for k, part in enumerate(single.parts) if not part.rearranges)
-    weighted = single.parts[place]
+    weighted, signed = single.parts[place], _signed(connection.source, network)
+    made = tuple(tuple(_block(weighted, at, signed) for at in cut) for cut in cuts)
+    return replace(link, cuts=made, before=Chain(single.parts[:place]), after=Chain(single.parts[place + 1 :]))
+
+
+def _block(weighted: Operator, at: slice, signed: bool) -> _Block:
     assert weighted.weight is not None
-    signed, blocks = _signed(connection.source, network), []
-    for at in cut:
-        part = weighted.with_weight(weighted.weight[:, at].contiguous())
-        euclid_of, total_of, _ = weight_norms(part, (), signed)
-        blocks.append(_Block(at, part, euclid_of, total_of, -1 if isinstance(part, Dense) else 1))
-    before, after = Chain(single.parts[:place]), Chain(single.parts[place + 1 :])
-    return _Link(connection, single, double, euclid, total, exact, tuple(blocks), before, after)
+    part = weighted.with_weight(weighted.weight[:, at].contiguous())
+    euclid, total, _ = weight_norms(part, (), signed)
+    return _Block(at, part, euclid, total, -1 if isinstance(part, Dense) else 1)
 
 
 @dataclass
@@ -164,14 +173,15 @@ class _Kept:
     """What is the same in all samples of some rows.
 
     Args:
-        sums: what steady sources add to nodes that are not quiet, ``[b, *shape]`` float64.
-        rounded: the same on the node's grid in float32, where that holds it.
+        sums: what steady sources add to nodes that are not quiet, ``[b, *shape]`` float64; on the node's grid, if all
+            else that the node takes in is on it.
+        single: the same in float32 and its largest magnitude, where it is on the grid and float32 holds it.
         told: of steady populations, which no mask changes.
         numbers: of those that only their own mask changes, not yet cut off.
     """
 
     sums: dict[str, Tensor]
-    rounded: dict[str, Tensor]
+    single: dict[str, tuple[Tensor, float]]
     told: dict[str, Told]
     numbers: dict[str, Tensor]
 
@@ -182,7 +192,9 @@ class _Simulator:
         self.network = replace(network)  # one that does not keep the given one alive
         links = [_link(c, network, device) for c in network.connections]
         self.into = {n.name: [k for k in links if k.connection.target == n.name] for n in network.nodes()}
-        self.quiet, self.steady = _quiet(network)
+        self.steady = network.steady
+        self.quiet = {p.name for p in network.populations if all(k.source in self.steady for k in self.into[p.name])}
+        self.plain = frozenset(n.name for n in (*network.populations, network.readout) if self._is_plain(n))
         self.tellers = {p.name: Teller(_coded(p), p.dropout, p.shape, p.spike_noise) for p in network.populations}
         self.constant = {n.name: _constant(n, device) for n in (*network.populations, network.readout)}
         widest = max(size(node.shape) for node in network.nodes() if node.name not in self.steady)
@@ -190,6 +202,12 @@ class _Simulator:
         if device != CPU:
             lines = min(max(KEPT // widest, LINES[0]), MANY)
         self.lines = 1 << (lines.bit_length() - 1)
+
+    def _is_plain(self, node: Population | Readout) -> bool:
+        """Whether what a node takes in, anew for each sample if it does, are numbers times weights on its grid."""
+        links = [k for k in self.into[node.name] if k.source not in self.steady] or self.into[node.name]
+        numbers = {p.name for p in self.network.populations}
+        return node.grid > 0 and all(k.exact and k.source in numbers for k in links)
 
     @torch.no_grad()
     def run(self, work: Work) -> Result:
@@ -243,10 +261,12 @@ class _Simulator:
     ) -> None:
         """What steady sources add to a node that is not quiet."""
         sums = self._sum([k.double(_values(k.source, kept.told, inputs)) for k in links])
+        if node.name in self.plain:
+            sums = on_grid_of(node, sums)
+            most = float(sums.abs().max())
+            if most < (EXACT_SUMS - 1) * node.grid:
+                kept.single[node.name] = sums.float(), most
         kept.sums[node.name] = sums
-        rounded = on_grid_of(node, sums)
-        if node.grid and float(rounded.abs().max()) < (EXACT_SUMS - 1) * node.grid:
-            kept.rounded[node.name] = rounded.float()
 
     def _tile(self, work: Work, pairs: Tensor, kept: _Kept, result: Result) -> None:
         """Some pairs ``[L]``, from the first mask on."""
@@ -287,7 +307,7 @@ class _Simulator:
         rows: tuple[_Kept, Tensor] | None,
         lines: int,
     ) -> Tensor:
-        """What a node takes in, ``[L, *shape]``; float32 where that holds every sum.
+        """What a node takes in, ``[L, *shape]``, on its grid; float32 where that holds every sum, else float64.
 
         Args:
             node: not a race.
@@ -298,31 +318,45 @@ class _Simulator:
         """
         constant, name = self.constant[node.name], node.name
         kept = rows is not None and name in rows[0].sums
-        if links and node.grid and all(k.exact and k.source in told for k in links):
-            most = (EXACT_SUMS - 1) * node.grid
-            found = [k.sums(told[k.source], most) for k in links]
-            known = [part for part in found if part is not None]
-            base = rows[0].rounded.get(name) if rows is not None and kept else None
-            bound = (
-                sum(reach for _, reach in known) + constant.most + (0.0 if base is None else float(base.abs().max()))
-            )
-            if len(known) == len(links) and bound < most and (base is not None or not kept):
-                total = self._sum([part for part, _ in known])
-                if base is not None and rows is not None:
-                    total = total + base[rows[1]]
-                return total if constant.most == 0 else total + constant.single
-        parts = [k.double(_values(k.source, told, inputs)) for k in links]
+        plain = name in self.plain and bool(links)
+        if plain and (single := self._single(node, links, told, rows if kept else None)) is not None:
+            return single
+        total = sum(k.double(_values(k.source, told, inputs)) for k in links) if links else constant.double
         if kept:
             assert rows is not None
-            parts.append(rows[0].sums[name][rows[1]])
-        return self._settled(node, parts, lines)
+            total = total + rows[0].sums[name][rows[1]]
+        if links and constant.most:
+            total = total + constant.double
+        return (total if plain else on_grid_of(node, total)).expand(lines, *node.shape)  # pyright: ignore
 
-    def _settled(self, node: Population | Readout, parts: list[Tensor], lines: int) -> Tensor:
-        """Sum of a node's parts and its constant, on its grid; as float32, if that holds it."""
-        total = self.constant[node.name].double.expand(lines, *node.shape)
-        total = on_grid_of(node, sum(parts, total))
-        if node.grid and float(total.abs().max()) < (EXACT_SUMS - 1) * node.grid:
-            return total.float()
+    def _single(
+        self,
+        node: Population | Readout,
+        links: list[_Link],
+        told: dict[str, Told],
+        rows: tuple[_Kept, Tensor] | None,
+    ) -> Tensor | None:
+        """The same of a node all whose sums are on its grid, in float32; None where that might not hold them."""
+        constant, most = self.constant[node.name], (EXACT_SUMS - 1) * node.grid
+        if rows is not None and node.name not in rows[0].single:
+            return None
+        parts = [(constant.single, constant.most)] if constant.most else []
+        if rows is not None:
+            base, reach = rows[0].single[node.name]
+            parts.append((base[rows[1]], reach))
+        total, reach = None, 0.0
+        for link in links:
+            found = link.sums(told[link.source], most)
+            if found is None:
+                return None
+            parts.append(found)
+        for part, bound in parts:
+            total, reach = part if total is None else total + part, reach + bound
+            if reach >= most:  # by the bounds; what it is, is less
+                low, high = total.aminmax()
+                reach = max(-float(low), float(high))
+                if reach >= most:
+                    return None
         return total
 
     @staticmethod
@@ -395,15 +429,3 @@ def _signed(name: str, network: SpikingNetwork) -> bool:
     if isinstance(neuron, Race):
         return _signed(network.into(name)[0].source, network)
     return not isinstance(neuron, Coded) or neuron.response.signed
-
-
-def _quiet(network: SpikingNetwork) -> tuple[frozenset[str], frozenset[str]]:
-    """Nodes whose numbers are the same in all samples of a row before their own mask, and those after it too."""
-    quiet: set[str] = set()
-    steady: set[str] = set()
-    for node in (*network.inputs, *network.populations):
-        if all(c.source in steady for c in network.into(node.name)):
-            quiet.add(node.name)
-            if not any(noise and noise.acts for noise in (node.dropout, getattr(node, "spike_noise", None))):
-                steady.add(node.name)
-    return frozenset(quiet), frozenset(steady)

@@ -75,7 +75,7 @@ class Teller:
         """
         dropout = self.dropout if keys is not None else None
         ready = told or isinstance(self.neuron, Race)
-        plain = x.device.type == "cpu" and x.dtype == torch.float32 and (dropout is None or dropout.offset == 0)
+        plain = x.device.type == "cpu" and (dropout is None or dropout.offset == 0)
         if not ready and not self.ramp:
             assert isinstance(self.neuron, Coded)
             x = self.neuron.response.numbers(x)
@@ -139,7 +139,7 @@ def _largest(numbers: Tensor) -> float:
 @compiled(nogil=True)
 def _tell(
     out: NDArray[np.float32],
-    x: NDArray[np.float32],
+    x: NDArray[np.floating],
     lines: NDArray[np.int64],
     samples: NDArray[np.int64],
     rows: NDArray[np.int64],

@@ -70,8 +70,9 @@ class Windows(Schedule):
 
     In the window in which a population tells sample t it takes in what it will tell of later ones: t + 1, and t + k
     from a source that is k populations before it. A neuron works there if a mask keeps it in one of these samples;
-    dropped from all of them, it is taken out. An update is one tick of a neuron, whether it sends, takes in or both:
-    in a run of one sample a neuron is awake in two windows, in a long run in about one for each sample.
+    dropped from all of them, it is taken out. What no mask reaches is told once, with sample 0, and held. An update
+    is one tick of a neuron, whether it sends, takes in or both: in a run of one sample a neuron is awake in two
+    windows, in a long run in about one for each sample.
 
     Args:
         network: a coded one.
@@ -83,35 +84,52 @@ class Windows(Schedule):
     def __init__(self, network: SpikingNetwork, samples: int) -> None:
         assert network.code is not None
         depths = network.depths
-        self.ticks, self.samples = network.code.ticks, samples
+        self.ticks, self.samples, self.once = network.code.ticks, samples, network.told_once
         self.windows = samples + max(depths.values())
         self.steps = self.windows * self.ticks
-        #: by population, how many samples behind the one that it tells are those that it takes in meanwhile
-        self.ahead = {
-            p.name: sorted({0} | {depths[p.name] - depths[c.source] for c in network.into(p.name)})
-            for p in network.populations
-        }
+        self.ahead: dict[str, list[int]] = {}  # how many samples behind the one told are those taken in meanwhile
+        self.held: dict[str, list[int]] = {}  # the same of what is told once: only sample 0 is
+        for p in network.populations:
+            for kept_in, sources in ((self.ahead, False), (self.held, True)):
+                into = [c for c in network.into(p.name) if (c.source in self.once) is sources]
+                kept_in[p.name] = sorted({depths[p.name] - depths[c.source] for c in into})
 
     def runs(self, pairs: int, rows: int) -> int:
         return rows
 
     def updates(self, population: Population, keys: Keys) -> int:
-        ahead = self.ahead[population.name]
         first = keys.at(keys.samples == 0)
-        found = int(self._at_work(population, keys, ahead).sum())
-        for early in range(1, ahead[-1] + 1):  # windows in which it takes in, and has nothing yet to tell
-            found += int(self._at_work(population, first, [k - early for k in ahead if k >= early]).sum())
+        early = max([0, *self.ahead[population.name], *self.held[population.name]])
+        found = int(self._at_work(population, first if population.name in self.once else keys, 0).sum())
+        for told in range(-early, 0):  # windows in which it takes in, and has nothing yet to tell
+            found += int(self._at_work(population, first, told).sum())
         return self.ticks * found
 
     def idle(self, population: Population, rows: int) -> int:
-        ahead, told = self.ahead[population.name], range(-self.windows, self.samples)
-        busy = sum(any(0 <= t + k < self.samples for k in ahead) for t in told)
+        busy = sum(bool(self._samples(population, told)) for told in range(-self.windows, self.samples))
         return self.ticks * rows * size(population.shape) * (self.windows - busy)
 
-    def _at_work(self, population: Population, keys: Keys, ahead: list[int]) -> Tensor:
-        """``[R, N]`` bool: neurons kept in one of the samples so far ahead of those of R pairs."""
+    def _samples(self, population: Population, told: int) -> list[int]:
+        """Those that a population tells or takes in, in the window in which it would tell the one given."""
+        name = population.name
+        last = 1 if name in self.once else self.samples
+        found = {told, *(told + k for k in self.ahead[name])} | {told + k for k in self.held[name] if told + k == 0}
+        return sorted(sample for sample in found if 0 <= sample < last)
+
+    def _at_work(self, population: Population, keys: Keys, told: int) -> Tensor:
+        """``[R, N]`` bool: neurons kept in one of the samples that they tell or take in.
+
+        Args:
+            keys: of R pairs.
+            told: how many samples after those of the pairs the one is that would be told; before sample 0, negative.
+        """
         found = torch.zeros(len(keys), size(population.shape), dtype=torch.bool)
-        for later in map(keys.later, ahead):
-            there = (later.samples < self.samples)[:, None]
+        name = population.name
+        last = 1 if name in self.once else self.samples
+        offsets = {told + k for k in (0, *self.ahead[name]) if told + k >= 0} | {
+            0 for k in self.held[name] if told + k == 0
+        }
+        for later in map(keys.later, sorted(offsets)):
+            there = (later.samples < last)[:, None]
             found |= there & kept(population, later) if masked(population) else there
         return found

@@ -43,7 +43,8 @@ class SpikingCounts:
         neurons: of the network.
         synapses: between populations and into the read-out: one where any path of a connection's operators leads from
             a unit to a target, whatever the weights.
-        spikes: by population, of neurons that the masks keep; of a graded code, messages.
+        spikes: by population, of neurons that the masks keep; of a graded code, messages. What no mask reaches is
+            told once for all samples of a row (``SpikingNetwork.told_once``).
         synaptic_events: one for every spike and every synapse of its neuron onto a target that is not taken out; into
             the read-out all count. A blanked synapse counts, since the spike reaches it. A sign neuron's spike is +1.
         neuron_updates: neurons that are not taken out, in every step. One update is one step of one neuron, whatever
@@ -190,6 +191,7 @@ class SpikingTally:
         self.by_neuron = not all(reach.uniform for reach in self.out.values())
         self.spikes = dict.fromkeys((p.name for p in network.populations), 0)
         self.events = self.updates = 0
+        self.once = network.told_once if network.code is not None else frozenset[str]()
 
     def add(self, keys: Keys, spikes: dict[str, Tensor]) -> None:
         """Count some pairs.
@@ -199,13 +201,17 @@ class SpikingTally:
             spikes: by population over all steps, ``[R]``, or ``[R, N]``, as it must be if :attr:`by_neuron`.
         """
         keep: dict[str, Tensor] = {}
+        first = keys.samples == 0
+        spikes = {name: each[first] if name in self.once else each for name, each in spikes.items()}
         for p in self.network.populations:
             self.spikes[p.name] += int(spikes[p.name].sum())
             if self._takes_out(p):
                 keep[p.name] = kept(p, keys)
             self.updates += self.schedule.updates(p, keys)
         for connection, reach in self.out.items():
-            self.events += _events(reach, spikes[connection.source], keep.get(connection.target))
+            # what is told once is told to all: a target dropped from this sample may be there in another
+            taken_out = None if connection.source in self.once else keep.get(connection.target)
+            self.events += _events(reach, spikes[connection.source], taken_out)
 
     def counts(self, samples: int, rows: int, masks: int) -> SpikingCounts:
         """What was counted, for S samples of B rows that drew so many masks."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spikebayes.machine.arguments import checked
-from spikebayes.machine.fields import Indices
+from spikebayes.machine.kinds import Indices
 from spikebayes.network.operators.operator import Operator, Shape, target_shape
 from spikebayes.network.operators.patterns import ByAxis, Pattern, Permuted, Reshaped
 from spikebayes.network.vocabulary import stored
