@@ -1,0 +1,46 @@
+"""The study's command: ``python -m studies.chips --help``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from studies import command_line
+from studies.command_line import GOES_ON, OUT, RESULTS, places
+
+
+def study(
+    *,
+    data: Path | None = None,
+    results: Path = RESULTS,
+    docs: Path | None = None,
+    work: Path | None = None,
+    quick: bool = False,
+    seed: int = 0,
+) -> None:
+    """Measure codes in windows on imperfect chips: five minutes; it goes on where it was stopped.
+
+    Args:
+        data: folder of the data sets; by default $SPIKEBAYES_DATA or the user's cache folder.
+        results: folder for chips.json.
+        docs: folder for the page; by default docs, or the folder of the results if that is given.
+        work: folder for what is kept on the way; by default studies/chips in the user's cache folder.
+        quick: a small study, to see that it works; the figures are not for publication.
+        seed: seed of everything.
+    """
+    from studies.chips.command import PUBLISHED, QUICK, run_chips
+
+    at = places("chips", results, docs, data, work)
+    settings = QUICK if quick else PUBLISHED
+    found = run_chips(at.data, at.results, at.page, at.work, settings=settings, seed=seed, say=OUT.print)
+    OUT.print(f"written to {at.results} and {at.page}; {found['seconds']:.0f} s")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return command_line.main(study, "studies.chips", arguments, stopped=GOES_ON)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
