@@ -22,13 +22,13 @@ MOST_POINTS = 1000  # of a scatter plot: more only fill the page's bytes
 COLOURS = {"classical": CLASSICAL, "spiking": SPIKING, "control": CONTROL}
 
 
-def output_trace(trace: ArrayLike, dnn_output: float, burn_in: int, dt: float, name: str) -> str:
+def output_trace(trace: ArrayLike, dnn_output: float, burn_in: int | None, dt: float, name: str) -> str:
     """The spiking read-out over one simulation, against the classical output under the same mask.
 
     Args:
         trace: ``[T]``, the read-out at each step.
         dnn_output: the classical network's output, in the trace's unit.
-        burn_in: steps left out of the average.
+        burn_in: steps left out of the average; None where the last step is the answer, and there is no average.
         dt: step, s.
         name: of the output.
 
@@ -41,15 +41,22 @@ def output_trace(trace: ArrayLike, dnn_output: float, burn_in: int, dt: float, n
     """
     values = _finite(trace)
     time = 1e3 * dt * np.arange(1, len(values) + 1)  # ms, ends of the steps
-    running = np.cumsum(values[burn_in:]) / np.arange(1, len(values) - burn_in + 1)
+    averaged, left_out = burn_in is not None, burn_in or 0
+    running = np.cumsum(values[left_out:]) / np.arange(1, len(values) - left_out + 1)
     marker = "o" if len(values) <= 10 else ""
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        if burn_in > 0:
-            axes.axvspan(0, time[burn_in - 1], color=SHADE, lw=0, label="burn-in, left out")
-        axes.plot(time, values, color=SPIKING, lw=0.9, alpha=0.55, marker=marker, ms=3, label="spiking", gid="trace")
-        axes.plot(time[burn_in:], running, color=SPIKING, lw=2.2, marker=marker, ms=4, label="spiking, running mean")
+        if left_out:
+            axes.axvspan(0, time[left_out - 1], color=SHADE, lw=0, label="burn-in, left out")
+        width, alpha = (0.9, 0.55) if averaged else (2.2, 1.0)
+        axes.plot(
+            time, values, color=SPIKING, lw=width, alpha=alpha, marker=marker, ms=3, label="spiking", gid="trace"
+        )
+        if averaged:
+            axes.plot(
+                time[left_out:], running, color=SPIKING, lw=2.2, marker=marker, ms=4, label="spiking, running mean"
+            )
         if math.isfinite(dnn_output):
             axes.axhline(dnn_output, color=CLASSICAL, lw=1.6, ls=(0, (5, 2)), label="classical, same mask")
         axes.set_xlim(0, time[-1])

@@ -71,13 +71,19 @@ def _figures(data: ReportData) -> list[Figure]:
 
 def _trace(data: ReportData) -> Figure:
     output, name = data.trace_output()
-    burn_in = min(int(data.spiking.settings.get("burn_in", 0)), len(data.trace) - 1)
+    coded = data.network.code is not None
+    burn_in = None if coded else min(int(data.spiking.settings.get("burn_in", 0)), len(data.trace) - 1)
     svg = figures.output_trace(
         data.trace[:, output].numpy(), float(data.trace_reference[output]), burn_in, data.network.dt, name
     )
     caption = (
-        f"One simulation of row {data.trace_row}: the spiking network's output at every step, its average since the "
-        "end of the burn-in, and the output of the classical network under the same random mask."
+        f"One simulation of row {data.trace_row}: the spiking network's output "
+        + (
+            "in the ticks of the window that tells it"
+            if coded
+            else "at every step, its average since the end of the burn-in"
+        )
+        + ", and the output of the classical network under the same random mask."
     )
     return Figure("Output over time", caption, (Markup(svg),))
 
