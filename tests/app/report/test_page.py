@@ -20,7 +20,7 @@ import spikebayes as sb
 from spikebayes.app.report.contents import ReportData, report_data
 from spikebayes.app.report.page import _figures as page_figures
 from spikebayes.app.report.page import render, write_report
-from spikebayes.app.report.tables import key_figures, number, score_rows
+from spikebayes.app.report.tables import key_figures, network_rows, number, score_rows
 from spikebayes.errors import ConfigError, DataError
 
 HOSTILE = "<script>alert(\"1\")</script> & '$x$'"
@@ -268,6 +268,13 @@ def test_network_table_adds_up() -> None:
     assert float(shown) == pytest.approx(spikes, rel=5e-3)
     assert float(rate) == pytest.approx(spikes / (30 * 120 * 1e-3), rel=5e-3)
     assert page.row("All neurons")[3:] == ["30", rate, shown]
+
+
+def test_the_network_table_says_what_becomes_of_spikes() -> None:
+    ordinary = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Dropout(0.25), nn.Linear(3, 1))
+    chip = sb.with_spike_noise(sb.convert(ordinary, torch.rand(100, 2), code=sb.Radix(4)), jitter=0.2, loss=0.001)
+    rows = {row["name"]: row for row in network_rows(replace(contents(), network=chip))}
+    assert rows["layer1"]["noise"] == "dropout 0.25; jitter of 0.2 ticks, 0.1 % of spikes lost"
 
 
 def test_settings_say_how_to_repeat_the_run() -> None:
