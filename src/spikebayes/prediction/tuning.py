@@ -31,6 +31,7 @@ from spikebayes.prediction.simulate import argument_shapes, simulate
 
 TAUS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02)  # s
 LEAST_ROWS, MOST_ROWS, SAMPLES = 10, 100, 20
+WORK = 10_000_000  # neurons times samples and rows
 SHORTER = 0.92  # of the steps: what is tried next
 LEFT_OUT = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # shares of the steps that are tried as burn-in
 AS_GOOD = 1.1  # times the lowest error
@@ -41,10 +42,17 @@ UNLIKE = 0.3  # correlation under the same masks, below which a network is anoth
 
 @dataclass(frozen=True, eq=False)
 class Tuned:
-    """A network that carries its timing, and its error on the calibration rows."""
+    """What was found on the calibration rows.
+
+    Args:
+        network: carries its timing.
+        error: under the same masks as the module.
+        alike: correlation of its samples, less their row's mean, with the module's.
+    """
 
     network: SpikingNetwork
     error: float
+    alike: float
 
     @property
     def steps(self) -> int:
@@ -80,8 +88,8 @@ def tune(
     Args:
         network: what ``convert`` made of the module, of LIF or other neurons with a memory.
         model: the module.
-        rows: ``[B, *shape]``, or one for each argument, 10 or more, like those to be predicted; of more than 100,
-            as many are looked at, evenly spread.
+        rows: ``[B, *shape]``, or one for each argument, 10 or more, like those to be predicted; of more than 100
+            (fewer, of a network with thousands of neurons) as many are looked at, evenly spread.
         error: highest that is allowed.
         task: of classes, probabilities are compared.
         taus: time constants to try, s: of the slowest filter, the others in proportion (Alpha, Lowpass; other filters
@@ -112,6 +120,11 @@ def tune(
         (True, True)
     """
     found = find_timing(network, model, rows, error, Task(task), taus, samples, seed, engine)
+    if found.error > error and found.alike < UNLIKE:
+        raise ConfigError(
+            f"under the same masks the network's samples do not move with the module's (correlation "
+            f"{found.alike:.2f}): {ITS_OWN}"
+        )
     if found.error > error:
         warnings.warn(
             f"no timing that was tried reaches an error of {error:g}; the best has {found}. Ask for no less, or "
@@ -133,8 +146,7 @@ def find_timing(
     engine: str = "auto",
 ) -> Tuned:
     """What :func:`tune` finds, and its error, without a warning."""
-    if not (error > 0 and math.isfinite(error)):
-        raise ConfigError(f"error must be a positive number of standard deviations, as 0.03; got {error}")
+    check_error(error)
     if not taus:
         raise ConfigError("taus must name at least one time constant, in seconds, as 0.02")
     _refuse_timed(network)
@@ -145,7 +157,8 @@ def find_timing(
             f"tune needs {LEAST_ROWS} rows or more, like those to be predicted; got {count}: give more, or leave the "
             "network as it is: its burn-in is worked out from its filters"
         )
-    chosen = torch.linspace(0, count - 1, min(count, MOST_ROWS)).round().long()
+    most = min(MOST_ROWS, max(LEAST_ROWS, WORK // (samples * network.neurons)))
+    chosen = torch.linspace(0, count - 1, min(count, most)).round().long()
     plan = SamplingPlan(samples, seed, rows=chosen, engine=engine, least=2)
     bench = _Bench.of(model, network, tuple(part[chosen] for part in inputs), plan, task)
     best: Tuned | None = None
@@ -157,8 +170,13 @@ def find_timing(
     assert lowest is not None
     if best is not None:
         return best
-    bench.refuse_another(lowest)
     return bench.walk(lowest.network, max(error, AS_GOOD * lowest.error))
+
+
+def check_error(error: float) -> None:
+    """Refuse what is no error that could be reached (ConfigError)."""
+    if not (error > 0 and math.isfinite(error)):
+        raise ConfigError(f"error must be a positive number of standard deviations, as 0.03; got {error}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,19 +224,12 @@ class _Bench:
                 break
             total = int(SHORTER * total)
         assert kept is not None
-        return Tuned(replace(network, timing=kept[1]), kept[0])
+        return Tuned(replace(network, timing=kept[1]), kept[0], self.alike(self._read(trace, kept[1])))
 
-    def refuse_another(self, tuned: Tuned) -> None:
-        """Refuse a network whose samples do not move with the module's under the same masks (ConfigError)."""
-        assert tuned.network.timing is not None
-        given = self._read(self._trace(tuned.network, tuned.steps), tuned.network.timing)
+    def alike(self, given: Tensor) -> float:
+        """How far samples ``[S, B, C]`` move with the module's about their rows' means: a correlation."""
         first, second = (side - side.mean(0) for side in (self.expected, given))
-        together = float((first * second).sum() / (first.norm() * second.norm()))
-        if together < UNLIKE:
-            raise ConfigError(
-                f"under the same masks the network's samples do not move with the module's (correlation "
-                f"{together:.2f}): {ITS_OWN}"
-            )
+        return float((first * second).sum() / (first.norm() * second.norm()))
 
     def _best(self, trace: Tensor, total: int) -> tuple[float, Timing]:
         """The lowest error in so many steps, and what gives it."""
