@@ -8,10 +8,9 @@ import torch
 
 from benchmarks.peers import Outcome
 from benchmarks.workloads import Workload
-from spikebayes import Run, simulate
+from spikebayes import Run, Timing, simulate
 from spikebayes.engine.contract import Result, Work
 from spikebayes.engine.select import select
-from spikebayes.engine.timing import Timing
 from spikebayes.network import size
 from spikebayes.noise.keys import Keys
 

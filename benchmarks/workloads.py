@@ -14,10 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from spikebayes import Alpha, ConfigError, Connection, Input, Population, SpikingNetwork, convert
+from spikebayes import Alpha, ConfigError, Connection, Input, Population, SpikingNetwork, Timing, convert
 from spikebayes.engine.contract import Work
 from spikebayes.engine.select import select
-from spikebayes.engine.timing import Timing
 from spikebayes.network import Chain, Dense, Reshape, Shape, size
 from spikebayes.nn import LIFRate, Permadrop, zoo
 from spikebayes.noise.keys import Keys

@@ -42,7 +42,6 @@ EXCEPTIONS = {
         "spikebayes.engine.contract": "an engine is timed without simulate() around it",
         "spikebayes.engine.cpu": "the loops of the roofline use the engine's own instructions",
         "spikebayes.engine.select": "an engine is timed without simulate() around it",
-        "spikebayes.engine.timing": "an engine is timed without simulate() around it",
         "spikebayes.machine.kernel_cache": "loops of the limit are compiled, and kept, as the engine's are",
         "spikebayes.machine.llvm": "the loops of the roofline are as wide as the machine's vectors",
         "spikebayes.noise.bits": "random bits of a synapse, for the limit",

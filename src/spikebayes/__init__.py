@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from spikebayes.conversion.integers import IntegerNetwork, integers
     from spikebayes.conversion.obstacles import Obstacle, Obstacles
     from spikebayes.conversion.unreliable import with_blank_out
-    from spikebayes.engine.timing import Flat, Hann, Window
     from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
     from spikebayes.evaluate.energy.devices import Device
     from spikebayes.evaluate.energy.energy import Energy, energy
@@ -28,10 +27,12 @@ if TYPE_CHECKING:
     from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law, SpikeNoise
     from spikebayes.network.store import load_network, save_network
     from spikebayes.network.synapses import Alpha, Lowpass
+    from spikebayes.network.timing import Flat, Hann, Timing, Window
     from spikebayes.prediction.predict import predict
     from spikebayes.prediction.predictive import Draw, Predictive, Task
     from spikebayes.prediction.redraw import Redraw, estimate_carry_over
     from spikebayes.prediction.simulate import Run, simulate
+    from spikebayes.prediction.tuning import tune
     from spikebayes.training.fit import fit
 
 __version__ = "0.1.0"
@@ -81,6 +82,7 @@ __all__ = [
     "StoreError",
     "Task",
     "Threshold",
+    "Timing",
     "Window",
     "check",
     "compare",
@@ -101,6 +103,7 @@ __all__ = [
     "scaled",
     "simulate",
     "training",
+    "tune",
     "versions",
     "with_blank_out",
     "with_device_noise",
@@ -119,7 +122,6 @@ import_late(  # torch, Lightning and SciPy take seconds to import, in which the 
         "conversion.integers": ["IntegerNetwork", "integers"],
         "conversion.obstacles": ["Obstacle", "Obstacles"],
         "conversion.unreliable": ["with_blank_out"],
-        "engine.timing": ["Flat", "Hann", "Window"],
         "errors": ["ConfigError", "ConversionError", "DataError", "SpikebayesError", "StoreError"],
         "evaluate.energy.devices": ["Device"],
         "evaluate.energy.energy": ["Energy", "energy"],
@@ -133,10 +135,12 @@ import_late(  # torch, Lightning and SciPy take seconds to import, in which the 
         "network.noise": ["BlankOut", "Dropout", "Exact", "Gaussian", "Law", "SpikeNoise"],
         "network.store": ["load_network", "save_network"],
         "network.synapses": ["Alpha", "Lowpass"],
+        "network.timing": ["Flat", "Hann", "Timing", "Window"],
         "prediction.predict": ["predict"],
         "prediction.predictive": ["Draw", "Predictive", "Task"],
         "prediction.redraw": ["Redraw", "estimate_carry_over"],
         "prediction.simulate": ["Run", "simulate"],
+        "prediction.tuning": ["tune"],
         "training.fit": ["fit"],
     },
     rooms=["data", "evaluate", "network", "nn", "training"],

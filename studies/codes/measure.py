@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from spikebayes import Predictive, SpikingNetwork, Task, compare, convert, energy, predict
+from spikebayes import Predictive, SpikingNetwork, Task, Timing, compare, convert, energy, predict
 from studies.codes.settings import Coding, Settings
 
+LIF_TIMING = Timing(300, 200)  # of the network without a code
 FACTORS = (2.0, 4.0)  # by which inputs are multiplied, to see what saturates
 REPEATS = 3  # of each timing
 
@@ -49,6 +51,8 @@ def measure(
     if network is None:
         assert coding is not None
         network = convert(model, _list(calibrate), code=coding.code, headroom=coding.headroom)
+    else:
+        network = replace(network, timing=LIF_TIMING)
     budget: dict[str, Any] = {"samples": samples, "task": task}
     classical, spiking = (predict(m, rows, seed=seed, **budget) for m in (model, network))
     other, control = (predict(model, rows, seed=seed + k, **budget) for k in (1, 2))

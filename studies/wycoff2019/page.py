@@ -302,7 +302,7 @@ def _best_said(found: dict[str, Any], settings: dict[str, Any]) -> str:
     return (
         f"What this network should be run with: {best['name']}, {best['steps']} steps of {1000 * DT:g} ms, the first "
         f"{best['burn_in']} left out. Its layers of {settings['learning']['width']} neurons average over neurons "
-        "what narrow ones must average over time; the library's defaults (Alpha 20 ms, 300 steps) are for those."
+        "what narrow ones must average over time; the library's default filters (Alpha 20 ms) are for those."
     )
 
 

@@ -235,7 +235,7 @@ def test_drop_probability(fails, tmp_path: Path, p: str) -> None:
     ("option", "value", "says"),
     [
         ("--samples", "0", "samples must be a whole number, at least"),
-        ("--burn-in", "300", "in [0, steps); got 300 with steps=300"),
+        ("--burn-in", "300", "in [0, steps); got 300 with steps=232"),
         ("--steps", "0", "steps must be a whole number, at least 1"),
         ("--dt", "0", "dt must be a positive"),
         ("--dt", "-0.001", "dt must be a positive"),

@@ -82,6 +82,54 @@ def test_what_a_run_is_survives(run: TableRun, tmp_path: Path) -> None:
     assert (tmp_path / "again" / TENSORS).read_bytes() == (tmp_path / TENSORS).read_bytes()
 
 
+@pytest.fixture(scope="module")
+def tuned() -> TableRun:
+    """With rows enough to tune on."""
+    frame = table(100).drop(columns="kind")
+    return train_table(prepare_table(frame, "y", categorical=["color"], hidden=(6,), validation=0.2), **QUICK)
+
+
+def test_filters_and_timing_survive(tuned: TableRun, tmp_path: Path) -> None:
+    save_run(tuned, tmp_path)
+    loaded, rows = load_run(tmp_path), table(7, seed=1)
+    assert loaded.fitted.timing == tuned.fitted.timing is not None
+    assert loaded.fitted.synapse == tuned.fitted.synapse
+    assert repr(loaded.network()) == repr(tuned.network())
+    one, two = (run.predict(rows, network=run.network(), samples=4) for run in (tuned, loaded))
+    assert torch.equal(one.samples, two.samples)
+    assert two.settings["steps"] == tuned.fitted.timing.steps
+    assert loaded.network(tau=0.015).timing is None
+
+
+def test_a_run_from_before_timings_takes_what_its_filters_need(tuned: TableRun, tmp_path: Path) -> None:
+    save_run(tuned, tmp_path)
+    stored = read_json(tmp_path / DESCRIPTION, FORMAT)
+    del stored["timing"]
+    write_json(tmp_path / DESCRIPTION, stored, FORMAT)
+    loaded = load_run(tmp_path)
+    settings = loaded.predict(table(7), network=loaded.network(), samples=2).settings
+    assert (settings["steps"], settings["burn_in"]) == (232, 132)  # one Alpha filter of 20 ms
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"tau": "fast"}, "'tau' of Alpha must be float; got 'fast'"),
+        ({"tau": -1.0}, "time constant must be a positive number"),
+        ({"steps": 5.5}, "'steps' of Timing must be int; got 5.5"),
+        ({"burn_in": 10**6}, "burn_in must be a whole number in"),
+        ({"window": "Kaiser"}, "'Kaiser'"),
+    ],
+)
+def test_a_timing_that_does_not_add_up(tuned: TableRun, tmp_path: Path, change: dict[str, Any], says: str) -> None:
+    save_run(tuned, tmp_path)
+    stored = read_json(tmp_path / DESCRIPTION, FORMAT)
+    stored["timing"] |= change
+    write_json(tmp_path / DESCRIPTION, stored, FORMAT)
+    with pytest.raises(StoreError, match=says):
+        load_run(tmp_path)
+
+
 def test_the_files_are_json_and_safetensors_and_nothing_else(regression: TableRun, tmp_path: Path) -> None:
     save_run(regression, tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [DESCRIPTION, TENSORS]

@@ -27,11 +27,11 @@ from spikebayes import (
     Sign,
     SpikingNetwork,
     Threshold,
+    Timing,
     simulate,
 )
 from spikebayes.engine.contract import Engine, Result, Work
 from spikebayes.engine.select import select
-from spikebayes.engine.timing import Timing
 from spikebayes.network.neurons import Bernoulli, Curve, Neuron
 from spikebayes.network.operators import Dense
 from spikebayes.network.synapses import Synapse

@@ -11,9 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spikebayes import LIF, Alpha, convert, predict, simulate
+from spikebayes import LIF, Alpha, Flat, Hann, convert, predict, simulate
 from spikebayes.data.combo import ComboData, PairSplit
-from spikebayes.engine.timing import Flat, Hann
 from spikebayes.errors import DataError
 from spikebayes.nn import LIFRate, SoftLIF, zoo
 from studies.wycoff2019 import redraws as redrawing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,10 @@ import torch
 from torch import nn
 
 from problems import network, plane, quick_fit, rings
-from spikebayes.errors import DataError
+from spikebayes import Alpha, ConfigError, DataError, Digits
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.predictive import Draw, Predictive
-from spikebayes.training.fitted import Fitted, residual_noise
+from spikebayes.training.fitted import VALIDATION_SEED, Fitted, residual_noise
 
 pytestmark = pytest.mark.slow  # networks are trained first
 
@@ -149,3 +150,53 @@ def test_who_gives_measured_values_to_the_network_is_warned() -> None:
             warnings.simplefilter("error")
             predict(model, made.scaling.inputs(measured), samples=2, seed=2)
             predict(nn.Sequential(nn.Identity(), made.model), measured, samples=2)  # which may scale
+
+
+# -- filters and timing ------------------------------------------------------------------------------------
+
+
+def test_fit_tunes_filters_and_timing_on_its_validation_rows(fitted: Fitted) -> None:
+    tuning = fitted.history["tuning"]
+    network = fitted.network()
+    assert network.timing == fitted.timing is not None
+    assert {c.synapse for c in network.connections} == {None, fitted.synapse}
+    assert str(network.timing) in tuning["found"]
+    x, _ = plane()
+    given = fitted.scaling.inputs(x[96:])  # the rows that were held out
+    module, spiking = (predict(m, given, samples=20, seed=VALIDATION_SEED).samples for m in (fitted.model, network))
+    error = float(((spiking - module).pow(2).mean(0).sqrt() / module.std(0)).median())
+    assert tuning["error"] == pytest.approx(error, rel=1e-3)
+    assert fitted.predict(x, network=network, samples=2).settings["steps"] == fitted.timing.steps
+
+
+def test_other_filters_or_steps_have_another_timing(fitted: Fitted) -> None:
+    assert fitted.network(synapse=fitted.synapse).timing == fitted.timing
+    others = ({"dt": 5e-4}, {"synapse": Alpha(0.015)}, {"synapse": None})
+    assert [fitted.network(**other).timing for other in others] == [None] * 3
+    coded = replace(fitted, calibration=torch.randn(100, 2)).network(code=Digits(4, 4))
+    assert coded.timing is None
+
+
+@pytest.mark.parametrize("settings", [{"error": None}, {"spiking": False}, {"validation": plane(9, seed=3)}])
+def test_without_tuning_the_filters_say_how_long(settings: dict[str, Any]) -> None:
+    fitted = quick_fit(network(), *plane(), **settings)
+    assert fitted.timing is None
+    assert "tuning" not in fitted.history
+    assert fitted.predict(plane()[0], network=fitted.network(), samples=2).settings["steps"] == 232
+
+
+def test_an_error_out_of_reach_is_told_and_does_not_stop_a_fit() -> None:
+    fitted = quick_fit(network(), *plane(), error=1e-5)
+    assert fitted.history["tuning"]["error"] > 1e-5 == fitted.history["tuning"]["asked"]
+    assert fitted.timing is not None
+
+
+def test_a_looser_error_takes_fewer_steps_and_classes_are_tuned_too() -> None:
+    steps = [quick_fit(network(3), *rings(), error=error).timing.steps for error in (0.5, 0.1)]  # pyright: ignore
+    assert steps[0] < steps[1]
+
+
+@pytest.mark.parametrize("error", [0.0, -1.0, float("nan")])
+def test_no_error_to_tune_for_is_refused_before_training(error: float) -> None:
+    with pytest.raises(ConfigError, match="error must be a positive number of standard deviations"):
+        quick_fit(network(), *plane(), error=error, epochs=10**6)

@@ -131,6 +131,9 @@ def fit_run(
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     seconds = time.perf_counter() - started
     OUT.print(f"trained on {run.fitted.history['training_rows']} rows in {seconds:.0f} s; the run is in {out}")
+    if (tuning := run.fitted.history.get("tuning")) is not None:
+        missed = "" if tuning["error"] <= tuning["asked"] else f"; {tuning['asked']:g} was not to be had"
+        OUT.print(f"a prediction takes {tuning['found']}{missed}")
 
 
 def predict(
@@ -157,10 +160,12 @@ def predict(
         data: table of rows; columns are matched by name, the target need not be there.
         out: table to write: .csv, .parquet or .npz.
         samples: Monte Carlo samples per row.
-        steps: time steps per sample; 300 unless given, 1 for a network that is not of LIF neurons.
-        burn_in: steps left out of the average at the start; 200 unless given, 0 for a network not of LIF neurons.
+        steps: time steps per sample; those that fit found unless given, 1 for a network that is not of LIF neurons.
+        burn_in: steps left out of the average at the start; as fit found unless given, 0 for a network not of LIF
+            neurons.
         dt: time step in seconds.
-        tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
+        tau: time constant of the Alpha synapses of LIF neurons in seconds; as fit found unless given. With another
+            tau or dt, steps and burn_in are worked out from the filters.
         code: how neurons tell numbers. lif has LIF neurons that step freely; Digits(4,4), FirstSpike(64), Radix(8)
             and Graded(8) tell them in windows of ticks, a sample in each; auto takes the cheapest of these.
         headroom: how far a code reaches beyond the largest activation on the training rows.
@@ -216,10 +221,12 @@ def compare_run(
         data: table of rows that were not trained on; with the target column the report scores both networks.
         out: HTML page to write.
         samples: Monte Carlo samples per row.
-        steps: time steps per sample; 300 unless given, 1 for a network that is not of LIF neurons.
-        burn_in: steps left out of the average at the start; 200 unless given, 0 for a network not of LIF neurons.
+        steps: time steps per sample; those that fit found unless given, 1 for a network that is not of LIF neurons.
+        burn_in: steps left out of the average at the start; as fit found unless given, 0 for a network not of LIF
+            neurons.
         dt: time step in seconds.
-        tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
+        tau: time constant of the Alpha synapses of LIF neurons in seconds; as fit found unless given. With another
+            tau or dt, steps and burn_in are worked out from the filters.
         code: how neurons tell numbers. lif has LIF neurons that step freely; Digits(4,4), FirstSpike(64), Radix(8)
             and Graded(8) tell them in windows of ticks, a sample in each; auto takes the cheapest of these.
         headroom: how far a code reaches beyond the largest activation on the training rows.
@@ -295,11 +302,12 @@ def energy_of_run(
         rows: most rows to predict, the first ones.
         json: file to write; by default energy.json in the run's folder.
         samples: Monte Carlo samples per row.
-        steps: time steps per sample; 300 unless given, 1 for a network that is not of LIF neurons.
-        burn_in: steps left out of the average at the start, which cost as much as the others; 200 unless given, 0
-            for a network not of LIF neurons.
+        steps: time steps per sample; those that fit found unless given, 1 for a network that is not of LIF neurons.
+        burn_in: steps left out of the average at the start, which cost as much as the others; as fit found unless
+            given, 0 for a network not of LIF neurons.
         dt: time step in seconds.
-        tau: time constant of the Alpha synapses of LIF neurons in seconds; 0.02 unless given.
+        tau: time constant of the Alpha synapses of LIF neurons in seconds; as fit found unless given. With another
+            tau or dt, steps and burn_in are worked out from the filters.
         code: how neurons tell numbers. lif has LIF neurons that step freely; Digits(4,4), FirstSpike(64), Radix(8)
             and Graded(8) tell them in windows of ticks, a sample in each; auto takes the cheapest of these.
         headroom: how far a code reaches beyond the largest activation on the training rows.

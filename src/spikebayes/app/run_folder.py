@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from spikebayes.errors import ConfigError, StoreError
 from spikebayes.machine.checked_files import is_ours, read_described, write_described
 from spikebayes.machine.fields import check_fields
 from spikebayes.machine.files import make_folder
+from spikebayes.network.synapses import Alpha
+from spikebayes.network.timing import Flat, Hann, Timing
 from spikebayes.prediction.predictive import Task
 from spikebayes.training.fitted import Fitted
 from spikebayes.training.scaling import Scaling
@@ -27,6 +29,7 @@ NAME, DESCRIPTION, TENSORS = "run", "run.json", "run.safetensors"
 CHECKPOINTS, SETTINGS, SETTINGS_FORMAT = "checkpoints", "fit.json", "spikebayes.fit/1"  # of its training
 ENERGY = "energy.json"  # the verb's, unless it is told another place
 PARTIAL = re.compile(r"\.\w+\.[0-9a-f]{16}\.partial\.\w+")  # what a killed process was writing
+WINDOWS = {"Flat": Flat(), "Hann": Hann()}
 SCALING = ("x_mean", "x_std", "y_mean", "y_std")
 
 
@@ -58,6 +61,7 @@ def save_run(run: TableRun, folder: Path) -> None:
         "history": fitted.history,
         "config": run.config,
         "versions": run.versions,
+        "timing": _packed(fitted),
     }
     write_described(folder, NAME, description, tensors, FORMAT)
 
@@ -82,7 +86,15 @@ def load_run(folder: Path) -> TableRun:
         numbers = _numbers(_under("fitted.", tensors), schema, stored["architecture"])
         scaling = Scaling(**{name: numbers.get(name) for name in SCALING})  # pyright: ignore[reportArgumentType]
         noise_std = numbers.get("noise_std")
-        fitted = Fitted(model.eval(), scaling, schema.task, noise_std, schema.output_names, stored["history"])
+        fitted = Fitted(
+            model.eval(),
+            scaling,
+            schema.task,
+            noise_std,
+            schema.output_names,
+            stored["history"],
+            **_timed(stored.get("timing")),
+        )
         return TableRun(fitted, schema, stored["architecture"], stored["config"], stored["versions"])
     except KeyError as error:
         raise StoreError(f"{folder} is damaged: {error} is missing") from error
@@ -145,6 +157,25 @@ def _numbers(found: dict[str, Tensor], schema: TableSchema, architecture: dict[s
     if shapes != expected:
         raise ValueError(f"expected the numbers {expected}; found {shapes}")
     return found
+
+
+def _packed(fitted: Fitted) -> dict[str, Any] | None:
+    """Filter and timing that fit chose, as JSON."""
+    if fitted.timing is None or not isinstance(fitted.synapse, Alpha):
+        return None
+    timing = fitted.timing
+    return {"tau": fitted.synapse.tau} | asdict(timing) | {"window": type(timing.window).__name__}
+
+
+def _timed(packed: dict[str, Any] | None) -> dict[str, Any]:
+    """The way back; runs of before have none."""
+    if packed is None:
+        return {}
+    filters = {"tau": packed["tau"]}
+    timing = {"steps": packed["steps"], "burn_in": packed["burn_in"], "window": WINDOWS[packed["window"]]}
+    check_fields(Alpha, filters)
+    check_fields(Timing, timing)
+    return {"synapse": Alpha(**filters), "timing": Timing(**timing)}
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, torch.Tensor]:

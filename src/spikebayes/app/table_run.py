@@ -30,7 +30,7 @@ from spikebayes.training.fit import fit
 from spikebayes.training.fitted import Fitted
 
 Kind = Literal["lif", "sharpened", "s2m"]
-DROPOUT, TAU = 0.1, 0.02  # unless given: a drop probability, and the time constant of Alpha filters, s
+DROPOUT = 0.1  # unless given
 KEYS = 100  # units from which a sharpened network reads classes
 AT_ONCE = 1 << 25  # numbers of samples
 COPIES = 6  # of samples that are in memory at once, while moments and quantiles are taken
@@ -68,7 +68,8 @@ class TableRun:
 
         Args:
             dt: time step, s.
-            tau: time constant of the Alpha filters on the connections of LIF neurons, s; 0.02 unless given.
+            tau: time constant of the Alpha filters on the connections of LIF neurons, s; unless given what ``fit``
+                chose, whose timing the network then has.
             code: of its neurons, see :func:`spikebayes.convert`.
             headroom: by which a code's numbers reach beyond the largest activation on the calibration rows.
             calibrate: rows of a table like the one trained on, which a code needs.
@@ -80,7 +81,7 @@ class TableRun:
         if code == "lif":
             if tau is not None and kind != "lif":
                 raise ConfigError(f"tau is for networks of LIF neurons; a step of the network {kind!r} is a sample")
-            return self.fitted.network(dt=dt, synapse=Alpha(TAU if tau is None else tau))
+            return self.fitted.network(dt=dt, synapse="tuned" if tau is None else Alpha(tau))
         if tau is not None:
             raise ConfigError(f"tau is for networks of LIF neurons; {code} has windows of ticks, and no filters")
         if kind != "lif":

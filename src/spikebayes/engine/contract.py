@@ -12,12 +12,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from spikebayes.engine.timing import Timing
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import Neuron
 from spikebayes.network.noise import Noise
 from spikebayes.network.operators import Operator
 from spikebayes.network.synapses import Synapse
+from spikebayes.network.timing import Timing
 from spikebayes.network.vocabulary import VOCABULARY
 from spikebayes.noise.keys import Keys
 

@@ -24,6 +24,7 @@ from spikebayes.network.operators import (
 )
 from spikebayes.network.store import load_network, save_network
 from spikebayes.network.synapses import Alpha, Lowpass, Synapse, impulse_response
+from spikebayes.network.timing import Flat, Hann, Timing, Window
 
 __all__ = [
     "LIF",
@@ -43,9 +44,11 @@ __all__ = [
     "Dropout",
     "Exact",
     "FirstSpike",
+    "Flat",
     "Function",
     "Gaussian",
     "Graded",
+    "Hann",
     "Input",
     "Law",
     "Lowpass",
@@ -70,6 +73,8 @@ __all__ = [
     "Synapse",
     "Table",
     "Threshold",
+    "Timing",
+    "Window",
     "Windows",
     "impulse_response",
     "load_network",

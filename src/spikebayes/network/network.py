@@ -21,6 +21,7 @@ from spikebayes.network.neurons import Neuron
 from spikebayes.network.noise import BlankOut, Dropout, SpikeNoise
 from spikebayes.network.operators import Operator, Shape, size, target_shape
 from spikebayes.network.synapses import Synapse
+from spikebayes.network.timing import Timing
 from spikebayes.network.vocabulary import stored
 
 
@@ -113,11 +114,14 @@ class SpikingNetwork:
     Args:
         inputs, populations, connections, readout: the parts.
         dt: time step, s.
+        timing: how long a sample is simulated unless ``predict`` is told otherwise; ``tune`` finds it. None works it
+            out from the filters. It is for the network as it is: with another dt, or other filters, replace it too. A
+            network that tells numbers in windows has none.
 
     Raises:
         ConfigError: dt out of range, an argument left out, a name used twice or missing, a connection backwards,
             shapes that do not fit, blank-out on an operator that has no synapses of its own, spike noise without
-            windows of ticks, or jitter where they have one tick.
+            windows of ticks, jitter where they have one tick, or a timing of a code.
     """
 
     inputs: tuple[Input, ...]
@@ -125,6 +129,7 @@ class SpikingNetwork:
     connections: tuple[Connection, ...]
     readout: Readout
     dt: float = 1e-3
+    timing: Timing | None = None
     _shapes: dict[str, Shape] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -235,7 +240,8 @@ class SpikingNetwork:
         return frozenset(found & {p.name for p in self.populations})
 
     def __repr__(self) -> str:
-        lines = [f"SpikingNetwork(dt={self.dt:g} s, {self.neurons} neurons)"]
+        timing = "" if self.timing is None else f", {self.timing}"
+        lines = [f"SpikingNetwork(dt={self.dt:g} s, {self.neurons} neurons{timing})"]
         for node in self.nodes():
             sources = ", ".join(c.source for c in self.into(node.name))
             kind = repr(node.neuron) if isinstance(node, Population) else type(node).__name__
@@ -280,6 +286,8 @@ class SpikingNetwork:
                     f"{p.name} sends payloads, which tell the same whenever in their one tick they come; leave "
                     "jitter out, or convert with a code that tells numbers by time: Digits, FirstSpike or Radix"
                 )
+        if codes - {None} and self.timing is not None:
+            raise ConfigError(f"a code knows its ticks, and takes no other timing; leave out {self.timing!r}")
         for c in self.connections if codes - {None} else ():
             if c.synapse is not None or c.blank_out is not None:
                 raise ConfigError(

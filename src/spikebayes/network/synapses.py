@@ -46,6 +46,18 @@ class Synapse(ABC):
             outputs.append(float(state[-1]))
         return np.array(outputs)
 
+    def time_constants(self, dt: float) -> tuple[float, ...]:
+        """Those of the low-pass filters that it consists of, s, longest first: from the poles of its step, a^n.
+
+        Example:
+            >>> [round(tau, 6) for tau in Alpha(0.02).time_constants(1e-3)]
+            [0.02, 0.02]
+        """
+        units, nothing = torch.eye(self.order, dtype=torch.float64), torch.zeros(self.order, dtype=torch.float64)
+        poles = np.abs(np.linalg.eigvals(torch.stack(self.step(tuple(units), nothing, dt)).numpy()))
+        lasting = [-dt / math.log(a) if a < 1 else math.inf for a in poles.tolist() if a > 0]
+        return tuple(sorted(lasting, reverse=True))
+
     @property
     def words(self) -> str:
         """The filter in a few words, for reports."""

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.engine.contract import TRACE
-from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
+from spikebayes.network.timing import Flat, Timing, Window
 from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks, warn_of_saturation
 from spikebayes.prediction.heads import Head, class_probabilities
 from spikebayes.prediction.inputs import as_inputs
@@ -35,7 +35,7 @@ def predict(
     seed: int = 0,
     steps: int | None = None,
     burn_in: int | None = None,
-    window: Window = Flat(),
+    window: Window | None = None,
     redraw: Redraw | None = None,
     mask_scope: MaskScope = "row",
     rows: Values | None = None,
@@ -59,12 +59,16 @@ def predict(
         x: ``[B, *shape]``, or one for each argument.
         samples: S; a single one has no spread.
         seed: key of the masks, in [0, 2^64). Two predictions to be compared by a KS test need different seeds.
-        steps: T, time steps per sample; 300, or 1 for a network without memory, of which every step is a sample. A
-            coded network takes none: a sample is a window of ticks, and one run gives all samples.
-        burn_in: steps left out of the average at the start; 200, or none for a network without memory.
-        window: weights of the others in the average, :class:`Flat` or :class:`Hann`.
-        redraw: all samples of a row out of one run whose masks are redrawn (then steps and burn_in are not used), see
-            :class:`Redraw`; None simulates every sample apart.
+        steps: T, time steps per sample, burn-in included; by default those of the timing that the network carries
+            (``tune`` finds it), else the usual burn-in and 100 more. A step of a network without memory is a sample.
+            A coded network takes none: a sample is a window of ticks, and one run gives all samples.
+        burn_in: steps left out of the average at the start; by default those of the network's timing, else as many as
+            99 % of a step needs to come through the slowest chain of filters (with L Alpha filters in a row the
+            quantile of Gamma(2 L) times tau / dt; 200 where neurons remember and nothing is filtered).
+        window: weights of the others in the average, :class:`Flat` or :class:`Hann`; by default the network's, else
+            Flat.
+        redraw: all samples of a row out of one run whose masks are redrawn, see :class:`Redraw` (then steps, burn_in
+            and the network's timing are not used); None simulates every sample apart.
         mask_scope: ``"row"``: each row its own masks, as the papers simulate; ``"pass"``: one mask per sample for
             all rows, so that each sample is a draw of a whole function.
         rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default.
@@ -108,7 +112,11 @@ def predict(
     task = Task(task)
     settings: dict[str, Any]
     if isinstance(model, SpikingNetwork):
-        output, settings = _spiking(model, x, plan, timing_of(model, steps, burn_in, window), redraw)
+        if redraw is None:
+            timing = timing_of(model, steps, burn_in, window)
+        else:
+            timing = Timing(redraw.steps(plan.samples, model), window=window or Flat())
+        output, settings = _spiking(model, x, plan, timing, redraw)
         head = Head(model.readout.shape)
     elif isinstance(model, nn.Module):
         (output, head), settings = sample(model, x, plan), {"kind": "classical"}
@@ -140,9 +148,9 @@ def _spiking(
         found = run(network, x, plan, timing)
         output, told = found.mean.float(), {"steps": timing.steps, "burn_in": timing.burn_in}
     else:
-        told = {"steps": redraw.steps(plan.samples, network), "redraw": asdict(redraw)}
+        told = {"steps": timing.steps, "redraw": asdict(redraw)}
         once = replace(plan, samples=1, least=1)
-        found = run(redrawn, x, once, Timing(told["steps"]), [TRACE])
+        found = run(redrawn, x, once, replace(timing, window=Flat()), [TRACE])
         assert found.trace is not None
         delay = redraw.delays(network)[network.readout.name]
         output = redraw.average(found.trace[0, :, delay:], timing.window).float()

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikebayes.engine.timing import Flat, Window
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.numbers import is_whole
 from spikebayes.network.network import Input, Population, SpikingNetwork
+from spikebayes.network.timing import Flat, Window
 
 BY_ITSELF = "is drawn anew by itself: redraw is for networks with dropout alone; leave it out"
 

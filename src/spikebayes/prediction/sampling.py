@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.choices import unknown
 from spikebayes.machine.memory import check_memory
 from spikebayes.machine.numbers import check_count
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.network.settling import settling_steps
+from spikebayes.network.timing import Timing, Window
 from spikebayes.noise.philox import split_seed
 
 MaskScope = Literal["row", "pass"]
@@ -24,7 +25,8 @@ Values = Tensor | np.ndarray | Sequence[Any]
 MOST_SAMPLES = 1 << 24  # they tell a standard deviation to 0.02 %
 PAIR = 6  # numbers of 4 bytes to tell a sample of a row
 FEWER = "take fewer samples, or predict some rows at a time, with their numbers as rows="  # where memory ends
-STEPS, BURN_IN = 300, 200  # of a network of LIF neurons
+AVERAGED = 100  # steps, of a network with memory
+UNFILTERED = 200  # steps left out where neurons remember and no filter says for how long
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,24 +124,40 @@ def known_device(device: str | torch.device) -> torch.device:
 
 
 def timing_of(
-    network: SpikingNetwork, steps: int | None = None, burn_in: int | None = None, window: Window = Flat()
+    network: SpikingNetwork, steps: int | None = None, burn_in: int | None = None, window: Window | None = None
 ) -> Timing:
-    """Steps per sample and how many of them are left out: what is given, else what the network needs.
+    """How long to simulate: what is given; for the rest the timing that the network carries, or its filters need.
 
     Raises:
         ConfigError: nothing is left to average; or the network tells numbers in windows, which have their length.
     """
     if network.code is not None:
-        for name, given in (
-            ("steps", steps is not None),
-            ("burn_in", burn_in is not None),
-            ("window", window != Flat()),
-        ):
-            if given:
+        for name, given in (("steps", steps), ("burn_in", burn_in), ("window", window)):
+            if given is not None:
                 raise ConfigError(
                     f"{name} is for networks that step freely; this one tells numbers by {network.code}, in windows "
                     f"of {network.code.ticks} ticks, one for each sample: leave {name} out"
                 )
         return Timing(network.code.ticks)
-    usual = (1, 0) if network.is_memoryless else (STEPS, BURN_IN)
-    return Timing(usual[0] if steps is None else steps, usual[1] if burn_in is None else burn_in, window)
+    given = None if steps is None or burn_in is None else Timing(steps, burn_in)
+    usual = network.timing or given or default_timing(network)
+    return Timing(
+        usual.steps if steps is None else steps,
+        usual.burn_in if burn_in is None else burn_in,
+        usual.window if window is None else window,
+    )
+
+
+def default_timing(network: SpikingNetwork) -> Timing:
+    """What the filters need: burn-in until 99 % of a step has come through the slowest chain, then 100 steps.
+
+    A step of a network without memory is a sample.
+
+    Raises:
+        ConfigError: a filter never forgets, or for longer than a simulation may run.
+    """
+    if network.is_memoryless:
+        return Timing(1)
+    settled = settling_steps(network)
+    left_out = UNFILTERED if settled is None else settled
+    return Timing(left_out + AVERAGED, left_out)

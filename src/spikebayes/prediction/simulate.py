@@ -10,7 +10,6 @@ from torch import Tensor
 
 from spikebayes.engine.contract import NUMBERS, POTENTIALS, PROBES, SPIKES, TRACE, Engine, Result, Work
 from spikebayes.engine.select import select
-from spikebayes.engine.timing import Flat, Timing, Window
 from spikebayes.engine.windows.engine import WindowsEngine
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
@@ -19,8 +18,9 @@ from spikebayes.machine.progress import track
 from spikebayes.network.coded import Coded
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Shape, size
+from spikebayes.network.timing import Timing, Window
 from spikebayes.prediction.inputs import Block, as_inputs, blocks
-from spikebayes.prediction.sampling import FEWER, STEPS, MaskScope, SamplingPlan, Values, timing_of
+from spikebayes.prediction.sampling import FEWER, MaskScope, SamplingPlan, Values, timing_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def simulate(
     seed: int = 0,
     steps: int | None = None,
     burn_in: int | None = None,
-    window: Window = Flat(),
+    window: Window | None = None,
     probe: Sequence[str] = (),
     mask_scope: MaskScope = "row",
     rows: Values | None = None,
@@ -76,9 +76,10 @@ def simulate(
         x: ``[B, *shape]``, or one for each input; constant over the simulation.
         samples: S, simulations per row, each with masks of its own.
         seed: key of the masks, in [0, 2^64).
-        steps: T, time steps of ``network.dt`` seconds; 300 by default. A coded network takes none.
-        burn_in: steps left out of the average; by default none.
-        window: weights of the others in it, :class:`Flat` or :class:`Hann`.
+        steps: T, time steps of ``network.dt`` seconds; by default as for :func:`spikebayes.predict`. A coded network
+            takes none.
+        burn_in: steps left out of the average; none where steps are given, else as for ``predict``.
+        window: weights of the others in it, :class:`Flat` or :class:`Hann`; by default as for ``predict``.
         probe: of ``"spikes"``, ``"potentials"``, ``"trace"``, whose size grows with S B T N; of a coded network
             ``"numbers"`` too.
         mask_scope: ``"row"``: each row its own masks; ``"pass"``: one mask per sample for all rows.
@@ -104,11 +105,8 @@ def simulate(
         (torch.Size([1, 4, 50, 3]), True)
     """
     plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, dtype, progress)
-    if network.code is None:
-        timing = Timing(STEPS if steps is None else steps, 0 if burn_in is None else burn_in, window)
-    else:
-        timing = timing_of(network, steps, burn_in, window)
-    return run(network, x, plan, timing, probe)
+    free = network.code is None and steps is not None
+    return run(network, x, plan, timing_of(network, steps, 0 if free and burn_in is None else burn_in, window), probe)
 
 
 def run(network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing, probe: Sequence[str] = ()) -> Run:

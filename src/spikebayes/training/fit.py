@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 from spikebayes.prediction.predictive import Task
 from spikebayes.prediction.sampling import Values
+from spikebayes.prediction.tuning import LEAST_ROWS, check_error, find_timing
 from spikebayes.training.callbacks import (
     PRECISION,
     Best,
@@ -32,7 +34,7 @@ from spikebayes.training.callbacks import (
     trainer_settings,
 )
 from spikebayes.training.checks import check_conversion, check_outputs, check_rows, check_training
-from spikebayes.training.fitted import VALIDATION_SEED, Fitted, residual_noise
+from spikebayes.training.fitted import DT, VALIDATION_SEED, Fitted, residual_noise
 from spikebayes.training.optimizers import make_optimizer
 from spikebayes.training.scaling import Scaling
 from spikebayes.training.session import check_checkpoint, checkpoint_folder, interruptible, quiet
@@ -67,6 +69,7 @@ def fit(
     resume: bool = False,
     names: tuple[str, ...] = (),
     spiking: bool = True,
+    error: float | None = 0.03,
     progress: bool = False,
 ) -> Fitted:
     """Train a module with its dropout on, and its SoftLIF thresholds sharpening into LIF ones.
@@ -98,10 +101,13 @@ def fit(
         names: one name per output.
         spiking: a module that could not be converted afterwards is refused before it is trained; False trains one
             that stays as it is, a classical baseline.
+        error: of the spiking samples, in predictive standard deviations: filters and timing of LIF networks are those
+            with the fewest steps for it on the validation rows, see :func:`spikebayes.tune`; ``history["tuning"]``
+            says what they reach. None, or fewer than 10 rows, leaves them as ``convert`` and ``predict`` choose them.
         progress: show Lightning's progress bar.
 
     Returns:
-        :class:`Fitted`: the module, its scaling and residual noise.
+        :class:`Fitted`: the module, its scaling and residual noise, its filters and timing.
 
     Raises:
         ConversionError: a module that could not become a spiking network when it is trained.
@@ -128,6 +134,8 @@ def fit(
         annealing=annealing,
         seed=seed,
     )
+    if error is not None:
+        check_error(error)
     if precision not in PRECISION:
         raise ConfigError(f"precision must be one of {', '.join(PRECISION)}; got {precision!r}")
     x, y = check_rows(x, y, task, "training")
@@ -171,7 +179,20 @@ def fit(
     if task is Task.REGRESSION:
         without = fitted.predict(x_val, samples=50, seed=VALIDATION_SEED)
         fitted = replace(fitted, noise_std=residual_noise(without, y_val))
-    return fitted
+    return fitted if error is None or not spiking or len(x_val) < LEAST_ROWS else _tuned(fitted, x_val, error)
+
+
+def _tuned(fitted: Fitted, x: Tensor, error: float) -> Fitted:
+    """With the filters and the timing that need the fewest steps on rows in data units."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of conversion and inputs, said to who converts and predicts
+        network = fitted.network(dt=DT)
+        if network.code is not None or network.is_memoryless or not network.is_random:
+            return fitted
+        found = find_timing(network, fitted.model, fitted.scaling.inputs(x), error, fitted.task, seed=VALIDATION_SEED)
+    synapse = next((c.synapse for c in found.network.connections if c.synapse is not None), fitted.synapse)
+    history = fitted.history | {"tuning": {"asked": error, "error": found.error, "found": str(found)}}
+    return replace(fitted, synapse=synapse, timing=found.network.timing, history=history)
 
 
 def _in_the_middle(epochs: int) -> Sharpening:

@@ -17,6 +17,7 @@ from spikebayes.machine.arguments import checked
 from spikebayes.network.codes import Code
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.synapses import Alpha, Synapse
+from spikebayes.network.timing import Timing
 from spikebayes.nn import Sharpened
 from spikebayes.nn.unit import STANDARDISED
 from spikebayes.prediction.normal_mixture import log_density
@@ -24,6 +25,7 @@ from spikebayes.prediction.predict import predict
 from spikebayes.prediction.predictive import Predictive, Task
 from spikebayes.training.scaling import Scaling
 
+DT = 1e-3  # s, of the networks that fit tunes
 VALIDATION_SEED = 0x5EED  # masks of the validation passes; any number does
 
 
@@ -40,6 +42,8 @@ class Fitted:
         names: one name per output.
         history: figures of the training (epochs, losses, seconds).
         calibration: some scaled training rows, which show a code how large activations become.
+        synapse: filter of LIF networks, as ``fit`` tuned it.
+        timing: of LIF networks with it, at steps of 1 ms; None works it out from the filters.
     """
 
     model: nn.Module
@@ -49,6 +53,8 @@ class Fitted:
     names: tuple[str, ...] = ()
     history: dict[str, Any] = field(default_factory=dict)
     calibration: Tensor | None = None
+    synapse: Synapse = field(default_factory=lambda: Alpha(0.02))
+    timing: Timing | None = None
 
     def __post_init__(self) -> None:
         setattr(self.model, STANDARDISED, not self.scaling.is_identity)  # who gives it raw values is warned
@@ -57,16 +63,22 @@ class Fitted:
     def network(
         self,
         *,
-        dt: float = 1e-3,
-        synapse: Synapse | None = Alpha(0.02),
+        dt: float = DT,
+        synapse: Synapse | Literal["tuned"] | None = "tuned",
         code: Code | Literal["lif", "auto"] | None = None,
         headroom: float = 4.0,
     ) -> SpikingNetwork:
-        """The spiking network of the module, see :func:`spikebayes.convert`; of one that sharpened, folded before."""
+        """The spiking network of the module, see :func:`spikebayes.convert`; of one that sharpened, folded before.
+
+        It carries the timing that ``fit`` found, if it has the filters (``"tuned"``) and the dt of that timing.
+        """
         example = self.scaling.x_mean[None] if self.calibration is None else self.calibration
         sharpened = any(isinstance(m, Sharpened) for m in self.model.modules())
         model = folded(self.model, example) if sharpened else self.model
-        return convert(model, example, dt=dt, synapse=synapse, code=code, headroom=headroom)
+        filtered = self.synapse if synapse == "tuned" else synapse
+        network = convert(model, example, dt=dt, synapse=filtered, code=code, headroom=headroom)
+        known = network.code is not None or network.is_memoryless
+        return network if known or (dt, filtered) != (DT, self.synapse) else replace(network, timing=self.timing)
 
     @checked
     def predict(self, x: Tensor, *, network: SpikingNetwork | None = None, **settings: Any) -> Predictive:

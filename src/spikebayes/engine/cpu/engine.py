@@ -13,13 +13,13 @@ from torch import Tensor
 from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Abilities, Result, Work
 from spikebayes.engine.cpu import loops
 from spikebayes.engine.cpu.packing import NEURONS, SYNAPSES, Drive, Layout, lay_out
-from spikebayes.engine.timing import Timing
 from spikebayes.machine.threads import compiling, share_out
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.noise import Dropout
 from spikebayes.network.operators import size
 from spikebayes.network.synapses import impulse_response
+from spikebayes.network.timing import Timing
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.philox import split_seed

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from spikebayes.engine import contract
 from spikebayes.engine.contract import SPIKES, Result
-from spikebayes.engine.timing import Timing
 from spikebayes.evaluate.energy.classical_counts import ClassicalCounts, ClassicalTally
 from spikebayes.evaluate.energy.fan_out import Reach, Stages
 from spikebayes.evaluate.energy.multiplications import Term, products
@@ -25,6 +24,7 @@ from spikebayes.evaluate.energy.zeros import Zeros
 from spikebayes.machine.arguments import checked
 from spikebayes.network.network import Population, SpikingNetwork
 from spikebayes.network.operators import size
+from spikebayes.network.timing import Timing
 from spikebayes.noise.keys import Keys
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values, timing_of

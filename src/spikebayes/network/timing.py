@@ -14,8 +14,10 @@ from torch import Tensor
 from spikebayes.errors import ConfigError
 from spikebayes.machine.numbers import check_count, is_whole
 from spikebayes.network.synapses import MOST_STEPS
+from spikebayes.network.vocabulary import stored
 
 
+@stored
 @dataclass(frozen=True)
 class Flat:
     """All steps count alike, as in the papers.
@@ -30,6 +32,7 @@ class Flat:
         return torch.full((steps,), 1 / steps, dtype=torch.float64)
 
 
+@stored
 @dataclass(frozen=True)
 class Hann:
     """A raised cosine over the averaged steps: sin^2(pi (t + 1) / (n + 1)), t = 0 .. n - 1, divided by its sum.
@@ -52,12 +55,13 @@ class Hann:
 Window = Flat | Hann
 
 
+@stored
 @dataclass(frozen=True)
 class Timing:
-    """How long a simulation runs, and what of it is averaged.
+    """How long a simulation runs, and what of it is averaged. A network may carry its own.
 
     Args:
-        steps: T, time steps.
+        steps: T, time steps, those of the burn-in among them.
         burn_in: steps left out of the average at the start.
         window: weights of the others in it.
 
@@ -77,12 +81,16 @@ class Timing:
         check_count("steps", self.steps, 1, MOST_STEPS, "take more samples of fewer steps, or a larger dt")
         if not is_whole(self.burn_in) or not 0 <= self.burn_in < self.steps:
             raise ConfigError(
-                f"burn_in must be a whole number in [0, steps); got {self.burn_in!r} with steps={self.steps}"
+                f"burn_in must be a whole number in [0, steps); got {self.burn_in!r} with steps={self.steps}: "
+                "take more steps, or give a burn_in below them"
             )
         object.__setattr__(self, "steps", int(self.steps))  # NumPy's integers are no JSON
         object.__setattr__(self, "burn_in", int(self.burn_in))
         if not isinstance(self.window, Flat | Hann):
             raise ConfigError(f"a window must be Flat() or Hann(); got {self.window!r}")
+
+    def __str__(self) -> str:
+        return f"{self.steps} steps, {self.burn_in} left out, {type(self.window).__name__} window"
 
     def weights(self) -> Tensor:
         """``[T]`` float64, the share of each step in the average."""
