@@ -64,6 +64,13 @@ MODELS: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
             *(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.5)), nn.Linear(3, 2)
         ),
     ),
+    "padded, and told once": (
+        (1, 4, 4),
+        lambda: nn.Sequential(
+            *(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.Dropout(0.4)),
+            *(nn.Flatten(), nn.Linear(32, 2)),
+        ),
+    ),
     "two layers before any mask": (
         (4,),
         lambda: nn.Sequential(nn.Linear(4, 5), nn.ReLU(), *relu(5, 6), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2)),
@@ -219,8 +226,9 @@ def test_a_single_sample_has_neurons_awake_in_two_windows() -> None:
     assert spiking.idle_updates == (3 - 2) * 6 * 2 * 13  # two populations behind one another: three windows
 
 
-def test_blocks_and_their_size_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    network, x = made("max pooling, dropout behind it")
+@pytest.mark.parametrize("name", ["max pooling, dropout behind it", "padded, and told once"])
+def test_blocks_and_their_size_change_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, x = made(name)
     whole = count(network, x, samples=5)
     monkeypatch.setattr(spiking_counts, "NUMBERS", 500)
     assert count(network, x, samples=5, batch_size=1) == whole

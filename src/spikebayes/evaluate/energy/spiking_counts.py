@@ -257,6 +257,8 @@ class SpikingTally:
 
 def _events(reach: Reach, spikes: Tensor, keep: Tensor | None) -> int:
     """Events of one connection, of spikes by simulation ``[R]`` or by neuron ``[R, N]``."""
+    if not len(spikes):
+        return 0
     if not reach.uniform:
         arriving = reach.arriving(spikes)
         return int((arriving if keep is None else arriving * keep).sum())
