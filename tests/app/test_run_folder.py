@@ -114,9 +114,9 @@ def test_a_run_from_before_timings_takes_what_its_filters_need(tuned: TableRun, 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"tau": "fast"}, "'tau' of Alpha must be float; got 'fast'"),
+        ({"tau": "fast"}, "'tau' of Alpha must be a number; got 'fast'"),
         ({"tau": -1.0}, "time constant must be a positive number"),
-        ({"steps": 5.5}, "'steps' of Timing must be int; got 5.5"),
+        ({"steps": 5.5}, "'steps' of Timing must be a whole number; got 5.5"),
         ({"burn_in": 10**6}, "burn_in must be a whole number in"),
         ({"window": "Kaiser"}, "'Kaiser'"),
     ],

@@ -379,12 +379,12 @@ def test_a_file_from_before_there_was_a_checksum_is_read(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"seed": "3"}, "'seed' of Draw must be int; got '3'"),
-        ({"scope": None}, "'scope' of Draw must be str; got None"),
-        ({"names": "ab"}, "'names' of Predictive must be tuple"),
-        ({"names": ["a", 2]}, "'names' of Predictive must be tuple"),
-        ({"task": "ranking"}, "'task' of Predictive must be Task; got 'ranking'"),
-        ({"settings": []}, r"'settings' of Predictive must be dict\[str, Any\]; got \[\]"),
+        ({"seed": "3"}, "'seed' of Draw must be a whole number; got '3'"),
+        ({"scope": None}, "'scope' of Draw must be text; got None"),
+        ({"names": "ab"}, "'names' of Predictive must be a list"),
+        ({"names": ["a", 2]}, "'names' of Predictive must be a list"),
+        ({"task": "ranking"}, "'task' of Predictive must be a Task; got 'ranking'"),
+        ({"settings": []}, r"'settings' of Predictive must be a mapping; got \[\]"),
     ],
 )
 def test_fields_of_other_types_are_refused(tmp_path: Path, changes: dict[str, object], says: str) -> None:

@@ -17,7 +17,7 @@ LEAST_ROWS = 100  # from which a largest value can be told
 MOST_ROWS = 1000  # that are looked at, spread over those given
 SAMPLES = 4  # masks of each row
 SEED = 0x5EED  # of these masks
-AT_ONCE = 1 << 22  # numbers of the widest node that are held
+AT_ONCE = 1 << 24  # numbers of all nodes that are held
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +42,15 @@ class Calibration:
         return cls(rows)
 
     @torch.no_grad()
-    def passes(self, network: SpikingNetwork, dtype: torch.dtype | None = None) -> Iterator[Iterator[Passed]]:
-        """The network without memory on all pairs of a row and a mask, some pairs at a time."""
-        widest = max(size(node.shape) for node in network.nodes())
-        pairs = torch.arange(len(self.rows[0]) * self.samples)
-        for some in pairs.split(max(1, AT_ONCE // widest)):
-            row, sample = some // self.samples, some % self.samples
-            yield one_pass(
-                network, [part[row].to(dtype or part.dtype) for part in self.rows], Keys(SEED, sample, row)
-            )
+    def passes(self, network: SpikingNetwork) -> Iterator[Iterator[Passed]]:
+        """The network without memory on all pairs of a row and a mask, some rows at a time.
+
+        What comes before the first mask is one line for each row.
+        """
+        numbers = self.samples * sum(size(node.shape) for node in network.nodes())
+        for some in torch.arange(len(self.rows[0])).split(max(1, AT_ONCE // numbers)):
+            row, sample = some.repeat_interleave(self.samples), torch.arange(self.samples).repeat(len(some))
+            yield one_pass(network, [part[some] for part in self.rows], Keys(SEED, sample, row))
 
 
 def tops(network: SpikingNetwork, calibration: Calibration, axes: dict[str, int | None]) -> dict[str, Tensor]:
@@ -100,7 +100,7 @@ class Extent:
 def extents(network: SpikingNetwork, calibration: Calibration) -> dict[str, Extent]:
     """Of each node's values under its mask, and of the read-out."""
     found = {node.name: Extent() for node in network.nodes()}
-    for nodes in calibration.passes(network, torch.float64):
+    for nodes in calibration.passes(network):
         for passed in nodes:
             value, extent = passed.value.double().flatten(1), found[passed.node.name]
             extent.norm = max(extent.norm, float(value.pow(2).sum(1).max().sqrt()))

@@ -8,7 +8,6 @@ numbers come out tick by tick or by matrix products, in whatever order, on whate
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import replace
 
@@ -51,7 +50,7 @@ def encode(
     largest = largest_values(network, calibration) if largest is None else largest
     neurons = {p.name: _coded(p, code, largest, headroom) for p in network.populations}
     steps = _steps(network, neurons)
-    folded = _folded(network, neurons, steps)
+    folded = _folded(network, neurons, steps, calibration.rows[0].dtype)
     return gridded_sums(folded, extents(folded, calibration))
 
 
@@ -150,35 +149,32 @@ def _steps(network: SpikingNetwork, neurons: dict[str, Coded | Race]) -> dict[st
 # -- weights -------------------------------------------------------------------------------------------------
 
 
-def _folded(network: SpikingNetwork, neurons: dict[str, Coded | Race], steps: dict[str, Tensor]) -> SpikingNetwork:
-    """The weights in front of and behind the new neurons, with the steps in them, in float64."""
+def _folded(
+    network: SpikingNetwork, neurons: dict[str, Coded | Race], steps: dict[str, Tensor], dtype: torch.dtype
+) -> SpikingNetwork:
+    """The weights in front of and behind the new neurons, with the steps in them."""
     connections = []
     for c in network.connections:
         if c.target in neurons and neurons[c.target].pools:
             connections.append(c)
             continue
-        before = steps.get(c.source, torch.ones((), dtype=torch.float64))
-        after = _own_step(neurons.get(c.target))
-        connections.append(
-            replace(c, operator=_scaled(copy.deepcopy(c.operator).double(), network.shape(c.source), before, after))
-        )
+        before, after = steps.get(c.source, torch.ones(())).to(dtype), _own_step(neurons.get(c.target), dtype)
+        connections.append(replace(c, operator=_scaled(c.operator, network.shape(c.source), before, after)))
     populations = []
     for p in network.populations:
         neuron, dropout = neurons[p.name], p.dropout
-        own = _own_step(neuron)
-        constant = None if p.constant is None else p.constant.double() * (1.0 if own is None else own)
+        own = _own_step(neuron, dtype)
+        constant = p.constant if p.constant is None or own is None else p.constant * own
         dropout = None if dropout is None else replace(dropout, rescale=False)
         populations.append(replace(p, neuron=_with_shape(neuron, p), dropout=dropout, constant=constant))
-    constant = network.readout.constant
-    readout = replace(network.readout, constant=None if constant is None else constant.double())
-    return replace(network, populations=tuple(populations), connections=tuple(connections), readout=readout)
+    return replace(network, populations=tuple(populations), connections=tuple(connections))
 
 
-def _own_step(neuron: Coded | Race | None) -> Tensor | None:
+def _own_step(neuron: Coded | Race | None, dtype: torch.dtype) -> Tensor | None:
     """What the input of a ramp is multiplied by: one over its step; None for any other node."""
     if not isinstance(neuron, Coded) or not isinstance(neuron.response, Ramp):
         return None
-    return 1 / neuron.unit.double()
+    return (1 / neuron.unit.double()).to(dtype)
 
 
 def _with_shape(neuron: Coded | Race, population: Population) -> Coded | Race:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -16,6 +17,7 @@ from spikebayes.network.network import Connection, Population, Readout, SpikingN
 from spikebayes.network.operators import Chain, Conv, Dense, Operator, Scale, target_shape
 
 ROUNDING = 1 + 1e-4  # by which a bound may be off that was summed in float32
+AT_ONCE = 1 << 20  # weights that are looked at
 BLOCK, BLOCKS = 25, 16  # inputs of a target that are worth a product of their own; and most such blocks
 MARGIN = 1.25  # by which values may exceed those of the calibration before sums need more than float32
 # the error that rounded weights may make, and up to twice that if it saves float64:
@@ -124,11 +126,14 @@ def weight_norms(operator: Operator, source: tuple[int, ...], signed: bool = Tru
     signed = signed or sum(part.weight is not None for part in operator.parts) > 1
     for part in operator.parts:
         if part.weight is not None:
-            rows = part.weight.detach().flatten(1)
-            fan_in *= rows.shape[1]
-            sides = [rows] if signed else [rows.clamp(min=0), rows.clamp(max=0)]
-            euclid *= ROUNDING * max(float(side.square().sum(1).max().sqrt()) for side in sides)
-            total *= ROUNDING * max(float(side.abs().sum(1).max()) for side in sides)
+            weight = part.weight.detach().flatten(1)
+            fan_in *= weight.shape[1]
+            norms = [0.0, 0.0]
+            for rows in weight.split(max(1, AT_ONCE // weight.shape[1])):
+                for side in (rows,) if signed else (rows.clamp(min=0), rows.clamp(max=0)):
+                    norms[0] = max(norms[0], float(side.square().sum(1).max().sqrt()))
+                    norms[1] = max(norms[1], float(side.abs().sum(1).max()))
+            euclid, total = euclid * ROUNDING * norms[0], total * ROUNDING * norms[1]
         elif isinstance(part, Scale):
             euclid, total = (n * float(part.factor.abs().max()) for n in (euclid, total))
         elif not part.rearranges:
@@ -174,17 +179,19 @@ def _alone(operator: Operator) -> bool:
 
 
 def _on_grid(operator: Operator, grid: float) -> Operator:
-    """Its weights on a grid where they are in one part, and all in float32."""
+    """A copy with its weights on a grid where they are in one part, and all in float32."""
     parts = list(operator.parts)
-    for k, part in enumerate(parts if _alone(operator) else ()):
-        if part.weight is not None:
+    alone = _alone(operator)
+    for k, part in enumerate(parts):
+        if alone and part.weight is not None:
             parts[k] = part.with_weight(rounded(part.weight, grid).float())
-        elif isinstance(part, Scale):
+        elif alone and isinstance(part, Scale):
             parts[k] = Scale(rounded(part.factor, grid).float())
-    parts = [part.float() for part in parts]
+        else:
+            parts[k] = copy.deepcopy(part).float()
     return parts[0] if len(parts) == 1 else Chain(tuple(parts))
 
 
 def rounded(values: Tensor, grid: float) -> Tensor:
     """The nearest multiples of a grid; of 0, the values themselves."""
-    return values if not grid else torch.round(values / grid) * grid
+    return values.clone() if not grid else (values / grid).round_().mul_(grid)

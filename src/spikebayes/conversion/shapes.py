@@ -121,8 +121,13 @@ class ShapedTracer(fx.Tracer):
             Exception: whatever the operation says that cannot be run.
         """
         if node not in self._values:
-            with _untraced(), evaluating(self.root), torch.no_grad(), DropoutInputs():  # norms must not learn
-                self._values[node] = self._work_out(node)
+            with _untraced(), torch.no_grad(), DropoutInputs():
+                return self._known(node)
+        return self._values[node]
+
+    def _known(self, node: fx.Node) -> Any:
+        if node not in self._values:
+            self._values[node] = self._work_out(node)
         return self._values[node]
 
     def _work_out(self, node: fx.Node) -> Any:
@@ -132,10 +137,13 @@ class ShapedTracer(fx.Tracer):
             example = self.examples[place]
             return torch.full((ROWS, *example.shape[1:]), 0.5).to(example.dtype)
         if node.op == "get_attr":
-            return attribute(self.root, str(node.target))
-        arguments, keywords = fx.map_arg((node.args, node.kwargs), self.value)
+            value = attribute(self.root, str(node.target))
+            return value.clone() if isinstance(value, Tensor) and not isinstance(value, nn.Parameter) else value
+        arguments, keywords = fx.map_arg((node.args, node.kwargs), self._known)
         if node.op == "call_module":
-            return self.root.get_submodule(str(node.target)).forward(*arguments, **keywords)
+            module = self.root.get_submodule(str(node.target))
+            with evaluating(module):  # norms must not learn
+                return module.forward(*arguments, **keywords)
         if node.op == "call_method":
             return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
         return node.target(*arguments, **keywords)  # pyright: ignore[reportCallIssue]
@@ -143,11 +151,12 @@ class ShapedTracer(fx.Tracer):
 
 @contextmanager
 def _kept(root: nn.Module) -> Iterator[None]:
-    """Attributes of modules, and what their lists and dictionaries hold, are put back: a forward may note its values,
-    and fx leaves in the module what it made."""
+    """Attributes of modules, what their lists and dictionaries hold, and buffers are put back: a forward may note its
+    values, norms that are traced while training learn, and fx leaves in the module what it made."""
     attributes = {m: dict(vars(m)) for m in root.modules()}
     held = [v for values in attributes.values() for v in values.values() if type(v) in (list, dict, set)]
     contents = [(v, v.copy()) for v in held]
+    buffers = [(buffer, buffer.clone()) for buffer in root.buffers()]
     try:
         yield
     finally:
@@ -157,6 +166,9 @@ def _kept(root: nn.Module) -> Iterator[None]:
         for holder, content in contents:
             holder.clear()
             holder.extend(content) if isinstance(holder, list) else holder.update(content)
+        for buffer, values in buffers:
+            if not torch.equal(buffer, values):
+                buffer.copy_(values)
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def quantile(chain: Chain) -> float:
 
     Example:
         >>> from scipy.stats import gamma
-        >>> abs(quantile((3.0,) * 12) - 3 * gamma.ppf(0.99, 12)) < 1e-6
+        >>> bool(abs(quantile((3.0,) * 12) - 3 * gamma.ppf(0.99, 12)) < 1e-6)
         True
     """
     if not chain:

@@ -40,7 +40,8 @@ def one_pass(network: SpikingNetwork, inputs: Sequence[Tensor], keys: Keys) -> I
 
     Args:
         network: without memory, stochastic units or synapses that blank out.
-        inputs: ``[L, *shape]`` of each argument.
+        inputs: ``[L, *shape]`` of each argument; or fewer, each for several lines one after another, which part with
+            the first mask: what comes before it is given once.
         keys: of the L lines' masks.
     """
     values: dict[str, Tensor] = {}
@@ -57,10 +58,12 @@ def one_pass(network: SpikingNetwork, inputs: Sequence[Tensor], keys: Keys) -> I
 def drive_of(network: SpikingNetwork, node: Population | Readout, values: dict[str, Tensor]) -> Tensor:
     """The sum of a node's connections and its constant, on its grid."""
     parts = [c.operator(values[c.source]) for c in network.into(node.name)]
+    lines = max(map(len, parts or values.values()))
+    parts = [part.repeat_interleave(lines // len(part), 0) if len(part) < lines else part for part in parts]
     if node.constant is not None or not parts:
         some = next(iter(values.values()))
         constant = some.new_zeros(node.shape) if node.constant is None else node.constant
-        parts.append(constant.expand(len(some), *node.shape))
+        parts.append(constant.expand(lines, *node.shape))
     return on_grid_of(node, reduce(torch.add, parts))
 
 
@@ -77,5 +80,7 @@ def masked(output: Tensor, node: Input | Population, keys: Keys) -> Tensor:
     """A node's output under its mask."""
     if node.dropout is None or not node.dropout.acts:
         return output
+    if len(output) < len(keys):
+        output = output.repeat_interleave(len(keys) // len(output), 0)
     keep = dropout_keep(node.dropout, keys.to(output.device), size(node.shape)).reshape(output.shape)
     return torch.where(keep, output * node.dropout.factor, 0.0)

@@ -42,8 +42,15 @@ class Conv(Operator):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        if self._sees_all(x):  # many times faster as a product
+            return F.linear(x.flatten(1), self.weight.flatten(1)).reshape(-1, len(self.weight), *[1] * (x.ndim - 2))
         conv: Any = F.conv1d if self.weight.ndim == 3 else F.conv2d
         return conv(x, self.weight, None, self.stride, self.padding, self.dilation, self.groups)
+
+    def _sees_all(self, x: Tensor) -> bool:
+        """Whether there is one place, which sees each of its inputs."""
+        plain = self.groups == 1 and {*self.dilation} == {1} and (self.padding == "valid" or {*self.padding} == {0})
+        return plain and self.weight.shape[1:] == x.shape[1:]
 
     def weight_rows(self) -> WeightRows | None:
         if self.groups != 1:
