@@ -214,14 +214,18 @@ def test_a_comparison_is_four_predictions(run: TableRun) -> None:
         ({"seed": -1}, "a seed must be"),
         ({"seed": (1 << 64) - 2}, "a seed must be"),
         ({"samples": 1}, "samples must be"),
-        ({"steps": 100}, "burn_in must be"),
-        ({"dt": 0.0}, "dt must be"),
-        ({"tau": -1.0}, "time constant"),
+        ({"steps": 100, "burn_in": 100}, "burn_in must be"),
     ],
 )
 def test_settings_of_a_comparison_are_checked_first(run: TableRun, settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         compare_table(run, table(0), **settings)  # no rows: a prediction would be refused as DataError
+
+
+@pytest.mark.parametrize(("settings", "says"), [({"dt": 0.0}, "dt must be"), ({"tau": -1.0}, "time constant")])
+def test_settings_of_a_network_are_checked(run: TableRun, settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        run.network(**settings)
 
 
 def test_a_run_keeps_the_neuron_it_was_trained_with() -> None:

@@ -147,7 +147,7 @@ def in_words(hint: Any, *, stored: bool = False) -> str:
 def shown(value: Any) -> str:
     """A value as messages show it: in one line, and not too long."""
     if isinstance(value, Tensor):
-        finite = "" if _finite(value) else " with NaN or infinite values"
+        finite = "" if value.is_sparse or _finite(value) else " with NaN or infinite values"
         return f"a tensor, {value.dtype} {list(value.shape)}{finite}"
     text = " ".join(repr(value).split())
     return text if len(text) <= WIDTH else f"{text[:WIDTH]}..."
