@@ -25,6 +25,7 @@ def check_count(name: str, value: object, least: int, most: int | None = None, c
         spikebayes.errors.ConfigError: resamples must be at most 1,000,000; got 1,000,000,000: more tell no more
     """
     if not is_whole(value) or value < least:  # pyright: ignore[reportOperatorIssue]
-        raise ConfigError(f"{name} must be a whole number, at least {least}; got {value!r}")
+        shown = " ".join(repr(value).split())[:60]
+        raise ConfigError(f"{name} must be a whole number, at least {least}; got {shown}")
     if most is not None and value > most:  # pyright: ignore[reportOperatorIssue]
         raise ConfigError(f"{name} must be at most {most:,}; got {value:,}: {cure}")
