@@ -207,6 +207,8 @@ def test_several_arguments() -> None:
         ({"rows": [ROWS, ROWS]}, DataError, "the network takes 1 inputs; got 2"),
         ({"taus": []}, ConfigError, "taus must name at least one time constant"),
         ({"taus": [0.0]}, ConfigError, "time constant must be a positive number of seconds; got 0"),
+        ({"taus": [20.0]}, ConfigError, "at most 100,000; got .*: time constants are in seconds, 0.02 is 20 ms"),
+        ({"samples": 0}, ConfigError, "samples must be a whole number, at least 2; got 0"),
         ({"samples": 1}, ConfigError, "samples must be a whole number, at least 2; got 1"),
         ({"task": "regresion"}, ConfigError, "task"),
         ({"engine": "gpu"}, ConfigError, "gpu"),

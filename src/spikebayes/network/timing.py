@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.numbers import check_count, is_whole
 from spikebayes.network.synapses import MOST_STEPS
 from spikebayes.network.vocabulary import stored
@@ -56,6 +57,7 @@ Window = Flat | Hann
 
 
 @stored
+@checked
 @dataclass(frozen=True)
 class Timing:
     """How long a simulation runs, and what of it is averaged. A network may carry its own.

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from spikebayes.conversion.choosing import relative_error
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.numbers import check_count
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.network.synapses import Alpha, Lowpass, Synapse
@@ -32,6 +33,7 @@ from spikebayes.prediction.simulate import argument_shapes, simulate
 TAUS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02)  # s
 LEAST_ROWS, MOST_ROWS, SAMPLES = 10, 100, 20
 WORK = 10_000_000  # neurons times samples and rows
+LONGEST = 100_000  # steps
 SHORTER = 0.92  # of the steps: what is tried next
 LEFT_OUT = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # shares of the steps that are tried as burn-in
 AS_GOOD = 1.1  # times the lowest error
@@ -149,6 +151,7 @@ def find_timing(
     check_error(error)
     if not taus:
         raise ConfigError("taus must name at least one time constant, in seconds, as 0.02")
+    plan = SamplingPlan(samples, seed, engine=engine, least=2)
     _refuse_timed(network)
     inputs = as_inputs(rows, argument_shapes(network), torch.float64, "rows")
     count = len(inputs[0])
@@ -157,9 +160,9 @@ def find_timing(
             f"tune needs {LEAST_ROWS} rows or more, like those to be predicted; got {count}: give more, or leave the "
             "network as it is: its burn-in is worked out from its filters"
         )
-    most = min(MOST_ROWS, max(LEAST_ROWS, WORK // (samples * network.neurons)))
+    most = min(MOST_ROWS, max(LEAST_ROWS, WORK // (plan.samples * max(1, network.neurons))))
     chosen = torch.linspace(0, count - 1, min(count, most)).round().long()
-    plan = SamplingPlan(samples, seed, rows=chosen, engine=engine, least=2)
+    plan = replace(plan, rows=chosen)
     bench = _Bench.of(model, network, tuple(part[chosen] for part in inputs), plan, task)
     best: Tuned | None = None
     lowest: Tuned | None = None
@@ -214,6 +217,7 @@ class _Bench:
         """
         network = replace(network, timing=None)
         total = default_timing(network).steps + AVERAGED
+        check_count("steps", total, 1, LONGEST, "time constants are in seconds, 0.02 is 20 ms; or take a larger dt")
         total = total if most is None else max(1, min(total, most))
         trace, kept = self._trace(network, total), None
         while total >= 1:
@@ -230,7 +234,8 @@ class _Bench:
     def alike(self, given: Tensor) -> float:
         """How far samples ``[S, B, C]`` move with the module's about their rows' means: a correlation."""
         first, second = (side - side.mean(0) for side in (self.expected, given))
-        return float((first * second).sum() / (first.norm() * second.norm()))
+        size = first.norm() * second.norm()
+        return float((first * second).sum() / size) if size > 0 else float(first.norm() == 0)  # silence is not alike
 
     def _best(self, trace: Tensor, total: int) -> tuple[float, Timing]:
         """The lowest error in so many steps, and what gives it."""
