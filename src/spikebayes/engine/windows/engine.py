@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -82,7 +83,7 @@ class _Link:
     """A connection.
 
     Args:
-        single, double: its operator in float32 and float64.
+        single: its operator in float32.
         euclid, total: of a target's weights, norm and sum of magnitudes.
         exact: whether float32 can hold its sums: its weights are on a grid and in one part.
         blocks: that part cut up, where its targets have many inputs.
@@ -91,7 +92,6 @@ class _Link:
 
     connection: Connection
     single: Operator
-    double: Operator
     euclid: float
     total: float
     exact: bool
@@ -127,6 +127,11 @@ class _Link:
             total += part
         return self.after(total), reach
 
+    @cached_property
+    def double(self) -> Operator:
+        """Its operator in float64."""
+        return copy.deepcopy(self.single).double()
+
     @property
     def source(self) -> str:
         return self.connection.source
@@ -137,26 +142,25 @@ class _Link:
 
 
 def _link(connection: Connection, network: SpikingNetwork, device: torch.device) -> _Link:
-    operator = copy.deepcopy(connection.operator).to(device)
+    operator = copy.deepcopy(connection.operator).to(device, torch.float32)
     source = network.shape(connection.source)
     euclid, total, _ = weight_norms(operator, source, _signed(connection.source, network))
     working = [part for part in operator.parts if not part.rearranges]
     exact = len(working) == 1 and (working[0].weight is not None or isinstance(working[0], Scale))
     exact = exact and (device == CPU or not isinstance(working[0], Conv))  # elsewhere transforms may stand in for it
-    single, double = (copy.deepcopy(operator).to(dtype) for dtype in (torch.float32, torch.float64))
     cut = blocks_of(operator) if exact else []
     if len(cut) < 2:
-        return _Link(connection, single, double, euclid, total, exact)
-    (place,) = (k for k, part in enumerate(single.parts) if not part.rearranges)
-    weighted = single.parts[place]
+        return _Link(connection, operator, euclid, total, exact)
+    (place,) = (k for k, part in enumerate(operator.parts) if not part.rearranges)
+    weighted = operator.parts[place]
     assert weighted.weight is not None
     signed, blocks = _signed(connection.source, network), []
     for at in cut:
         part = weighted.with_weight(weighted.weight[:, at].contiguous())
         euclid_of, total_of, _ = weight_norms(part, (), signed)
         blocks.append(_Block(at, part, euclid_of, total_of, -1 if isinstance(part, Dense) else 1))
-    before, after = Chain(single.parts[:place]), Chain(single.parts[place + 1 :])
-    return _Link(connection, single, double, euclid, total, exact, tuple(blocks), before, after)
+    before, after = Chain(operator.parts[:place]), Chain(operator.parts[place + 1 :])
+    return _Link(connection, operator, euclid, total, exact, tuple(blocks), before, after)
 
 
 @dataclass
