@@ -55,7 +55,7 @@ def measure(
     paired, verdict = compare(classical, spiking), compare(other, spiking, control=control)
     found = {
         "code": "LIF" if coding is None else coding.name,
-        "error": _error(classical, spiking),
+        "error": paired_error(classical, spiking),
         "std_ratio": _ratio(classical, spiking),
         "paired_outcome": paired.outcome.value,
         "outcome": verdict.outcome.value,
@@ -69,7 +69,7 @@ def measure(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of saturation, which is what is looked at
             pair = [predict(m, factor * rows, seed=seed, **budget) for m in (model, network)]
-        found[f"error_x{factor:g}"] = _error(*pair)
+        found[f"error_x{factor:g}"] = paired_error(*pair)
         found[f"std_ratio_x{factor:g}"] = _ratio(*pair)
     if timed:
         found["time"] = _time(model, network, rows, budget)
@@ -80,7 +80,7 @@ def _list(rows: Rows) -> Any:
     return rows if isinstance(rows, Tensor) else list(rows)
 
 
-def _error(classical: Predictive, spiking: Predictive) -> float:
+def paired_error(classical: Predictive, spiking: Predictive) -> float:
     """Median over rows of the rms difference under the same masks over the predictive standard deviation."""
     spread, difference = classical.samples.std(0), spiking.samples - classical.samples
     known = spread > 1e-6
