@@ -41,7 +41,8 @@ def multiply(a: Any, b: Any) -> Any:
         a, b = b, a
     if isinstance(b, Affine):
         raise Refused(
-            "a product of two network values is not linear; multiply by fixed tensors only, or add the values up"
+            "a product of two network values is not linear; multiply by fixed tensors only, add the values up, or "
+            "give code=spikebayes.Graded(10), under which squares tell it"
         )
     if not isinstance(a, Affine):
         return a * b

@@ -13,6 +13,7 @@ from torch import Tensor, fx
 from spikebayes.conversion import activations, dropout, pooling
 from spikebayes.conversion.activations import Activation, Rate
 from spikebayes.conversion.affine import Affine, Source, Term
+from spikebayes.conversion.arithmetic import add, multiply, subtract
 from spikebayes.conversion.assembly import READOUT, Activated, assembled, sources_of
 from spikebayes.conversion.exact_sums import gridded
 from spikebayes.conversion.faults import float_dtype
@@ -173,6 +174,8 @@ class Builder:
             return make(batch, *rest, **keywords)
         elif node.target in IN_PLACE and len(node.all_input_nodes[0].users) > 1:
             raise Refused("it changes in place a value that is used elsewhere too; use the form that does not")
+        elif self.code is not None and self.code.graded and self.rules.is_product(node.target, arguments):
+            return self._product(node, *arguments)
         elif node.target in self.rules.functions:
             return self.rules.functions[node.target](*arguments, **keywords)
         raise Refused(f"{UNKNOWN}; {hint(kind)}")
@@ -230,6 +233,11 @@ class Builder:
     def _relay(self, node: fx.Node, value: Affine) -> Affine:
         """Units that pass a value on as it is."""
         return self._rate(node, activations.identity(), value)
+
+    def _product(self, node: fx.Node, a: Affine, b: Affine) -> Affine:
+        """a b = (a/2 + b/2)^2 - (a/2 - b/2)^2: what two populations of squares tell."""
+        halves = multiply(a, 0.5), multiply(b, 0.5)
+        return subtract(*(self._rate(node, activations.power(2), made(*halves)) for made in (add, subtract)))
 
     def _race(self, node: fx.Node, value: Affine, windows: Windows) -> Affine:
         return self._activation(node, Units(Race()), value.then(windows))

@@ -65,7 +65,9 @@ def largest_values(network: SpikingNetwork, calibration: Calibration) -> dict[st
 def _top_axis(population: Population, network: SpikingNetwork) -> int | None:
     """Along which axis of a row each place has a top of its own."""
     neuron = population.neuron
-    if not isinstance(neuron, Rate) or not neuron.activation.is_ramp or neuron.activation.given is not None:
+    if not isinstance(neuron, Rate) or neuron.activation.given is not None:
+        return None
+    if not neuron.activation.is_ramp and not neuron.activation.known_as:
         return None  # the thresholds of a curve are the population's
     if len(population.shape) == 1:
         return 0
@@ -105,9 +107,9 @@ def _response(activation: Activation, top: Tensor, highest: int) -> Response:
             below = below.reshape(())
         limit = (activation.furthest / top.double() * highest + 0.5).floor()
         return Ramp(below, limit.float() if activation.furthest < math.inf else None)
-    step = float(top.max()) / highest
     if activation.known_as:
-        return Function(activation.known_as, step)
+        return Function(activation.known_as, top / highest)
+    step = float(top.max()) / highest
     levels = (torch.arange(1, highest + 2, dtype=torch.float64) - 0.5) * step
     rising = _reached(activation, levels, 1.0)
     falling = -_reached(activation, levels, -1.0)

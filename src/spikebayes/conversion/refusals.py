@@ -19,7 +19,10 @@ CODE = "code=spikebayes.Digits(4, 4)"
 
 HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("maxpool", "max_pool"), f"use AvgPool, or give {CODE}, under which it may stand anywhere"),
-    (("softmax", "softmin"), "remove it: the read-out is the logits, and predict gives class probabilities"),
+    (
+        ("softmax", "softmin"),
+        "remove it: the read-out is the logits, and predict gives class probabilities; between layers use Sigmoid",
+    ),
     (
         (
             "layernorm",

@@ -117,6 +117,10 @@ class Rules:
                 self._both(name, rule)
         self.functions[torch.rsub] = lambda a, b: subtract(b, a)
 
+    def is_product(self, function: Any, arguments: Any) -> bool:
+        """Whether a call multiplies two network values."""
+        return self.functions.get(function) is multiply and all(isinstance(value, Affine) for value in arguments)
+
     def _both(self, name: str, rule: Rule) -> None:
         """The same rule for the tensor method, the torch function and the operator of that name."""
         self.functions[name] = rule

@@ -134,16 +134,16 @@ class Function(Response):
 
     Args:
         name: of ``FUNCTIONS``.
-        step: what a unit of the number is worth.
+        step: what a unit of the number is worth; one number, or shaped to broadcast against ``[*shape]``.
     """
 
     name: str
-    step: float
+    step: float | Tensor
 
     def __post_init__(self) -> None:
         if self.name not in FUNCTIONS:
             raise ConfigError(unknown("function", self.name, FUNCTIONS))
-        if not self.step > 0:
+        if not bool((torch.as_tensor(self.step) > 0).all()):
             raise ConfigError(f"a step must be positive; got {self.step}")
 
     @property
@@ -151,7 +151,7 @@ class Function(Response):
         return True
 
     def numbers(self, x: Tensor) -> Tensor:
-        y = FUNCTIONS[self.name](x.double()) / self.step
+        y = FUNCTIONS[self.name](x.double()) / torch.as_tensor(self.step, dtype=torch.float64, device=x.device)
         return (torch.sign(y) * (y.abs() + 0.5).floor()).to(x.dtype)
 
     def reaches(self, x: Tensor, level: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -88,7 +89,7 @@ class _Link:
     """A connection.
 
     Args:
-        single, double: its operator in float32 and float64.
+        single: its operator in float32.
         euclid, total: of a target's weights, norm and sum of magnitudes.
         exact: whether float32 can hold its sums: its weights are on a grid and in one part.
         cuts: that part in more and more blocks, where its targets have many inputs.
@@ -97,7 +98,6 @@ class _Link:
 
     connection: Connection
     single: Operator
-    double: Operator
     euclid: float
     total: float
     exact: bool
@@ -134,6 +134,11 @@ class _Link:
                 return None
         return self.after(total), reach
 
+    @cached_property
+    def double(self) -> Operator:
+        """Its operator in float64."""
+        return copy.deepcopy(self.single).double()
+
     @property
     def source(self) -> str:
         return self.connection.source
@@ -144,21 +149,20 @@ class _Link:
 
 
 def _link(connection: Connection, network: SpikingNetwork, device: torch.device) -> _Link:
-    operator = copy.deepcopy(connection.operator).to(device)
+    operator = copy.deepcopy(connection.operator).to(device, torch.float32)
     source = network.shape(connection.source)
     euclid, total, _ = weight_norms(operator, source, _signed(connection.source, network))
     working = [part for part in operator.parts if not part.rearranges]
     exact = len(working) == 1 and (working[0].weight is not None or isinstance(working[0], Scale))
     exact = exact and (device == CPU or not isinstance(working[0], Conv))  # elsewhere transforms may stand in for it
-    single, double = (copy.deepcopy(operator).to(dtype) for dtype in (torch.float32, torch.float64))
-    link = _Link(connection, single, double, euclid, total, exact)
+    link = _Link(connection, operator, euclid, total, exact)
     cuts = cuts_of(operator) if exact else []
     if not cuts:
         return link
-    (place,) = (k for k, part in enumerate(single.parts) if not part.rearranges)
-    weighted, signed = single.parts[place], _signed(connection.source, network)
+    (place,) = (k for k, part in enumerate(operator.parts) if not part.rearranges)
+    weighted, signed = operator.parts[place], _signed(connection.source, network)
     made = tuple(tuple(_block(weighted, at, signed) for at in cut) for cut in cuts)
-    return replace(link, cuts=made, before=Chain(single.parts[:place]), after=Chain(single.parts[place + 1 :]))
+    return replace(link, cuts=made, before=Chain(operator.parts[:place]), after=Chain(operator.parts[place + 1 :]))
 
 
 def _block(weighted: Operator, at: slice, signed: bool) -> _Block:
