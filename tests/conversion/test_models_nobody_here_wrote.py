@@ -114,6 +114,7 @@ class Excited(nn.Module):
 TIMES = {
     "operator": lambda a, b: a * b,
     "function": torch.mul,
+    "by name": lambda a, b: torch.mul(input=a, other=b),
     "method": lambda a, b: b.multiply(a),
     "in place": lambda a, b: a.clone().mul_(b),
 }
@@ -129,6 +130,16 @@ def test_a_product_of_two_values_is_two_squares(times: str) -> None:
     assert errors[1] < errors[0] / 4
     with pytest.raises(sb.ConversionError, match=r"a product of two network values .* give code=spikebayes.Graded"):
         sb.convert(model, x, code=sb.Digits(4, 4))
+
+
+def test_a_product_that_is_written_elsewhere_is_refused() -> None:
+    def times(a: Tensor, b: Tensor) -> Tensor:
+        c = torch.zeros_like(a)
+        torch.mul(a, b.expand_as(a), out=c)
+        return c + a
+
+    with pytest.raises(sb.ConversionError):
+        sb.convert(Excited(times).eval(), torch.randn(150, 2, 6, 6), code=sb.Graded(10))
 
 
 def test_units_that_rise_and_fall_have_a_top_for_each_channel() -> None:

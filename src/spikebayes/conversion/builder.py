@@ -174,8 +174,8 @@ class Builder:
             return make(batch, *rest, **keywords)
         elif node.target in IN_PLACE and len(node.all_input_nodes[0].users) > 1:
             raise Refused("it changes in place a value that is used elsewhere too; use the form that does not")
-        elif self.code is not None and self.code.graded and self.rules.is_product(node.target, arguments):
-            return self._product(node, *arguments)
+        elif factors := self.rules.factors(node.target, arguments, keywords):
+            return self._product(node, *factors)
         elif node.target in self.rules.functions:
             return self.rules.functions[node.target](*arguments, **keywords)
         raise Refused(f"{UNKNOWN}; {hint(kind)}")
@@ -235,7 +235,9 @@ class Builder:
         return self._rate(node, activations.identity(), value)
 
     def _product(self, node: fx.Node, a: Affine, b: Affine) -> Affine:
-        """a b = (a/2 + b/2)^2 - (a/2 - b/2)^2: what two populations of squares tell."""
+        """a b = (a/2 + b/2)^2 - (a/2 - b/2)^2: under payloads, what two populations of squares tell."""
+        if self.code is None or not self.code.graded:
+            return multiply(a, b)  # refused, with the cure
         halves = multiply(a, 0.5), multiply(b, 0.5)
         return subtract(*(self._rate(node, activations.power(2), made(*halves)) for made in (add, subtract)))
 

@@ -117,9 +117,13 @@ class Rules:
                 self._both(name, rule)
         self.functions[torch.rsub] = lambda a, b: subtract(b, a)
 
-    def is_product(self, function: Any, arguments: Any) -> bool:
-        """Whether a call multiplies two network values."""
-        return self.functions.get(function) is multiply and all(isinstance(value, Affine) for value in arguments)
+    def factors(self, function: Any, arguments: Any, keywords: dict[str, Any]) -> tuple[Affine, Affine] | None:
+        """What a call multiplies, if that is two network values and all that it is given."""
+        given = [*arguments, *(keywords[name] for name in ("input", "other") if name in keywords)]
+        alone = len(given) == 2 and keywords.keys() <= {"input", "other"}
+        if self.functions.get(function) is not multiply or not alone or not all(isinstance(x, Affine) for x in given):
+            return None
+        return given[0], given[1]
 
     def _both(self, name: str, rule: Rule) -> None:
         """The same rule for the tensor method, the torch function and the operator of that name."""
