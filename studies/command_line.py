@@ -22,7 +22,7 @@ from spikebayes.app.options import (
     warn_in_one_line,
 )
 from spikebayes.data import default_folder
-from spikebayes.machine.files import check_output
+from spikebayes.machine.files import check_output, user_cache
 from studies.tree import check_committed
 
 OUT = Console(highlight=False, soft_wrap=True)
@@ -92,7 +92,8 @@ def places(
         docs: folder; by default ``docs`` where results go to ``results``, else the folder of the results.
         page: its name; by default that of the results.
         measures: whether new figures come into the results.
-        data, work: folders; by default $SPIKEBAYES_DATA or the user's cache folder, and ``studies`` in it.
+        data: folder; by default $SPIKEBAYES_DATA or the user's cache folder.
+        work: folder; by default ``studies`` in the user's cache folder: nothing is written among the data.
 
     Raises:
         ConfigError: a folder that is missing or cannot be written; a file of the data in the place of results; or
@@ -104,7 +105,7 @@ def places(
         results / f"{name}.json",
         folder,
         folder / f"{page or name}.md",
-        work or default_folder() / "studies" / name,
+        work or user_cache() / "spikebayes" / "studies" / name,
     )
     for written in (made.results, made.page):
         check_output(written, [made.data])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from coded_networks import CODES, coded
 from spikebayes import Digits, FirstSpike, Graded, SpikingNetwork, convert, predict, simulate
-from spikebayes.engine.windows.engine import _Link
+from spikebayes.engine.windows.links import Link
 from spikebayes.engine.windows.tell import Told
 from spikebayes.network.coded import Coded, Race, Ramp
 from spikebayes.network.codes import Code
@@ -197,9 +197,9 @@ def test_products_in_blocks_and_in_float64_are_the_ticks(
     model, x = nn.Sequential(*layers).eval(), torch.randn(300, 5)
     network = convert(model, x, code=Digits(3, 8), headroom=headroom)
     seen: list[str] = []
-    sums, added = _Link.sums, _Link._added
+    sums, added = Link.sums, Link._added
 
-    def watched(link: _Link, told: Told, most: float) -> Any:
+    def watched(link: Link, told: Told, most: float) -> Any:
         before, found = len(seen), sums(link, told, most)
         if link.connection.target != network.readout.name and len(seen) == before:
             seen.append("float64" if found is None else "float32")
@@ -210,8 +210,8 @@ def test_products_in_blocks_and_in_float64_are_the_ticks(
         seen.append("float64" if found is None else "blocks")
         return found
 
-    monkeypatch.setattr(_Link, "sums", watched)
-    monkeypatch.setattr(_Link, "_added", in_blocks)
+    monkeypatch.setattr(Link, "sums", watched)
+    monkeypatch.setattr(Link, "_added", in_blocks)
     products = ran(network, [x[:8]], "windows")
     assert seen
     assert {*seen} == {way}

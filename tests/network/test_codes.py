@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spikebayes import ConfigError, Digits, FirstSpike, Graded, Radix, convert
-from spikebayes.engine.ticks import ticks_of
+from spikebayes.engine.in_windows import ticks_of
 from spikebayes.network.coded import FUNCTIONS, Coded, Function, Ramp, Response, Table
 from spikebayes.network.codes import BITS, MOST_TICKS, Code
 

@@ -116,12 +116,14 @@ def test_changed_code_does_not_write_into_results(
 
 def test_places_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIKEBAYES_DATA", str(tmp_path / "sets"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     for folder in (RESULTS, DOCS, Path("else")):
         folder.mkdir()
     usual, elsewhere = places("x", RESULTS, None), places("x", Path("else"), None, page="y")
     assert (usual.results, usual.page, usual.docs) == (Path("results/x.json"), Path("docs/x.md"), Path("docs"))
-    assert (usual.data, usual.work) == (tmp_path / "sets", tmp_path / "sets" / "studies" / "x")
+    assert usual.data == tmp_path / "sets"
+    assert usual.work == tmp_path / "cache" / "spikebayes" / "studies" / "x"  # data may be read-only, or shared
     assert (elsewhere.results, elsewhere.page) == (Path("else/x.json"), Path("else/y.md"))  # not beside other results
     assert places("x", Path("else"), DOCS).page == Path("docs/x.md")
 
