@@ -45,7 +45,7 @@ def test_the_command_makes_the_same_files(tmp_path: Path, capsys: pytest.Capture
 
 def test_an_unknown_study_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([f"--docs={tmp_path}", "--only=posteror"]) == 2
-    assert "there is no study 'posteror'; there are codes, chips, posterior" in capsys.readouterr().err
+    assert "there is no study 'posteror'; there are codes, chips, models, posterior" in capsys.readouterr().err
     assert main([f"--docs={tmp_path}", f"--results={tmp_path}"]) == 2
     assert "no results in" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
