@@ -40,7 +40,7 @@ def agrees(model: Model, bits: int) -> None:
     made = ready(model, x, 0)
     before = {name: value.clone() for name, value in made.state_dict().items()}
     errors = [error(made, x, sb.Graded(bits), 8.0, model.task) for bits in (bits - 3, bits)]
-    assert errors[1] < 0.02
+    assert errors[1] < 0.03
     assert errors[1] < errors[0] / 4  # of rounding: eight times the levels
     assert all(torch.equal(value, before[name]) for name, value in made.state_dict().items())
 

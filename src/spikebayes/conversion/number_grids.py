@@ -23,7 +23,7 @@ MARGIN = 1.25  # by which values may exceed those of the calibration before sums
 # the error that rounded weights may make, and up to twice that if it saves float64:
 ROUGH = 0.1  # of a step,
 ARRIVING = 0.5  # or of what arrives there anyway, since the numbers that weights take in are rounded
-OF_OUTPUT = 3e-4  # of the range of the read-out, likewise
+OF_OUTPUT = 5e-5  # of the range of the read-out, likewise
 
 
 @dataclass(frozen=True)
