@@ -1,4 +1,4 @@
-"""``python -m fuzz.kills``: verbs are killed at random moments; what they replace is whole, the old or the new.
+"""``python -m fuzz.kills --help``: verbs are killed at random moments; what they replace is whole, old or new.
 
 Data, outputs and temporary files lie on different file systems, where the machine has them: a rename across file
 systems is a copy, which a kill can cut.
@@ -15,18 +15,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import torch
 
+from spikebayes import ConfigError, SpikebayesError
 from spikebayes.app.run_folder import load_run
+from studies import command_line
+from studies.command_line import OUT
 
 MEMORY = Path("/dev/shm")
-MOMENTS, SEED = 50, 0
+SEED = 0
 CLI, STUDY = "spikebayes.app.cli", "studies.judge"
 
 
@@ -74,7 +78,7 @@ def victims(data: Path, out: Path) -> list[Victim]:
         Victim("fit", (CLI, "fit", *rows, "--out", str(run), *training), trained),
         Victim("predict", (CLI, "predict", str(run), *rows, "--out", str(table), *sampled), lambda: digest(table)),
         Victim("compare", (CLI, "compare", str(run), *rows, "--out", str(report), *sampled), lambda: digest(report)),
-        Victim("a study", study, judged),
+        Victim("study", study, judged),
     ]
 
 
@@ -101,7 +105,7 @@ def finished(victim: Victim, seed: int, temporary: Path) -> tuple[float, object]
     with begun(victim, seed, temporary) as process:
         _, said = process.communicate()
     if process.returncode:
-        raise SystemExit(f"{victim.name} failed before it was killed: {said.decode()}")
+        raise SpikebayesError(f"{victim.name} failed before it was killed: {said.decode()}")
     return time.monotonic() - started, victim.outcome()
 
 
@@ -129,25 +133,40 @@ def killed(victim: Victim, moments: int, temporary: Path) -> tuple[int, int, lis
     return in_time, replaced, lost
 
 
-def main(moments: int = MOMENTS) -> int:
-    """Kill every verb so often; 1 if anything was lost."""
+def kills(*, moments: int = 50, only: Literal["all", "fit", "predict", "compare", "study"] = "all") -> None:
+    """Kill fit, predict, compare and a study at random moments, and look at what they left.
+
+    Args:
+        moments: of each.
+        only: one of them, or all.
+    """
+    if moments < 1:
+        raise ConfigError(f"moments must be a whole number, at least 1; got {moments}")
     home = MEMORY if os.access(MEMORY, os.W_OK) else None
     with (
         tempfile.TemporaryDirectory() as data,
         tempfile.TemporaryDirectory(dir=home) as out,
         tempfile.TemporaryDirectory(dir=Path.cwd()) as temporary,
     ):
-        print(f"data in {data}, outputs in {out}, temporary files in {temporary}")
+        OUT.print(f"data in {data}, outputs in {out}, temporary files in {temporary}")
         (Path(out) / "results").mkdir()
+        chosen = victims(Path(data), Path(out))
+        if only in ("predict", "compare"):
+            finished(chosen[0], 1, Path(temporary))  # the run that they read
         lost: list[str] = []
-        for victim in victims(Path(data), Path(out)):
+        for victim in [v for v in chosen if only in ("all", v.name)]:
             in_time, replaced, found = killed(victim, moments, Path(temporary))
             said = f"{in_time} of {moments} killed in time, {replaced} had replaced the outcome, {len(found)} lost it"
-            print(f"{victim.name}: {said}", flush=True)
+            OUT.print(f"{victim.name}: {said}")
             lost += found
-    print("\n".join(lost))
-    return bool(lost)
+    if lost:
+        raise SpikebayesError("\n".join(["what was there is lost:", *lost]))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 nothing was lost, 1 something was, 2 bad input."""
+    return command_line.main(kills, "fuzz.kills", arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    sys.exit(main())
