@@ -84,10 +84,12 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
     key = np.array(split_seed(work.keys.seed), np.uint64)
     window = _window(network, weights)
     stretch = -(-work.steps // -(-work.steps // STRETCH))  # of equal length
+    order = np.argsort(position[:, 0], kind="stable")  # simulations that see the same follow each other
 
     def simulate(begin: int, end: int) -> None:
         arrays = (mean, counts, spikes, potentials, trace)
-        loops.simulate(layout, base, position, change, samples, rows, key, stretch, window, begin, end, *arrays)
+        some = order[begin:end]
+        loops.simulate(layout, base, position, change, samples, rows, key, stretch, window, some, *arrays)
 
     share_out(simulate, runs, _batch(layout, runs))
 
