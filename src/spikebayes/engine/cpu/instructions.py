@@ -24,6 +24,7 @@ from spikebayes.machine.llvm import Emitter, index
 REGISTERS = 32 if binding.get_host_cpu_features().get("avx512f") else 8  # vectors that they hold; eight of AVX2's
 ROW_VECTORS = tuple(n for n in (1, 2, 3, 4, 6, 8, 12, 16) if n < REGISTERS)  # widths of a tile, each compiled apart
 TOGETHER = 4 if REGISTERS == 32 else 2  # vectors whose neurons go through time at once
+AT_ONCE = 1 << 12  # sums of neurons over steps that are worked on together: they stay in the first-level cache
 ROWS, DRIVE_VECTORS = (6, 4) if REGISTERS == 32 else (3, 2)  # rows and vectors that multiply_tile computes at once
 intrinsic: Any = extending.intrinsic  # untyped: what it makes takes one argument less than what it is given
 
@@ -102,10 +103,10 @@ def add_run(typingctx, total, at, vectors, weight, offset):
 
 @intrinsic
 def sum_steps(typingctx, out, at, stride, steps, vectors, weight, offset, spike, starts, first, more):
-    """``add_rows`` for many steps: out[at + t stride :][:n] = sums of the rows of the spikes of step t, 0 <= t < steps.
+    """``add_rows`` for steps 0 <= t < steps: out[at + t stride :][:n] = sum of the rows of the spikes of step t.
 
-    The spikes of step t are starts[first + t] .. starts[first + t + 1] - 1, counted through all of ``starts``. With
-    ``more`` the sums are added to what is there.
+    These are spikes starts[first + t] .. starts[first + t + 1] - 1, counted through all of ``starts``. With ``more``
+    the sums are added to what is there.
     """
 
     def codegen(context, builder, signature, args):
@@ -136,7 +137,9 @@ def sum_steps(typingctx, out, at, stride, steps, vectors, weight, offset, spike,
 
 
 @intrinsic
-def filter_current(typingctx, current, to, base, base_at, x, y, at, total, total_at, vectors, coefficient, bank, tiny):
+def filter_current(
+    typingctx, current, to, base, base_at, x, y, at, total, total_at, vectors, coefficient, bank, tiny
+):
     """One step of a synapse's filter and the current that it delivers; the sums it took in are set to 0.
 
     y <- a y + c x + d total;  x <- a x + b total + tiny;  current = base + y, with (a, b, c, d) = coefficient[bank].
@@ -221,13 +224,12 @@ def _lif_run(reads: bool) -> Any:
             share, share_at, heard: heard[j] gains share[share_at + t] for each spike of neuron j in step t; not
                 looked at unless spikes are read.
 
-        With dt the step, a neuron that fired a time s ago is free for clip(s - tau_ref, 0, dt) of it, and its membrane
-        goes the fraction 1 - exp(-free / tau_rc) towards the current. ``rest`` is exp((tau_ref - s) / tau_rc) at the
-        step's end, so that this fraction is clip(1 - rest, 0, full), full = 1 - exp(-dt / tau_rc), and a step
-        multiplies it by decay = exp(-dt / tau_rc). One that crosses its threshold in a step does so where v reached 1
-        on its way to the current, the share (v - 1) / (current - 1) of what is left before the step's end. No neuron
-        needs a branch, an exponential or a logarithm. ``rest`` is held above half of decay, below which it has no
-        effect.
+        With dt the step, a neuron that fired a time s ago is free for clip(s - tau_ref, 0, dt) of it, and its
+        membrane goes the fraction 1 - exp(-free / tau_rc) towards the current. ``rest`` is exp((tau_ref - s) /
+        tau_rc) at the step's end, so that this fraction is clip(1 - rest, 0, full), full = 1 - exp(-dt / tau_rc), and
+        a step multiplies it by decay = exp(-dt / tau_rc). A neuron that crosses its threshold did so where v came to
+        1 on its way to the current, the share (v - 1) / (current - 1) of it before the step's end. No neuron needs a
+        branch, an exponential or a logarithm. ``rest`` is held above half of decay, below which it has no effect.
         """
 
         def codegen(context, builder, signature, args):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from spikebayes.engine.cpu.instructions import (
+    AT_ONCE,
     ROWS,
     add_run,
     filter_current,
@@ -33,7 +34,6 @@ from spikebayes.noise.bits import fill_row
 
 SILENT = -1e30  # current that no input can lift above threshold
 FEW = 4  # spikes of 64 neurons in a step
-AT_ONCE = 1 << 12  # sums of a group over steps that are worked on together: they stay in the first-level cache
 TINY = 1e-30  # current that no membrane notices
 
 
