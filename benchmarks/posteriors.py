@@ -1,9 +1,9 @@
 """What a posterior costs at the method's own rates and steps, beside the classical one that it replaces.
 
 Networks that ``fit`` trained, with the filters and steps that ``tune`` found (paired error at most .03 of the
-predictive standard deviation), on rows that neither saw. Times are whole calls: ``predict`` of the network, ``predict`` of the
-module, and the loop of batched passes with dropout on that one would write. The simulation alone runs against the
-roofline and the other simulators too, at the same steps.
+predictive standard deviation), on rows that neither saw. Times are whole calls: ``predict`` of the network,
+``predict`` of the module, and the loop of batched passes with dropout on that one would write. The simulation alone
+runs against the roofline and the other simulators too, at the same steps.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def posteriors(
     networks: str = ",".join(NETWORKS),
     repeats: int = 5,
     count: int = 2,
-    peers: bool = True,
+    alone: bool = False,
     page: bool = False,
     results: Path = RESULTS,
     docs: Path | None = None,
@@ -60,7 +60,7 @@ def posteriors(
         networks: of tabular, wide, conv and Combo, separated by commas.
         repeats: rounds in which all take turns.
         count: threads of each.
-        peers: race the other simulators too.
+        alone: leave the other simulators out.
         page: measure nothing; make the page anew from the results.
         results: folder for posteriors.json.
         docs: folder for posteriors.md; by default docs, or the folder of the results if that is given.
@@ -89,7 +89,7 @@ def posteriors(
         watch = Watch(count)
         limit = roofline(count)
         figures = {
-            name: measure(name, one, limit, available() if peers else {}, repeats, seed, watch, ERR.print)
+            name: measure(name, one, limit, {} if alone else available(), repeats, seed, watch, ERR.print)
             for name, one in made.items()
         }
     found |= {"settings": {"repeats": repeats, "threads": count, "error": ERROR}, "networks": figures}
@@ -106,7 +106,7 @@ def measure(
     peers: Mapping[str, Peer],
     repeats: int,
     seed: int,
-    watch: Watch,
+    watch: Watch | None,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Times of whole predictions, and the race of the simulation alone."""
