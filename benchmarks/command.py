@@ -14,7 +14,7 @@ from benchmarks.bars import bars
 from benchmarks.classical import classical
 from benchmarks.engine import NAME
 from benchmarks.machine import machine
-from benchmarks.measure import threads
+from benchmarks.measure import Watch, threads
 from benchmarks.memory import growth, memory_of
 from benchmarks.page import render
 from benchmarks.peers import Peer, available, missing
@@ -85,7 +85,7 @@ def run_bench(
         What the JSON file holds.
 
     Raises:
-        ConfigError: an unknown workload or part, repeats or threads out of range.
+        ConfigError: an unknown workload or part, repeats or threads out of range; a machine too busy to be timed on.
     """
     check(workloads, only, repeats, count, seed)
     origin = provenance("python -m benchmarks", seed) | {"machine": machine()}
@@ -93,6 +93,7 @@ def run_bench(
     peers = available() if "peers" in only else {}
     rows = QUICK_ROWS if quick else ROWS
     repeats = min(repeats, QUICK_REPEATS) if quick else repeats
+    watch = None if quick else Watch(count)
     with threads(count):
         say("roofline")
         limit = roofline(count)
@@ -106,7 +107,7 @@ def run_bench(
                 given = workload(name, rows=rows, seed=seed)
                 chosen = {n: p for n, p in peers.items() if n in QUICK_PEERS or name in "AB" or not quick}
                 chosen = {n: p for n, p in chosen.items() if name == "A" or not n.endswith("_each_step")}
-                raced[name] = race(given, chosen, limit, repeats=repeats, seconds=seconds, say=say)
+                raced[name] = race(given, chosen, limit, repeats=repeats, seconds=seconds, say=say, watch=watch)
     found: dict[str, Any] = {
         **origin,
         "settings": {"quick": quick, "repeats": repeats, "threads": count, "rows": rows, "only": list(only)},

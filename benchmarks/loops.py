@@ -19,9 +19,8 @@ LANES = VECTOR_BYTES // 4
 TILES = tuple(
     LANES * vectors for vectors in instructions.ROW_VECTORS
 )  # widths that vector operations add in registers
-WIDE = max(width for width in TILES if width & (width - 1) == 0)  # of those that divide every population here
 IN_REGISTERS = 0  # stands for them where others give the number of rows added in one pass over the sums
-FUSED, SPLIT, VECTOR, TILE = 0, 1, 2, 3  # an update in one loop, the filter apart, the engine's vector operations
+FUSED, SPLIT, REGISTERS = 0, 1, 2  # an update in one loop, the filter apart, the engine's way through many steps
 
 
 @compiled(nogil=True)
@@ -145,39 +144,25 @@ def update_split(state, crossed, n, steps, reset, coefficients):
 
 
 @compiled(nogil=True)
-def update_vector(state, crossed, n, steps, reset, coefficients):
-    """The same by the engine's vector operations; n in whole vectors."""
-    base, x, y, s, g, v = state[0], state[1], state[2], state[3], state[4], state[5]
-    a, b, c, d, decay, full = coefficients
-    table = np.array([[a, b, c, d]], np.float32)
-    current, tiny = np.empty(n, np.float32), np.float32(0)
-    found = 0
-    for step in range(steps):
-        if step % reset == 0:
-            restart(state, crossed, full)
-        instructions.filter_current(current, base, 0, x, y, 0, s, n // LANES, table, 0, tiny)
-        instructions.lif_step(v, g, 0, current, 0, crossed, n // LANES, decay, full)
-        found += crossed[step % (n // 8)]
-    return found
-
-
-@compiled(nogil=True)
-def update_tile(state, crossed, n, steps, reset, coefficients):
-    """The same by the engine's operation for a whole tile, on which no spike comes in."""
+def update_registers(state, crossed, n, steps, reset, coefficients):
+    """The same by the engine's operation for many steps, which no spike comes into; n in whole vectors."""
     base, x, y, _, g, v = state[0], state[1], state[2], state[3], state[4], state[5]
     a, b, c, d, decay, full = coefficients
-    table, tiny = np.array([[a, b, c, d]], np.float32), np.float32(0)
-    weight, spike = np.zeros(1, np.float32), np.zeros(1, np.int32)
-    width = min(n, WIDE)
-    found = 0
-    for step in range(steps):
-        if step % reset == 0:
+    table, tiny, after = np.array([[a, b, c, d]], np.float32), np.float32(0), np.float32(1)
+    together, words = max(1, min(reset, instructions.AT_ONCE // n)), (n + 63) // 64
+    drive, bits = np.zeros(together * n, np.float32), np.zeros(together * words, np.uint64)
+    found, since = 0, reset
+    for step in range(0, steps, together):
+        if since >= reset:
             restart(state, crossed, full)
-        for at in range(0, n, width):
-            instructions.lif_tile(
-                width // LANES, weight, 0, spike, 0, 0, base, v, g, at, x, y, at, crossed, table, 0, tiny, decay, full
-            )
-        found += crossed[step % (width // 8)]
+            since = 0
+        now = min(together, steps - step)
+        instructions.lif_run(
+            drive, now, n // LANES, base, 0, 0, v, g, 0, x, y, 0, bits, words, table, 0, tiny, decay, full, after,
+            base, 0, base,
+        )  # fmt: skip
+        since += now
+        found += np.int64(bits[step % words])
     return found
 
 
@@ -190,8 +175,6 @@ def update_on_threads(state, crossed, n, steps, reset, coefficients, variant):
             found += update_fused(state[thread], crossed[thread], n, steps, reset, coefficients)
         elif variant == SPLIT:
             found += update_split(state[thread], crossed[thread], n, steps, reset, coefficients)
-        elif variant == TILE:
-            found += update_tile(state[thread], crossed[thread], n, steps, reset, coefficients)
         else:
-            found += update_vector(state[thread], crossed[thread], n, steps, reset, coefficients)
+            found += update_registers(state[thread], crossed[thread], n, steps, reset, coefficients)
     return found

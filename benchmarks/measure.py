@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,8 @@ Run = Callable[[], object]
 K = TypeVar("K")
 R = TypeVar("R", bound=Run)
 ROOT = Path(__file__).resolve().parents[1]
+WATCHED, WATCHED_BYTES = 0.1, bytes(1 << 16)  # seconds for which a machine is watched, and what it computes on
+AGAIN = 3  # times that a round may be done again
 LEAST_SECONDS = 0.1  # a round of one competitor lasts at least that long: shorter runs are repeated within it
 
 
@@ -55,26 +59,69 @@ def clock(run: Run) -> float:
     return time.perf_counter() - started
 
 
-def alternate(runs: Mapping[K, Run], repeats: int, *, least: float = LEAST_SECONDS) -> dict[K, Timing]:
+class Watch:
+    """Whether the machine has room for what is timed: as many threads as are used compute, and how fast they may.
+
+    Args:
+        count: threads.
+        least: share of the time that they must get of their cores.
+    """
+
+    def __init__(self, count: int, least: float = 0.9) -> None:
+        self.count, self.least = count, least
+
+    def share(self) -> float:
+        """Of a tenth of a second of computing on every thread, how much was computed."""
+        until = time.perf_counter() + WATCHED
+
+        def compute() -> float:
+            started, spent = time.perf_counter(), time.thread_time()
+            while time.perf_counter() < until:
+                hashlib.sha256(WATCHED_BYTES).digest()  # without the interpreter's lock
+            return (time.thread_time() - spent) / (time.perf_counter() - started)
+
+        with ThreadPoolExecutor(self.count) as pool:
+            return min(each.result() for each in [pool.submit(compute) for _ in range(self.count)])
+
+    def quiet(self) -> bool:
+        """Whether nothing else takes part of the cores."""
+        return self.share() >= self.least
+
+
+def alternate(
+    runs: Mapping[K, Run], repeats: int, *, least: float = LEAST_SECONDS, watch: Watch | None = None
+) -> dict[K, Timing]:
     """Time all competitors in turn, round after round, so that a change of the machine's pace meets them all.
 
     Args:
         runs: by name. Each is warmed up by one call, whose time says how often a round repeats it.
         repeats: rounds.
         least: seconds that a round of one competitor lasts at least.
+        watch: a round beside other work is thrown away and done again, up to ``AGAIN`` times for each that counts.
 
     Returns:
         Seconds of one run in each round, by name.
+
+    Raises:
+        ConfigError: the machine is too busy for figures.
     """
     calls = {name: max(1, round(least / max(clock(run), 1e-6))) for name, run in runs.items()}
-    seconds: dict[K, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats):
+    rounds: list[dict[K, float]] = []
+    for _ in range(repeats * (1 if watch is None else 1 + AGAIN)):
+        quiet, seconds = watch is None or watch.quiet(), {}
         for name, run in runs.items():
             started = time.perf_counter()
             for _ in range(calls[name]):
                 run()
-            seconds[name].append((time.perf_counter() - started) / calls[name])
-    return {name: Timing(tuple(rounds)) for name, rounds in seconds.items()}
+            seconds[name] = (time.perf_counter() - started) / calls[name]
+        if quiet and (watch is None or watch.quiet()):
+            rounds.append(seconds)
+        if len(rounds) == repeats:
+            return {name: Timing(tuple(found[name] for found in rounds)) for name in runs}
+    raise ConfigError(
+        f"the machine is busy with other work: only {len(rounds)} of {repeats} rounds could be timed, and no results "
+        "are written; stop what else is running (uptime says how much), and measure again"
+    )
 
 
 class Sized(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks import engine
-from benchmarks.measure import Run, Timing, affordable, alternate, clock
+from benchmarks.measure import Run, Timing, Watch, affordable, alternate, clock
 from benchmarks.operations import Operations, operations
 from benchmarks.peers import Outcome, Peer, match_rates
 from benchmarks.roofline import Rates, Roofline
@@ -32,6 +32,7 @@ def race(
     repeats: int = 5,
     seconds: float = 5.0,
     say: Callable[[str], None] = lambda _: None,
+    watch: Watch | None = None,
 ) -> dict[str, Any]:
     """Time all competitors on one workload.
 
@@ -42,6 +43,7 @@ def race(
         repeats: rounds.
         seconds: a competitor whose run takes longer gets fewer rows.
         say: told what is being done.
+        watch: throws rounds beside other work away.
 
     Returns:
         Counts of the workload, figures of the engine, of each peer that ran, and reasons of those that did not.
@@ -67,7 +69,7 @@ def race(
             runs[name] = _keeping(outcomes, name, run)
     runs |= {ADDING: limit.adding.run, SECOND: limit.adding_second.run, UPDATING: limit.updating.run}
     say(f"{workload.name}: timing {', '.join([engine.NAME, *entrants])}")
-    timings = alternate(runs, repeats)
+    timings = alternate(runs, repeats, watch=watch)
 
     mine = timings[engine.NAME]
     row_steps = workload.rows * workload.steps

@@ -31,8 +31,7 @@ NEURONS = (128, 256, 512, 1024)
 VARIANTS = {
     loops.FUSED: "one loop",
     loops.SPLIT: "two loops",
-    loops.VECTOR: "vector operations",
-    loops.TILE: "one vector operation",
+    loops.REGISTERS: "state in registers",
 }
 RESET = 100  # steps after which the state starts again: without input it would decay to subnormal numbers
 LINE = 16  # floats in a cache line

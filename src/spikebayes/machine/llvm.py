@@ -76,6 +76,26 @@ class Emitter:
         builder.branch(head)
         builder.position_at_end(done)
 
+    def fold(self, count: Any, initial: list[Any], body: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
+        """``for i in range(count): numbers = body(i, numbers)``, the numbers in registers."""
+        builder, entry = self.builder, self.builder.block
+        head, inside, done = (builder.append_basic_block(name) for name in ("head", "inside", "done"))
+        builder.branch(head)
+        builder.position_at_end(head)
+        i = builder.phi(count.type)
+        i.add_incoming(ir.Constant(count.type, 0), entry)
+        numbers = [builder.phi(value.type) for value in initial]
+        for phi, value in zip(numbers, initial, strict=True):
+            phi.add_incoming(value, entry)
+        builder.cbranch(builder.icmp_signed("<", i, count), inside, done)
+        builder.position_at_end(inside)
+        for phi, value in zip(numbers, body(i, list(numbers)), strict=True):
+            phi.add_incoming(value, builder.block)
+        i.add_incoming(builder.add(i, ir.Constant(count.type, 1)), builder.block)
+        builder.branch(head)
+        builder.position_at_end(done)
+        return list(numbers)
+
 
 def index(value: int) -> Any:
     """A 64-bit constant, which counts elements or steps."""

@@ -7,8 +7,9 @@ runs; the engines read nothing else.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -131,6 +132,11 @@ class SpikingNetwork:
     dt: float = 1e-3
     timing: Timing | None = None
     _shapes: dict[str, Shape] = field(init=False, repr=False, default_factory=dict)
+    laid_out: dict[Hashable, Any] = field(init=False, repr=False, default_factory=dict)  # what engines made of it
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy is laid out anew."""
+        return self.__dict__ | {"laid_out": {}}
 
     def __post_init__(self) -> None:
         if not (self.dt > 0 and math.isfinite(self.dt)):

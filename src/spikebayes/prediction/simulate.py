@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from spikebayes.engine.contract import NUMBERS, POTENTIALS, PROBES, SPIKES, TRACE, Engine, Result, Work
+from spikebayes.engine.prepared import prepared
 from spikebayes.engine.select import select
 from spikebayes.engine.windows.engine import WindowsEngine
 from spikebayes.errors import ConfigError
@@ -140,17 +141,18 @@ class Simulations:
         self.rows = plan.indices(len(self.inputs[0]))
 
     def __iter__(self) -> Iterator[tuple[Block, Work, Result]]:
-        if self.plan.device.type == "cpu":  # pyright: ignore[reportAttributeAccessIssue]
-            simulate_block = self.engine.prepare(self.network, self.plan.dtype)
-        else:
-            simulate_block = _elsewhere(self.engine).prepare(
-                self.network, self.plan.dtype, torch.device(self.plan.device)
-            )
+        simulate_block = prepared(self.network, (type(self.engine), self.plan.dtype, self.plan.device), self._prepare)
         most = self.engine.block(self.network, self.timing.steps, self.probes)
         for block in track(list(blocks(self.rows, self.plan, most)), "simulating", self.plan.progress):
             rows_here = tuple(part[block.rows] for part in self.inputs)
             work = Work(rows_here, block.position, block.keys, self.timing, self.probes)
             yield block, work, simulate_block(work)
+
+    def _prepare(self) -> Callable[[Work], Result]:
+        device, dtype = torch.device(self.plan.device), self.plan.dtype
+        if device.type == "cpu":
+            return self.engine.prepare(self.network, dtype)
+        return _elsewhere(self.engine).prepare(self.network, dtype, device)
 
 
 def _elsewhere(engine: Engine) -> WindowsEngine:

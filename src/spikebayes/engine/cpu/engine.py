@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Abilities, Result, Work
 from spikebayes.engine.cpu import loops
+from spikebayes.engine.cpu.drive import drive_dense, drive_sparse
 from spikebayes.engine.cpu.packing import NEURONS, SYNAPSES, Drive, Layout, lay_out
 from spikebayes.machine.threads import compiling, share_out
 from spikebayes.network.network import SpikingNetwork
@@ -84,10 +85,12 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
     key = np.array(split_seed(work.keys.seed), np.uint64)
     window = _window(network, weights)
     stretch = -(-work.steps // -(-work.steps // STRETCH))  # of equal length
+    order = np.argsort(position[:, 0], kind="stable")  # simulations that see the same follow each other
 
     def simulate(begin: int, end: int) -> None:
         arrays = (mean, counts, spikes, potentials, trace)
-        loops.simulate(layout, base, position, change, samples, rows, key, stretch, window, begin, end, *arrays)
+        some = order[begin:end]
+        loops.simulate(layout, base, position, change, samples, rows, key, stretch, window, some, *arrays)
 
     share_out(simulate, runs, _batch(layout, runs))
 
@@ -147,9 +150,9 @@ def _base(
     def add(begin: int, end: int) -> None:
         for source, first, width, weight in drive.wires:
             if isinstance(weight, tuple):
-                loops.drive_sparse(base, values[source], begin, end, first, *weight)
+                drive_sparse(base, values[source], begin, end, first, *weight)
             else:
-                loops.drive_dense(base, values[source], begin, end, first, width, weight)
+                drive_dense(base, values[source], begin, end, first, width, weight)
 
     share_out(add, lines, max(1, min(LINES, -(-lines // torch.get_num_threads()))))
     position = np.arange(lines).reshape(epochs, -1).T if noisy else work.position.numpy()[:, None]

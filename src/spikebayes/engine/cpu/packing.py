@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,13 +57,15 @@ class Layout(NamedTuple):
     bank: Array  # [P + 2] first bank of each target
     line: Array  # [banks + 1] where a bank's filter states start
     order: Array  # [banks] synapse order: 0 unfiltered, 1 Lowpass, 2 Alpha
-    coefficient: Array  # [banks, 4] a, b, c, d of y <- a y + c x + d u, x <- a x + b u
+    coefficient: Array  # [banks + 1, 4] a, b, c, d of y <- a y + c x + d u, x <- a x + b u; the last is no filter's
     wire: Array  # [banks + 1] first wire of each bank
     source: Array  # [wires] source population
     dense: Array  # [wires] bool
     offset: Array  # [wires] where its weights start: in ``weight`` if dense, else its row pointers in ``pointer``
     patch: Array  # [wires] vectors in a run of a sparse wire; 0: single numbers
     weighted_at: Array  # [wires] where its sources start among those that the read-out reads
+    heard_by: Array  # [P] the read-out's bank that alone hears this population's spikes; -1 if another does, or none
+    heard_at: Array  # [P] where it then starts among those that the read-out reads
     weight: Array  # dense weights
     pointer: Array  # CSR row pointers, absolute into ``column`` and ``run``
     column: Array  # first target of a run
@@ -124,7 +126,7 @@ def lay_out(network: SpikingNetwork, dtype: np.dtype[Any]) -> tuple[Layout, Driv
         dropout=np.array([_dropout(p.dropout) for p in populations], np.uint64).reshape(-1, 5),
         hold=np.array([_hold(p.dropout) for p in populations], np.int64).reshape(-1, 3),
         repeat=np.array([p.dropout.repeat if p.dropout else 1 for p in populations], np.int64),
-        **packer.arrays(),
+        **packer.arrays([compiled[p.name].is_lif and _hold(p.dropout)[0] == 0 for p in populations]),
     )
     return layout, _drive(network, made, first, compiled, dtype)
 
@@ -244,6 +246,16 @@ class _Packer:
             self.line.append(self.line[-1] + (grid.padded if grid else 0))
         self.bank.append(len(self.order))
 
+    def _heard(self, readable: Sequence[bool]) -> dict[str, Any]:
+        """Which readable populations only the read-out hears, by one wire."""
+        by, at = np.full(len(self.sizes), -1, np.int64), np.zeros(len(self.sizes), np.int64)
+        first = self.bank[len(self.sizes)]
+        for bank in range(first, len(self.order)):
+            for w in range(self.wire[bank], self.wire[bank + 1]):
+                if self.source.count(self.source[w]) == 1 and readable[self.source[w]]:
+                    by[self.source[w]], at[self.source[w]] = bank - first, self.weighted_at[w]
+        return {"heard_by": by, "heard_at": at}
+
     def _store(self, wire: Wire, gain: float, source: int, grid: Grid | None) -> int:
         matrix: Any = wire.matrix
         key = (id(matrix), gain, grid.key if grid else None, self.grids[source].key)
@@ -286,19 +298,21 @@ class _Packer:
             tiles.append(tile.ravel())
         return np.concatenate(tiles)
 
-    def arrays(self) -> dict[str, Any]:
+    def arrays(self, readable: Sequence[bool]) -> dict[str, Any]:
+        """What the layout holds of them; ``readable`` populations may be heard without lists of their spikes."""
         return {
             "weighted": self.weighted,
             "bank": np.array(self.bank, np.int64),
             "line": np.array(self.line, np.int64),
             "order": np.array(self.order, np.int64),
-            "coefficient": np.array(self.coefficient, self.dtype).reshape(-1, 4),
+            "coefficient": np.array([*self.coefficient, NO_FILTER], self.dtype).reshape(-1, 4),
             "wire": np.array(self.wire, np.int64),
             "source": np.array(self.source, np.int64),
             "dense": np.array(self.dense, np.bool_),
             "offset": np.array(self.offset, np.int64),
             "patch": np.array(self.patch, np.int64),
             "weighted_at": np.array(self.weighted_at, np.int64),
+            **self._heard(readable),
             "weight": aligned(_joined(self.weights, self.dtype)),
             "pointer": _joined(self.pointers, np.int64),
             "column": _joined(self.columns, np.int32),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from spikebayes.engine.cpu.instructions import ROW_VECTORS
 from spikebayes.engine.cpu.matrices import Wire
+from spikebayes.machine.memory import second_cache_bytes
 
-CACHE_BYTES = 1 << 20  # weights of a group, so that they stay in a core's second-level cache
+CACHE_BYTES = second_cache_bytes() // 2  # weights of a group, so that they stay in a core's second-level cache
 NARROWEST = 4  # vectors in a tile, however many neurons its weights come from
 STATE_VECTORS = 64  # in a group that gets no spikes
 
@@ -67,26 +68,42 @@ def cut(n: int, incoming: Sequence[Wire], sources: int, lanes: int, item_bytes: 
     if channels:
         unit = unit.reshape(channels.pop(), -1).T.ravel()
     if not incoming:
-        tiles = _tiles(n, lanes, STATE_VECTORS, range(1, STATE_VECTORS + 1))
+        tiles = _tiles(n, lanes, range(1, STATE_VECTORS + 1))
         return Grid(unit, tuple((tile,) for tile in tiles), lanes)
     most = max(NARROWEST, CACHE_BYTES // (sources * lanes * item_bytes))
-    tiles = _tiles(n, lanes, most, ROW_VECTORS)
+    tiles = _tiles(n, lanes, [w for w in ROW_VECTORS if w <= most])
     whole = not all(w.dense for w in incoming)
-    return Grid(unit, (tuple(tiles),) if whole else tuple((tile,) for tile in tiles), lanes)
+    return Grid(unit, (tuple(tiles),) if whole else tuple(_groups(tiles, most)), lanes)
 
 
-def _tiles(n: int, lanes: int, most: int, widths: Sequence[int]) -> list[Tile]:
-    """Tiles of at most ``most`` vectors, the last one just wide enough.
+def _tiles(n: int, lanes: int, widths: Sequence[int]) -> list[Tile]:
+    """Tiles as few as they can be and about alike, the last one just wide enough.
 
     Example:
-        >>> _tiles(300, 16, 16, (1, 2, 3, 4, 6, 8, 12, 16))
-        [(0, 16), (256, 3)]
+        >>> _tiles(300, 16, (1, 2, 3, 4, 6, 8, 12, 16))
+        [(0, 12), (192, 8)]
     """
-    widest = max(w for w in widths if w <= most)
     tiles, at = [], 0
     while at < n:
         left = -(-(n - at) // lanes)
-        width = min(w for w in widths if w >= min(left, widest))
+        alike = -(-left // -(-left // max(widths)))
+        width = min(w for w in widths if w >= alike)
         tiles.append((at, width))
         at += width * lanes
     return tiles
+
+
+def _groups(tiles: Sequence[Tile], most: int) -> Iterator[tuple[Tile, ...]]:
+    """Neighbouring tiles of at most ``most`` vectors together.
+
+    Example:
+        >>> list(_groups([(0, 4), (64, 3), (112, 3)], 8))
+        [((0, 4), (64, 3)), ((112, 3),)]
+    """
+    group: list[Tile] = []
+    for tile in tiles:
+        if group and sum(width for _, width in group) + tile[1] > most:
+            yield tuple(group)
+            group = []
+        group.append(tile)
+    yield tuple(group)

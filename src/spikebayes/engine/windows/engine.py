@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -36,10 +35,6 @@ MANY = 1 << 16  # pairs of a tile on any other device
 KEPT = 1 << 26  # numbers of the rows of a block that are kept
 
 
-Kind = tuple[torch.dtype, torch.device]
-_prepared: WeakKeyDictionary[SpikingNetwork, dict[Kind, _Simulator]] = WeakKeyDictionary()
-
-
 class WindowsEngine:
     """Networks whose populations tell numbers, with dropout."""
 
@@ -55,10 +50,7 @@ class WindowsEngine:
         self, network: SpikingNetwork, dtype: torch.dtype, device: torch.device = CPU
     ) -> Callable[[Work], Result]:
         check_steady_products()
-        known = _prepared.setdefault(network, {})
-        if (dtype, device) not in known:
-            known[dtype, device] = _Simulator(network, dtype, device)
-        return known[dtype, device].run
+        return _Simulator(network, dtype, device).run
 
     def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
         widest = max(size(node.shape) for node in network.nodes())
