@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import Checkpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -35,7 +35,7 @@ from spikebayes.training.callbacks import (
     has,
     trainer_settings,
 )
-from spikebayes.training.checks import check_conversion, check_outputs, check_rows, check_training
+from spikebayes.training.checks import check_augment, check_conversion, check_outputs, check_rows, check_training
 from spikebayes.training.fitted import DT, VALIDATION_SEED, Fitted, residual_noise
 from spikebayes.training.learner import Learner, Recipe, Steps, loaders
 from spikebayes.training.loggers import Telling, Told, as_loggers
@@ -176,6 +176,8 @@ def fit(
     started = time.perf_counter()
     with torch.random.fork_rng():
         check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task)
+        if augment is not None:
+            check_augment(augment, scaling.inputs(x[:2]))
         if spiking:
             check_conversion(Fitted(model, scaling, task, calibration=rows))
         torch.manual_seed(seed)
@@ -242,7 +244,7 @@ def _train(
     """Go through the epochs, from a checkpoint on if there is one to begin with."""
     if begin is not None:
         check_checkpoint(begin, learner)
-    settings = trainer_settings(callbacks) | {"logger": loggers or False}
+    settings: dict[str, Any] = trainer_settings(callbacks) | {"logger": loggers or False}
     try:
         trainer = Steps(
             max_epochs=epochs,

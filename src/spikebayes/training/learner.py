@@ -77,7 +77,7 @@ class Learner(ManyBatches):
         several = isinstance(batch, list)
         batches: list[Batch] = batch if several else [batch]
         optimizer, schedule = self.optimizers(use_pl_optimizer=not several), self.lr_schedulers()
-        dials = [c for c in self.trainer.callbacks if isinstance(c, Sharpening)]
+        dials = [c for c in self.trainer.callbacks if isinstance(c, Sharpening)]  # pyright: ignore
         losses = []
         for x, y in batches:
             share = self.steps % self.batches / self.batches
@@ -168,11 +168,16 @@ def loaders(
     order = BatchSampler(RandomSampler(range(rows)), batch_size, drop_last=alone)
     held = BatchSampler(SequentialSampler(range(len(validation[0]))), VALIDATION_BATCH, drop_last=False)
     each = any(getattr(type(c), hook) is not getattr(Callback, hook) for c in callbacks for hook in BATCH_HOOKS)
-    if each:
-        train = DataLoader(TensorDataset(*training), sampler=order, batch_size=None)
-    else:
-        train = DataLoader(_Batches(*training), sampler=_Strides(order), batch_size=None, collate_fn=_as_they_are)
-    return train, DataLoader(TensorDataset(*validation), sampler=held, batch_size=None), len(order)
+    train = _loader(TensorDataset(*training), order) if each else _loader(_Batches(*training), _Strides(order))
+    return train, _loader(TensorDataset(*validation), held), len(order)
+
+
+def _loader(data: TensorDataset, order: Sampler[Any]) -> DataLoader[Any]:
+    return DataLoader(data, sampler=order, batch_size=None, collate_fn=_as_they_are)
+
+
+def _as_they_are(batches: Any) -> Any:
+    return batches
 
 
 class _Batches(TensorDataset):
@@ -195,7 +200,3 @@ class _Strides(Sampler[list[list[int]]]):
 
     def __len__(self) -> int:
         return -(-len(self.batches) // STRIDE)
-
-
-def _as_they_are(batches: list[Batch]) -> list[Batch]:
-    return batches

@@ -282,7 +282,7 @@ class AdaptiveSharpening(Sharpening):
             self.progress[turn] = min(1.0, now + moved * (self.late_rate if now > self.late else self.rate))
 
     def after_batch(self, loss: Tensor | float) -> None:
-        self._sum = self._sum + (loss.detach() if isinstance(loss, Tensor) else float(loss))
+        self._sum = self._sum + (loss.detach() if isinstance(loss, Tensor) else loss)
         self._batches += 1
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
