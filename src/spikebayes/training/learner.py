@@ -29,6 +29,7 @@ from spikebayes.training.sharpening import ManyBatches, Sharpening
 
 STRIDE = 64  # batches that Lightning takes for one
 VALIDATION_SAMPLES, VALIDATION_BATCH = 8, 512  # masks, and rows: all masks of a row are in one pass
+MOST_KEPT = 1 << 24  # factors of the masks of validation that are kept in memory
 BATCH_HOOKS = (
     "on_train_batch_start",
     "on_train_batch_end",
@@ -71,6 +72,7 @@ class Learner(ManyBatches):
         self.automatic_optimization = False
         self.steps = 0
         self._sums: dict[str, Tensor] = {}
+        self._kept: dict[Any, Tensor] = {}
 
     def training_step(self, batch: Any, _index: int) -> Tensor:
         """One batch, or a list of them, each with a step of the optimiser."""
@@ -78,13 +80,14 @@ class Learner(ManyBatches):
         batches: list[Batch] = batch if several else [batch]
         optimizer, schedule = self.optimizers(use_pl_optimizer=not several), self.lr_schedulers()
         dials = [c for c in self.trainer.callbacks if isinstance(c, Sharpening)]  # pyright: ignore
-        losses = []
+        weights, losses = list(self.parameters()), []
         for x, y in batches:
             share = self.steps % self.batches / self.batches
             for dial in dials:
                 dial.before_batch(self, self.current_epoch, share)
             loss = self._loss(x, y)
-            optimizer.zero_grad()  # pyright: ignore[reportAttributeAccessIssue]
+            for weight in weights:  # what zero_grad does, but for its hooks
+                weight.grad = None
             if several:
                 loss.backward()
             else:
@@ -106,7 +109,7 @@ class Learner(ManyBatches):
         rows = torch.arange(len(x), device=x.device) + index * VALIDATION_BATCH
         samples = torch.arange(VALIDATION_SAMPLES, device=x.device).repeat_interleave(len(x))
         with self._precision():
-            with Masks(Keys(VALIDATION_SEED, samples, rows.repeat(VALIDATION_SAMPLES))):
+            with _SameMasks(Keys(VALIDATION_SEED, samples, rows.repeat(VALIDATION_SAMPLES)), self._kept):
                 output = self.model(torch.cat([x] * VALIDATION_SAMPLES))
             stacked = output.unflatten(0, (VALIDATION_SAMPLES, len(x)))  # [S, B, C]
             if self.recipe.task is Task.REGRESSION:
@@ -149,6 +152,30 @@ class Learner(ManyBatches):
         """The mean over rows, once an epoch."""
         total, rows = self._sums.pop(name)
         self.log(name, total / rows, on_step=False, on_epoch=True, prog_bar=True, logger=False, batch_size=1)
+
+
+class _SameMasks(Masks):
+    """Masks that are asked for epoch after epoch: to draw them takes longer than a layer, so some are kept.
+
+    Args:
+        keys: what they are drawn from.
+        kept: those that were drawn before, factors of 0 or 1/(1 - p), as far as ``MOST_KEPT`` numbers go.
+    """
+
+    def __init__(self, keys: Keys, kept: dict[Any, Tensor]) -> None:
+        super().__init__(keys)
+        self.kept, self.first = kept, int(keys.rows[0])
+
+    def _drop(self, x: Tensor, p: float, per_channel: bool) -> Tensor:
+        name = self.first, self.sites, p, per_channel, x.shape, x.dtype
+        factors = self.kept.get(name)
+        if factors is None:
+            if sum(map(Tensor.numel, self.kept.values())) + x.numel() > MOST_KEPT:
+                return super()._drop(x, p, per_channel)
+            factors = self.kept[name] = super()._drop(torch.ones_like(x), p, per_channel)
+        else:
+            self.sites += 1
+        return x * factors
 
 
 class Steps(Trainer):
