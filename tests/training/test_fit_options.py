@@ -19,7 +19,7 @@ from spikebayes.errors import ConfigError
 from spikebayes.nn import Permadrop, Sharpened
 from spikebayes.training.fit import LAST_CHECKPOINT
 from spikebayes.training.fitted import Fitted
-from spikebayes.training.learner import STRIDE
+from spikebayes.training.learner import STRIDE, Learner
 from spikebayes.training.sharpening import AdaptiveSharpening, ScheduledSharpening, Sharpening
 
 
@@ -111,6 +111,17 @@ def test_batches_that_somebody_looks_at_are_the_same(batch_size: int) -> None:
     assert [index for _, index, *_ in batches.seen] == [*range(count)] * 2
     assert {rows for _, _, rows, _ in batches.seen} == {batch_size}
     assert batches.steps == 2 * count
+
+
+def test_lightning_takes_many_batches_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its loop costs more than a step of a small network: 96 batches are two of its own."""
+    calls: list[int] = []
+    step = Learner.training_step
+    monkeypatch.setattr(
+        Learner, "training_step", lambda s, batch, i: (calls.append(len(batch)), step(s, batch, i))[1]
+    )
+    quick_fit(network(), *plane(), epochs=2, batch_size=1, callbacks=[Seen()])
+    assert calls == [STRIDE, 96 - STRIDE] * 2
 
 
 @pytest.mark.parametrize("kind", [ScheduledSharpening, AdaptiveSharpening])
