@@ -123,7 +123,7 @@ def right() -> dict[str, Any]:
         "epochs": 2, "learning_rate": 1e-2, "weight_decay": 0.0, "optimizer": "adam", "gamma": (0.02, 0.01),
         "annealing": 0.5,
         "sharpening": None, "patience": 3, "checkpoints": None, "resume": False, "precision": "float32",
-        "scaling": scaling,
+        "scaling": scaling, "scheduler": "cosine", "augment": None, "callbacks": (), "logger": None,
         "frame": frame, "target": "y", "categorical": ["b"], "schema": infer_schema(frame, "y", ["b"]),
         "path": Path("t.csv"),
         "folder": Path("net"), "devices": list(sb.evaluate.DEVICES)[:1],

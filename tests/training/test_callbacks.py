@@ -15,7 +15,7 @@ from torch import nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.nn import LIFRate, SoftLIF
-from spikebayes.training.callbacks import WholeCheckpoints, annealing_epochs, has
+from spikebayes.training.callbacks import LATER, WholeCheckpoints, annealing_epochs, has
 from spikebayes.training.sharpening import annealed_gamma
 
 WIDTHS = st.floats(1e-4, 1.0)
@@ -60,3 +60,25 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert os.listdir(tmp_path) == ["last.ckpt"]
     assert writer.load_checkpoint(str(path), weights_only=True)["a"].tolist() == [1, 1, 1]
+
+
+def test_a_checkpoint_waits_for_the_second_after_the_one_before_and_for_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, writer, now = tmp_path / "last.ckpt", WholeCheckpoints(), 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    value = torch.zeros(1)
+
+    def saved() -> float:
+        writer.save_checkpoint({"a": value}, path, storage_options=LATER)
+        return writer.load_checkpoint(path, weights_only=True)["a"].item()
+
+    assert saved() == 0  # the first does not wait
+    now += LATER / 2
+    value.fill_(1)
+    assert saved() == 0
+    value.fill_(2)  # what waits is what it was
+    writer.teardown()
+    assert writer.load_checkpoint(path, weights_only=True)["a"].item() == 1
+    now += LATER
+    assert saved() == 2

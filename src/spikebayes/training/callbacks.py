@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
+import math
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
 
 from spikebayes.machine.files import atomic
 from spikebayes.training.sharpening import Sharpening
 
+LATER = 1.0  # s between two writes of a checkpoint of the same training
 PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}  # ours to Lightning's
 
 
@@ -29,31 +32,43 @@ def annealing_epochs(share: float, epochs: int) -> int:
     return min(epochs - 1, max(1, round(share * epochs)))
 
 
-class _OnceSharp:
-    """Holds a callback back while activations still sharpen: losses before and after do not compare."""
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        sharpening = [c for c in trainer.callbacks if isinstance(c, Sharpening)]  # pyright: ignore[reportAttributeAccessIssue]
-        if all(c.done for c in sharpening):
-            super().on_validation_end(trainer, pl_module)  # pyright: ignore[reportAttributeAccessIssue]
+def all_sharp(trainer: Trainer) -> bool:
+    """Whether every activation has its final form: losses before and after do not compare."""
+    return all(c.done for c in trainer.callbacks if isinstance(c, Sharpening))  # pyright: ignore[reportAttributeAccessIssue]
 
 
-class Patience(_OnceSharp, EarlyStopping):
+class Patience(EarlyStopping):
     """Early stopping that starts counting when every activation has its final form."""
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if all_sharp(trainer):
+            super().on_validation_end(trainer, pl_module)
 
-class Best(_OnceSharp, ModelCheckpoint):
-    """Keeps the weights with the lowest validation loss since every activation has had its final form."""
+
+class Best(Callback):
+    """Keeps the weights with the lowest validation loss since every activation has had its final form.
+
+    Attributes:
+        loss: theirs; infinite if it was NaN, None before there are any.
+        weights: by name, on the CPU.
+    """
+
+    def __init__(self) -> None:
+        self.loss: float | None = None
+        self.weights: dict[str, Any] = {}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        loss = float(trainer.callback_metrics["val_loss"])
+        loss = float("inf") if math.isnan(loss) else loss
+        if all_sharp(trainer) and (self.loss is None or loss < self.loss):
+            self.loss = loss
+            self.weights = {name: value.cpu().clone() for name, value in pl_module.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"loss": self.loss, "weights": self.weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """What was best is known again where its folder was moved too, which Lightning forgets."""
-        here = Path(str(self.dirpath))
-        best = here / Path(state_dict["best_model_path"]).name if state_dict["best_model_path"] else None
-        if best is not None and best.is_file():
-            kept = {str(here / Path(path).name): score for path, score in state_dict["best_k_models"].items()}
-            moved = {"best_model_path": str(best), "kth_best_model_path": str(best), "best_k_models": kept}
-            state_dict = {**state_dict, **moved, "dirpath": self.dirpath}
-        super().load_state_dict(state_dict)
+        self.loss, self.weights = state_dict["loss"], state_dict["weights"]
 
 
 class RandomState(Callback):
@@ -68,17 +83,50 @@ class RandomState(Callback):
             torch.cuda.set_rng_state_all(state_dict["cuda"])
 
 
+class Last(Checkpoint):
+    """Keeps a checkpoint of the last whole epoch: on the disk at the latest when ``LATER`` seconds have passed and an
+    epoch ends, and however the training ends, short of a kill."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.save_checkpoint(self.path, storage_options=LATER)
+
+
 class WholeCheckpoints(TorchCheckpointIO):
     """Writes a checkpoint beside its target and puts it in place when the disk has it.
 
     Lightning writes it in the system's temporary folder; from there to another file system it is copied, and a kill
-    meanwhile left a torn checkpoint where a whole one had been.
+    meanwhile left a torn checkpoint where a whole one had been. As the disk's answer takes longer than an epoch of a
+    small network, a checkpoint may wait for so many seconds (``storage_options``) after the one before: it is what
+    it was when it was saved, and is written by the end, an error or Ctrl-C.
     """
+
+    def __init__(self) -> None:
+        self.waiting: tuple[Path, io.BytesIO] | None = None
+        self.written = -math.inf
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        with atomic(Path(path)) as partial:
+        if storage_options is None:
+            self._write(Path(path), content)
+            return
+        self.waiting = Path(path), content
+        if time.monotonic() - self.written >= storage_options:
+            self.teardown()
+            self.written = time.monotonic()
+
+    def teardown(self) -> None:
+        """Write what waits."""
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            self._write(*waiting)
+
+    @staticmethod
+    def _write(path: Path, content: io.BytesIO) -> None:
+        with atomic(path) as partial:
             partial.write_bytes(content.getbuffer())
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.kinds import shown
 from spikebayes.machine.numbers import check_count
 from spikebayes.nn import Sharpened
 from spikebayes.noise.masks import evaluating
@@ -96,6 +98,13 @@ def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task) -> None:
         raise DataError(f"the model has {outputs} outputs; the targets' rows have the shape {list(y.shape[1:])}")
     if task is Task.CLASSIFICATION and int(y.max()) >= outputs:
         raise DataError(f"the model has {outputs} outputs, one per class; the classes go up to {int(y.max())}")
+
+
+def check_augment(augment: Callable[[Tensor], Tensor], x: Tensor) -> None:
+    """Refuse a function that does not make of rows as many others of their shape (ConfigError)."""
+    made = augment(x.clone())
+    if not isinstance(made, Tensor) or (made.shape, made.dtype) != (x.shape, x.dtype):
+        raise ConfigError(f"augment must return what it is given, {shown(x)}, with other values; got {shown(made)}")
 
 
 def check_conversion(fitted: Fitted) -> None:

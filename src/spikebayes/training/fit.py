@@ -4,43 +4,46 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import Checkpoint, RichProgressBar
+from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
+from torch.utils.data import DataLoader
 
 from spikebayes.conversion.calibration import MOST_ROWS
 from spikebayes.errors import ConfigError, DataError, SpikebayesError
 from spikebayes.machine.arguments import checked
 from spikebayes.nn import Sharpened, SoftLIF
-from spikebayes.noise.keys import Keys
-from spikebayes.noise.masks import Masks
 from spikebayes.prediction.predictive import Task
 from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.tuning import LEAST_ROWS, check_error, find_timing
 from spikebayes.training.callbacks import (
     PRECISION,
     Best,
+    Last,
     Patience,
     RandomState,
+    all_sharp,
     annealing_epochs,
     has,
     trainer_settings,
 )
-from spikebayes.training.checks import check_conversion, check_outputs, check_rows, check_training
+from spikebayes.training.checks import check_augment, check_conversion, check_outputs, check_rows, check_training
 from spikebayes.training.fitted import DT, VALIDATION_SEED, Fitted, residual_noise
-from spikebayes.training.optimizers import make_optimizer
+from spikebayes.training.learner import Learner, Recipe, Steps, loaders
+from spikebayes.training.loggers import Telling, Told, as_loggers
 from spikebayes.training.scaling import Scaling
-from spikebayes.training.session import check_checkpoint, checkpoint_folder, interruptible, quiet
+from spikebayes.training.schedules import Scheduler
+from spikebayes.training.session import alone_in, check_checkpoint, interruptible, quiet
 from spikebayes.training.sharpening import Gamma, ScheduledSharpening, Sharpening
 
-VALIDATION_SAMPLES, VALIDATION_BATCH = 8, 4096
 LAST_CHECKPOINT = "last.ckpt"
 MIDDLE = (0.4, 0.3)  # shares of the epochs before Sharpened activations begin to sharpen, and until they are steps
 
@@ -70,11 +73,16 @@ def fit(
     names: tuple[str, ...] = (),
     spiking: bool = True,
     error: float | None = 0.03,
+    scheduler: Scheduler = "onecycle",
+    augment: Callable[[Tensor], Tensor] | None = None,
+    callbacks: Sequence[Callback] = (),
+    logger: Logger | Sequence[Logger] | Told | None = None,
     progress: bool = False,
 ) -> Fitted:
     """Train a module with its dropout on, and its SoftLIF thresholds sharpening into LIF ones.
 
-    Adam under a one-cycle learning rate; mean squared error on standardised targets, or cross-entropy on logits.
+    Adam under a one-cycle learning rate, unless told otherwise; mean squared error on standardised targets, or
+    cross-entropy on logits.
     gamma falls geometrically over the first ``annealing`` share of the epochs, and ``Sharpened`` activations become
     steps by ``sharpening``; once both are done the weights with the lowest validation loss (of the prediction
     averaged over 8 fixed masks) are kept, and training stops after ``patience`` epochs without a better one. Inputs
@@ -96,7 +104,9 @@ def fit(
             all sharpen at once from 40 to 70 % of the epochs.
         patience: epochs.
         seed: of weights already drawn it says nothing; of batches, masks and whatever else is drawn here.
-        checkpoints: folder for a checkpoint after every epoch; None keeps them in a temporary one.
+        checkpoints: folder for the checkpoint of the last whole epoch; None keeps none. It is written when the
+            training ends, be it by an error or Ctrl-C, and between epochs at most once a second: a kill loses no
+            more than that second and the epoch under way.
         resume: go on from the checkpoint in ``checkpoints``; on one machine the end is the same, bit for bit.
         names: one name per output.
         spiking: a module that could not be converted afterwards is refused before it is trained; False trains one
@@ -104,6 +114,15 @@ def fit(
         error: of the spiking samples, in predictive standard deviations: filters and timing of LIF networks are those
             with the fewest steps for it on the validation rows, see :func:`spikebayes.tune`; ``history["tuning"]``
             says what they reach. None, or fewer than 10 rows, leaves them as ``convert`` and ``predict`` choose them.
+        scheduler: of the learning rate, step by step: ``"onecycle"``, ``"cosine"`` (from ``learning_rate`` to 0),
+            ``"constant"``, or a function of the optimiser and the number of its steps to a schedule of torch's.
+        augment: what is done to each batch ``[B, *shape]`` of training inputs, in the network's units, before the
+            network sees it. Let it draw from torch's generator: then ``seed`` determines it, and it resumes.
+        callbacks: of Lightning's, beside those of ``fit``; what they raise ends the training, and the checkpoint of
+            the last whole epoch is kept. ``trainer.callback_metrics`` has ``loss`` and ``val_loss``. One that looks
+            at single batches costs more than a small network's steps, as Lightning then goes batch by batch.
+        logger: of Lightning's, one or several, or a function of a mapping, which is told ``epoch``, ``step``,
+            ``loss``, ``val_loss`` and ``learning_rate`` after every epoch.
         progress: show Lightning's progress bar.
 
     Returns:
@@ -146,10 +165,6 @@ def fit(
         raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}")
     if scaling is None:
         scaling = Scaling.learn(x, y if task is Task.REGRESSION else None)
-    loaders = (
-        _loader(scaling.inputs(x), scaling.targets(y), batch_size, shuffle=True),
-        _loader(scaling.inputs(x_val), scaling.targets(y_val), VALIDATION_BATCH, shuffle=False),
-    )
     model.cpu().train()
     falls = annealing_epochs(annealing, epochs) if has(model, SoftLIF) else 0
     sharpenings: list[Sharpening] = [ScheduledSharpening(0, falls, whole_epochs=True, dial=Gamma(*gamma))]
@@ -161,16 +176,32 @@ def fit(
     started = time.perf_counter()
     with torch.random.fork_rng():
         check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task)
+        if augment is not None:
+            check_augment(augment, scaling.inputs(x[:2]))
         if spiking:
             check_conversion(Fitted(model, scaling, task, calibration=rows))
         torch.manual_seed(seed)
-        learner = _Learner(model, task, optimizer, learning_rate, weight_decay)
-        with checkpoint_folder(checkpoints) as folder, quiet():
-            done, loss = _train(learner, loaders, folder, sharpenings, epochs, patience, resume, progress, precision)
+        train, held, batches = loaders(
+            (scaling.inputs(x), scaling.targets(y)),
+            (scaling.inputs(x_val), scaling.targets(y_val)),
+            batch_size,
+            callbacks,
+        )
+        recipe = Recipe(task, optimizer, learning_rate, weight_decay, scheduler, augment, precision)
+        learner, best = Learner(model, recipe, batches), Best()
+        last = None if checkpoints is None else checkpoints / LAST_CHECKPOINT
+        with alone_in(checkpoints), quiet():
+            hooks = [*sharpenings, best, Patience("val_loss", patience=patience, check_on_train_epoch_end=False)]
+            hooks += [*callbacks, Telling(), RandomState()]
+            hooks += [Last(last)] if last is not None else []
+            hooks += [RichProgressBar()] if progress else []
+            begin = last if resume else None
+            trainer = _train(learner, (train, held), begin, hooks, as_loggers(logger), epochs, progress)
+            _keep_best(learner, best, trainer)
     model.cpu().eval()
     history = {
-        "epochs": done,
-        "validation_loss": loss,
+        "epochs": trainer.current_epoch,
+        "validation_loss": best.loss,
         "seconds": time.perf_counter() - started,
         "training_rows": len(x),
         "validation_rows": len(x_val),
@@ -202,98 +233,41 @@ def _in_the_middle(epochs: int) -> Sharpening:
 
 
 def _train(
-    learner: _Learner,
-    loaders: tuple[DataLoader[Any], DataLoader[Any]],
-    folder: Path,
-    sharpenings: list[Sharpening],
+    learner: Learner,
+    data: tuple[DataLoader[Any], DataLoader[Any]],
+    begin: Path | None,
+    callbacks: list[Callback],
+    loggers: list[Logger],
     epochs: int,
-    patience: int,
-    resume: bool,
     progress: bool,
-    precision: str,
-) -> tuple[int, float]:
-    """Leave the best weights in the learner; the number of epochs and the validation loss."""
-    last = folder / LAST_CHECKPOINT
-    if resume:
-        check_checkpoint(last, learner)
-    best = Best(
-        folder,
-        "best",
-        monitor="val_loss",
-        enable_version_counter=False,
-        save_weights_only=True,
-        save_on_train_epoch_end=False,
-    )
-    callbacks: list[Callback] = [
-        *sharpenings,
-        best,
-        Patience(monitor="val_loss", patience=patience, check_on_train_epoch_end=False),
-        RandomState(),
-        ModelCheckpoint(folder, Path(LAST_CHECKPOINT).stem, enable_version_counter=False),
-        *([RichProgressBar()] if progress else []),
-    ]
-    settings = trainer_settings(callbacks, precision)
-    trainer = Trainer(max_epochs=epochs, enable_progress_bar=progress, **settings)
+) -> Steps:
+    """Go through the epochs, from a checkpoint on if there is one to begin with."""
+    if begin is not None:
+        check_checkpoint(begin, learner)
+    settings: dict[str, Any] = trainer_settings(callbacks) | {"logger": loggers or False}
+    try:
+        trainer = Steps(
+            max_epochs=epochs,
+            enable_progress_bar=progress,
+            enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
+            **settings,
+        )
+    except (MisconfigurationException, RuntimeError) as error:  # callbacks that Lightning does not take beside others
+        raise ConfigError(f"callbacks: {str(error).splitlines()[0]}") from error
     with interruptible():
-        trainer.fit(learner, *loaders, ckpt_path=last if resume else None, weights_only=True)
-    loss = float("nan") if best.best_model_score is None else float(best.best_model_score)
-    if best.best_model_score is None or not all(s.done for s in sharpenings):  # or only after the last validation
+        trainer.fit(learner, *data, ckpt_path=begin, weights_only=True)
+    return trainer
+
+
+def _keep_best(learner: Learner, best: Best, trainer: Steps) -> None:
+    """Leave the best weights in the learner."""
+    if best.loss is None or not all_sharp(trainer):  # or only after the last validation
         raise SpikebayesError(
             f"activations are not sharp after {trainer.current_epoch} epochs; give them more, or sharpen faster"
         )
-    if not loss < float("inf"):
+    if not best.loss < float("inf"):
         raise SpikebayesError(
-            f"training diverged: the validation loss is {loss}; lower the learning_rate of {learner.learning_rate}"
+            f"training diverged: the validation loss is {best.loss}; lower the learning_rate of "
+            f"{learner.recipe.learning_rate}"
         )
-    learner.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
-    return trainer.current_epoch, loss
-
-
-class _Learner(LightningModule):
-    """Loss and optimiser."""
-
-    def __init__(
-        self, model: nn.Module, task: Task, optimizer: str, learning_rate: float, weight_decay: float
-    ) -> None:
-        super().__init__()
-        self.model, self.task, self.optimizer = model, task, optimizer
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-
-    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
-        x, y = batch
-        output = self.model(x)
-        loss = F.mse_loss(output, y) if self.task is Task.REGRESSION else F.cross_entropy(output, y)
-        self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True)
-        return loss
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
-        """Loss of the averaged prediction; the same masks every time, so that epochs compare."""
-        x, y = batch
-        rows = torch.arange(len(x), device=x.device) + index * VALIDATION_BATCH
-        outputs = []
-        for sample in range(VALIDATION_SAMPLES):
-            with Masks(Keys(VALIDATION_SEED, torch.full_like(rows, sample), rows)):
-                outputs.append(self.model(x))
-        stacked = torch.stack(outputs)
-        if self.task is Task.REGRESSION:
-            loss = F.mse_loss(stacked.mean(0), y)
-        else:
-            loss = F.nll_loss(stacked.softmax(-1).mean(0).clamp(min=1e-12).log(), y)
-        self.log("val_loss", loss, prog_bar=True, batch_size=len(x))
-
-    def configure_optimizers(self) -> Any:
-        optimizer = make_optimizer(self.optimizer, self.parameters(), self.learning_rate, self.weight_decay)
-        steps = int(self.trainer.estimated_stepping_batches)
-        momentum = optimizer.defaults.get("momentum", 1) != 0  # RMSprop has none unless it is asked for
-        cycle = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=max(2, steps + 1), cycle_momentum=momentum
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
-
-
-def _loader(x: Tensor, y: Tensor, batch_size: int, *, shuffle: bool) -> DataLoader[Any]:
-    """Batches indexed out of whole tensors at once: no per-row collating."""
-    data = TensorDataset(x, y)
-    order = RandomSampler(data) if shuffle else SequentialSampler(data)
-    alone = shuffle and len(x) > batch_size > 1 and len(x) % batch_size == 1  # batch norm cannot learn from one row
-    return DataLoader(data, sampler=BatchSampler(order, batch_size, drop_last=alone), batch_size=None)
+    learner.load_state_dict(best.weights)

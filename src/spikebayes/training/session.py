@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,15 +18,14 @@ from spikebayes.machine.files import locked, make_folder
 
 
 @contextmanager
-def checkpoint_folder(given: Path | None) -> Iterator[Path]:
-    """The folder that was asked for, for one training at a time, or one that is gone afterwards."""
-    if given is not None:
-        make_folder(given)
-        with locked(given, "training"):
-            yield given
+def alone_in(folder: Path | None) -> Iterator[None]:
+    """A folder for checkpoints, made if need be, for one training at a time; without one there is nothing to do."""
+    if folder is None:
+        yield
         return
-    with tempfile.TemporaryDirectory(prefix="spikebayes-", ignore_cleanup_errors=True) as temporary:
-        yield Path(temporary)
+    make_folder(folder)
+    with locked(folder, "training"):
+        yield
 
 
 @checked
@@ -65,7 +63,6 @@ def quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
         warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
-        warnings.filterwarnings("ignore", message="The dirpath has changed.*")  # callbacks.Best looks after it
         try:
             yield
         finally:

@@ -73,6 +73,10 @@ def annealed_gamma(start: float, end: float, progress: float) -> float:
     return start * (end / start) ** min(1.0, max(0.0, progress))
 
 
+class ManyBatches(LightningModule):
+    """A module that is given many batches at a time, and calls ``before_batch`` and ``after_batch`` for each."""
+
+
 class Sharpening(Callback, ABC):
     """Turns a dial, layer by layer, as training goes on; carried through checkpoints.
 
@@ -121,10 +125,25 @@ class Sharpening(Callback, ABC):
     def on_train_batch_start(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
+        if not isinstance(pl_module, ManyBatches):
+            share = batch_idx / float(trainer.num_training_batches)
+            self.before_batch(pl_module, trainer.current_epoch, share)
+
+    def on_train_batch_end(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not isinstance(pl_module, ManyBatches):
+            self.after_batch(outputs["loss"] if isinstance(outputs, dict) else outputs)
+
+    def before_batch(self, model: nn.Module, epoch: int, share: float) -> None:
+        """Advance and turn; ``share`` of the epoch lies behind."""
         before = list(self.progress)
-        self.advance(trainer.current_epoch, batch_idx / float(trainer.num_training_batches))
-        if self.progress != before or batch_idx == 0:
-            self.turn(pl_module)
+        self.advance(epoch, share)
+        if self.progress != before or share == 0:
+            self.turn(model)
+
+    def after_batch(self, loss: Tensor | float) -> None:
+        """Hear a batch's loss."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.advance(trainer.current_epoch, 1.0)
@@ -262,11 +281,8 @@ class AdaptiveSharpening(Sharpening):
             now = self.progress[turn]
             self.progress[turn] = min(1.0, now + moved * (self.late_rate if now > self.late else self.rate))
 
-    def on_train_batch_end(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        self._sum = self._sum + (loss.detach() if isinstance(loss, Tensor) else float(loss))
+    def after_batch(self, loss: Tensor | float) -> None:
+        self._sum = self._sum + (loss.detach() if isinstance(loss, Tensor) else loss)
         self._batches += 1
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
