@@ -110,8 +110,8 @@ def measure(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Times of whole predictions, and the race of the simulation alone."""
-    x: Any = one.x if len(one.x) > 1 else one.x[0]
-    samples, rows = SAMPLES[name], len(one.x[0])
+    first, *others = one.x
+    x, samples, rows = one.x if others else first, SAMPLES[name], len(first)
     settings: dict[str, Any] = {"samples": samples, "seed": seed, "task": one.task}
     default = replace(one.network, timing=None)
     say(f"{name}: timing predictions")

@@ -101,9 +101,9 @@ def trained(name: str, data: Path, folder: Path, seed: int) -> Trained:
     module.load_state_dict(load_file(weights))
     module.eval()
     if not stored.exists():
-        some = validation.take(0, TUNED_ON).x
-        network = convert(module, list(some) if len(some) > 1 else some[0])
-        save_network(tune(network, module, some if len(some) > 1 else some[0], error=ERROR, task=recipe.task), stored)
+        first, *others = some = validation.take(0, TUNED_ON).x
+        network = convert(module, list(some))
+        save_network(tune(network, module, some if others else first, error=ERROR, task=recipe.task), stored)
     return Trained(recipe.title, recipe.task, module, load_network(stored), out.x)
 
 
