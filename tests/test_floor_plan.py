@@ -42,6 +42,7 @@ EXCEPTIONS = {
         "spikebayes.engine.contract": "an engine is timed without simulate() around it",
         "spikebayes.engine.cpu": "the loops of the roofline use the engine's own instructions",
         "spikebayes.engine.select": "an engine is timed without simulate() around it",
+        "spikebayes.machine.files": "what is trained for a bench is written whole or not at all",
         "spikebayes.machine.kernel_cache": "loops of the limit are compiled, and kept, as the engine's are",
         "spikebayes.machine.llvm": "the loops of the roofline are as wide as the machine's vectors",
         "spikebayes.noise.bits": "random bits of a synapse, for the limit",
