@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from spikebayes.machine.memory import check_memory
 from spikebayes.machine.progress import Bar
 from spikebayes.machine.versions import versions
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.prediction.cluster import connected
 
 NUMBERS, ROWS = 1 << 21, 1 << 16  # most samples, and most rows, of a part
 
@@ -35,6 +37,7 @@ def predict_table(
     samples: int,
     resume: bool,
     say: Callable[[str], None],
+    cluster: str | None = None,
     **settings: Any,
 ) -> tuple[int, str]:
     """Predict every row of a table file into another, in memory that does not grow with the rows.
@@ -50,6 +53,7 @@ def predict_table(
         samples: of a row.
         resume: go on with what an interrupted call has finished.
         say: told what becomes of that.
+        cluster: processes that share the work, see :func:`spikebayes.distribute`.
         settings: as for :func:`spikebayes.predict`.
 
     Returns:
@@ -67,7 +71,9 @@ def predict_table(
     made_of = {"run": _digest(folder / DESCRIPTION), "table": table, **given, "samples": samples}
     made_of |= {"rows of a part": rows, "versions": versions()}
     by, first = "", 0
-    with finished_parts(out, made_of, rows, total, resume=resume, say=say) as parts:
+    with ExitStack() as stack:
+        workers = None if cluster is None else stack.enter_context(connected(cluster))
+        parts = stack.enter_context(finished_parts(out, made_of, rows, total, resume=resume, say=say))
         before = parts.count
         with Bar("predicting", total, min(before * rows, total)) as bar:
             for number, chunk in enumerate(read_chunks(data, rows)):
@@ -77,7 +83,9 @@ def predict_table(
                     with warnings.catch_warnings():
                         if by:  # what is unusual is said once
                             warnings.simplefilter("ignore")
-                        made = run.predict(chunk, network=network, samples=samples, rows=indices, **settings)
+                        made = run.predict(
+                            chunk, network=network, samples=samples, rows=indices, cluster=workers, **settings
+                        )
                     by = made.settings.get("engine", "the classical network")
                     parts.add(made.to_pandas())
                     bar.advance(len(chunk))

@@ -84,6 +84,7 @@ class ModuleSampler:
     def __call__(self, inputs: tuple[Tensor, ...], rows: Tensor, progress: bool = False) -> Piece:
         """Samples of some rows, see :class:`Piece`."""
         assert self.way is not None
+        check_steady_products()  # on a worker too
         way, passes = self.way, Passes(self.model, self._here(inputs))
         shape = self.plan.samples, len(rows), math.prod(way.head.shape)
         check_samples(*shape)

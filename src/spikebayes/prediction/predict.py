@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
-from typing import Any
+from contextlib import ExitStack
+from itertools import chain, starmap
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.timing import Window
 from spikebayes.prediction.batches import is_batches, parts, pieces
 from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
+from spikebayes.prediction.cluster import Workers, connected
 from spikebayes.prediction.heads import class_probabilities
 from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.module_samples import ModuleSampler
@@ -47,7 +48,7 @@ def predict(
     names: Sequence[str] = (),
     progress: bool = False,
     device: str | torch.device = "cpu",
-    cluster: Any = None,
+    cluster: str | Workers | None = None,
 ) -> Predictive:
     """Samples of the predictive distribution: one mask per sample, held through the pass or the simulation.
 
@@ -154,8 +155,12 @@ def _sampled(sampler: Sampler, x: Values) -> Iterator[Piece]:
             yield sampler(inputs, rows, plan.progress)
             return
         found = parts(inputs, rows, sampler)
-    for some, indices in track(found, "predicting", plan.progress):
-        yield sampler(some, indices)
+    with ExitStack() as stack:
+        if plan.cluster is None:
+            made = starmap(sampler, found)
+        else:
+            made = stack.enter_context(connected(plan.cluster)).each(sampler, found)
+        yield from track(made, "predicting", plan.progress)
 
 
 def _joined(found: Iterator[Piece]) -> Piece:

@@ -78,6 +78,10 @@ class SamplingPlan:
 
         object.__setattr__(self, "device", known_device(self.device))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker is sent: all but what is the caller's alone."""
+        return self.__dict__ | {"rows": None, "progress": False, "cluster": None}
+
     def indices(self, count: int) -> Tensor:
         """``[B]`` int64 indices of so many rows.
 
