@@ -212,6 +212,7 @@ def right() -> dict[str, Any]:
         "jitter": 0.5, "loss": 0.01, "spike_noise": None, "with_spike_noise.network": coded,
         "energy.engine": "cpu", "tune.rows": torch.rand(12, 4), "tune.error": 0.5, "tune.taus": (0.01, 0.02),
         "timing": None, "fit.error": 0.5,
+        "cluster": None, "distribute.cluster": "local:1",
         "measure": False, "Chain.operators": (Dense(torch.ones(2, 4)),), "quantised.bits": 4,
     } | {f"{name}.target": torch.tensor([0, 1, 2, 0, 1, 2]) for name in (
         "brier", "calibration_error", "class_rows", "error_rate", "excess_risk_coverage_area",

@@ -42,7 +42,9 @@ def declared(*extras: str) -> set[str]:
     return {normal(line) for part in (PROJECT["dependencies"], *(optional[e] for e in extras)) for line in part}
 
 
-@pytest.mark.parametrize(("folder", "extras"), [("src", ["chem"]), ("studies", ["chem"]), ("benchmarks", ["bench"])])
+@pytest.mark.parametrize(
+    ("folder", "extras"), [("src", ["chem", "cluster"]), ("studies", ["chem"]), ("benchmarks", ["bench"])]
+)
 def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:
     homes = packages_distributions()
     names = imported(ROOT / folder)

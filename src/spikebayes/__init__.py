@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from spikebayes.network.store import load_network, save_network
     from spikebayes.network.synapses import Alpha, Lowpass
     from spikebayes.network.timing import Flat, Hann, Timing, Window
+    from spikebayes.prediction.distribute import distribute
     from spikebayes.prediction.predict import predict
     from spikebayes.prediction.predictive import Draw, Predictive, Task
     from spikebayes.prediction.redraw import Redraw, estimate_carry_over
@@ -88,6 +89,7 @@ __all__ = [
     "compare",
     "convert",
     "data",
+    "distribute",
     "energy",
     "estimate_carry_over",
     "evaluate",
@@ -136,6 +138,7 @@ import_late(  # torch, Lightning and SciPy take seconds to import, in which the 
         "network.store": ["load_network", "save_network"],
         "network.synapses": ["Alpha", "Lowpass"],
         "network.timing": ["Flat", "Hann", "Timing", "Window"],
+        "prediction.distribute": ["distribute"],
         "prediction.predict": ["predict"],
         "prediction.predictive": ["Draw", "Predictive", "Task"],
         "prediction.redraw": ["Redraw", "estimate_carry_over"],

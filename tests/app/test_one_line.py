@@ -106,7 +106,7 @@ def test_what_no_machine_can_do(given: list[str], says: str, here: Path, refused
 def test_some_rows_at_a_time_are_all_rows(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = ["predict", "run", "--data", "t.csv", *BRIEF]
     assert main([*given, "--out", "whole.csv"]) == 0
-    monkeypatch.setattr("spikebayes.app.table_run.AT_ONCE", 4 * 7)
+    monkeypatch.setattr("spikebayes.app.streaming.NUMBERS", 4 * 7)
     assert main([*given, "--out", "parts.csv"]) == 0
     assert Path("parts.csv").read_bytes() == Path("whole.csv").read_bytes()
 

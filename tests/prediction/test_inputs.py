@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import spikebayes as sb
 from spikebayes.errors import DataError
-from spikebayes.prediction.inputs import as_inputs, blocks
+from spikebayes.prediction.inputs import Blocks, as_inputs
 from spikebayes.prediction.sampling import SamplingPlan
 
 
@@ -30,7 +30,7 @@ def test_every_pair_stands_in_one_block_of_bounded_size(
 ) -> None:
     plan = SamplingPlan(samples, mask_scope=scope, batch_size=batch_size)  # pyright: ignore[reportArgumentType]
     met = torch.zeros(samples, len(rows), dtype=torch.int64)
-    for block in blocks(torch.tensor(rows), plan, most):
+    for block in Blocks(torch.tensor(rows), plan, most):
         pairs = met[block.samples, block.rows]
         pairs += 1
         assert 1 <= len(block.position) == pairs.numel() <= most

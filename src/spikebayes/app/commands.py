@@ -13,10 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
 from rich.console import Console
 
-from spikebayes.data.tables import check_table_path, read_table, write_table
+from spikebayes.data.tables import check_table_path, read_table
 from spikebayes.errors import ConfigError
 from spikebayes.machine.files import check_output, locked, make_folder
 from spikebayes.prediction.predictive import Task
@@ -152,6 +151,8 @@ def predict(
     mask_scope: Literal["row", "pass"] = "row",
     engine: Literal["auto", "cpu", "windows", "reference"] = "auto",
     classical: bool = False,
+    cluster: str | None = None,
+    resume: bool = False,
 ) -> None:
     """Predict every row of a table with its uncertainty: mean, std and quantiles 0.05, 0.5, 0.95.
 
@@ -173,31 +174,31 @@ def predict(
         mask_scope: row gives every row masks of its own, pass one mask per sample for all rows.
         engine: auto takes the fastest.
         classical: answer with the non-spiking network instead.
+        cluster: processes that share the work: local:N starts so many here, tcp://HOST:PORT asks a Dask scheduler.
+        resume: go on with what an interrupted predict of the same rows into the same table has finished.
     """
     from spikebayes.app.code_option import network_of
     from spikebayes.app.run_folder import load_run, own_files
+    from spikebayes.app.streaming import predict_table
 
     check_table_path(out)
     check_output(out, [data, *own_files(run)])
     loaded = load_run(run)
-    table = read_table(data)
-    predictions = loaded.predictions(
-        table,
+    settings = {"steps": steps, "burn_in": burn_in, "seed": seed, "mask_scope": mask_scope, "engine": engine}
+    count, by = predict_table(
+        loaded,
+        run,
+        data,
+        out,
         network=None if classical else network_of(loaded, dt, tau, code, headroom),
+        given=settings | {"dt": dt, "tau": tau, "code": code, "headroom": headroom, "classical": classical},
         samples=samples,
-        steps=steps,
-        burn_in=burn_in,
-        seed=seed,
-        mask_scope=mask_scope,
-        engine=engine,
-        progress=True,
+        resume=resume,
+        say=OUT.print,
+        cluster=cluster,
+        **settings,
     )
-    frames, by = [], ""
-    for predictive in predictions:
-        frames.append(predictive.to_pandas())
-        by = predictive.settings.get("engine", "the classical network")
-    write_table(pd.concat(frames), out)
-    OUT.print(f"predicted {len(table)} rows x {samples} samples ({by}); written to {out}")
+    OUT.print(f"predicted {count} rows x {samples} samples ({by}); written to {out}")
 
 
 def compare_run(

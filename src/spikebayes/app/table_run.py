@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal, get_args
@@ -32,7 +32,6 @@ from spikebayes.training.fitted import Fitted
 Kind = Literal["lif", "sharpened", "s2m"]
 DROPOUT = 0.1  # unless given
 KEYS = 100  # units from which a sharpened network reads classes
-AT_ONCE = 1 << 25  # numbers of samples
 COPIES = 6  # of samples that are in memory at once, while moments and quantiles are taken
 KEEP, NOISE = 0.5, 0.6  # of S2M: synapses that transmit, and standard deviation of the noise on inputs (Neftci 2017)
 
@@ -95,19 +94,6 @@ class TableRun:
         """Predictive distribution for every line of a table; ``network`` None asks the module itself."""
         made = self.fitted.predict(encode_features(table, self.schema), network=network, **settings)
         return replace(made, samples=self.in_units(made.samples))
-
-    def predictions(self, table: pd.DataFrame, *, samples: int = 100, **settings: Any) -> Iterator[Predictive]:
-        """What :meth:`predict` gives, for as many lines at a time as memory holds with ease; the masks are the same.
-
-        Raises:
-            ConfigError: so many samples that memory cannot hold a line's.
-        """
-        each = max(1, samples) * len(self.schema.output_names)
-        check_memory(COPIES * each, f"{samples} samples of a row", "take fewer samples")
-        at_once = max(1, AT_ONCE // each)
-        for first in range(0, len(table), at_once):
-            some = table.iloc[first : first + at_once]
-            yield self.predict(some, samples=samples, rows=torch.arange(first, first + len(some)), **settings)
 
     def targets(self, table: pd.DataFrame) -> Tensor | None:
         """The table's targets in its own units, or None when it has no such column."""

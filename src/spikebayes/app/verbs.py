@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from argparse import ArgumentError
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 from jsonargparse import ArgumentParser
 
@@ -63,14 +63,19 @@ def run_verb(arguments: Sequence[str]) -> int:
         return fail(PROGRAM, str(error), 2)
     verb = chosen["verb"]
     options = chosen[verb].as_dict()
-    return run(VERBS[verb], options, PROGRAM, lambda: _advice(options["out"]) if verb == "fit" else "")
+    return run(VERBS[verb], options, PROGRAM, lambda: _advice(verb, options))
 
 
-def _advice(run: Path) -> str:
-    """What to do after a training into this folder was stopped."""
+def _advice(verb: str, options: dict[str, Any]) -> str:
+    """What to do after a verb was stopped."""
+    from spikebayes.app.finished_parts import folder_of
     from spikebayes.app.run_folder import CHECKPOINTS
 
-    return "fit --resume goes on from the last epoch" if any((run / CHECKPOINTS).glob("last.ckpt")) else ""
+    if verb == "fit" and any((options["out"] / CHECKPOINTS).glob("last.ckpt")):
+        return "fit --resume goes on from the last epoch"
+    if verb == "predict" and any(folder_of(options["out"]).glob("*.parquet")):
+        return "predict --resume goes on after the rows that are finished"
+    return ""
 
 
 def _readable(message: str, given: Sequence[str]) -> str:

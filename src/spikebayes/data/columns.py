@@ -1,6 +1,6 @@
 """Checked columns of a table: numbers and labels, or one line saying what is wrong with them.
 
-Rows are counted from 1 in messages: the first data row of a file, whatever its header.
+Rows are counted from 1 in messages: the first data row of a file, whatever its header and whatever part is read.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from spikebayes.machine.choices import near
 NAMED = 5  # names spelt out in a message before the rest becomes a count
 COLUMNS = 1 << 16  # more than a genome has genes; what lies above is mostly no table, and each column is looked at
 NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}  # pandas' names of what numbers are stored as
+FIRST_ROW = "first row"  # in the attrs of a part of a table: how many rows of the whole come before it
 AS_WRITTEN = "as written"  # in a table's attrs: it was text, and its numbers are the text that Python writes for them
 
 
@@ -108,12 +109,18 @@ def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     return np.array([np.nan if value is None else value for value in parsed], dtype=np.float64), text
 
 
-def to_labels(column: pd.Series, written: bool = False) -> np.ndarray:
+def rows_before(frame: pd.DataFrame) -> int:
+    """How many rows of the whole table come before this part of it."""
+    return frame.attrs.get(FIRST_ROW, 0)
+
+
+def to_labels(column: pd.Series, written: bool = False, before: int = 0) -> np.ndarray:
     """The column's values as text: as they are, and the same label whether a file stored 1 or 1.0.
 
     Args:
         column: of a table.
         written: whether numbers stand for text, see :data:`AS_WRITTEN`.
+        before: rows of the whole table before these, for the message.
 
     Returns:
         ``[B]`` object: str, or None where the value is missing or blank.
@@ -131,7 +138,9 @@ def to_labels(column: pd.Series, written: bool = False) -> np.ndarray:
             labels[row] = as_label(value, written)
             if labels[row] is None:
                 kind = type(value).__name__
-                raise DataError(f"column {column.name!r} holds {kind} values (row {row + 1}); write them as text")
+                raise DataError(
+                    f"column {column.name!r} holds {kind} values (row {before + row + 1}); write them as text"
+                )
     return labels
 
 
@@ -153,6 +162,7 @@ def checked_columns(
     Raises:
         DataError: text among numbers; missing, NaN or infinite values. One message names all such columns.
     """
+    before = rows_before(frame)
     columns: dict[str, np.ndarray] = {}
     texts: list[str] = []
     gaps: list[str] = []
@@ -163,7 +173,7 @@ def checked_columns(
             row = int(text.argmax())
             value = frame[name].iloc[row]
             hint = hint if texts else cure(value) or hint
-            texts.append(f"{name!r} (row {row + 1}: {one_line(repr(value))})")
+            texts.append(f"{name!r} (row {before + row + 1}: {one_line(repr(value))})")
         else:
             infinite = np.abs(columns[name]) > np.finfo(np.float32).max
             bad = {"NaN": np.isnan(columns[name]), "infinite": infinite}
@@ -171,16 +181,17 @@ def checked_columns(
             gaps += [f"{name!r} ({found})"] if found else []
             firsts += [int(rows.argmax()) for rows in bad.values() if rows.any()]
     for name in labelled:
-        columns[name] = to_labels(pd.Series(frame[name]), as_written(frame))
+        columns[name] = to_labels(pd.Series(frame[name]), as_written(frame), before)
         missing = np.array([label is None for label in columns[name]], dtype=bool)
         gaps += [f"{name!r} ({missing.sum()} missing)"] if missing.any() else []
         firsts += [int(missing.argmax())] if missing.any() else []
     if texts:
         raise DataError(f"text where a number is expected, in column {listed(texts)}; {hint}")
     if gaps:
+        among = f"rows {before + 1} to {before + len(frame)}" if before else f"{len(frame)}"
         raise DataError(
-            f"missing, NaN or infinite values, by column and number of rows (of {len(frame)}): "
-            f"{listed(gaps)}, first in row {min(firsts) + 1}; fill them or drop those rows"
+            f"missing, NaN or infinite values, by column and number of rows (of {among}): "
+            f"{listed(gaps)}, first in row {before + min(firsts) + 1}; fill them or drop those rows"
         )
     return columns
 
@@ -195,7 +206,9 @@ def holds_values(frame: pd.DataFrame, name: str) -> bool:
     return not as_written(frame) and pd.api.types.infer_dtype(frame[name], skipna=True) in {*NUMBERS, "boolean"}
 
 
-def level_indices(name: str, labels: np.ndarray, known: Sequence[str], values: bool = False) -> np.ndarray:
+def level_indices(
+    name: str, labels: np.ndarray, known: Sequence[str], values: bool = False, before: int = 0
+) -> np.ndarray:
     """Each label's position among the known ones.
 
     Args:
@@ -203,6 +216,7 @@ def level_indices(name: str, labels: np.ndarray, known: Sequence[str], values: b
         labels: ``[B]`` str.
         known: the labels met in training.
         values: whether a label may also be the only known one of its value, as 1 for 1.0.
+        before: rows of the whole table before these, for the message.
 
     Returns:
         ``[B]`` int64.
@@ -219,7 +233,7 @@ def level_indices(name: str, labels: np.ndarray, known: Sequence[str], values: b
         times = Counter(map(by_value, known))
         alike = {by_value(label): index for label, index in position.items() if times[by_value(label)] == 1}
         position = {label: alike[by_value(label)] for label in set(labels) if by_value(label) in alike} | position
-    for row, label in enumerate(labels, start=1):
+    for row, label in enumerate(labels, start=before + 1):
         if label not in position:
             raise DataError(
                 f"column {name!r} holds {one_line(repr(label))} (row {row}), which training never met"

@@ -13,14 +13,15 @@ import io
 import re
 from codecs import getincrementaldecoder
 from collections import deque
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
+from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv, read_csv
 
 from spikebayes.data.cells import number
 from spikebayes.data.columns import AS_WRITTEN, check_width, listed, repeated
@@ -51,40 +52,92 @@ def read_delimited(path: Path) -> pd.DataFrame:
         DataError: another encoding or separator, no header, rows longer or shorter than it, an open quote.
         OSError, EOFError, zlib.error: the file cannot be read or unpacked.
     """
-    separator = separator_of(path)
-    names, rows = _header(path, separator, quoted=_check_text(path))
+    names, rows = _looked_at(path, LARGEST)
     if not rows:
         return pd.DataFrame(columns=names)  # pyright: ignore[reportArgumentType]
-    with _opened(path) as file:
-        try:
-            table = read_csv(
-                file,
-                ReadOptions(use_threads=False, block_size=BLOCK),
-                ParseOptions(delimiter=separator, newlines_in_values=True),
-                ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
-            )
-        except pa.ArrowInvalid as error:
-            raise DataError(_said(str(error))) from error
+    with _opened(path) as file, _said_plainly(BLOCK):
+        table = read_csv(file, *_options(path, names, BLOCK))
+    return as_frame(table, names)
+
+
+def delimited_batches(path: Path, block: int = 1 << 24) -> tuple[list[str], Iterator[pa.RecordBatch]]:
+    """The names of the columns, and the rows, some at a time, as text; see :func:`as_frame`.
+
+    Args:
+        path: of a .csv, .csv.gz or .tsv file of any size.
+        block: bytes that are parsed at once.
+
+    Raises:
+        As :func:`read_delimited`; some of it when the rows are taken.
+    """
+    names, rows = _looked_at(path, None)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with _opened(path) as file, _said_plainly(block):
+            yield from open_csv(file, *_options(path, names, block))
+
+    return names, batches() if rows else iter(())
+
+
+def as_frame(table: pa.Table, names: Sequence[str]) -> pd.DataFrame:
+    """Columns of text as what they say, see :func:`read_delimited`."""
     columns = {position: _narrowed(column.to_pylist()) for position, column in enumerate(table.columns)}
     frame = pd.DataFrame(columns).set_axis([unshielded(name) for name in names], axis=1)
     frame.attrs[AS_WRITTEN] = True
     return frame
 
 
-def write_delimited(frame: pd.DataFrame, path: Path) -> None:
+def _looked_at(path: Path, largest: int | None) -> tuple[list[str], bool]:
+    """The names in the first line, and whether there are rows, of a file that is text throughout."""
+    return _header(path, separator_of(path), quoted=_check_text(path, largest))
+
+
+def _options(path: Path, names: list[str], block: int) -> tuple[ReadOptions, ParseOptions, ConvertOptions]:
+    """Arrow's, to read every cell as text."""
+    return (
+        ReadOptions(use_threads=False, block_size=block),
+        ParseOptions(delimiter=separator_of(path), newlines_in_values=True),
+        ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+    )
+
+
+@contextmanager
+def _said_plainly(block: int) -> Iterator[None]:
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        raise DataError(_said(str(error), block)) from error
+
+
+def write_delimited(frames: Iterable[pd.DataFrame], path: Path) -> None:
     """Write a .csv, .csv.gz or .tsv file; text that a spreadsheet would run goes behind an apostrophe."""
-    safe = frame.rename(columns=shielded)
-    texts = [name for name, dtype in safe.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
-    safe[texts] = safe[texts].map(shielded, na_action="ignore")
-    every = [*map(str, safe.columns), *(str(cell) for name in texts for cell in safe[name])]
-    # the writer leaves these bare, where a reader would take them for the end of a line and for a byte order mark
-    bare = any("\r" in text or "\ufeff" in text for text in every)
+    bare = any(_bare(frame) for frame in frames)
     quoting = csv.QUOTE_NONNUMERIC if bare else csv.QUOTE_MINIMAL
+    how: dict[str, Any] = {"sep": separator_of(path), "index": False, "lineterminator": "\n", "quoting": quoting}
     with ExitStack() as stack:
         file = stack.enter_context(path.open("wb"))
         if path.suffix.lower() == ".gz":
             file = stack.enter_context(gzip.GzipFile("", "wb", mtime=0, fileobj=file))
-        safe.to_csv(file, sep=separator_of(path), mode="wb", index=False, lineterminator="\n", quoting=quoting)
+        for part, frame in enumerate(frames):
+            _shielded(frame).to_csv(file, mode="wb", header=not part, **how)
+
+
+def _texts(frame: pd.DataFrame) -> list[Any]:
+    """The columns that are no numbers."""
+    return [name for name, dtype in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
+
+
+def _shielded(frame: pd.DataFrame) -> pd.DataFrame:
+    safe = frame.rename(columns=shielded)
+    texts = _texts(safe)
+    safe[texts] = safe[texts].map(shielded, na_action="ignore")
+    return safe
+
+
+def _bare(frame: pd.DataFrame) -> bool:
+    """Whether the writer leaves bare what a reader takes for the end of a line or for a byte order mark."""
+    every = [*map(str, frame.columns), *(str(cell) for name in _texts(frame) for cell in frame[name])]
+    return any("\r" in text or "\ufeff" in text for text in every)
 
 
 def separator_of(path: Path) -> str:
@@ -97,7 +150,7 @@ def _opened(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if packed else path.open("rb")
 
 
-def _check_text(path: Path) -> bool:
+def _check_text(path: Path, largest: int | None) -> bool:
     """Refuse what is no UTF-8 text, with the line; says whether there are quotes in it."""
     decoder = getincrementaldecoder("utf-8")()
     lines, size, quoted, block = 1, 0, False, b"-"
@@ -120,8 +173,8 @@ def _check_text(path: Path) -> bool:
             lines += block.count(b"\n")
             size += len(block)
             quoted |= b'"' in block
-            if size > LARGEST:
-                raise DataError(f"it is larger than {LARGEST >> 30} GiB of text; split it, or use Parquet")
+            if largest is not None and size > largest:
+                raise DataError(f"it is larger than {largest >> 30} GiB of text; split it, or use Parquet")
     return quoted
 
 
@@ -156,7 +209,7 @@ def _header(path: Path, separator: str, quoted: bool) -> tuple[list[str], bool]:
     return names, bool(first)
 
 
-def _said(message: str) -> str:
+def _said(message: str, block: int) -> str:
     """Arrow's complaint about a line, and what to do."""
     if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
         line, expected, got = map(int, found.groups())
@@ -165,7 +218,7 @@ def _said(message: str) -> str:
             f"line {line}, not counting blank ones, has {which} fields than the header, which names {expected}; mend "
             "it, or quote fields that hold separators"
         )
-    return f"a line is longer than {BLOCK >> 20} MiB" if "straddl" in message else message
+    return f"a line is longer than {block >> 20} MiB" if "straddl" in message else message
 
 
 def _narrowed(cells: list[str]) -> np.ndarray | pd.Series:

@@ -1,12 +1,15 @@
 """File formats of tables: what a suffix means, and how its bytes become columns and back.
 
-Parsers raise whatever suits them; :func:`spikebayes.data.tables.read_table` turns that into one error.
+Parsers raise whatever suits them; :func:`reading` turns that into one error.
 """
 
 from __future__ import annotations
 
+import json
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +30,8 @@ FORMATS = {
     ".npz": "npz",
 }
 PATTERNS = ", ".join(f"*{suffix}" for suffix in FORMATS)
+
+PANDAS_ATTRS = b"PANDAS_ATTRS"  # in the metadata of a Parquet file
 
 # what the parsers raise on torn or foreign files
 UNREADABLE = (
@@ -54,6 +59,23 @@ def table_format(path: Path) -> str | None:
     return next((kind for suffix, kind in FORMATS.items() if name.endswith(suffix)), None)
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Refuse a path that is no table's, and turn whatever its parser finds into one error.
+
+    Raises:
+        DataError: an unknown suffix, no file, or one that cannot be read.
+    """
+    if table_format(path) is None:
+        raise DataError(f"cannot read {path}: expected a file named {PATTERNS}")
+    if not path.is_file():
+        raise DataError(f"cannot read {path}: {'it is a folder' if path.is_dir() else 'there is no such file'}")
+    try:
+        yield
+    except (DataError, *UNREADABLE) as error:
+        raise DataError(f"cannot read {path}: {one_line(error, 200) or type(error).__name__}") from error
+
+
 def parse(path: Path) -> pd.DataFrame:
     """Read a table whose name has a known suffix.
 
@@ -72,28 +94,41 @@ def parse(path: Path) -> pd.DataFrame:
     return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 
-def emit(frame: pd.DataFrame, path: Path) -> None:
-    """Write the columns, without the index, to a path with a known suffix.
+def emit(frames: Iterable[pd.DataFrame], path: Path) -> None:
+    """Write the columns of a table in one or more parts, without the index, to a path with a known suffix.
 
-    The same table gives the same bytes: no clock and no file name goes in.
+    The same table in the same parts gives the same bytes: no clock and no file name goes in.
 
     Raises:
         DataError: text that not every format gives back.
     """
-    _check_text(frame)
+    for frame in frames:
+        _check_text(frame)
     kind = table_format(path)
     if kind == "parquet":
-        frame = frame.copy(deep=False)
-        frame.attrs = {AS_WRITTEN: True} if as_written(frame) else {}  # others may be more than JSON can hold
         try:
-            frame.to_parquet(path, engine="pyarrow", index=False)
+            _emit_parquet(frames, path)
         except (pa.ArrowException, ValueError) as error:
             said = one_line(" ".join(map(str, reversed(error.args))), 200)
             raise DataError(f"Parquet takes one kind of values in a column: {said}; write them as text") from error
     elif kind == "npz":
-        _emit_npz(frame, path)
+        _emit_npz(pd.concat(frames), path)
     else:
-        write_delimited(frame, path)
+        write_delimited(frames, path)
+
+
+def _emit_parquet(frames: Iterable[pd.DataFrame], path: Path) -> None:
+    """A group of rows for each part. Of the attrs, which may be more than JSON can hold, one is written."""
+    with ExitStack() as stack:
+        writer = None
+        for frame in frames:
+            bare = frame.copy(deep=False)
+            bare.attrs = {AS_WRITTEN: True} if as_written(frame) else {}
+            table = pa.Table.from_pandas(bare, preserve_index=False)
+            told = {PANDAS_ATTRS: json.dumps(bare.attrs)} if bare.attrs else {}
+            table = table.replace_schema_metadata({**table.schema.metadata, **told})
+            writer = writer or stack.enter_context(pq.ParquetWriter(path, table.schema))
+            writer.write_table(table)
 
 
 def _check_text(frame: pd.DataFrame) -> None:

@@ -6,7 +6,7 @@ matched by name. Anything off is refused here, before any work, with the column 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +26,10 @@ from spikebayes.data.columns import (
     level_indices,
     listed,
     one_line,
+    rows_before,
     to_labels,
 )
-from spikebayes.data.formats import PATTERNS, UNREADABLE, emit, parse, table_format
+from spikebayes.data.formats import PATTERNS, emit, parse, reading, table_format
 from spikebayes.data.schema import TableSchema
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
@@ -65,15 +66,9 @@ def read_table(path: str | Path) -> pd.DataFrame:
         [0.5, 1.5]
     """
     path = Path(path)
-    if table_format(path) is None:
-        raise DataError(f"cannot read {path}: expected a file named {PATTERNS}")
-    if not path.is_file():
-        raise DataError(f"cannot read {path}: {'it is a folder' if path.is_dir() else 'there is no such file'}")
-    try:
+    with reading(path):
         frame = parse(path)
         column_names(frame)
-    except (DataError, *UNREADABLE) as error:
-        raise DataError(f"cannot read {path}: {one_line(error, 200) or type(error).__name__}") from error
     if frame.empty:
         raise DataError(f"cannot read {path}: it has {len(frame.columns)} columns and no rows")
     return frame
@@ -101,12 +96,22 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         ConfigError: unknown suffix, or a path that cannot be written.
         DataError: no column, or columns without a name or two of one name.
     """
-    path = Path(path)
+    write_parts([frame.reset_index() if frame.index.name is not None else frame], Path(path))
+
+
+def write_parts(frames: Iterable[pd.DataFrame], path: Path) -> None:
+    """Write a table that comes in parts, which are gone through more than once, and of which one is in memory.
+
+    A Parquet file has a group of rows for each of them; NPZ alone is put together before it is written.
+
+    Raises:
+        ConfigError, DataError: as :func:`write_table`.
+    """
     check_table_path(path)
-    frame = frame.reset_index() if frame.index.name is not None else frame
-    column_names(frame)
+    for frame in frames:
+        column_names(frame)
     with atomic(path) as partial:
-        emit(frame, partial)
+        emit(frames, partial)
 
 
 @checked
@@ -212,7 +217,7 @@ def encode_features(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
             x[:, at] = columns[name] - schema.offsets.get(name, 0.0)
         else:
             values = name in schema.values or holds_values(frame, name)
-            x[np.arange(len(x)), at + level_indices(name, columns[name], levels, values)] = 1
+            x[np.arange(len(x)), at + level_indices(name, columns[name], levels, values, rows_before(frame))] = 1
         at += 1 if levels is None else len(levels)
     return torch.from_numpy(x)
 
@@ -235,7 +240,7 @@ def encode_target(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
     if schema.task is Task.CLASSIFICATION:
         labels = checked_columns(frame, [], [name], "")[name]
         values = name in schema.values or holds_values(frame, name)
-        return torch.from_numpy(level_indices(name, labels, schema.classes, values))
+        return torch.from_numpy(level_indices(name, labels, schema.classes, values, rows_before(frame)))
     values = checked_columns(frame, [name], [], "the model predicts a number")[name]
     return torch.from_numpy((values - schema.offsets.get(name, 0.0)).astype(np.float32)[:, None])
 

@@ -127,12 +127,13 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(folder: Path, what: str) -> Iterator[None]:
+def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Work that one process at a time may do in a folder. A process that ends in any way leaves no lock behind.
 
     Args:
         folder: it must exist; no file is put in it.
         what: the work, for the message.
+        wait: for another process that is at it.
 
     Raises:
         ConfigError: another process is at it.
@@ -145,7 +146,7 @@ def locked(folder: Path, what: str) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise ConfigError(f"another {what} is at work in {folder}; wait for it, or give another folder") from None
         except OSError as error:  # some network file systems lock no folders

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
+
+from torch import Tensor
 
 from spikebayes.errors import ConfigError
 
+AT_ONCE = 1 << 20  # numbers of samples that are looked at together
 MOST = 1 << 28  # numbers of one layer, one row, one column: 1 GiB in float32
 
 
@@ -42,6 +46,17 @@ def check_size(what: str, *sizes: int) -> None:
     if math.prod(map(int, sizes)) > MOST:
         found = " x ".join(f"{n:,}" for n in sizes)
         raise ConfigError(f"{what} of {found} is too large; at most {MOST:,} in all: take fewer, or narrower ones")
+
+
+def row_parts(samples: Tensor) -> Sequence[Tensor]:
+    """``[S, B, C]`` as views ``[S, b, C]`` of some rows each, so that what is worked out about them is never large.
+
+    Example:
+        >>> [list(part.shape) for part in row_parts(torch.empty(100, 12_000, 2))]
+        [[100, 5242, 2], [100, 5242, 2], [100, 1516, 2]]
+    """
+    samples_of_a_row = samples.shape[0] * samples.shape[2]
+    return samples.split(max(1, AT_ONCE // samples_of_a_row), dim=1)
 
 
 def _memory() -> float:

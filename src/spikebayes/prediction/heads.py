@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from spikebayes.errors import DataError
+from spikebayes.machine.memory import row_parts
 
 SIGMOIDS = {torch.sigmoid, torch.sigmoid_, Tensor.sigmoid, F.sigmoid, torch.special.expit, F.hardsigmoid}
 LOG_SIGMOIDS = {F.logsigmoid}
@@ -67,7 +68,7 @@ def class_probabilities(output: Tensor, head: Head) -> tuple[Tensor, str]:
 
     Args:
         output: ``[S, B, C]``: K logits, probabilities or log-probabilities, told apart by their values; or one logit,
-            whose sigmoid is the probability of the second of two classes.
+            whose sigmoid is the probability of the second of two classes. The probabilities of K take their place.
         head: what else is known of them.
 
     Warns:
@@ -97,30 +98,42 @@ def class_probabilities(output: Tensor, head: Head) -> tuple[Tensor, str]:
             "classification do; predict with task='regression' for the probability of each, or return the logits"
         )
     kind = _kind(output)
-    if kind == LOGITS:
-        return output.softmax(-1), kind
-    _say(f"the model's outputs are {kind} already (a softmax head) and are taken as they are")
-    found = output if kind == PROBABILITIES else output.exp()
-    return found / found.sum(-1, keepdim=True), kind
+    if kind != LOGITS:
+        _say(f"the model's outputs are {kind} already (a softmax head) and are taken as they are")
+    for part in row_parts(output):
+        found = part.softmax(-1) if kind == LOGITS else part if kind == PROBABILITIES else part.exp()
+        part.copy_(found if kind == LOGITS else found / found.sum(-1, keepdim=True))
+    return output, kind
 
 
 def _of_one(output: Tensor, kind: str) -> tuple[Tensor, str]:
-    if kind == LOGITS:
-        if bool(((output >= 0) & (output <= 1)).all()):
-            _say("every output, taken for a logit, lies in [0, 1]; if these are probabilities, return the logits")
-        return torch.cat([(-output).sigmoid(), output.sigmoid()], -1), kind
-    _say("the model's output comes from a sigmoid already and is taken as it is")
-    found = (output if kind == PROBABILITIES else output.exp()).clamp(0, 1)
-    return torch.cat([1 - found, found], -1), kind
+    if kind != LOGITS:
+        _say("the model's output comes from a sigmoid already and is taken as it is")
+    elif float(output.min()) >= 0 and float(output.max()) <= 1:
+        _say("every output, taken for a logit, lies in [0, 1]; if these are probabilities, return the logits")
+    found = output.repeat(1, 1, 2)
+    for first, second in (part.unbind(-1) for part in row_parts(found)):
+        if kind == LOGITS:
+            first.neg_().sigmoid_()
+            second.sigmoid_()
+        else:
+            second.copy_((second if kind == PROBABILITIES else second.exp()).clamp(0, 1))
+            first.copy_(1 - second)
+    return found, kind
 
 
 def _kind(output: Tensor) -> str:
     """By the values: probabilities add up to 1, in every sample, and so do those of log-probabilities."""
-    if bool((output >= 0).all()) and bool(((output.sum(-1) - 1).abs() < ROUNDING).all()):
-        return PROBABILITIES
-    if bool((output <= 0).all()) and bool((output.logsumexp(-1).abs() < ROUNDING).all()):
-        return LOG_PROBABILITIES
-    return LOGITS
+    known = {PROBABILITIES: _are_probabilities, LOG_PROBABILITIES: _are_log_probabilities}
+    return next((kind for kind, are in known.items() if all(map(are, row_parts(output)))), LOGITS)
+
+
+def _are_probabilities(output: Tensor) -> bool:
+    return bool((output >= 0).all()) and bool(((output.sum(-1) - 1).abs() < ROUNDING).all())
+
+
+def _are_log_probabilities(output: Tensor) -> bool:
+    return bool((output <= 0).all()) and bool((output.logsumexp(-1).abs() < ROUNDING).all())
 
 
 def _say(what: str) -> None:

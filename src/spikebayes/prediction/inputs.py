@@ -13,7 +13,7 @@ from torch import Tensor
 from spikebayes.errors import DataError
 from spikebayes.network.operators import Shape
 from spikebayes.noise.keys import Keys
-from spikebayes.prediction.rounding import refuse_merged
+from spikebayes.prediction.rounding import Extremes, refuse_merged
 from spikebayes.prediction.sampling import SamplingPlan, Values
 
 
@@ -38,6 +38,7 @@ def as_inputs(
     shapes: Sequence[Shape] | None = None,
     dtype: torch.dtype = torch.float32,
     name: str = "the input",
+    extremes: Extremes | None = None,
 ) -> tuple[Tensor, ...]:
     """The arguments of a network as finite tensors with equally many rows.
 
@@ -47,12 +48,13 @@ def as_inputs(
         dtype: of the computation; a value too large for it counts as infinite, and values that differ must differ in
             it.
         name: what errors call a single argument; several are called input 0, input 1, ...
+        extremes: of rows that are one batch of several: told of the features, which are judged when all are there.
 
     Raises:
         DataError: not numbers, no rows, unequal numbers of rows, another shape, NaN or infinity, or differences
             between rows that rounding loses.
     """
-    several = isinstance(x, tuple | list) and len(x) > 0 and _is_array(x[0])
+    several = isinstance(x, tuple | list) and len(x) > 0 and is_array(x[0])
     parts = x if several else [x]
     tensors = [_as_tensor(part, dtype) for part in parts]
     if shapes is not None and len(tensors) != len(shapes):
@@ -69,11 +71,12 @@ def as_inputs(
         if not finite.all():
             rows = int((~finite).flatten(1).any(1).sum())
             raise DataError(f"{name} has NaN or infinite values in {rows} of {len(tensor)} rows")
-        refuse_merged(_features(parts[i]), dtype, name)
+        (refuse_merged if extremes is None else extremes.add)(_features(parts[i]), dtype, name)
     return tuple(tensors)
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
+    """Whether a value is a tensor, an array or a data frame."""
     return isinstance(value, Tensor | np.ndarray) or hasattr(value, "to_numpy")
 
 
@@ -108,8 +111,11 @@ def _as_tensor(value: Any, dtype: torch.dtype) -> Tensor:
     return tensor.detach().to(dtype)
 
 
-def blocks(rows: Tensor, plan: SamplingPlan, most: int) -> Iterator[Block]:
-    """Cut S samples of B rows into blocks of at most ``most`` pairs, with as many samples of a row together as fit.
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """S samples of B rows, cut into blocks of at most ``most`` pairs, with as many samples of a row together as fit.
+
+    A block is made when it is its turn: all of them together would take more memory than the samples do.
 
     Args:
         rows: ``[B]`` int64, indices of the rows.
@@ -117,18 +123,31 @@ def blocks(rows: Tensor, plan: SamplingPlan, most: int) -> Iterator[Block]:
         most: pairs in a block.
 
     Example:
-        >>> [(b.rows, b.samples) for b in blocks(torch.arange(3), SamplingPlan(samples=2), 4)]
+        >>> [(b.rows, b.samples) for b in Blocks(torch.arange(3), SamplingPlan(samples=2), 4)]
         [(slice(0, 2, None), slice(0, 2, None)), (slice(2, 3, None), slice(0, 2, None))]
     """
-    per_block = max(1, most // plan.samples)
-    if plan.batch_size is not None:
-        per_block = min(per_block, plan.batch_size)
-    together = min(plan.samples, most)
-    for first in range(0, len(rows), per_block):
-        some = rows[first : first + per_block]
-        for sample in range(0, plan.samples, together):
-            last = min(plan.samples, sample + together)
-            position = torch.arange(len(some)).repeat(last - sample)
-            key = some[position] if plan.mask_scope == "row" else torch.zeros_like(position)
-            which = torch.arange(sample, last).repeat_interleave(len(some))
-            yield Block(slice(first, first + len(some)), slice(sample, last), position, Keys(plan.seed, which, key))
+
+    rows: Tensor
+    plan: SamplingPlan
+    most: int
+
+    @property
+    def _lengths(self) -> tuple[int, int]:
+        """Rows of a block, and samples of each."""
+        per_block = max(1, self.most // self.plan.samples)
+        return min(per_block, self.plan.batch_size or per_block), min(self.plan.samples, self.most)
+
+    def __len__(self) -> int:
+        rows, samples = self._lengths
+        return -(-len(self.rows) // rows) * -(-self.plan.samples // samples)
+
+    def __iter__(self) -> Iterator[Block]:
+        per_block, together = self._lengths
+        for first in range(0, len(self.rows), per_block):
+            some = self.rows[first : first + per_block]
+            for sample in range(0, self.plan.samples, together):
+                last = min(self.plan.samples, sample + together)
+                position = torch.arange(len(some)).repeat(last - sample)
+                key = some[position] if self.plan.mask_scope == "row" else torch.zeros_like(position)
+                keys = Keys(self.plan.seed, torch.arange(sample, last).repeat_interleave(len(some)), key)
+                yield Block(slice(first, first + len(some)), slice(sample, last), position, keys)

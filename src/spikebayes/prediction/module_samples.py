@@ -3,19 +3,17 @@
 The (sample, row) pairs are cut into tiles of equal size, one forward pass each. As the last bits of a matrix product
 depend on its size and on how it is split over threads, a pass runs on one thread, and passes run side by side on as
 many threads as torch has: a pair's bits depend on nothing but the pair.
-
-What a module computes before its first dropout call is the same for all samples of a row. So a tile is run on the few
-rows it has, and the dropout call gives a line for each pair (``masks.Masks``). A module that cannot
-take this (one that adds to a dropped tensor one that was not, or reshapes by the size of its input) is run on all
-lines from the start: a tile computed both ways tells.
 """
 
 from __future__ import annotations
 
 import copy
+import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,260 +21,115 @@ from torch import Tensor, nn
 
 from spikebayes.conversion.faults import float_dtype, refuse_faults, unwrapped
 from spikebayes.conversion.tracing import dropout_of_training_alone
-from spikebayes.errors import ConfigError, DataError
-from spikebayes.machine.memory import check_memory
+from spikebayes.errors import ConfigError
 from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.progress import track
 from spikebayes.machine.threads import one_thread, share_out
+from spikebayes.network.operators import Shape
 from spikebayes.nn.unit import STANDARDISED
-from spikebayes.noise.keys import Keys
-from spikebayes.noise.masks import DropoutInputs, Masks, evaluating
-from spikebayes.noise.ownership import owned
-from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
-from spikebayes.prediction.decisions import decided
-from spikebayes.prediction.heads import Head, Sigmoids
-from spikebayes.prediction.inputs import Block, as_inputs, blocks
-from spikebayes.prediction.sampling import FEWER, SamplingPlan, Values
-
-PAIRS_PER_BLOCK = 1 << 16
-LINES = (128, 2048)  # fewest and most pairs per forward pass
-VALUES = 1 << 18  # of the widest tensor of a pass, if LINES allow: what stays in a cache
-PAIRS_PER_ROW = 64  # a pass begins on its pairs / 64 rows
-PROBED = 8  # samples of a row in a probe
-
-VALUES_ELSEWHERE = 1 << 26  # on any other device than the CPU
-
-SPREAD = torch.arange(0, LINES[0], LINES[0] // 8)  # lines of a probe, each of another row
-FEW = torch.tensor([0, 1, 2, 3, 4, LINES[0] - 1])  # of a tile, mostly of one row: other company than the whole tile
-
-ROWS_MIX = (
-    "what the model answers for a row depends on the other rows of its batch, so that predictions would depend on "
-    "the batch size; no operation may mix rows (the first axis), and no branch be taken by the values of a batch: "
-    "torch.where chooses row by row"
-)
-CHANGES = (
-    "the model answers otherwise when it is asked the same again, with the same masks: "
-    "its forward must not count calls, nor keep or change numbers"
-)
-NOT_RANDOM = (
-    "nothing in the model is random, so every sample would be the same: "
-    "add spikebayes.nn.Permadrop (or nn.Dropout) with p > 0 after its activations"
-)
+from spikebayes.noise.masks import evaluating
+from spikebayes.prediction.heads import Head
+from spikebayes.prediction.inputs import Block, Blocks
+from spikebayes.prediction.module_passes import PAIRS_PER_BLOCK, Passes, Tile, Way, tiles
+from spikebayes.prediction.sampling import Piece, SamplingPlan, check_samples
 
 
-@dataclass(frozen=True)
-class Tile:
-    """Pairs for one forward pass, row after row; the last one is repeated to fill the tile up.
-
-    Args:
-        count: how many are wanted.
-        rows: ``[L]`` int64, positions in the input, ascending.
-        keys: of the L pairs.
-    """
-
-    count: int
-    rows: Tensor
-    keys: Keys
-
-
-@dataclass(frozen=True)
-class Passes:
-    """A way to run a module on pairs.
-
-    Args:
-        lines: L, pairs per pass.
-        run: from a tile to outputs ``[L, C]``.
-    """
-
-    lines: int
-    run: Callable[[Tile], Tensor]
-
-
-@torch.no_grad()
-def sample(model: nn.Module, x: Values, plan: SamplingPlan) -> tuple[Tensor, Head]:
-    """``[S, B, C]`` float32 outputs of the module under the masks, and what an output is.
-
-    The plan's engine and dtype are not looked at.
+class ModuleSampler:
+    """What :func:`spikebayes.predict` asks of a torch module; the plan's engine and dtype are not looked at.
 
     The module's forward pass runs in several threads at once, but in one if it was seen to keep something of a pass
     (an attribute that it set, a tensor that it wrote to) or has hooks, which may.
 
     Raises:
-        ConfigError: nothing in the model is random; or something is that the masks do not own; or a row's answer
-            depends on the rest of its batch; or its numbers cannot be used.
-        DataError: x is mis-shaped, empty, NaN or infinite, or the module does not take it.
+        ConfigError: the module's numbers cannot be used, or something in it is wrong whatever its rows.
     """
-    model = unwrapped(model)
-    refuse_faults(model, ConfigError)
-    inputs = as_inputs(x, dtype=float_dtype(model))
-    warn_of_raw_inputs(inputs, getattr(model, STANDARDISED, False))
-    warn_of_repeated_masks(model, inputs, plan)
-    if (guarded := dropout_of_training_alone(model, inputs)) is not None:
-        raise ConfigError(str(guarded))
-    if plan.device.type != "cpu":  # pyright: ignore[reportAttributeAccessIssue]
-        model, inputs = copy.deepcopy(model).to(plan.device), tuple(part.to(plan.device) for part in inputs)
-    indices = plan.indices(len(inputs[0]))
-    parts = list(blocks(indices, plan, PAIRS_PER_BLOCK))
-    check_steady_products()
-    threads = torch.get_num_threads()
-    try:
-        with evaluating(model):
-            before = _state(model)
+
+    shapes: Sequence[Shape] | None = None
+
+    def __init__(self, model: nn.Module, plan: SamplingPlan) -> None:
+        self.model, self.plan = unwrapped(model), plan
+        refuse_faults(self.model, ConfigError)
+        self.dtype, self.arguments = float_dtype(self.model), _arguments(self.model)
+        self.standardised = getattr(self.model, STANDARDISED, False)
+        self.way: Way | None = None
+
+    @property
+    def head(self) -> Head:
+        """What an output is."""
+        assert self.way is not None
+        return self.way.head
+
+    @torch.no_grad()
+    def begin(self, inputs: tuple[Tensor, ...], rows: Tensor) -> None:
+        """Find out how the module is run, by its first rows.
+
+        Raises:
+            ConfigError: nothing in the model is random; or something is that the masks do not own; or a row's answer
+                depends on the rest of its batch.
+            DataError: the module does not take the rows, or gives no tensor with a line for each.
+        """
+        if (guarded := dropout_of_training_alone(self.model, inputs)) is not None:
+            raise ConfigError(str(guarded))
+        if self.plan.device.type != "cpu":  # pyright: ignore[reportAttributeAccessIssue]
+            self.model = copy.deepcopy(self.model).to(self.plan.device)
+        check_steady_products()
+        first = next(iter(Blocks(rows, self.plan, PAIRS_PER_BLOCK)))
+        with self._evaluating():
+            before = _state(self.model)
             with one_thread():
-                passes, head = _choose(model, inputs, parts[0])
-            each = share_out if _stateless(model, before) else _one_by_one
-            size = plan.samples, len(indices), math.prod(head.shape)
-            check_memory(math.prod(size), "so many samples of so many outputs", FEWER)
-            output = torch.empty(size)
-            for block in track(parts, "predicting", plan.progress):
-                _fill(output, block, passes, each)
-    finally:
-        torch.set_num_threads(threads)  # workers set the number for threads yet to come
-    return output, head
+                self.way = Passes(self.model, self._here(inputs)).way(first)
+            self.way = replace(self.way, alone=not _stateless(self.model, before))
+
+    @torch.no_grad()
+    def __call__(self, inputs: tuple[Tensor, ...], rows: Tensor, progress: bool = False) -> Piece:
+        """Samples of some rows, see :class:`Piece`."""
+        assert self.way is not None
+        check_steady_products()  # on a worker too
+        way, passes = self.way, Passes(self.model, self._here(inputs))
+        shape = self.plan.samples, len(rows), math.prod(way.head.shape)
+        check_samples(*shape)
+        output = torch.empty(shape)
+        run = passes.by(way)
+        with self._evaluating():
+            for block in track(Blocks(rows, self.plan, PAIRS_PER_BLOCK), "predicting", progress):
+                _fill(output, block, way.lines, run, _one_by_one if way.alone else share_out)
+        return Piece(output, Counter(), Counter())
+
+    def settings(self, spikes: Mapping[str, int], saturated: Mapping[str, int], predictions: int) -> dict[str, Any]:
+        """How samples were made."""
+        return {"kind": "classical"}
+
+    def _here(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(part.to(self.plan.device) for part in inputs)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        threads = torch.get_num_threads()
+        try:
+            with evaluating(self.model):
+                yield
+        finally:
+            torch.set_num_threads(threads)  # workers set the number for threads yet to come
 
 
-def _fill(output: Tensor, block: Block, passes: Passes, each: Callable[..., None]) -> None:
+def _arguments(model: nn.Module) -> tuple[int, float]:
+    """Fewest and most arguments that a module's forward takes by position."""
+    given = list(inspect.signature(model.forward).parameters.values())
+    places = [p for p in given if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    most = math.inf if any(p.kind is p.VAR_POSITIONAL for p in given) else len(places)
+    return max(1, sum(p.default is p.empty for p in places)), most
+
+
+def _fill(output: Tensor, block: Block, lines: int, run: Callable[[Tile], Tensor], each: Callable[..., None]) -> None:
     """Compute a block's pairs and put them where they belong in ``[S, B, C]``."""
-    tiles = _tiles(block, passes.lines)
+    cut = tiles(block, lines)
 
     def work(begin: int, end: int) -> None:
-        for tile in tiles[begin:end]:
+        for tile in cut[begin:end]:
             wanted = slice(tile.count)
-            output[tile.keys.samples[wanted], tile.rows[wanted]] = passes.run(tile)[wanted].to(output)
+            output[tile.keys.samples[wanted], tile.rows[wanted]] = run(tile)[wanted].to(output)
 
-    each(_alike(work), len(tiles), 1)
-
-
-def _tiles(block: Block, lines: int) -> list[Tile]:
-    """A block's pairs, the samples of a row one after another."""
-    count, many = len(block.position), block.samples.stop - block.samples.start
-    pairs = torch.arange(-(-count // lines) * lines).clamp(max=count - 1)
-    row, sample = pairs // many, pairs % many
-    # a block lists its first sample's rows first
-    keys = Keys(block.keys.seed, block.samples.start + sample, block.keys.rows[row])
-    return [
-        Tile(min(lines, count - first), block.rows.start + row[here], keys.at(here))
-        for first in range(0, len(pairs), lines)
-        for here in [slice(first, first + lines)]
-    ]
-
-
-def _probe(block: Block) -> Tile:
-    """A small tile of several rows, however many samples are wanted."""
-    pairs = torch.arange(LINES[0])
-    row = (pairs // PROBED).clamp(max=block.rows.stop - block.rows.start - 1)
-    keys = Keys(block.keys.seed, pairs % PROBED, block.keys.rows[row])
-    return Tile(len(pairs), block.rows.start + row, keys)
-
-
-# -- one tile ------------------------------------------------------------------------------------------------
-
-
-def _choose(model: nn.Module, inputs: tuple[Tensor, ...], block: Block) -> tuple[Passes, Head]:
-    """How the model is run, and what an output is."""
-    heads: list[Head] = []
-
-    def forward(rows: Tensor) -> Any:
-        try:
-            return model(*(part[rows] for part in inputs))
-        except (RuntimeError, TypeError) as error:
-            shapes = ", ".join(str(list(part.shape[1:])) for part in inputs)
-            raise DataError(f"the model does not take rows of shape {shapes}: {error}") from error
-
-    def whole(tile: Tile) -> Tensor:
-        with Sigmoids() as sigmoids, Masks(tile.keys) as masks:
-            result = _output(forward(tile.rows), len(tile.rows))
-        if not masks.random:
-            raise ConfigError(NOT_RANDOM)
-        heads.append(Head(tuple(result.shape[1:]), sigmoids.gave(result)))
-        return result.flatten(1)
-
-    def shared(tile: Tile) -> Tensor:
-        low, high = int(tile.rows[0]), int(tile.rows[-1])
-        step = len(tile.rows) // PAIRS_PER_ROW
-        *others, last = (torch.arange(row, row + step).clamp(max=high) for row in range(low, high + 1, step))
-        before = []
-        for rows in others:
-            with DropoutInputs() as calls:
-                forward(rows)
-            before.append(calls.seen)
-        with Masks(tile.keys, tile.rows - low, before):
-            return _output(forward(last), len(tile.rows)).flatten(1)
-
-    probe = _probe(block)
-    expected, taken = owned(lambda: decided(lambda: whole(probe)))
-    if bool(expected.isfinite().all()) and not _stands_alone(whole, probe, expected, taken):
-        raise ConfigError(ROWS_MIX if _agree(whole(probe), expected) else CHANGES)
-    if taken:
-        return Passes(_lines_per_pass(forward, True, inputs[0].device), _deciding(whole, taken)), heads[0]
-    try:
-        agrees = _agree(shared(probe), expected)
-    except Exception:  # whatever a model says that cannot be run so
-        agrees = False
-    lines = _lines_per_pass(forward, not agrees, inputs[0].device)
-    return Passes(lines, shared if agrees else whole), heads[0]
-
-
-def _deciding(run: Callable[[Tile], Tensor], taken: list[bool]) -> Callable[[Tile], Tensor]:
-    """Passes of a model that decides by what it computes, as an assertion does: always alike, or it is refused."""
-
-    def steady(tile: Tile) -> Tensor:
-        result, otherwise = decided(lambda: run(tile))
-        if otherwise != taken:
-            raise ConfigError(ROWS_MIX)
-        return result
-
-    return steady
-
-
-def _stands_alone(run: Callable[[Tile], Tensor], probe: Tile, expected: Tensor, taken: list[bool]) -> bool:
-    """Whether some lines of a tile are the same, and decided alike, among few others, and each by itself."""
-
-    def same(groups: Sequence[Tensor], most: float = 0.5) -> bool:
-        parts = [decided(lambda at=at: run(Tile(len(at), probe.rows[at], probe.keys.at(at)))) for at in groups]
-        outputs, lines = torch.cat([output for output, _ in parts]), torch.cat(list(groups))
-        return all(each == taken for _, each in parts) and _agree(outputs, expected[lines], most)
-
-    if not same([FEW]) or (taken and not same(torch.arange(LINES[0]).split(PROBED))):
-        return False
-    try:
-        return same(SPREAD.split(1), most=0.8)
-    except Exception:  # a squeeze() drops the batch axis of a single line, of which no pass is made
-        return True
-
-
-def _lines_per_pass(forward: Callable[[Tensor], Any], all_in_all: bool, device: torch.device) -> int:
-    """L, by the widest tensor of the module, all in all or from its first dropout call on."""
-    with DropoutInputs() as calls:
-        forward(torch.zeros(2, dtype=torch.int64))
-    width = max(calls.widths) if all_in_all else calls.widths[1]
-    values, most = (VALUES, LINES[1]) if device.type == "cpu" else (VALUES_ELSEWHERE, PAIRS_PER_BLOCK)
-    lines = min(max(2 * values // max(1, width), LINES[0]), most)
-    return 1 << (lines.bit_length() - 1)
-
-
-def _output(result: Any, count: int) -> Tensor:
-    """``[L, *shape]``, checked; a line of one number has an axis for it."""
-    if isinstance(result, tuple | list) and len(result) == 1:
-        result = result[0]
-    wanted = "the model must return one tensor of real numbers, with a line for every row of its input"
-    if not isinstance(result, Tensor):
-        parts = f" of {', '.join(map(str, result))}" if isinstance(result, Mapping) else ""
-        raise DataError(f"{wanted}; got a {type(result).__name__}{parts}: wrap it in a module that returns the one")
-    if result.shape[:1] != (count,):
-        raise DataError(f"{wanted}; for {count} rows it gave {list(result.shape)}")
-    if not result.is_floating_point():
-        raise DataError(f"{wanted}; got {result.dtype}: return what comes before it was rounded, or compared")
-    return result[:, None] if result.ndim == 1 else result
-
-
-def _agree(one: Tensor, other: Tensor, most: float = 0.5) -> bool:
-    """Whether most lines are equal but for rounding, which a steep activation may enlarge in a few.
-
-    Other masks, or other rows, would change every line by about a standard deviation.
-    """
-    near = 0.01 * other.std(0) + 100 * torch.finfo(other.dtype).eps * other.abs().amax(0)
-    return bool(((one - other).abs() <= near).all(1).float().mean() > most)
+    each(_alike(work), len(cut), 1)
 
 
 # -- side by side --------------------------------------------------------------------------------------------

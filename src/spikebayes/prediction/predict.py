@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import chain, starmap
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikebayes.engine.contract import TRACE
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.progress import track
 from spikebayes.network.network import SpikingNetwork
-from spikebayes.network.operators import size
-from spikebayes.network.timing import Flat, Timing, Window
-from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks, warn_of_saturation
-from spikebayes.prediction.heads import Head, class_probabilities
+from spikebayes.network.timing import Window
+from spikebayes.prediction.batches import is_batches, parts, pieces
+from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
+from spikebayes.prediction.cluster import Workers, connected
+from spikebayes.prediction.heads import class_probabilities
 from spikebayes.prediction.inputs import as_inputs
-from spikebayes.prediction.module_samples import NOT_RANDOM, sample
+from spikebayes.prediction.module_samples import ModuleSampler
+from spikebayes.prediction.network_samples import NetworkSampler
 from spikebayes.prediction.predictive import Draw, Predictive, Task, as_noise_std
 from spikebayes.prediction.redraw import Redraw
-from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values, timing_of
-from spikebayes.prediction.simulate import argument_shapes, run
+from spikebayes.prediction.sampling import MaskScope, Piece, Sampler, SamplingPlan, Values, check_samples
 
 
 @checked
@@ -47,6 +48,7 @@ def predict(
     names: Sequence[str] = (),
     progress: bool = False,
     device: str | torch.device = "cpu",
+    cluster: str | Workers | None = None,
 ) -> Predictive:
     """Samples of the predictive distribution: one mask per sample, held through the pass or the simulation.
 
@@ -56,7 +58,10 @@ def predict(
     Args:
         model: a spiking network, or a torch module with dropout (then steps, burn_in, engine and dtype are unused;
             only its dropout layers act as in training).
-        x: ``[B, *shape]``, or one for each argument.
+        x: ``[B, *shape]``, or one for each argument. Or a ``DataLoader``, or any iterator or generator of batches: a
+            tensor, an array or a frame each, or a tuple that begins with the model's arguments (what follows, such as
+            labels, is left out). Rows are numbered on from batch to batch, so that the samples are those of all rows
+            in one call; a loader that shuffles is refused, a generator that does cannot be seen through.
         samples: S; a single one has no spread.
         seed: key of the masks, in [0, 2^64). Two predictions to be compared by a KS test need different seeds.
         steps: T, time steps per sample, burn-in included; by default those of the timing that the network carries
@@ -71,7 +76,7 @@ def predict(
             and the network's timing are not used); None simulates every sample apart.
         mask_scope: ``"row"``: each row its own masks, as the papers simulate; ``"pass"``: one mask per sample for
             all rows, so that each sample is a draw of a whole function.
-        rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default.
+        rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default. Not for batches.
         engine: ``"auto"`` (the fastest that supports the network), ``"cpu"``, ``"windows"`` (of coded networks) or
             ``"reference"``.
         batch_size: most rows at a time; memory is bounded without it too.
@@ -85,6 +90,7 @@ def predict(
         progress: show a progress bar on standard error.
         device: where torch computes, of a module or of a coded network; masks, and the numbers that coded populations
             tell, are the same on every device. Other networks run on the CPU alone.
+        cluster: processes that share the work, see :func:`distribute`.
 
     Returns:
         A :class:`Predictive` with samples ``[S, B, C]``.
@@ -108,77 +114,67 @@ def predict(
         >>> bool(((classical.samples - spiking.samples).abs() < 0.1 * classical.std).all())
         True
     """
-    plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, dtype, progress, device=device)
+    plan = SamplingPlan(
+        samples, seed, mask_scope, rows, engine, batch_size, dtype, progress, device=device, cluster=cluster
+    )
     task = Task(task)
-    settings: dict[str, Any]
+    sampler: Sampler
     if isinstance(model, SpikingNetwork):
-        if redraw is None:
-            timing = timing_of(model, steps, burn_in, window)
-        else:
-            timing = Timing(redraw.steps(plan.samples, model), window=window or Flat())
-        output, settings = _spiking(model, x, plan, timing, redraw)
-        head = Head(model.readout.shape)
+        sampler = NetworkSampler(model, plan, steps, burn_in, window, redraw)
     elif isinstance(model, nn.Module):
-        (output, head), settings = sample(model, x, plan), {"kind": "classical"}
+        sampler = ModuleSampler(model, plan)
     else:
         raise ConfigError(f"predict takes a SpikingNetwork or an nn.Module; got {type(model).__name__}")
-
+    found = _joined(_sampled(sampler, x))
+    output = found.samples
+    settings = sampler.settings(found.spikes, found.saturated, output.shape[:2].numel())
     settings |= {"samples": plan.samples, "seed": plan.seed, "mask_scope": mask_scope}
     if task is Task.CLASSIFICATION:
-        output, settings["outputs"] = class_probabilities(output, head)
+        output, settings["outputs"] = class_probabilities(output, sampler.head)
     draw = Draw(plan.seed, mask_scope, plan.indices(output.shape[1]))
     noise = None if noise_std is None else as_noise_std(noise_std, output.shape[2])
     return Predictive(output, draw, task, noise, tuple(names), settings)
 
 
-def _spiking(
-    network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing, redraw: Redraw | None
-) -> tuple[Tensor, dict[str, Any]]:
-    """Samples ``[S, B, C]`` float32 of a network, and how they were made."""
-    if not network.is_random:
-        raise ConfigError(NOT_RANDOM)
-    inputs = as_inputs(x, argument_shapes(network), plan.dtype)
-    warn_of_raw_inputs(inputs, any(i.standardised for i in network.inputs))
-    warn_of_repeated_masks(network, inputs, plan)
-    told: dict[str, Any]
-    redrawn = network if redraw is None else redraw.apply(network)
-    if network.code is not None:
-        return _by_code(network, x, plan, timing)
-    if redraw is None:
-        found = run(network, x, plan, timing)
-        output, told = found.mean.float(), {"steps": timing.steps, "burn_in": timing.burn_in}
+def _sampled(sampler: Sampler, x: Values) -> Iterator[Piece]:
+    """Samples of all rows, piece by piece."""
+    plan = sampler.plan
+    if is_batches(x):
+        found = pieces(x, sampler)
+        inputs, rows = first = next(found)
+        warn_of_raw_inputs(inputs, sampler.standardised)
+        sampler.begin(inputs, rows)
+        found = chain([first], found)
     else:
-        told = {"steps": timing.steps, "redraw": asdict(redraw)}
-        once = replace(plan, samples=1, least=1)
-        found = run(redrawn, x, once, replace(timing, window=Flat()), [TRACE])
-        assert found.trace is not None
-        delay = redraw.delays(network)[network.readout.name]
-        output = redraw.average(found.trace[0, :, delay:], timing.window).float()
-    settings = {"kind": "spiking", "engine": found.engine, "dtype": str(plan.dtype).removeprefix("torch.")}
-    settings |= {**told, "window": type(timing.window).__name__, "dt": network.dt}
-    predictions = output.shape[:2].numel()
-    spikes = {name: float(n.double().sum() / predictions) for name, n in found.counts.items()}
-    return output, settings | {"spikes_per_prediction": spikes}
+        inputs = as_inputs(x, sampler.shapes, sampler.dtype)
+        warn_of_raw_inputs(inputs, sampler.standardised)
+        warn_of_repeated_masks(sampler.model, inputs, plan)
+        rows = plan.indices(len(inputs[0]))
+        sampler.begin(inputs, rows)
+        if plan.cluster is None:
+            yield sampler(inputs, rows, plan.progress)
+            return
+        found = parts(inputs, rows, sampler)
+    with ExitStack() as stack:
+        if plan.cluster is None:
+            made = starmap(sampler, found)
+        else:
+            made = stack.enter_context(connected(plan.cluster)).each(sampler, found)
+        yield from track(made, "predicting", plan.progress)
 
 
-def _by_code(network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing) -> tuple[Tensor, dict[str, Any]]:
-    """Samples of a coded network: one run of S windows, and as many more as it is deep."""
-    assert network.code is not None
-    found = run(network, x, plan, timing)
-    ticks, windows = network.code.ticks, plan.samples + max(network.depths.values())
-    predictions = found.mean.shape[:2].numel()
-    settings: dict[str, Any] = {
-        "kind": "spiking",
-        "engine": found.engine,
-        "code": str(network.code),
-        "dt": network.dt,
-    }
-    settings |= {"dtype": str(plan.dtype).removeprefix("torch.")}
-    settings |= {"ticks": windows * ticks, "ticks_per_sample": ticks, "windows": windows}
-    settings["spikes_per_prediction"] = {n: float(c.double().sum() / predictions) for n, c in found.counts.items()}
-    settings["saturated"] = {
-        name: float(cut.double().sum() / predictions) / size(network.shape(name))
-        for name, cut in found.saturated.items()
-    }
-    warn_of_saturation(settings["saturated"])
-    return found.mean.float(), settings
+def _joined(found: Iterator[Piece]) -> Piece:
+    """All pieces as one."""
+    whole = next(found)
+    waiting, rows = [whole.samples], whole.samples.shape[1]
+    for piece in found:
+        waiting.append(piece.samples)
+        rows += piece.samples.shape[1]
+        check_samples(len(piece.samples), rows, piece.samples.shape[2])
+        whole.spikes.update(piece.spikes)
+        whole.saturated.update(piece.saturated)
+    if len(waiting) > 1:
+        whole.samples = whole.samples.new_empty(len(whole.samples), rows, whole.samples.shape[2])
+        for here in whole.samples.split([len(part[0]) for part in waiting], dim=1):
+            here.copy_(waiting.pop(0))  # what is copied is let go
+    return whole

@@ -22,6 +22,7 @@ from spikebayes.machine.checked_files import read_sealed, write_sealed
 from spikebayes.machine.choices import unknown
 from spikebayes.machine.fields import check_fields
 from spikebayes.machine.kinds import Indices
+from spikebayes.machine.memory import AT_ONCE, row_parts
 from spikebayes.prediction import normal_mixture
 
 
@@ -102,7 +103,7 @@ class Predictive:
         object.__setattr__(self, "task", Task(self.task))
         if self.samples.ndim != 3 or 0 in self.samples.shape:
             raise DataError(f"samples must be [S, B, C], none of them 0; got {list(self.samples.shape)}")
-        if not torch.isfinite(self.samples).all():
+        if not all(bool(torch.isfinite(part).all()) for part in row_parts(self.samples)):
             bad = int((~torch.isfinite(self.samples)).any(0).any(-1).sum())
             raise DataError(f"samples are NaN or infinite on {bad} of {self.samples.shape[1]} rows")
         if len(self.draw.rows) != self.samples.shape[1]:
@@ -115,7 +116,7 @@ class Predictive:
         if self.noise_std is not None:
             object.__setattr__(self, "noise_std", as_noise_std(self.noise_std, outputs))
         if self.task is Task.CLASSIFICATION:
-            off = float((self.samples.sum(-1) - 1).abs().max())
+            off = max(float((part.sum(-1) - 1).abs().max()) for part in row_parts(self.samples))
             if off > 1e-3 or float(self.samples.min()) < 0:
                 raise DataError(f"class probabilities must be 0 or more and sum to 1; a sum is off by {off:.3g}")
 
@@ -156,7 +157,8 @@ class Predictive:
             raise ConfigError(f"quantiles must lie in [0, 1]; got {q}")
         s, b, c = self.samples.shape
         # torch.quantile refuses more than 16M elements
-        parts = self.samples.reshape(s, b * c).split(max(1, (1 << 22) // s), dim=1)
+        # torch.quantile refuses more than 16M elements
+        parts = self.samples.reshape(s, b * c).split(max(1, AT_ONCE // s), dim=1)
         return torch.cat([torch.quantile(part, levels, dim=0) for part in parts], -1).reshape(*levels.shape, b, c)
 
     @checked

@@ -98,7 +98,12 @@ class Redraw:
     def average(self, trace: Tensor, window: Window = Flat()) -> Tensor:
         """Samples ``[S, B, C]`` out of the read-outs ``[B, T, C]`` of a run, less the first :meth:`delays` steps."""
         periods = trace[:, self.lead :].unflatten(1, (-1, self.hold))[:, :, self.gap :].double()  # [B, S, read, C]
-        read = torch.einsum("bstc,t->sbc", periods, window.weights(self.hold - self.gap))
+        read = torch.zeros_like(periods[:, :, 0])
+        for step, weight in enumerate(window.weights(self.hold - self.gap).tolist()):
+            read += (
+                weight * periods[:, :, step]
+            )  # one after another: a product's order depends on how many rows there are
+        read = read.transpose(0, 1)
         if not self.carry_over:
             return read.to(trace.dtype)
         before = torch.cat([read[:1], read[:-1]])

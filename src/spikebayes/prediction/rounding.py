@@ -47,20 +47,65 @@ def refuse_merged(columns: Iterator[tuple[str, np.ndarray]], dtype: torch.dtype,
             )
 
 
+class Extremes:
+    """Features that come batch by batch: what has to be seen of them to refuse those that rounding merges.
+
+    That is their least value, their largest, and one that rounding changes, if there is one.
+
+    Example:
+        >>> clock, extremes = 1.7e9 + np.arange(6.0)[:, None], Extremes()
+        >>> for batch in (clock[:3], clock[3:]):
+        ...     extremes.add(iter([("", batch)]), torch.float32, "the input")
+        >>> extremes.refuse(torch.float32)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        spikebayes.errors.DataError: the input, feature 0: its rows differ by 5 at most, and float32 has steps of ...
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], np.ndarray] = {}
+
+    def add(self, columns: Iterator[tuple[str, np.ndarray]], dtype: torch.dtype, name: str) -> None:
+        """Take a batch's features, as :func:`refuse_merged` does."""
+        for feature, exact in columns:
+            if _may_merge(exact.dtype, dtype):
+                before = self._seen.get((name, feature), exact[:0])
+                self._seen[name, feature] = _telling(np.concatenate([before, _telling(exact, dtype)]), dtype)
+
+    def refuse(self, dtype: torch.dtype) -> None:
+        """Refuse the first feature that is lost, now that all batches are there (DataError)."""
+        for (name, feature), exact in self._seen.items():
+            refuse_merged(iter([(feature, exact)]), dtype, name)
+
+
+def _may_merge(exact: np.dtype, dtype: torch.dtype) -> bool:
+    """Whether numbers of a type can lose by becoming another: float32 holds any number of 2 bytes."""
+    return exact.kind in "iuf" and exact.itemsize >= dtype.itemsize + (exact.kind == "f")
+
+
+def _telling(exact: np.ndarray, dtype: torch.dtype) -> np.ndarray:
+    """``[3, *shape]`` of ``[B, *shape]``: the least, the largest, and one that ``dtype`` does not hold."""
+    lost = (_kept(exact, dtype).argmin(0))[None]
+    return np.concatenate([exact.min(0)[None], exact.max(0)[None], np.take_along_axis(exact, lost, 0)])
+
+
+def _kept(exact: np.ndarray, dtype: torch.dtype) -> np.ndarray:
+    """Which values are the same in ``dtype``."""
+    with np.errstate(invalid="ignore", over="ignore"):  # the largest whole numbers are rounded to one too many
+        return exact.astype(_numpy(dtype)).astype(exact.dtype) == exact
+
+
 def _merged(exact: np.ndarray, dtype: torch.dtype) -> np.ndarray:
     """``[*shape]`` bool: features of ``[B, *shape]`` whose range is real, but few steps of ``dtype``."""
     whole = exact.dtype.kind in "iu"
-    if exact.dtype.kind not in "iuf" or exact.dtype.itemsize < dtype.itemsize + (not whole):
-        return np.zeros(exact.shape[1:], bool)  # float32 holds any number of 2 bytes
+    if not _may_merge(exact.dtype, dtype):
+        return np.zeros(exact.shape[1:], bool)
     low, high = exact.min(0), exact.max(0)
     first, last = low.astype(np.float64), high.astype(np.float64)
     size, extent = np.maximum(np.abs(first), np.abs(last)), last - first
     noise = 0.0 if whole else STEPS * np.spacing(size)
     merged = np.asarray((high > low) & (extent >= noise) & (extent < STEPS * _step(size, dtype)))
-    given = exact[:, merged]
-    with np.errstate(invalid="ignore"):  # the largest whole numbers are rounded to one too many
-        kept = given.astype(_numpy(dtype)).astype(exact.dtype) == given
-    merged[merged] = ~kept.all(0)
+    merged[merged] = ~_kept(exact[:, merged], dtype).all(0)
     return merged
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -15,15 +16,16 @@ from spikebayes.machine.choices import unknown
 from spikebayes.machine.memory import check_memory
 from spikebayes.machine.numbers import check_count
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.network.operators import Shape
 from spikebayes.network.settling import settling_steps
 from spikebayes.network.timing import Timing, Window
 from spikebayes.noise.philox import split_seed
+from spikebayes.prediction.heads import Head
 
 MaskScope = Literal["row", "pass"]
 Values = Tensor | np.ndarray | Sequence[Any]
 
 MOST_SAMPLES = 1 << 24  # they tell a standard deviation to 0.02 %
-PAIR = 6  # numbers of 4 bytes to tell a sample of a row
 FEWER = "take fewer samples, or predict some rows at a time, with their numbers as rows="  # where memory ends
 AVERAGED = 100  # steps, of a network with memory
 UNFILTERED = 200  # steps left out where neurons remember and no filter says for how long
@@ -44,6 +46,7 @@ class SamplingPlan:
         progress: show a progress bar on standard error.
         least: fewest samples that make sense to the caller.
         device: where a module, or a coded network, is computed.
+        cluster: processes that share the work, see :func:`spikebayes.distribute`.
 
     Raises:
         ConfigError: a setting out of range.
@@ -59,6 +62,7 @@ class SamplingPlan:
     progress: bool = False
     least: int = 1
     device: str | torch.device = "cpu"
+    cluster: Any = None
 
     def __post_init__(self) -> None:
         split_seed(self.seed)
@@ -74,6 +78,10 @@ class SamplingPlan:
 
         object.__setattr__(self, "device", known_device(self.device))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker is sent: all but what is the caller's alone."""
+        return self.__dict__ | {"rows": None, "progress": False, "cluster": None}
+
     def indices(self, count: int) -> Tensor:
         """``[B]`` int64 indices of so many rows.
 
@@ -81,7 +89,7 @@ class SamplingPlan:
             DataError: the plan's are not B distinct indices in [0, 2^32).
             ConfigError: with all samples they are more than memory holds.
         """
-        check_memory(PAIR * self.samples * count, f"{self.samples:,} samples of {count:,} rows", FEWER)
+        check_memory(self.samples * count, f"{self.samples:,} samples of {count:,} rows", FEWER)
         if self.rows is None:
             return torch.arange(count)
         try:
@@ -100,6 +108,63 @@ class SamplingPlan:
                 "row indices must differ from one another: two rows with one index would share their masks"
             )
         return indices
+
+
+@dataclass
+class Piece:
+    """Samples of some rows.
+
+    Args:
+        samples: ``[S, b, C]`` float32.
+        spikes: in all of them, by population of a network.
+        saturated: neurons whose number was cut off, by coded population.
+    """
+
+    samples: Tensor
+    spikes: Counter[str]
+    saturated: Counter[str]
+
+
+class Sampler(Protocol):
+    """A module or a network that is asked for samples of rows, which may come in parts.
+
+    Args:
+        model: it.
+        plan: which samples.
+        dtype: of its inputs.
+        shapes: of a row of each argument, where the model says so.
+        arguments: fewest and most that it takes.
+        standardised: whether it was trained on standardised inputs.
+    """
+
+    model: Any
+    plan: SamplingPlan
+    dtype: torch.dtype
+    shapes: Sequence[Shape] | None
+    arguments: tuple[int, float]
+    standardised: bool
+
+    @property
+    def head(self) -> Head:
+        """What an output is; known once a piece of samples is there."""
+        ...
+
+    def begin(self, inputs: tuple[Tensor, ...], rows: Tensor) -> None:
+        """See by the first rows how the others will be run."""
+        ...
+
+    def __call__(self, inputs: tuple[Tensor, ...], rows: Tensor, progress: bool = False) -> Piece:
+        """Samples of rows with these indices ``[b]``; the same bits, whatever others are asked for with them."""
+        ...
+
+    def settings(self, spikes: Mapping[str, int], saturated: Mapping[str, int], predictions: int) -> dict[str, Any]:
+        """How the samples were made, as JSON, with what one of so many cost."""
+        ...
+
+
+def check_samples(samples: int, rows: int, outputs: int) -> None:
+    """Refuse more than memory holds (ConfigError)."""
+    check_memory(samples * rows * outputs, "so many samples of so many outputs", FEWER)
 
 
 def known_device(device: str | torch.device) -> torch.device:

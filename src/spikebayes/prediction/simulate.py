@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from spikebayes.network.coded import Coded
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Shape, size
 from spikebayes.network.timing import Timing, Window
-from spikebayes.prediction.inputs import Block, as_inputs, blocks
+from spikebayes.prediction.inputs import Block, Blocks, as_inputs
 from spikebayes.prediction.sampling import FEWER, MaskScope, SamplingPlan, Values, timing_of
 
 
@@ -107,16 +108,59 @@ def simulate(
     """
     plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, dtype, progress)
     free = network.code is None and steps is not None
-    return run(network, x, plan, timing_of(network, steps, 0 if free and burn_in is None else burn_in, window), probe)
-
-
-def run(network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing, probe: Sequence[str] = ()) -> Run:
-    """What :func:`simulate` gives, its settings already checked."""
+    timing = timing_of(network, steps, 0 if free and burn_in is None else burn_in, window)
     simulations = Simulations(network, x, plan, timing, probe)
     found = _empty(network, simulations, plan, timing)
     for block, _, result in simulations:
         _store(found, result, (block.samples, block.rows))
     return found
+
+
+class Simulator:
+    """A network made ready once, for rows that may come in parts.
+
+    Raises:
+        ConfigError: an unknown probe, or the plan's engine does not support the network.
+    """
+
+    def __init__(
+        self, network: SpikingNetwork, plan: SamplingPlan, timing: Timing, probe: Sequence[str] = ()
+    ) -> None:
+        known = [p for p in PROBES if p != NUMBERS or network.code is not None]
+        unknown = set(probe) - set(known)
+        if unknown:
+            raise ConfigError(f"there is no probe {sorted(unknown)[0]!r} here; there are {', '.join(known)}")
+        plan = _by_ticks(plan, probe) if network.code is not None else plan
+        self.network, self.plan, self.timing, self.probes = network, plan, timing, frozenset(probe)
+        self.engine = select(plan.engine, network)
+        self.shapes = argument_shapes(network)
+
+    @cached_property
+    def simulate_block(self) -> Callable[[Work], Result]:
+        """The network as its engine has laid it out."""
+        return prepared(self.network, (type(self.engine), self.plan.dtype, self.plan.device), self._prepare)
+
+    def _prepare(self) -> Callable[[Work], Result]:
+        device, dtype = torch.device(self.plan.device), self.plan.dtype
+        if device.type == "cpu":
+            return self.engine.prepare(self.network, dtype)
+        return _elsewhere(self.engine).prepare(self.network, dtype, device)
+
+    def __call__(
+        self, inputs: tuple[Tensor, ...], rows: Tensor, progress: bool = False
+    ) -> Iterator[tuple[Block, Work, Result]]:
+        """The simulations of some rows, block by block.
+
+        Args:
+            inputs: the network's arguments, checked.
+            rows: ``[B]`` their indices.
+            progress: show a progress bar on standard error.
+        """
+        most = self.engine.block(self.network, self.timing.steps, self.probes)
+        for block in track(Blocks(rows, self.plan, most), "simulating", progress):
+            rows_here = tuple(part[block.rows] for part in inputs)
+            work = Work(rows_here, block.position, block.keys, self.timing, self.probes)
+            yield block, work, self.simulate_block(work)
 
 
 class Simulations:
@@ -130,29 +174,12 @@ class Simulations:
     def __init__(
         self, network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing, probe: Sequence[str] = ()
     ) -> None:
-        known = [p for p in PROBES if p != NUMBERS or network.code is not None]
-        unknown = set(probe) - set(known)
-        if unknown:
-            raise ConfigError(f"there is no probe {sorted(unknown)[0]!r} here; there are {', '.join(known)}")
-        plan = _by_ticks(plan, probe) if network.code is not None else plan
-        self.network, self.plan, self.timing, self.probes = network, plan, timing, frozenset(probe)
-        self.engine = select(plan.engine, network)
-        self.inputs = as_inputs(x, argument_shapes(network), plan.dtype)
+        self.simulator = Simulator(network, plan, timing, probe)
+        self.inputs = as_inputs(x, self.simulator.shapes, plan.dtype)
         self.rows = plan.indices(len(self.inputs[0]))
 
     def __iter__(self) -> Iterator[tuple[Block, Work, Result]]:
-        simulate_block = prepared(self.network, (type(self.engine), self.plan.dtype, self.plan.device), self._prepare)
-        most = self.engine.block(self.network, self.timing.steps, self.probes)
-        for block in track(list(blocks(self.rows, self.plan, most)), "simulating", self.plan.progress):
-            rows_here = tuple(part[block.rows] for part in self.inputs)
-            work = Work(rows_here, block.position, block.keys, self.timing, self.probes)
-            yield block, work, simulate_block(work)
-
-    def _prepare(self) -> Callable[[Work], Result]:
-        device, dtype = torch.device(self.plan.device), self.plan.dtype
-        if device.type == "cpu":
-            return self.engine.prepare(self.network, dtype)
-        return _elsewhere(self.engine).prepare(self.network, dtype, device)
+        return self.simulator(self.inputs, self.rows, self.simulator.plan.progress)
 
 
 def _elsewhere(engine: Engine) -> WindowsEngine:
@@ -181,7 +208,7 @@ def argument_shapes(network: SpikingNetwork) -> list[Shape]:
 
 
 def _empty(network: SpikingNetwork, simulations: Simulations, plan: SamplingPlan, timing: Timing) -> Run:
-    outputs, probes, dtype = size(network.readout.shape), simulations.probes, plan.dtype
+    outputs, probes, dtype = size(network.readout.shape), simulations.simulator.probes, plan.dtype
     lead, steps = (plan.samples, len(simulations.rows)), timing.steps
     per_step = network.neurons * (SPIKES in probes) + dtype.itemsize * network.neurons * (POTENTIALS in probes)
     per_step += dtype.itemsize * outputs * (TRACE in probes)
@@ -195,7 +222,7 @@ def _empty(network: SpikingNetwork, simulations: Simulations, plan: SamplingPlan
     return Run(
         mean=torch.zeros(*lead, outputs, dtype=dtype),
         counts={p.name: torch.zeros(lead, dtype=torch.int64) for p in network.populations},
-        engine=simulations.engine.name,
+        engine=simulations.simulator.engine.name,
         spikes=probe(SPIKES, torch.bool),
         potentials=probe(POTENTIALS, dtype),
         trace=torch.zeros(*lead, steps, outputs, dtype=dtype) if TRACE in probes else None,

@@ -18,7 +18,7 @@ from spikebayes.nn import Sharpened
 from spikebayes.noise.masks import evaluating
 from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.inputs import as_inputs, plain
-from spikebayes.prediction.module_samples import NOT_RANDOM
+from spikebayes.prediction.module_passes import NOT_RANDOM
 from spikebayes.prediction.predictive import Task
 from spikebayes.prediction.sampling import Values
 from spikebayes.training.fitted import Fitted

@@ -1,7 +1,7 @@
 """What Monte Carlo dropout of the module does that a network was made of: one forward pass per mask, counted.
 
 The module is read back from its spiking network, whose operators are the module's. What nothing drawn comes before is
-computed once per row, as ``module_samples.py`` does it. Synapses and units that are drawn anew in every step make
+computed once per row, as ``module_passes.py`` does it. Synapses and units that are drawn anew in every step make
 every step a pass. Batch norm is free where ``convert`` could fold it into a layer; the comparisons of max pooling are
 not counted.
 """

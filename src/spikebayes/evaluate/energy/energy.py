@@ -29,7 +29,7 @@ from spikebayes.evaluate.energy.spiking_counts import SpikingCounts, count
 from spikebayes.machine.arguments import checked
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
-from spikebayes.prediction.module_samples import NOT_RANDOM
+from spikebayes.prediction.module_passes import NOT_RANDOM
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values, timing_of

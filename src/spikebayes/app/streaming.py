@@ -1,0 +1,100 @@
+"""Predictions of a table of any length: rows in, rows out, some at a time; what is finished outlives a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spikebayes.app.finished_parts import finished_parts
+from spikebayes.app.run_folder import DESCRIPTION
+from spikebayes.app.table_run import COPIES, TableRun
+from spikebayes.data.chunks import read_chunks
+from spikebayes.data.tables import encode_features
+from spikebayes.errors import ConfigError
+from spikebayes.machine.memory import check_memory
+from spikebayes.machine.progress import Bar
+from spikebayes.machine.versions import versions
+from spikebayes.network.network import SpikingNetwork
+from spikebayes.prediction.cluster import connected
+
+NUMBERS, ROWS = 1 << 21, 1 << 16  # most samples, and most rows, of a part
+
+
+def predict_table(
+    run: TableRun,
+    folder: Path,
+    data: Path,
+    out: Path,
+    *,
+    network: SpikingNetwork | None,
+    given: Mapping[str, Any],
+    samples: int,
+    resume: bool,
+    say: Callable[[str], None],
+    cluster: str | None = None,
+    **settings: Any,
+) -> tuple[int, str]:
+    """Predict every row of a table file into another, in memory that does not grow with the rows.
+
+    The rows are read twice: all of them are looked at before the first is predicted.
+
+    Args:
+        run: what was trained; ``folder`` is where it is stored.
+        data: table to read.
+        out: table to write, whole or not at all.
+        network: of the run, or None for the module.
+        given: settings that the predictions hang on, as JSON.
+        samples: of a row.
+        resume: go on with what an interrupted call has finished.
+        say: told what becomes of that.
+        cluster: processes that share the work, see :func:`spikebayes.distribute`.
+        settings: as for :func:`spikebayes.predict`.
+
+    Returns:
+        How many rows, and what predicted them.
+
+    Raises:
+        DataError: a table that cannot be read or understood; the message names the row.
+        ConfigError: a setting out of range, or parts of something else to resume.
+    """
+    each = max(1, samples) * len(run.schema.output_names)
+    check_memory(COPIES * each, f"{samples} samples of a row", "take fewer samples")
+    rows = max(1, min(ROWS, NUMBERS // each))
+    total = sum(len(encode_features(chunk, run.schema)) for chunk in read_chunks(data, ROWS))
+    table = _digest(data)
+    made_of = {"run": _digest(folder / DESCRIPTION), "table": table, **given, "samples": samples}
+    made_of |= {"rows of a part": rows, "versions": versions()}
+    by, first = "", 0
+    with ExitStack() as stack:
+        workers = None if cluster is None else stack.enter_context(connected(cluster))
+        parts = stack.enter_context(finished_parts(out, made_of, rows, total, resume=resume, say=say))
+        before = parts.count
+        with Bar("predicting", total, min(before * rows, total)) as bar:
+            for number, chunk in enumerate(read_chunks(data, rows)):
+                indices = torch.arange(first, first + len(chunk))
+                first += len(chunk)
+                if number >= before:
+                    with warnings.catch_warnings():
+                        if by:  # what is unusual is said once
+                            warnings.simplefilter("ignore")
+                        made = run.predict(
+                            chunk, network=network, samples=samples, rows=indices, cluster=workers, **settings
+                        )
+                    by = made.settings.get("engine", "the classical network")
+                    parts.add(made.to_pandas())
+                    bar.advance(len(chunk))
+        if first != total or _digest(data) != table:
+            parts.discard()
+            raise ConfigError(f"{data} was changed while it was read; leave it as it is, and start afresh")
+    return total, by or "before the interruption"
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
