@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from jsonargparse import auto_cli
 
 FEATURES, TRAINING, AT_ONCE = 10, 2000, 1 << 16
+LOOKED = 0.02  # seconds between looks at a process
 
 
 def streaming(
@@ -100,12 +101,17 @@ def _begun(folder: Path, arguments: list[str]) -> subprocess.Popen[bytes]:
 
 def _finished(folder: Path, *arguments: str) -> dict[str, float]:
     """Seconds, and the most memory of the process, not of its workers (MiB)."""
-    started = time.perf_counter()
+    started, peak = time.perf_counter(), 0
     process = _begun(folder, list(arguments))
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(arguments)} failed with status {status}")
-    return {"seconds": round(time.perf_counter() - started, 1), "peak MiB": round(usage.ru_maxrss / 1024)}
+    status = Path(f"/proc/{process.pid}/status")  # what the system says at its end counts the parent's peak too
+    while process.poll() is None:
+        with suppress(OSError):
+            told = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+            peak = max([peak, *(int(line.split()[1]) for line in told)])
+        time.sleep(LOOKED)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(arguments)} failed with status {process.returncode}")
+    return {"seconds": round(time.perf_counter() - started, 1), "peak MiB": round(peak / 1024)}
 
 
 def _killed(folder: Path, arguments: list[str], kills: int, seconds: float, rng: random.Random) -> list[float]:

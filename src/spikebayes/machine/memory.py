@@ -52,6 +52,7 @@ def row_parts(samples: Tensor) -> Sequence[Tensor]:
     """``[S, B, C]`` as views ``[S, b, C]`` of some rows each, so that what is worked out about them is never large.
 
     Example:
+        >>> import torch
         >>> [list(part.shape) for part in row_parts(torch.empty(100, 12_000, 2))]
         [[100, 5242, 2], [100, 5242, 2], [100, 1516, 2]]
     """
