@@ -47,7 +47,7 @@ class Recipe:
 
     Args:
         title: for a reader.
-        build: the untrained module.
+        build: the untrained module for such rows.
         load: from the folder of the data sets and a seed to rows, in an order in which the last are kept out.
         task: of the read-out.
         train, kept_out: rows of both kinds; as many again as are kept out validate.
@@ -55,7 +55,7 @@ class Recipe:
     """
 
     title: str
-    build: Callable[[], nn.Module]
+    build: Callable[[Rows], nn.Module]
     load: Callable[[Path, int], Rows]
     task: Task
     train: int
@@ -91,7 +91,7 @@ def trained(name: str, data: Path, folder: Path, seed: int) -> Trained:
     train, validation, out = (rows.take(*pair) for pair in pairwise(bounds))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        module = recipe.build()
+        module = recipe.build(rows)
     weights, stored = folder / f"{name}-{seed}.safetensors", folder / f"{name}-{seed}.network"
     make_folder(folder)
     if not weights.exists():
@@ -162,7 +162,7 @@ def _drug_pairs(data: Path, seed: int) -> Rows:
     return Rows(x, task.tables.target[some].reshape(-1, 1))
 
 
-def _convolutional() -> nn.Module:
+def _convolutional(_: Rows) -> nn.Module:
     return nn.Sequential(
         *(nn.Conv2d(1, 16, 3, stride=2, padding=1), SoftLIF(), Permadrop(DROPOUT)),
         *(nn.Conv2d(16, 32, 3, stride=2, padding=1), SoftLIF(), Permadrop(DROPOUT)),
@@ -176,14 +176,14 @@ CLASSES = Task.CLASSIFICATION
 RECIPES = {
     "tabular": Recipe(
         "MLP 10-100-100-1, Friedman's first function",
-        lambda: zoo.mlp(10, 1, [100, 100], DROPOUT),
+        lambda _: zoo.mlp(10, 1, [100, 100], DROPOUT),
         _friedman,
         Task.REGRESSION,
         *(2000, 100, 60, 64),
     ),
     "wide": Recipe(
         "MLP 784-1000-1000-1000-10, MNIST",
-        lambda: zoo.mlp(784, 10, [1000] * 3, DROPOUT),
+        lambda _: zoo.mlp(784, 10, [1000] * 3, DROPOUT),
         lambda data, seed: _digits(data, seed, 784),
         CLASSES,
         *(5000, 100, 4, 64),
@@ -197,7 +197,7 @@ RECIPES = {
     ),
     "Combo": Recipe(
         "Combo, drug pairs",
-        lambda: zoo.combo(dropout=DROPOUT),
+        lambda rows: zoo.combo(rows.x[0].shape[1], rows.x[1].shape[1], dropout=DROPOUT),
         _drug_pairs,
         Task.REGRESSION,
         *(4000, 100, 3, 64),
