@@ -182,7 +182,8 @@ def render(found: Mapping[str, Any]) -> str:
         "take turns.",
         "LIF networks that `fit` trained, at the steps that `tune` found for a paired error of "
         f"{found['settings']['error']:g} of the predictive standard deviation; rows that neither saw. Times are of "
-        "whole calls. `loop of passes` is what one would write in torch: batches with dropout on.",
+        "whole calls. `by default` are the same filters with the burn-in worked out from them, and 100 steps more. "
+        "`the loop` is what one would write in torch: batches of passes with dropout on.",
         markdown_table(
             [
                 "network",

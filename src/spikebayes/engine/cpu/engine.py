@@ -27,11 +27,11 @@ from spikebayes.noise.philox import split_seed
 
 LONGEST = 50  # refractory time in membrane time constants: its exponential must be a float32
 BUDGET = 1 << 25  # numbers held at once
-BATCH = 16  # simulations that go through the network together
+BATCH = 64  # simulations that go through the network together, at most
 PARTS = 4  # of the work of each thread, since cores differ in speed
 STRETCH = 320  # steps that a population runs ahead of the next
 LINES = 60  # rows whose input currents are computed together
-STATE_BYTES = 1 << 24  # most state of a batch
+STATE_BYTES = 1 << 22  # most state of a batch
 NEGLIGIBLE = 1e-20  # of an impulse response's peak
 
 
