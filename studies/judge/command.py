@@ -13,6 +13,7 @@ from rich.progress import track
 
 from spikebayes import Draw, Outcome, Predictive, Task, compare
 from spikebayes.evaluate import Decision, Margins, decide
+from studies.command_line import DOCS
 from studies.judge.cases import GROUPS, Case, Floats
 from studies.judge.old_rule import accepted
 from studies.judge.page import render
@@ -26,7 +27,7 @@ def run_judge(results: Path, page: Path, *, runs: int = 1000, seed: int = 0, pro
     """Judge every case ``runs`` times, write the JSON file and the table of the page.
 
     Args:
-        results: JSON file to write. page: Markdown page with a place for the table.
+        results: JSON file to write. page: Markdown page with a place for the table, or one that is not there yet.
         runs: of every case and budget.
         seed: of everything.
         progress: show a progress bar.
@@ -49,7 +50,8 @@ def run_judge(results: Path, page: Path, *, runs: int = 1000, seed: int = 0, pro
         "seconds": time.perf_counter() - started,
     }
     write_results(found, results)
-    write_page(render(page.read_text("utf-8"), found), page)
+    written = page if page.exists() else DOCS / page.name  # a folder of the user's own gets the text of the project's
+    write_page(render(written.read_text("utf-8"), found), page)
     return found
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from spikebayes.evaluate import uniformity
 from studies.judge.cases import EQUAL, FAULTS, GROUPS, Case, both, normal
-from studies.judge.command import decided, judged
+from studies.judge.command import decided, judged, run_judge
 from studies.judge.old_rule import UNIFORM, _critical, _furthest_from_uniform, accepted
 from studies.judge.page import render
 
@@ -49,6 +49,13 @@ def test_the_old_rule_is_what_it_was() -> None:
         for _ in range(20):
             p = rng.random(30) ** power
             assert (_furthest_from_uniform(p) >= _critical(30)) == (uniformity(p) <= UNIFORM)
+
+
+@pytest.mark.slow
+def test_a_folder_of_its_own_gets_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "how-we-judge.md"
+    found = run_judge(tmp_path / "judge.json", page, runs=1, progress=False)
+    assert render(page.read_text("utf-8"), found) == page.read_text("utf-8")
 
 
 def test_the_page_shows_its_results() -> None:
