@@ -66,7 +66,7 @@ class Workers:
     def _send(self, sampler: Sampler) -> tuple[str, Any]:
         """The sampler's name, and what stands for it in tasks; another piece of the same sampler finds it there."""
         import cloudpickle
-        import dask  # pyright: ignore[reportMissingImports]
+        import dask.config  # pyright: ignore[reportMissingImports]
 
         packed = cloudpickle.dumps(sampler)
         name = f"spikebayes-{hashlib.sha256(packed).hexdigest()}"
