@@ -207,6 +207,25 @@ def pair(
 X = torch.randn(2, 6, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_bits_are_those_of_a_row_alone_and_under_any_probe(dtype: torch.dtype) -> None:
+    """Rows that lead others, populations that make no lists, several stretches of time."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(nn.Linear(3, 40), SoftLIF(1e-3), Permadrop(0.2), nn.Linear(40, 300), SoftLIF(1e-3), Permadrop(0.5)),
+        nn.Linear(300, 2),
+    )
+    x, settings = torch.randn(5, 3), {"samples": 9, "steps": 400, "burn_in": 50, "dtype": dtype}
+    network = convert(model, x)
+    whole = simulate(network, x, **settings)
+    alone = [simulate(network, x[i : i + 1], rows=torch.tensor([i]), **settings) for i in range(5)]
+    assert torch.equal(torch.cat([run.mean for run in alone], 1), whole.mean)
+    for probe in PROBES:
+        probed = simulate(network, x, probe=[probe], **settings)
+        assert torch.equal(probed.mean, whole.mean)
+        assert all(torch.equal(probed.counts[name], count) for name, count in whole.counts.items())
+
+
 def test_several_filters_into_one_target() -> None:
     run = assert_engines_agree(pair(drop=Dropout(0.25)), X, samples=3)
     assert run.counts["second"].sum() > 50

@@ -80,6 +80,7 @@ def run_group(
     pointer, column, run, value = layout.pointer, layout.column, layout.run, layout.value
 
     several = last_bank - first_bank > 1 or not is_lif  # currents are summed before the neurons see them
+    base, base_at, base_step = (current, 0, width) if several else (constant, at, 0)
     bits[: min(now, chunk) * words] = 0
     if not driven:
         sums[: min(now, chunk) * width] = zero
@@ -131,15 +132,13 @@ def run_group(
             state = line + line_at[bank] + left if driven else no_line
             if reads:
                 lif_run_read(
-                    sums, steps, vectors, current if several else constant, 0 if several else at,
-                    width if several else 0, v, rest, at, x, y, state, bits, words, coefficient, bank,
-                    tiny, decay, full, after, share, share_at + past, heard,
+                    sums, steps, vectors, base, base_at, base_step, v, rest, at, x, y, state, bits, words,
+                    coefficient, bank, tiny, decay, full, after, share, share_at + past, heard,
                 )  # fmt: skip
             else:
                 lif_run(
-                    sums, steps, vectors, current if several else constant, 0 if several else at,
-                    width if several else 0, v, rest, at, x, y, state, bits, words, coefficient, bank,
-                    tiny, decay, full, after, share, share_at + past, heard,
+                    sums, steps, vectors, base, base_at, base_step, v, rest, at, x, y, state, bits, words,
+                    coefficient, bank, tiny, decay, full, after, share, share_at + past, heard,
                 )  # fmt: skip
         else:
             for t in range(steps):

@@ -67,7 +67,7 @@ def simulate(
     scratch = np.zeros((2, room + layout.longest), base.dtype)
     bits = np.zeros(room // 8 + 1, np.uint64)
     shared = window.astype(base.dtype)
-    heard = np.zeros(layout.widest, base.dtype)
+    heard = np.zeros(layout.start[populations] + 1, base.dtype)
     found = np.empty(0, np.int32)
     found_start = np.empty((layout.most_groups, batch, stretch + 1), np.int64)
     spike, earlier = np.empty(0, np.int32), np.empty(0, np.int32)
@@ -186,7 +186,7 @@ def simulate(
                             spikes[order[r], past + t, unit] = True
 
         for r in range(batch):
-            weigh(weighted[r], layout, window, past, now, spike, spike_start, r)
+            weigh(weighted[r], layout, shared, past, now, spike, spike_start, r, heard)
             if want_trace:
                 constants = base[position[order[r], epoch], base.shape[1] - outputs :]
                 part = trace[order[r], past : past + now]

@@ -14,19 +14,26 @@ from spikebayes.machine.kernel_cache import compiled
 
 
 @compiled(nogil=True)
-def weigh(weighted, layout, window, past, now, spike, spike_start, r):
-    """Adds to every neuron that the read-out reads the window's share of each of its spikes of a stretch."""
+def weigh(weighted, layout, share, past, now, spike, spike_start, r, heard):
+    """Adds to every neuron that the read-out reads the window's share of each of its spikes of a stretch.
+
+    They are summed up in ``heard``, which is zero before and after, as ``lif_run_read`` sums them: the bits are the
+    same whether spikes were listed or not.
+    """
     target = layout.size.shape[0]
     for bank in range(layout.bank[target], layout.bank[target + 1]):
-        share = window[bank - layout.bank[target]]
+        line = share[bank - layout.bank[target]]
         for w in range(layout.wire[bank], layout.wire[bank + 1]):
             source, at = layout.source[w], layout.weighted_at[w]
             if spike_start[source, r, 1] == spike_start[source, r, now + 1]:  # no spikes, or read as they were told
                 continue
             for t in range(now):
-                part = share[past + t]
+                part = line[past + t]
                 for k in range(spike_start[source, r, t + 1], spike_start[source, r, t + 2]):
-                    weighted[at + spike[k]] += part
+                    heard[spike[k]] += part
+            for i in range(layout.size[source]):
+                weighted[at + i] += heard[i]
+                heard[i] = 0
 
 
 @compiled(nogil=True)
