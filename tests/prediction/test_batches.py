@@ -51,7 +51,17 @@ class Stream(IterableDataset):
         return iter(X)
 
 
+def one_buffer(kind: type[Any]) -> Iterator[Any]:
+    """Batches that are all in the same memory, one after the other."""
+    buffer = torch.empty(10, 3)
+    for part in X.split(10):
+        buffer.copy_(part)
+        yield buffer if kind is Tensor else buffer.numpy()
+
+
 FORMS: dict[str, Callable[[], Any]] = {
+    "a tensor that is filled again": lambda: one_buffer(Tensor),
+    "an array that is filled again": lambda: one_buffer(np.ndarray),
     "a loader with labels": lambda: DataLoader(TensorDataset(X, LABELS), batch_size=7),
     "a loader without": lambda: DataLoader(X, batch_size=50),  # pyright: ignore[reportArgumentType]
     "a loader of a stream": lambda: DataLoader(Stream(), batch_size=1),

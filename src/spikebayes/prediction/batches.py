@@ -63,7 +63,7 @@ def pieces(x: Iterable[Any], sampler: Sampler) -> Iterator[tuple[tuple[Tensor, .
         except DataError as error:
             raise DataError(f"batch {number}, whose first row is row {first}: {error}") from error
         shapes = [tuple(part.shape[1:]) for part in inputs]
-        waiting.append(inputs)
+        waiting.append(tuple(part.clone() for part in inputs))  # whoever gives batches may use their memory again
         first += len(inputs[0])
         if sum(len(parts[0]) for parts in waiting) >= _together(inputs, sampler):
             yield joined()
