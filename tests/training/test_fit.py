@@ -286,6 +286,15 @@ def test_a_torn_checkpoint_is_refused(tmp_path: Path, damage: Any) -> None:
         quick_fit(network(), *plane(), epochs=2, checkpoints=tmp_path, resume=True)
 
 
+def test_a_checkpoint_that_something_else_wrote_is_refused(tmp_path: Path) -> None:
+    quick_fit(network(), *plane(), epochs=2, checkpoints=tmp_path)
+    kept = torch.load(tmp_path / LAST_CHECKPOINT, weights_only=True)
+    del kept["callbacks"]["Best"]
+    torch.save(kept, tmp_path / LAST_CHECKPOINT)
+    with pytest.raises(StoreError, match=r"holds no state of Best, .* without resume"):
+        quick_fit(network(), *plane(), epochs=2, checkpoints=tmp_path, resume=True)
+
+
 def test_a_checkpoint_of_another_module_is_refused(tmp_path: Path) -> None:
     quick_fit(network(width=4), *plane(), epochs=2, checkpoints=tmp_path)
     with pytest.raises(StoreError, match="cannot resume"):

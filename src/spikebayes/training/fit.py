@@ -243,7 +243,7 @@ def _train(
 ) -> Steps:
     """Go through the epochs, from a checkpoint on if there is one to begin with."""
     if begin is not None:
-        check_checkpoint(begin, learner)
+        check_checkpoint(begin, learner, [c for c in callbacks if isinstance(c, Best | RandomState)])
     settings: dict[str, Any] = trainer_settings(callbacks) | {"logger": loggers or False}
     try:
         trainer = Steps(

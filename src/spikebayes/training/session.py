@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from lightning.pytorch import Callback
 from torch import nn
 
 from spikebayes.errors import StoreError
@@ -29,13 +30,20 @@ def alone_in(folder: Path | None) -> Iterator[None]:
 
 
 @checked
-def check_checkpoint(path: Path, learner: nn.Module) -> None:
-    """Refuse a checkpoint that is torn, or of another module (StoreError)."""
+def check_checkpoint(path: Path, learner: nn.Module, callbacks: Sequence[Callback] = ()) -> None:
+    """Refuse a checkpoint that is torn, of another module, or without the state of these callbacks (StoreError)."""
     try:
-        learner.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+        kept = torch.load(path, map_location="cpu", weights_only=True)
+        learner.load_state_dict(kept["state_dict"])
     except Exception as error:  # torn bytes fail in many ways
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StoreError(f"cannot resume from {path}: {reason}") from error
+    missing = [c.state_key for c in callbacks if c.state_key not in kept.get("callbacks", {})]
+    if missing:
+        raise StoreError(
+            f"cannot resume from {path}: it holds no state of {missing[0]}, so something else wrote it, or an "
+            "earlier version of fit; train from the start, without resume"
+        )
 
 
 @contextmanager
