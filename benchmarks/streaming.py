@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jsonargparse import auto_cli
+
+from spikebayes import SpikebayesError
+from studies import command_line
+from studies.command_line import OUT
 
 FEATURES, TRAINING, AT_ONCE = 10, 2000, 1 << 16
 LOOKED = 0.02  # seconds between looks at a process
@@ -33,7 +37,7 @@ def streaming(
     rows: int = 1_000_000,
     samples: int = 100,
     kills: int = 2,
-    clusters: list[str] = [],  # noqa: B006 (a default the parser shows)
+    clusters: str = "",
     suffix: str = "parquet",
     seed: int = 0,
     out: Path | None = None,
@@ -44,7 +48,7 @@ def streaming(
         rows: of the table.
         samples: of a row.
         kills: SIGKILLs before the last resumption.
-        clusters: as for predict --cluster, one run each.
+        clusters: as for predict --cluster, one run each; separated by commas.
         suffix: of the output.
         seed: of everything.
         out: JSON file for the figures.
@@ -67,7 +71,7 @@ def streaming(
             moments = _killed(folder, resumed, kills, found["whole"]["seconds"], random.Random(seed))
             last = _finished(folder, *resumed) | _content(folder / f"killed.{suffix}")
             found["killed"] = last | {"killed after": moments}
-        for where in clusters:
+        for where in filter(None, (name.strip() for name in clusters.split(","))):
             made = _finished(folder, *predict(f"cluster.{suffix}", "--cluster", where))
             found[where] = made | _content(folder / f"cluster.{suffix}")
         digests = {part["sha256"] for part in found.values() if isinstance(part, dict)}
@@ -75,7 +79,7 @@ def streaming(
     text = json.dumps(found, indent=1)
     if out is not None:
         out.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    OUT.print(text, markup=False)
 
 
 def _tables(folder: Path, rows: int, seed: int) -> None:
@@ -110,7 +114,7 @@ def _finished(folder: Path, *arguments: str) -> dict[str, float]:
             peak = max([peak, *(int(line.split()[1]) for line in told)])
         time.sleep(LOOKED)
     if process.returncode:
-        raise SystemExit(f"{' '.join(arguments)} failed with status {process.returncode}")
+        raise SpikebayesError(f"{' '.join(arguments)} failed with status {process.returncode}")
     return {"seconds": round(time.perf_counter() - started, 1), "peak MiB": round(peak / 1024)}
 
 
@@ -122,7 +126,7 @@ def _killed(folder: Path, arguments: list[str], kills: int, seconds: float, rng:
         moments.append(round(seconds * (0.3 + 0.4 * rng.random()) / (kill + 1), 1))
         time.sleep(moments[-1])
         if process.poll() is not None:
-            raise SystemExit("a run was over before it was killed; take more rows")
+            raise SpikebayesError("a run was over before it was killed; take more rows")
         process.send_signal(signal.SIGKILL)
         process.wait()
     return moments
@@ -133,5 +137,10 @@ def _content(file: Path) -> dict[str, Any]:
         return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return command_line.main(streaming, "benchmarks.streaming", arguments)
+
+
 if __name__ == "__main__":
-    auto_cli(streaming, as_positional=False)
+    sys.exit(main())
