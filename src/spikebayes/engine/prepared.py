@@ -37,7 +37,7 @@ def prepared(network: SpikingNetwork, key: Hashable, prepare: Callable[[], Simul
 
 
 def _checksum(tensor: Tensor) -> int:
-    return zlib.crc32(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return zlib.crc32(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
 
 
 def _tensors(network: SpikingNetwork) -> Iterator[Tensor]:
