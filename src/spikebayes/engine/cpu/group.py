@@ -118,14 +118,10 @@ def run_group(
                 state = line + line_at[bank] + left
                 for t in range(steps):
                     here = t * width
-                    if bank == first_bank:
-                        filter_current(
-                            current, here, constant, at, x, y, state, sums, here, vectors, coefficient, bank, tiny
-                        )
-                    else:
-                        filter_current(
-                            current, here, current, here, x, y, state, sums, here, vectors, coefficient, bank, tiny
-                        )
+                    before, before_at = (constant, at) if bank == first_bank else (current, here)
+                    filter_current(
+                        current, here, before, before_at, x, y, state, sums, here, vectors, coefficient, bank, tiny
+                    )
 
         if is_lif:
             bank = last_bank - 1 if driven else no_filter(layout)
