@@ -22,6 +22,7 @@ from spikebayes.machine.choices import unknown
 from spikebayes.machine.kinds import accepts, as_annotated, in_words, shown
 
 Checked = TypeVar("Checked", bound=Callable[..., Any])
+PLAIN = (bool, int, float, str)  # a value of just such a type needs no second look
 
 
 def checked(public: Checked) -> Checked:
@@ -51,23 +52,24 @@ def checked(public: Checked) -> Checked:
 
 def _checking(function: Any, name: str, module: str) -> Any:
     signature = inspect.signature(function)
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
     @cache
     def hints() -> dict[str, Any]:  # when all modules are there
-        return {p.name: _resolved(p.annotation, module) for p in signature.parameters.values()}
+        named = [p for p in signature.parameters.values() if p.kind not in several]
+        return {p.name: _resolved(p.annotation, module) for p in named}
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         given = signature.bind(*args, **kwargs)  # TypeError, as ever, for names that are not there
+        known = hints()
         for parameter, value in given.arguments.items():
-            if signature.parameters[parameter].kind not in (
-                inspect.Parameter.VAR_POSITIONAL,
-                inspect.Parameter.VAR_KEYWORD,
-            ):
-                hint = hints()[parameter]
-                if not accepts(value, hint):
-                    raise _refusal(f"{name}: {parameter}", value, hint)
-                given.arguments[parameter] = as_annotated(value, hint)
+            hint = known.get(parameter, Any)
+            if hint is Any or (type(value) is hint and hint in PLAIN):
+                continue
+            if not accepts(value, hint):
+                raise _refusal(f"{name}: {parameter}", value, hint)
+            given.arguments[parameter] = as_annotated(value, hint)
         return function(*given.args, **given.kwargs)
 
     return call

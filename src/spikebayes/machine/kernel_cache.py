@@ -31,12 +31,13 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
-from numba.core import config
+from numba.core import config, event
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.compiling import Compilations
 from spikebayes.machine.files import atomic, user_cache
 
 KEPT = 60 * 86400.0  # seconds after its last use at which a folder of kernels may go
@@ -48,6 +49,7 @@ IMPORT = re.compile(  # what follows "from", and the names
 )
 NAME = re.compile(r"[\w.-]+-[0-9a-f]{16}")  # of a folder of kernels
 _said: list[str] = []  # why kernels cannot be kept
+event.register("numba:compile", Compilations(PACKAGE))
 
 
 def compiled(**options: Any) -> Callable[[Any], Any]:

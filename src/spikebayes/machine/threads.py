@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import torch
-
-PATIENCE = 1.0  # seconds after which a user is told what he waits for
 
 
 @contextmanager
@@ -51,15 +47,3 @@ def share_out(work: Callable[[int, int], None], count: int, part: int) -> None:
         run()
         for other in others:
             other.result()
-
-
-@contextmanager
-def compiling() -> Iterator[None]:
-    """Says on standard error that kernels are being compiled, should it take longer than a moment."""
-    say = "compiling the CPU engine for this machine, once (about 20 s)"
-    timer = threading.Timer(PATIENCE, lambda: print(say, file=sys.stderr, flush=True))
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

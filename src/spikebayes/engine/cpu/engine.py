@@ -14,7 +14,7 @@ from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Abilities, Res
 from spikebayes.engine.cpu import loops
 from spikebayes.engine.cpu.drive import drive_dense, drive_sparse
 from spikebayes.engine.cpu.packing import NEURONS, SYNAPSES, Drive, Layout, lay_out
-from spikebayes.machine.threads import compiling, share_out
+from spikebayes.machine.threads import share_out
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.noise import Dropout
@@ -28,7 +28,7 @@ from spikebayes.noise.philox import split_seed
 LONGEST = 50  # refractory time in membrane time constants: its exponential must be a float32
 BUDGET = 1 << 25  # numbers held at once
 BATCH = 64  # simulations that go through the network together, at most
-PARTS = 4  # of the work of each thread, since cores differ in speed
+PARTS = 4  # of the work of each of several threads, since cores differ in speed
 STRETCH = 320  # steps that a population runs ahead of the next
 LINES = 60  # rows whose input currents are computed together
 STATE_BYTES = 1 << 22  # most state of a batch
@@ -56,8 +56,7 @@ class CpuEngine:
     def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
         real = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
         layout, drive = lay_out(network, real)
-        with compiling():
-            _run(network, layout, drive, _nothing(network, dtype))
+        _run(network, layout, drive, _nothing(network, dtype))
         return lambda work: _run(network, layout, drive, work)
 
     def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
@@ -113,7 +112,9 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
 def _batch(layout: Layout, runs: int) -> int:
     """Simulations in a batch: few enough for their state to stay near, and for every thread to get several."""
     state = (3 * int(layout.start[-1]) + 3 * int(layout.line[layout.bank[-2]])) * layout.weight.itemsize
-    return max(1, min(BATCH, STATE_BYTES // max(1, state), -(-runs // (PARTS * torch.get_num_threads()))))
+    threads = torch.get_num_threads()
+    parts = PARTS * threads if threads > 1 else 1
+    return max(1, min(BATCH, STATE_BYTES // max(1, state), -(-runs // parts)))
 
 
 def _nothing(network: SpikingNetwork, dtype: torch.dtype) -> Work:
