@@ -178,7 +178,7 @@ def _stands_alone(run: Callable[[Tile], Tensor], probe: Tile, expected: Tensor, 
     def same(groups: Sequence[Tensor], most: float = 0.5) -> bool:
         parts = [decided(lambda at=at: run(Tile(len(at), probe.rows[at], probe.keys.at(at)))) for at in groups]
         outputs, lines = torch.cat([output for output, _ in parts]), torch.cat(list(groups))
-        return all(each == taken for _, each in parts) and _agree(outputs, expected[lines], most)
+        return all(each == taken for _, each in parts) and _agree(outputs, expected, most, lines)
 
     if not same([FEW]) or (taken and not same(torch.arange(LINES[0]).split(PROBED))):
         return False
@@ -213,10 +213,11 @@ def _output(result: Any, count: int) -> Tensor:
     return result[:, None] if result.ndim == 1 else result
 
 
-def _agree(one: Tensor, other: Tensor, most: float = 0.5) -> bool:
-    """Whether most lines are equal but for rounding, which a steep activation may enlarge in a few.
+def _agree(one: Tensor, whole: Tensor, most: float = 0.5, lines: Tensor | slice = slice(None)) -> bool:
+    """Whether most of the lines are equal in both but for rounding, which a steep activation may enlarge in a few.
 
-    Other masks, or other rows, would change every line by about a standard deviation.
+    Other masks, or other rows, would change every line by about a standard deviation: of all lines, since those
+    looked at may be one row's under one mask.
     """
-    near = 0.01 * other.std(0) + 100 * torch.finfo(other.dtype).eps * other.abs().amax(0)
-    return bool(((one - other).abs() <= near).all(1).float().mean() > most)
+    near = 0.01 * whole.std(0) + 100 * torch.finfo(whole.dtype).eps * whole.abs().amax(0)
+    return bool(((one - whole[lines]).abs() <= near).all(1).float().mean() > most)
