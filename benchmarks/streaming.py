@@ -56,7 +56,7 @@ def streaming(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _tables(folder, rows, seed)
-        given = ["--data", "t.csv", "--target", "y", "--hidden", "[100,100]", "--epochs", "20"]
+        given = ["--data", "t.csv", "--target", "y", "--hidden", "100", "100", "--epochs", "20"]
         _finished(folder, "fit", *given, "--out", "run")
 
         def predict(out: str, *more: str) -> list[str]:

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentError
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
 
-from spikebayes.app.options import (
-    add_options,
-    fail,
-    known_options,
-    readable,
-    run,
-    summary,
-    underscored,
-    warn_in_one_line,
-)
+from spikebayes.app.options import application, fail, parsed, run, warn_in_one_line
 from spikebayes.data import default_folder
+from spikebayes.errors import SpikebayesError
 from spikebayes.machine.files import check_output, user_cache
 from studies.tree import check_committed
 
@@ -44,15 +34,15 @@ def main(
     program = f"python -m {module}"
     if arguments is None:
         warn_in_one_line(program)
-    given = [underscored(a) for a in (sys.argv[1:] if arguments is None else arguments)]
-    parser = ArgumentParser(prog=program, description=summary(function), exit_on_error=False)
-    add_options(parser, function)
+    app = application(program)
+    app.default(function)
     try:
-        options = parser.parse_args(given).as_dict()
-    except SystemExit as stop:  # --help, --print_config
-        return int(stop.code or 0)
-    except (ArgumentError, KeyError) as error:
-        return fail(program, readable(str(error), given, known_options(parser), function), 2)
+        asked = parsed(app, sys.argv[1:] if arguments is None else arguments)
+    except SpikebayesError as error:
+        return fail(program, str(error), 2)
+    if asked is None:
+        return 0
+    _, options = asked
     return run(function, options, program, lambda: stopped)
 
 

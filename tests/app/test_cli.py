@@ -226,7 +226,7 @@ def test_constant_target(fails, tmp_path: Path) -> None:
     fails(*fit_of(table().drop(columns="color").assign(y=2.0), tmp_path), says="constant")
 
 
-@pytest.mark.parametrize("p", ["1", "1.5", "-0.1", ".nan", "0"])
+@pytest.mark.parametrize("p", ["1", "1.5", "-0.1", "nan", "0"])
 def test_drop_probability(fails, tmp_path: Path, p: str) -> None:
     fails(*fit_of(table().drop(columns="color"), tmp_path, "--dropout", p), says="dropout must lie in (0, 1)")
 
@@ -239,11 +239,12 @@ def test_drop_probability(fails, tmp_path: Path, p: str) -> None:
         ("--steps", "0", "steps must be a whole number, at least 1"),
         ("--dt", "0", "dt must be a positive"),
         ("--dt", "-0.001", "dt must be a positive"),
-        ("--dt", ".nan", "dt must be a positive"),
+        ("--dt", "nan", "dt must be a positive"),
         ("--tau", "0", "time constant must be a positive"),
         ("--seed", "-1", "a seed must be an integer"),
-        ("--samples", "many", "samples"),
-        ("--sampels", "9", "did you mean --samples"),
+        ("--samples", "many", "--samples cannot be 'many': it takes a whole number"),
+        ("--samples", "2.5", "--samples cannot be '2.5': it takes a whole number"),
+        ("--sampels", "9", "did you mean '--samples'"),
     ],
 )
 @pytest.mark.parametrize("verb", ["predict", "compare"])
@@ -307,6 +308,26 @@ def test_torn_and_edited_runs(fails, run: Path, tmp_path: Path) -> None:
         fails("predict", folder, "--data", tmp_path / "new.csv", "--out", tmp_path / "p.csv", says=says)
 
 
+def test_a_key_of_a_file_that_is_no_option(fails, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("samples: 5\nsampels: 9\n")
+    says = f"{tmp_path / 'c.yaml'}: unknown option 'sampels' (did you mean 'samples'"
+    fails("predict", run, "--data", "new.csv", "--out", "p.csv", "--config", tmp_path / "c.yaml", says=says)
+    (tmp_path / "c.yaml").write_text("samples: 2.5\n")
+    says = f"{tmp_path / 'c.yaml'}: samples cannot be '2.5': it takes a whole number"
+    fails("predict", run, "--data", "new.csv", "--out", "p.csv", "--config", tmp_path / "c.yaml", says=says)
+
+
+def test_options_as_people_type_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.yaml").write_text("hidden: [7]\nseed: 3\nepochs: 9\n")
+    given = ["fit", "t.csv", "--target", "y", "--out", "run", "--config", str(tmp_path / "c.yaml")]
+    for hidden in (["10", "5"], ["[10,5]"]):
+        assert (
+            main([*given, "--hidden", *hidden, "--batch-size=8", "--seed", "1", "--seed", "2", "--print-config"]) == 0
+        )
+        found = yaml.safe_load(capsys.readouterr().out)
+        assert (found["hidden"], found["batch_size"], found["seed"], found["epochs"]) == ([10, 5], 8, 2, 9)
+
+
 def test_no_verb_and_unknown_verb(fails) -> None:
     assert "demo" in fails(says="verb")
     fails("predcit", says="predict")
@@ -348,6 +369,6 @@ def test_an_interrupted_fit_goes_on(fails, tmp_path: Path) -> None:
 def test_help_waits_for_no_library_that_only_some_verbs_need() -> None:
     code = "import sys; from spikebayes.app.cli import main; main(['fit', '--help']); print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "--learning_rate" in done.stdout
+    assert "--learning-rate" in done.stdout
     for heavy in ("lightning", "scipy.stats", "sklearn", "matplotlib"):
         assert repr(heavy) not in done.stdout

@@ -47,7 +47,7 @@ def test_a_file_that_holds_no_plain_options(
     options: bytes, says: str, verb: str, here: Path, refused: Callable[..., str]
 ) -> None:
     Path("c.yaml").write_bytes(options)
-    refused(verb, "run", "--data", "t.csv", "--out", "o.csv", "--config", "c.yaml", says=says)
+    refused(verb, "run", "--data", "t.csv", "--config", "c.yaml", says=says)
 
 
 @pytest.mark.parametrize("config", ["no.yaml", ".", "/dev/zero", "n" * 300])

@@ -70,7 +70,7 @@ for name in {list(OPTIONS)}:
     assert told.keys() == OPTIONS.keys(), done.stderr
     for name, text in told.items():
         assert text.splitlines()[-1] == "exit code 0", name
-        shown = {option for option in re.findall(r"--(\w+)", text) if not option.startswith("no_")}
+        shown = {option.replace("-", "_") for option in re.findall(r"--([\w-]+)", text)}
         assert shown - {"config", "print_config", "help"} == OPTIONS[name]
         assert f"python -m {name}" in text
 

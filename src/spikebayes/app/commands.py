@@ -1,8 +1,6 @@
 """What each verb of the command line does: read, call, write, say. Their signatures are its options.
 
-What a verb alone needs it imports itself. The parser reads this module before it knows the verb: it evaluates even
-what is imported for type checkers only, and looks each verb up by its name in the package, so no verb is called like
-something that the package imports when asked for it.
+What a verb alone needs it imports itself: the parser reads this module before it knows the verb.
 """
 
 from __future__ import annotations
@@ -24,8 +22,8 @@ OUT = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # nam
 
 
 def fit_run(
-    *,
     data: Path,
+    *,
     target: str,
     out: Path,
     categorical: str = "",
@@ -53,7 +51,7 @@ def fit_run(
         task: auto takes classification for a target that is not numeric.
         network: lif has permanent dropout and LIF neurons; sharpened has dropout and activations that become steps,
             so that a sample takes one time step; s2m has synapses that transmit at random, a sample per step.
-        hidden: width of each hidden layer, as in [100,100].
+        hidden: width of each hidden layer.
         dropout: drop probability after each hidden layer; 0.1 unless given; s2m has none.
         epochs: passes over the training rows.
         batch_size: rows per step of the optimiser.

@@ -10,32 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import (
-    ActionConfigFile,  # pyright: ignore[reportPrivateImportUsage]
-    ArgumentParser,
-    Namespace,
-    get_loader,
-    set_loader,
-)
 
 from spikebayes.errors import ConfigError
 
-PLAIN = "plain_yaml"  # what a parser is told to read options by
 LARGEST, DEEPEST = 1 << 20, 20  # bytes of a file, and lists within lists
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class ConfigFile(ActionConfigFile):
-    """The option: its file is read once, and no further than options may go."""
-
-    def __call__(self, parser: ArgumentParser, cfg: Namespace, values: str, option_string: str | None = None) -> None:
-        path = Path(values)
-        self.apply_config(parser, cfg, self.dest, _read(path))
-        cfg[self.dest][-1] = path
-
-
-def _read(path: Path) -> str:
-    """The text of a file of options, as one line if it is empty.
+def read_options(path: Path) -> dict[str, Any]:
+    """The options of a file, by name, with underscores.
 
     Raises:
         ConfigError: it cannot be read, or is no such file.
@@ -45,18 +28,17 @@ def _read(path: Path) -> str:
             content = file.read(LARGEST + 1)
         if len(content) > LARGEST:
             raise ConfigError(f"cannot read {path}: it has more than {LARGEST:,} bytes; is it a file of options?")
-        text = content.decode()
-        found = _plain_yaml(text)
+        found = _plain_yaml(content.decode())
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
         reason = "it is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
         raise ConfigError(
             f"cannot read {path}: {reason}; expected YAML, a line NAME: VALUE for each option"
         ) from error
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
         raise ConfigError(f"{path} holds no options; expected YAML, a line NAME: VALUE for each option")
-    return text
+    return {name.replace("-", "_"): value for name, value in found.items()}
 
 
 def _plain_yaml(text: str) -> Any:
@@ -70,7 +52,4 @@ def _plain_yaml(text: str) -> Any:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             raise yaml.YAMLError(f"its lists are more than {DEEPEST} deep")
-    return get_loader("yaml")(text)
-
-
-set_loader(PLAIN, _plain_yaml, exceptions=(yaml.YAMLError,))
+    return yaml.load(text, LOADER)

@@ -5,37 +5,78 @@ Exit codes: 0 done, 2 bad input, 130 Ctrl-C, 1 anything else.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import re
 import signal
+import types
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
-import docstring_parser
-from jsonargparse import ActionYesNo, ArgumentParser
+import cyclopts
+import yaml
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnknownOptionError, UnusedCliTokensError
+from cyclopts.config import Dict
 from rich.console import Console
 
-from spikebayes.app.config_files import PLAIN, ConfigFile
+from spikebayes.app.config_files import read_options
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
+from spikebayes.machine.choices import near
 from spikebayes.machine.files import is_same
 
 BAD_INPUT = (DataError, ConfigError, ConversionError, StoreError)
 STDERR = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+EPILOGUE = (
+    "Options may also stand in a YAML file, a line NAME: VALUE for each: --config FILE. What is given beside it "
+    "counts more. --print-config shows such a file."
+)
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+WHOLE = re.compile(r"[+-]?\d+")
 
 
-def add_options(parser: ArgumentParser, function: Callable[..., Any]) -> None:
-    """Give a parser a function's options, ``--config`` and ``--print_config``; help texts are the docstring's."""
-    parser.parser_mode = PLAIN
-    parser.add_argument("--config", action=ConfigFile, help="YAML file with options")
-    flags = [p.name for p in inspect.signature(function).parameters.values() if p.default is False]
-    parser.add_function_arguments(function, as_positional=True, fail_untyped=True, skip=set(flags))
-    described = {p.arg_name: p.description for p in docstring_parser.parse(function.__doc__ or "").params}
-    for flag in flags:
-        parser.add_argument(f"--{flag}", action=ActionYesNo, default=False, help=described[flag])
+def application(name: str, description: str | None = None, version: str | None = None) -> App:
+    """A program whose options are signatures of functions; help texts are their docstrings'."""
+    return App(
+        name=name,
+        help=description,
+        help_format="markdown",
+        help_epilogue=EPILOGUE,
+        version=version,
+        version_flags=[] if version is None else ["--version"],
+        default_parameter=Parameter(
+            consume_multiple=True,
+            allow_repeating=True,
+            negative=(),
+            converter=_converted,
+            show_default=_default_in_words,
+        ),
+    )
+
+
+def parsed(app: App, arguments: Sequence[str]) -> tuple[Callable[..., Any], dict[str, Any]] | None:
+    """The function that arguments ask for, and its options by name; None if they ask for help, which is given.
+
+    Raises:
+        ConfigError: what is wrong with them, in one line.
+    """
+    configs, prints, given = _own_options(arguments)
+    sources = [Dict(read_options(path), source=str(path), use_commands_as_keys=False) for path in configs]
+    app.config = sources[::-1]  # the last counts most
+    try:
+        function, bound, _ = app.parse_args(given, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise ConfigError(_in_one_line(error)) from error
+    if not inspect.isfunction(function):  # help and version are methods of the library
+        function(*bound.args, **bound.kwargs)
+        return None
+    bound.apply_defaults()
+    options: dict[str, Any] = dict(bound.arguments)
+    if prints:
+        print(yaml.safe_dump({k: _plain(v) for k, v in options.items() if v is not None}, sort_keys=False), end="")
+        return None
+    return function, options | {"config": configs}
 
 
 def summary(function: Callable[..., Any]) -> str:
@@ -43,53 +84,87 @@ def summary(function: Callable[..., Any]) -> str:
     return (function.__doc__ or "").strip().splitlines()[0]
 
 
-def known_options(parser: ArgumentParser) -> list[str]:
-    """What its help lists."""
-    return sorted(set(re.findall(r"--[a-z_]+", parser.format_help())))
+def _own_options(arguments: Sequence[str]) -> tuple[list[Path], bool, list[str]]:
+    """Files of options, whether to print one, and the arguments without either."""
+    configs, prints, rest = list[Path](), False, list[str]()
+    given = iter(arguments)
+    for argument in given:
+        name, equals, value = argument.partition("=")
+        if name == "--config":
+            value = value if equals else next(given, "")
+            if not value:
+                raise ConfigError("--config needs a file of options")
+            configs.append(Path(value))
+        elif argument in ("--print-config", "--print_config"):
+            prints = True
+        else:
+            rest.append(argument)
+    return configs, prints, rest
 
 
-def underscored(argument: str) -> str:
-    """--burn-in is --burn_in.
+def _converted(kind: Any, tokens: Any) -> Any:
+    """An option's text as what its annotation names; 2.7 is no whole number.
 
-    Example:
-        >>> underscored("--burn-in=3-4"), underscored("a-b")
-        ('--burn_in=3-4', 'a-b')
+    Raises:
+        ConfigError: it cannot be.
     """
-    if not argument.startswith("--"):
-        return argument
-    name, equals, value = argument[2:].partition("=")
-    return "--" + name.replace("-", "_") + equals + value
+    if isinstance(tokens, dict):
+        return cyclopts.convert(kind, tokens)
+    each = get_args(kind)[0] if get_origin(kind) is list else kind
+    for token in tokens:
+        try:
+            if each is int and not WHOLE.fullmatch(token.value):
+                raise ValueError(token.value)
+            cyclopts.convert(each, [token])
+        except (CycloptsError, ValueError) as error:
+            name = token.keyword or "an argument"
+            where = f"{token.source}: {name.strip('[]')}" if name.startswith("[") else name
+            raise ConfigError(f"{where} cannot be {token.value!r}: it takes {_expected(kind)}") from error
+    return cyclopts.convert(kind, tokens)
 
 
-def readable(message: str, given: Sequence[str], known: Sequence[str], function: Callable[..., Any] | None) -> str:
-    """A parser's complaint in one line, with near names for an option it does not know.
-
-    Args:
-        message: the parser's.
-        given: all arguments.
-        known: options, as ``--seed``.
-        function: whose options they are.
-    """
-    for option in (a.split("=")[0] for a in given if a.startswith("--")):
-        if option.rstrip("+") not in known:
-            near = difflib.get_close_matches(option, known, n=3, cutoff=0.5)
-            return f"unknown option {option}" + (f"; did you mean {' or '.join(near)}?" if near else "")
-    line = " ".join(message.split())
-    wrong = re.search(r'Parser key "([^"]+)": (?:Expected|Not of type|Does not validate).*?Got value: (.*)$', line)
-    if wrong:
-        name = f"--{wrong[1]}" if f"--{wrong[1]}" in known else wrong[1]
-        return f"{name} cannot be {wrong[2]!r}: {_expected(function, wrong[1])}"
-    return re.sub(r'Parser key "(\w+)": ', r"--\1: ", line)
+def _expected(kind: Any) -> str:
+    """What an annotation takes, in words."""
+    if get_origin(kind) is Literal:
+        return " or ".join(map(str, get_args(kind)))
+    if get_origin(kind) is list:
+        return f"{_expected(get_args(kind)[0]).removeprefix('a ')}s, as in 100 100"
+    if get_origin(kind) in (Union, types.UnionType):
+        return " or ".join(_expected(part) for part in get_args(kind) if part is not type(None))
+    return WORDS.get(kind, "another value")
 
 
-def _expected(function: Callable[..., Any] | None, option: str) -> str:
-    """What an option takes, from the function's signature."""
-    parameters = inspect.signature(function, eval_str=True).parameters if function else {}
-    annotation = parameters[option].annotation if option in parameters else None
-    if get_origin(annotation) is Literal:
-        return f"it takes {' or '.join(get_args(annotation))}"
-    words = {int: "a whole number", float: "a number", list[int]: "whole numbers, as in [100,100]"}
-    return f"it takes {words.get(annotation, 'another value')}"
+def _default_in_words(value: Any) -> Any:
+    """What help says of a default; nothing of one that is nothing."""
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return None if value is False or value in ("", None) else value
+
+
+def _in_one_line(error: CycloptsError) -> str:
+    """A parser's complaint, with near names for an option that it does not know."""
+    if error.app is not None and error.app.default_command is not None:
+        known = [name for argument in error.app.assemble_argument_collection() for name in argument.names]
+        given = [token.partition("=")[0] for token in error.unused_tokens or () if token.startswith("--")]
+        if isinstance(error, UnknownOptionError):
+            name = error.token.keyword or error.token.value
+            if name.startswith("["):  # of a file
+                key, names = name.strip("[]"), [other.removeprefix("--").replace("-", "_") for other in known]
+                return f"{error.token.source}: unknown option {key!r}{near(key, names)}"
+            given = [name]
+        for name in given:
+            if name.replace("_", "-") not in known:
+                return f"unknown option {name}{near(name, known)}"
+    if isinstance(error, UnusedCliTokensError):
+        return f"there is no place for {' '.join(error.unused_tokens or ())}"
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        named, positional = error.argument.name, error.argument.index is not None
+        return f"{named.lstrip('-').upper() if positional else named} is missing, or nothing follows it"
+    return " ".join(str(error).split())
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
 
 
 def run(function: Callable[..., Any], options: dict[str, Any], program: str, stopped: Callable[[], str] = str) -> int:
