@@ -120,7 +120,7 @@ def test_numbers_far_from_zero_are_learned_and_predicted_like_others() -> None:
     for name in one.columns:
         shift = 0 if "std" in name else 2.0**30
         np.testing.assert_allclose(other[name] - shift, one[name], rtol=1e-2, atol=2e-3)
-    ends = zip(made[0].observation_interval(0.9), made[1].observation_interval(0.9), strict=True)
+    ends = zip(made[0].interval(0.9), made[1].interval(0.9), strict=True)
     for end, shifted in ends:
         np.testing.assert_allclose(shifted - 2.0**30, end, rtol=1e-2, atol=5e-3)
     assert made[0].samples.dtype == torch.float32
@@ -203,7 +203,7 @@ def test_a_comparison_is_four_predictions(run: TableRun) -> None:
     assert comparison.verdict.paired_rmse is None
     assert comparison.verdict.control is not None
     same = run.fitted.predict(x, network=network, seed=10, **budget)
-    off = (same.samples - comparison.classical.samples).pow(2).mean(0).sqrt() / comparison.classical.std
+    off = (same.samples - comparison.classical.samples).pow(2).mean(0).sqrt() / comparison.classical.model_std
     np.testing.assert_allclose(comparison.paired.paired_rmse, off[:, 0], rtol=1e-3)
     assert np.median(comparison.paired.paired_rmse) < 0.2
 
