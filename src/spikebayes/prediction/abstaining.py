@@ -36,9 +36,11 @@ def abstained(p: Predictive, known: Conformal, risk: float, delta: float, tolera
         now = (p.std.double() / unit).amax(-1)
     limit = threshold(before, wrong, risk, delta)
     if limit == -math.inf:
+        needed = least_rows(risk, delta)
+        more = f", or calibrate on {needed} rows or more" if known.rows < needed else ""
         warnings.warn(
             f"no share of the {known.rows} calibration rows is safe enough for a risk of {risk:g}: there is no "
-            f"answer at all; allow a higher risk or delta, or calibrate on {least_rows(risk, delta)} rows or more",
+            f"answer at all; allow a higher risk or delta{more}",
             stacklevel=4,
         )
     return now >= limit

@@ -19,7 +19,7 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
-from spikebayes.errors import ConfigError, DataError, StoreError
+from spikebayes.errors import ConfigError, DataError, SpikebayesError, StoreError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.fields import check_fields
 
@@ -85,7 +85,7 @@ class Conformal:
             parts: dict[str, Any] = {"method": stored["method"], "settings": stored["settings"]} | numbers
             check_fields(cls, parts)
             return cls(**parts)
-        except (KeyError, TypeError, ValueError, AttributeError, ConfigError, DataError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, SpikebayesError) as error:
             raise StoreError(f"the stored calibration is damaged: {error}") from error
 
     @staticmethod
