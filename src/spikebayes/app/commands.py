@@ -139,7 +139,9 @@ def fit_run(
     OUT.print(f"trained on {history['training_rows']} rows in {seconds:.0f} s; the run is in {out}")
     if run.schema.task is Task.REGRESSION:
         OUT.print(f"noise of observations: {'told row by row' if run.fitted.noise == 'row' else 'one for all rows'}")
-    OUT.print(f"{history['calibration_rows']} rows that chose nothing calibrate intervals and sets")
+    known = history["calibration_rows"]
+    few = "too few rows are held out to calibrate intervals or sets"
+    OUT.print(f"{known} rows that chose nothing calibrate intervals and sets" if known else few)
     if (tuning := run.fitted.history.get("tuning")) is not None:
         missed = "" if tuning["error"] <= tuning["asked"] else f"; {tuning['asked']:g} was not to be had"
         OUT.print(f"a prediction takes {tuning['found']}{missed}")

@@ -25,6 +25,7 @@ from spikebayes.prediction.cluster import connected
 from spikebayes.prediction.conformal import check_coverage
 from spikebayes.prediction.predictive import COVERAGE, Task, open_levels
 
+UNCALIBRATED = "intervals and sets are what samples and noise say, and may hold fewer new observations than asked"
 NUMBERS, ROWS = 1 << 21, 1 << 16  # most samples, and most rows, of a part
 
 
@@ -69,6 +70,8 @@ def predict_table(
         ConfigError: a setting out of range, quantiles of classes, or parts of something else to resume.
     """
     check_coverage(coverage)
+    if run.fitted.conformal is None:
+        say(f"{folder} has no calibration rows: {UNCALIBRATED}")
     open_levels(quantiles)
     if quantiles and run.schema.task is Task.CLASSIFICATION:
         raise ConfigError("quantiles are of values; the run predicts classes: leave --quantiles out")

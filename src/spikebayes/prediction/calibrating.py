@@ -22,10 +22,10 @@ def on_values(p: Predictive, target: Tensor, method: Literal["scaled", "quantile
     if not bool((spread > 0).all()):
         raise DataError("a row has a standard deviation of 0, in which no residual can be told: give noise_std")
     if method == "scaled":
-        return Conformal(method, errors / spread, errors, spread, p.disagreement())
+        return Conformal(method, errors / spread, errors, spread, p.disagreement)
     lower, upper = p.predicted_quantile(((1 - coverage) / 2, (1 + coverage) / 2)).double()
     outside = torch.maximum(lower - target, target - upper)
-    return Conformal(method, outside, errors, spread, p.disagreement(), {"coverage": coverage})
+    return Conformal(method, outside, errors, spread, p.disagreement, {"coverage": coverage})
 
 
 def on_classes(p: Predictive, target: Tensor, penalty: float, free: int) -> Conformal:
@@ -36,4 +36,4 @@ def on_classes(p: Predictive, target: Tensor, penalty: float, free: int) -> Conf
     best, favourite = mean.double().max(-1, keepdim=True)
     scores = class_scores(mean, penalty, free).gather(1, truth)
     settings = {"penalty": penalty, "free": float(free)}
-    return Conformal("sets", scores, (favourite != truth).double(), 1 - best, p.disagreement(), settings)
+    return Conformal("sets", scores, (favourite != truth).double(), 1 - best, p.disagreement, settings)

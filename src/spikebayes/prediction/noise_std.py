@@ -18,7 +18,7 @@ def as_noise_std(given: Any, shape: Sequence[int], name: str = "noise_std") -> T
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"{name} must be a number, or one for each output: {error}") from error
     _, rows, outputs = shape
-    noise = noise.expand(outputs) if noise.ndim == 0 else noise
+    noise = noise.repeat(outputs) if noise.ndim == 0 else noise
     if noise.shape not in ((outputs,), (rows, outputs)) or not ((noise > 0) & noise.isfinite()).all():
         shown = noise.tolist() if noise.numel() <= 10 else list(noise.shape)
         raise DataError(f"{name} must be [{outputs}] or [{rows}, {outputs}], positive and finite; got {shown}")

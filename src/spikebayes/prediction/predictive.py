@@ -308,7 +308,7 @@ class Predictive:
     def acquire(self, n: int) -> Tensor:
         """``[n]`` row indices (``draw.rows``): where an observation would tell most about the model, most first.
 
-        By :attr:`mutual_information`, or where no noise is known by ``model_std`` (its sum over outputs).
+        By :attr:`disagreement`.
 
         Example:
             >>> Predictive(torch.tensor([[[1.0], [5]], [[1], [6]]]), Draw(0, "row", torch.tensor([7, 9]))).acquire(1)
@@ -316,16 +316,16 @@ class Predictive:
         """
         if not 1 <= n <= self.samples.shape[1]:
             raise ConfigError(f"n must lie in 1..{self.samples.shape[1]}, the number of rows; got {n}")
-        order = self.disagreement().argsort(descending=True, stable=True)
+        order = self.disagreement.argsort(descending=True, stable=True)
         return self.draw.rows[order[:n]]
 
     @property
     def outlier_pvalue(self) -> Tensor:
         """``[B]``, of rows like those that were calibrated on uniform at most; small where samples disagree more.
 
-        It sees what samples disagree on (as :meth:`acquire`), not the inputs themselves (Bates et al. 2023, eq. 2).
+        It sees :attr:`disagreement`, not the inputs themselves (Bates et al. 2023, eq. 2).
         """
-        return outlier_pvalues(self._calibrated(), self.disagreement())
+        return outlier_pvalues(self._calibrated(), self.disagreement)
 
     @checked
     def abstain(self, risk: float = 0.05, *, delta: float = 0.1, tolerance: Tensor | float | None = None) -> Tensor:
@@ -418,8 +418,12 @@ class Predictive:
         ]
         return torch.stack(found) if isinstance(q, Sequence) else found[0]
 
+    @property
     def disagreement(self) -> Tensor:
-        """``[B]``, by which rows are ranked for what samples disagree on."""
+        """``[B]``, a score of how unlike the training rows a row is: what samples disagree on.
+
+        :attr:`mutual_information`, or where no noise is known ``model_std``, summed over outputs.
+        """
         known = self.task is Task.CLASSIFICATION or self.noise_std is not None
         return (self.mutual_information if known else self.model_std.sum(-1)).double()
 

@@ -52,7 +52,8 @@ from spikebayes.training.session import alone_in, check_checkpoint, interruptibl
 from spikebayes.training.sharpening import Gamma, ScheduledSharpening, Sharpening
 
 LAST_CHECKPOINT = "last.ckpt"
-MOST_CALIBRATING = 2000  # rows: then the coverage that they give strays by 0.007
+LEAST_CALIBRATING = 9  # rows: fewer guarantee no coverage of 0.9
+MOST_CALIBRATING = 2000  # then the coverage that they give strays by 0.007
 MIDDLE = (0.4, 0.3)  # shares of the epochs before Sharpened activations begin to sharpen, and until they are steps
 
 
@@ -128,7 +129,7 @@ def fit(
             the noise is dropped, in place, if a constant one has the higher log predictive density on the rows that
             chose the weights.
         calibration: share of the validation rows (2,000 at most) that choose nothing and calibrate intervals and
-            sets, see :meth:`spikebayes.Predictive.calibrate`; 0 calibrates nothing.
+            sets, see :meth:`spikebayes.Predictive.calibrate`; of 0, or fewer than 9 rows, nothing is calibrated.
         error: of the spiking samples, in predictive standard deviations: filters and timing of LIF networks are those
             with the fewest steps for it on the validation rows, see :func:`spikebayes.tune`; ``history["tuning"]``
             says what they reach. None, or fewer than 10 rows, leaves them as ``convert`` and ``predict`` choose them.
@@ -248,8 +249,8 @@ def _calibrated(fitted: Fitted, x: Tensor, y: Tensor) -> Fitted:
 
 def _apart(x: Tensor, y: Tensor, share: float) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None]:
     """Validation rows that choose, and those that calibrate: what chose the weights flatters its predictions."""
-    rows = min(MOST_CALIBRATING, round(share * len(x)), len(x) - 1)
-    if not rows:
+    rows = min(MOST_CALIBRATING, int(share * len(x)))
+    if rows < LEAST_CALIBRATING:
         return (x, y), None
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(VALIDATION_SEED))
     apart, chosen = order[:rows].sort().values, order[rows:].sort().values
