@@ -206,9 +206,9 @@ def compare(
         (True, (25, 100))
     """
     margins = Margins() if margins is None else margins
+    reference, candidate = with_noise_as_outputs(reference), with_noise_as_outputs(candidate)
     _check_settings(reference, alpha, output, seed)
     _check_sides(reference, candidate, "candidate")
-    reference, candidate = with_noise_as_outputs(reference), with_noise_as_outputs(candidate)
     options: dict[str, Any] = {"margins": margins, "alpha": alpha, "output": output, "seed": seed}
     if control is None:
         return _judge(reference, candidate, "the spiking network", **options)
