@@ -23,7 +23,7 @@ from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 from spikebayes.prediction.predictive import Task
 from spikebayes.training.fitted import VALIDATION_SEED
-from spikebayes.training.likelihood import gaussian_loss, mixture_loss
+from spikebayes.training.likelihood import gaussian_loss
 from spikebayes.training.optimizers import make_optimizer
 from spikebayes.training.schedules import Scheduler, make_schedule
 from spikebayes.training.sharpening import ManyBatches, Sharpening
@@ -115,7 +115,7 @@ class Learner(ManyBatches):
                 output = self.model(torch.cat([x] * VALIDATION_SAMPLES))
             stacked = output.unflatten(0, (VALIDATION_SAMPLES, len(x)))  # [S, B, C]
             if self.recipe.row_noise:
-                loss = mixture_loss(stacked, y)
+                loss = gaussian_loss(stacked, y)
             elif self.recipe.task is Task.REGRESSION:
                 loss = F.mse_loss(stacked.mean(0), y)
             else:
@@ -140,7 +140,7 @@ class Learner(ManyBatches):
         with self._precision():
             output = self.model(x)
             if self.recipe.row_noise:
-                return gaussian_loss(output, y)
+                return gaussian_loss(output[None], y)
             return F.mse_loss(output, y) if self.recipe.task is Task.REGRESSION else F.cross_entropy(output, y)
 
     def _precision(self) -> AbstractContextManager[Any]:

