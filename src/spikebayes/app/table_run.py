@@ -144,7 +144,7 @@ class TableTask:
 
     Args:
         schema: what its columns mean.
-        architecture: of the module, see :func:`build`.
+        architecture: of the module, see :func:`build`, but for outputs that tell the noise.
         x, y: encoded inputs and targets of all rows.
         train, held: row numbers to train on, and those that choose the weights, measure the noise and calibrate.
         seed: of weights, split, batches and masks.
@@ -204,8 +204,7 @@ def prepare_table(
     schema = infer_schema(table, target, categorical, task)
     x, y = encode_features(table, schema), encode_target(table, schema)
     train, held = split_rows(len(x), validation, seed)
-    told = schema.task is Task.REGRESSION and noise != "constant"
-    outputs = len(schema.output_names) * (2 if told else 1)
+    outputs = len(schema.output_names)
     check_widths(x.shape[1], outputs, hidden)
     weights = sum(a * b for a, b in pairwise([x.shape[1], *hidden, outputs]))
     check_memory(COPIES * weights, "training so wide a network", "take narrower hidden layers")
@@ -243,9 +242,11 @@ def build(architecture: dict[str, Any]) -> nn.Sequential:
 
 def train_table(task: TableTask, **training: Any) -> TableRun:
     """Train on a prepared table; ``training`` as for ``training.fit``."""
+    outputs = len(task.schema.output_names)
+    told = task.schema.task is Task.REGRESSION and task.noise != "constant"  # of each row, behind its means
     with torch.random.fork_rng():
         torch.manual_seed(task.seed)
-        model = build(task.architecture)
+        model = build(task.architecture | {"outputs": 2 * outputs if told else outputs})
     fitted = fit(
         model,
         task.x[task.train],
@@ -257,8 +258,8 @@ def train_table(task: TableTask, **training: Any) -> TableRun:
         noise=task.noise,
         **training,
     )
-    outputs = len(task.schema.output_names) * (2 if fitted.noise == "row" else 1)  # noise that did not help is cut
-    return TableRun(fitted, task.schema, task.architecture | {"outputs": outputs}, versions=versions())
+    architecture = task.architecture | {"outputs": 2 * outputs if fitted.noise == "row" else outputs}
+    return TableRun(fitted, task.schema, architecture, versions=versions())
 
 
 def compare_table(
