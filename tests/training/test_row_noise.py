@@ -167,5 +167,5 @@ def test_classes_have_no_noise_and_are_calibrated() -> None:
     fitted = quick_fit(network(3), *rings(), epochs=2)
     assert fitted.noise == "constant"
     assert fitted.conformal is not None
-    assert fitted.history["calibration_rows"] == fitted.conformal.rows == 20
+    assert fitted.history["calibration_rows"] == fitted.conformal.rows == 19
     assert quick_fit(network(3), *rings(), epochs=2, calibration=0.1).conformal is None  # 4 rows

@@ -252,6 +252,8 @@ def _apart(x: Tensor, y: Tensor, share: float) -> tuple[tuple[Tensor, Tensor], t
     rows = min(MOST_CALIBRATING, int(share * len(x)))
     if rows < LEAST_CALIBRATING:
         return (x, y), None
+    rows = 10 * round((rows + 1) / 10) - 1  # the rank of 0.9 is whole then; rounded up, intervals are too wide
+    rows -= 10 if rows >= len(x) else 0
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(VALIDATION_SEED))
     apart, chosen = order[:rows].sort().values, order[rows:].sort().values
     return (x[chosen], y[chosen]), (x[apart], y[apart])
