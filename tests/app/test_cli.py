@@ -141,7 +141,7 @@ def test_networks_of_one_step(
     fit = ["fit", *given, "--target", "kind", "--network", network, "--hidden", "[24]", "--epochs", "40"]
     assert main([*fit, "--learning_rate", "0.01", "--out", run]) == 0
     assert main(["predict", run, *given, "--out", str(tmp_path / "p.csv"), "--samples", "50"]) == 0
-    assert (pd.read_csv(tmp_path / "p.csv")["predicted"] == frame["kind"]).mean() > 0.85
+    assert (pd.read_csv(tmp_path / "p.csv")["class"] == frame["kind"]).mean() > 0.85
     assert main(["compare", run, *given, "--out", str(tmp_path / "report.html"), "--samples", "50"]) == 0
     assert "Kolmogorov-Smirnov tests find" in capsys.readouterr().out
     assert "<svg" in (tmp_path / "report.html").read_text()
