@@ -111,7 +111,8 @@ def fitted(work: Work, epochs: int, **settings: Any) -> None:
     x, y, x_held, y_held = work.data()
     task = Task.CLASSIFICATION if work.classes else Task.REGRESSION
     given: dict[str, Any] = {"error": None} | settings
-    fit(work.network(), x, y, validation=(x_held, y_held), task=task, epochs=epochs, batch_size=BATCH, **given)
+    given = {"task": task, "epochs": epochs, "batch_size": BATCH, "calibration": 0.0} | given
+    fit(work.network(), x, y, validation=(x_held, y_held), **given)
 
 
 def scikit(work: Work, epochs: int) -> None:

@@ -123,6 +123,7 @@ def _fit(module: nn.Module, recipe: Recipe, train: Rows, validation: Rows, seed:
         learning_rate=1e-3,
         seed=seed,
         spiking=False,  # what is trained may join several arguments in one
+        calibration=0.0,
     )
 
 

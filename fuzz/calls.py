@@ -6,6 +6,7 @@ import inspect
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from importlib import import_module
@@ -103,6 +104,7 @@ def right() -> dict[str, Any]:
     model, probabilities = zoo.mlp(4, 1, [5], 0.2).eval(), torch.rand(6, 3).softmax(-1)
     network = sb.convert(model, x)
     prediction, other = (sb.predict(model, x, samples=5, seed=seed, noise_std=0.3) for seed in (0, 1))
+    prediction = replace(prediction, conformal=prediction.calibrate(y))
     frame = pd.DataFrame({"a": [1.0, 2, 3], "b": ["u", "v", "u"], "y": [0.5, 1, 2]})
     steps = nn.Sequential(
         nn.Linear(4, 3), sb.nn.Step(), nn.Dropout(0.2), nn.Linear(3, 3), sb.nn.Step(), nn.Linear(3, 2)
@@ -198,7 +200,13 @@ def right() -> dict[str, Any]:
         "Gamma.start": 0.02,
         "SoftLIF.gamma": 0.02, "excess_risk_coverage_area.confidence": torch.rand(6),
         "risk_coverage_area.confidence": torch.rand(6),
-        "schema.from_dict.stored": infer_schema(frame, "y", ["b"]).to_dict(), "prediction.interval.level": 0.9,
+        "schema.from_dict.stored": infer_schema(frame, "y", ["b"]).to_dict(), "coverage": 0.9, "risk": 0.3,
+        "delta": 0.1, "method": "scaled", "penalty": 0.0, "free": 1, "noise_samples": None,
+        "conformal": None, "information": torch.rand(6), "errors": torch.rand(6, 1), "scores": torch.rand(6, 1),
+        "prediction.abstain.tolerance": 0.5, "prediction.calibrate.target": y, "coverage_by_group.target": y,
+        "coverage_by_group.groups": list("aabbab"), "fit.noise": "constant", "fit.calibration": 0.0,
+        "Fitted.noise": "constant",
+        "Conformal.spread": torch.ones(6, 1), "prediction.acquire.n": 3,
         "PopulationDecode.width": 6, "sharpened.width": None, "sharpened.padding": "same",
         "Draw.rows": torch.arange(6), "by_row": True, "scaled.factor": 0.5,
         "binned_gap.axis": -1, "demand.network": network, "integers.network": memoryless,

@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from spikebayes.network.store import load_network, save_network
     from spikebayes.network.synapses import Alpha, Lowpass
     from spikebayes.network.timing import Flat, Hann, Timing, Window
+    from spikebayes.prediction.conformal import Conformal
     from spikebayes.prediction.distribute import distribute
+    from spikebayes.prediction.draw import Draw
     from spikebayes.prediction.predict import predict
-    from spikebayes.prediction.predictive import Draw, Predictive, Task
+    from spikebayes.prediction.predictive import Predictive
     from spikebayes.prediction.redraw import Redraw, estimate_carry_over
     from spikebayes.prediction.simulate import Run, simulate
+    from spikebayes.prediction.task import Task
     from spikebayes.prediction.tuning import tune
     from spikebayes.training.fit import fit
 
@@ -46,6 +49,7 @@ __all__ = [
     "Code",
     "Coded",
     "ConfigError",
+    "Conformal",
     "Connection",
     "ConversionError",
     "Curve",
@@ -138,11 +142,14 @@ import_late(  # torch, Lightning and SciPy take seconds to import, in which the 
         "network.store": ["load_network", "save_network"],
         "network.synapses": ["Alpha", "Lowpass"],
         "network.timing": ["Flat", "Hann", "Timing", "Window"],
+        "prediction.conformal": ["Conformal"],
         "prediction.distribute": ["distribute"],
         "prediction.predict": ["predict"],
-        "prediction.predictive": ["Draw", "Predictive", "Task"],
+        "prediction.draw": ["Draw"],
+        "prediction.predictive": ["Predictive"],
         "prediction.redraw": ["Redraw", "estimate_carry_over"],
         "prediction.simulate": ["Run", "simulate"],
+        "prediction.task": ["Task"],
         "prediction.tuning": ["tune"],
         "training.fit": ["fit"],
     },

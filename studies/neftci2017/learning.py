@@ -114,6 +114,7 @@ def _fit(kind: str, net: nn.Module, digits: Digits, s: Learning, seed: int, home
         weight_decay=0.0,
         seed=seed,
         spiking=False,  # a network of ReLUs, to compare with, stays as it is
+        calibration=0.0,
         checkpoints=home,
         resume=(home / LAST_CHECKPOINT).exists(),
     ).history

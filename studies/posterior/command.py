@@ -135,7 +135,7 @@ def run_case(split: Split, dropout: float, method: str, seed: int, settings: Set
         model = zoo.mlp(x.shape[1], 1, settings.hidden, dropout, activation=METHODS[method])
     epochs = min(200, max(20, settings.optimiser_steps * batch // len(train)))
     options: dict[str, Any] = {"epochs": epochs, "batch_size": batch, "seed": seed, "error": None}
-    fitted = fit(model, x[train], y[train], validation=(x[held], y[held]), **options)
+    fitted = fit(model, x[train], y[train], validation=(x[held], y[held]), calibration=0.0, **options)
 
     x_test, y_test = split.x_test[: settings.test_rows], split.y_test[: settings.test_rows]
     network = fitted.network()

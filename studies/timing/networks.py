@@ -49,7 +49,15 @@ def regression(data: Path, name: str, set_name: str, hidden: tuple[int, ...], se
     epochs = min(200, max(20, settings.optimiser_steps * batch // len(train)))
     validation = x[held], y[held]
     fitted = fit(
-        model, x[train], y[train], validation=validation, epochs=epochs, batch_size=batch, seed=seed, error=None
+        model,
+        x[train],
+        y[train],
+        validation=validation,
+        epochs=epochs,
+        batch_size=batch,
+        seed=seed,
+        calibration=0.0,
+        error=None,
     )
     calibrate, judge = (fitted.scaling.inputs(part) for part in (x[held], split.x_test[: settings.rows]))
     return Case(name, fitted.model, (calibrate,), (judge,), torch.arange(len(judge)), settings.samples)

@@ -132,6 +132,7 @@ def _fit(task: Task, net: zoo.Combo, settings: Learning, seed: int, **options: A
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         weight_decay=0.0,
+        calibration=0.0,
         precision=quicker_precision(),
         seed=seed,
         spiking=False,  # it picks rows out of tables; the network inside is converted

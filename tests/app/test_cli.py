@@ -64,15 +64,17 @@ def test_fit_leaves_a_run_and_no_checkpoints(run: Path) -> None:
 def test_predict_writes_the_promised_columns(run: Path, tmp_path: Path, suffix: str) -> None:
     table(9, seed=1).drop(columns="y").to_parquet(tmp_path / "new.parquet")
     out = tmp_path / f"out.{suffix}"
-    given = ["--samples", "20", "--steps", "120", "--burn-in", "60"]
+    given = ["--samples", "20", "--steps", "120", "--burn-in", "60", "--coverage", "0.7", "--quantiles", "0.3,0.5,.7"]
     assert main(["predict", str(run), "--data", str(tmp_path / "new.parquet"), "--out", str(out), *given]) == 0
     from spikebayes.data.tables import read_table
 
     made = read_table(out)
-    assert set(made.columns) >= {"row", "mean", "std", "q0.05", "q0.5", "q0.95", "observation_std"}
-    assert (made["q0.05"] <= made["q0.5"]).all()
-    assert (made["q0.5"] <= made["q0.95"]).all()
-    assert (made["observation_std"] > made["std"]).all()
+    names = ["row", "mean", "model_std", "noise_std", "std", "lower", "upper", "q0.3", "q0.5", "q0.7"]
+    assert list(made.columns) == names
+    assert (made["q0.3"] <= made["q0.5"]).all()
+    assert (made["q0.5"] <= made["q0.7"]).all()
+    assert (made["lower"] < made["mean"]).all()
+    np.testing.assert_allclose(made["std"], np.hypot(made["model_std"], made["noise_std"]), rtol=1e-5)
 
 
 def test_classical_and_spiking_answers_agree(run: Path, tmp_path: Path) -> None:
@@ -82,7 +84,7 @@ def test_classical_and_spiking_answers_agree(run: Path, tmp_path: Path) -> None:
         assert main([*given, *extra]) == 0
     spiking, classical = pd.read_csv(tmp_path / "s.csv"), pd.read_csv(tmp_path / "c.csv")
     assert not spiking["mean"].equals(classical["mean"])
-    assert ((spiking["mean"] - classical["mean"]).abs() < 0.2 * classical["std"]).all()
+    assert ((spiking["mean"] - classical["mean"]).abs() < 0.2 * classical["model_std"]).all()
 
 
 def test_columns_are_matched_by_name(run: Path, tmp_path: Path) -> None:
@@ -118,9 +120,13 @@ def test_classification(tmp_path: Path) -> None:
     assert main(["fit", *given, "--target", "kind", "--out", str(tmp_path / "run"), *QUICK, "--epochs", "200"]) == 0
     assert main(["predict", str(tmp_path / "run"), *given, "--out", str(tmp_path / "p.csv"), "--samples", "20"]) == 0
     made = pd.read_csv(tmp_path / "p.csv")
-    np.testing.assert_allclose(made["up.mean"] + made["down.mean"], 1, atol=1e-5)
-    assert (made["predicted"] == frame["kind"]).mean() > 0.9
+    np.testing.assert_allclose(made["p_up"] + made["p_down"], 1, atol=1e-5)
+    assert (made["class"] == frame["kind"]).mean() > 0.9
     assert (made["mutual_information"] <= made["entropy"] + 1e-6).all()
+    assert all(one in held.split("|") for one, held in zip(made["class"], made["set"], strict=True))
+    assert (
+        main(["predict", str(tmp_path / "run"), *given, "--out", str(tmp_path / "q.csv"), "--quantiles", ".5"]) == 2
+    )
 
 
 @pytest.mark.slow
@@ -135,7 +141,7 @@ def test_networks_of_one_step(
     fit = ["fit", *given, "--target", "kind", "--network", network, "--hidden", "[24]", "--epochs", "40"]
     assert main([*fit, "--learning_rate", "0.01", "--out", run]) == 0
     assert main(["predict", run, *given, "--out", str(tmp_path / "p.csv"), "--samples", "50"]) == 0
-    assert (pd.read_csv(tmp_path / "p.csv")["predicted"] == frame["kind"]).mean() > 0.85
+    assert (pd.read_csv(tmp_path / "p.csv")["class"] == frame["kind"]).mean() > 0.85
     assert main(["compare", run, *given, "--out", str(tmp_path / "report.html"), "--samples", "50"]) == 0
     assert "Kolmogorov-Smirnov tests find" in capsys.readouterr().out
     assert "<svg" in (tmp_path / "report.html").read_text()

@@ -68,6 +68,31 @@ def test_a_stored_run_predicts_to_the_same_bits(run: TableRun, tmp_path: Path) -
         assert one.noise_std is None or torch.equal(one.noise_std, two.noise_std)
 
 
+def test_a_calibration_survives(tmp_path: Path) -> None:
+    run = train_table(prepare_table(table(200), "y", hidden=(4,), categorical=["kind", "color"]), epochs=2)
+    save_run(run, tmp_path)
+    one, two = (each.predict(table(5), samples=5) for each in (run, load_run(tmp_path)))
+    assert one.conformal is not None
+    assert one.conformal.rows == 9
+    assert torch.equal(one.lower, two.lower)
+
+
+def test_a_run_from_before_there_was_a_calibration_is_read(stored: Path) -> None:
+    description = read_json(stored / DESCRIPTION, FORMAT)
+    del description["conformal"]
+    write_json(stored / DESCRIPTION, description, FORMAT)
+    assert load_run(stored).fitted.conformal is None
+
+
+def test_a_damaged_calibration_is_refused(stored: Path) -> None:
+    description = read_json(stored / DESCRIPTION, FORMAT)
+    parts = ("scores", "errors", "spread", "information")
+    description["conformal"] = {"method": "scaled", "settings": {}} | {part: [[1.0], [2.0]] for part in parts}
+    write_json(stored / DESCRIPTION, description, FORMAT)
+    with pytest.raises(StoreError, match="the stored calibration is damaged"):
+        load_run(stored)
+
+
 def test_what_a_run_is_survives(run: TableRun, tmp_path: Path) -> None:
     save_run(run, tmp_path)
     loaded = load_run(tmp_path)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from problems import table
+from spikebayes.app.run_folder import load_run, save_run
 from spikebayes.app.table_run import TableRun, build, compare_table, prepare_table, train_table
 from spikebayes.data.tables import encode_features, encode_target, read_table
 from spikebayes.errors import ConfigError, DataError
@@ -120,7 +121,7 @@ def test_numbers_far_from_zero_are_learned_and_predicted_like_others() -> None:
     for name in one.columns:
         shift = 0 if "std" in name else 2.0**30
         np.testing.assert_allclose(other[name] - shift, one[name], rtol=1e-2, atol=2e-3)
-    ends = zip(made[0].observation_interval(0.9), made[1].observation_interval(0.9), strict=True)
+    ends = zip(made[0].interval(0.9), made[1].interval(0.9), strict=True)
     for end, shifted in ends:
         np.testing.assert_allclose(shifted - 2.0**30, end, rtol=1e-2, atol=5e-3)
     assert made[0].samples.dtype == torch.float32
@@ -203,7 +204,7 @@ def test_a_comparison_is_four_predictions(run: TableRun) -> None:
     assert comparison.verdict.paired_rmse is None
     assert comparison.verdict.control is not None
     same = run.fitted.predict(x, network=network, seed=10, **budget)
-    off = (same.samples - comparison.classical.samples).pow(2).mean(0).sqrt() / comparison.classical.std
+    off = (same.samples - comparison.classical.samples).pow(2).mean(0).sqrt() / comparison.classical.model_std
     np.testing.assert_allclose(comparison.paired.paired_rmse, off[:, 0], rtol=1e-3)
     assert np.median(comparison.paired.paired_rmse) < 0.2
 
@@ -233,3 +234,17 @@ def test_a_run_keeps_the_neuron_it_was_trained_with() -> None:
     old = LIF(tau_rc=0.03, tau_ref=0.002, amplitude=0.063, gain=1.5, bias=1.0)
     built = build(architecture | {"neuron": asdict(old)})
     assert [m.neuron for m in built if isinstance(m, SoftLIF)] == [old]
+
+
+@pytest.mark.parametrize(("noise", "outputs"), [("constant", 1), ("row", 2)])
+def test_the_noise_is_as_asked(noise: Any, outputs: int, tmp_path: Path) -> None:
+    frame = table(60).drop(columns=["kind", "color"])
+    run = train_table(prepare_table(frame, "y", hidden=(4,), noise=noise), epochs=2)
+    assert (run.fitted.noise, run.architecture["outputs"]) == (noise, outputs)
+    save_run(run, tmp_path)
+    one, two = (each.predict(frame, samples=5) for each in (run, load_run(tmp_path)))
+    assert (one.noise_samples is None) is (noise == "constant")
+    assert one.noise_std is not None
+    assert one.noise_std.shape == ((1,) if noise == "constant" else (60, 1))
+    assert torch.equal(one.noise_std, two.noise_std)
+    assert one.names == ("y",)

@@ -435,7 +435,7 @@ def test_beside_a_memory_the_reference_runs(network: SpikingNetwork, reason: str
         predict(network, x, engine="cpu")
     posterior = predict(network, x, samples=5, steps=60, burn_in=20)
     assert posterior.settings["engine"] == "reference"
-    assert posterior.std.min() > 0
+    assert posterior.model_std.min() > 0
     assert torch.equal(predict(network, x, samples=5, steps=60, burn_in=20, batch_size=1).samples, posterior.samples)
 
 

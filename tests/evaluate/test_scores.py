@@ -332,7 +332,7 @@ def test_scores_of_values() -> None:
     make = torch.Generator().manual_seed(0)
     samples, y = torch.randn(30, 40, 2, generator=make), torch.randn(40, 2, generator=make)
     side = predictive(samples, noise=torch.tensor([0.5, 2.0]))
-    found, inside = scores(side, y), by_row.coverage(*side.observation_interval(0.9), y)
+    found, inside = scores(side, y), by_row.coverage(*side.interval(0.9), y)
     for c in range(2):
         assert found[f"RMSE of y{c}"] == by_row.rmse(side.mean, y)[c]
         assert found[f"R² of y{c}"] == by_row.r_squared(side.mean, y)[c]

@@ -50,7 +50,7 @@ def test_network_and_module_are_one_function(code):
     network = sb.convert(model, x)
     assert network.code == code
     classical, spiking = (sb.predict(m, x[:100], samples=50, seed=3) for m in (model, network))
-    same = (classical.samples - spiking.samples).abs() < 1e-3 * classical.std.mean()
+    same = (classical.samples - spiking.samples).abs() < 1e-3 * classical.model_std.mean()
     assert same.float().mean() > 0.97  # rounded weights take a decision at a threshold the other way now and then
     assert ((classical.mean - y[:100]) ** 2).mean() < 0.3 * y.var()  # it learned something
 

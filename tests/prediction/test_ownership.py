@@ -236,7 +236,7 @@ def test_a_single_sample_has_no_spread() -> None:
     assert found.samples.shape == (1, 12, 1)
     assert found.to_pandas()["std"].isna().all()
     with pytest.raises(ConfigError, match="a spread needs at least 2 samples"):
-        _ = found.std
+        _ = found.model_std
 
 
 # -- what is said, not refused -----------------------------------------------------------------------------------

@@ -187,7 +187,7 @@ def test_the_spiking_samples_are_the_classical_ones_up_to_spike_noise() -> None:
 
     def distance(seed: int) -> Tensor:
         spiking = predict(network, x, samples=30, seed=seed)
-        return ((spiking.samples - classical.samples) / classical.std).square().mean().sqrt()
+        return ((spiking.samples - classical.samples) / classical.model_std).square().mean().sqrt()
 
     assert distance(2) < 0.2
     assert distance(3) > 1  # independent masks: sqrt(2)
@@ -537,7 +537,7 @@ def test_blank_out_makes_a_network_random() -> None:
 
     posterior = predict(noisy(0.5), torch.ones(2, 2), samples=30, steps=60, burn_in=20)
     assert posterior.settings["engine"] == "reference"
-    assert posterior.std.min() > 0
+    assert posterior.model_std.min() > 0
     with pytest.raises(ConfigError, match="nothing in the model is random"):
         predict(noisy(1.0), torch.ones(2, 2))
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from safetensors.torch import load_file, save_file
 from scipy import optimize, special, stats
 
 from spikebayes.errors import ConfigError, DataError, StoreError
-from spikebayes.prediction.predictive import FORMAT, UNSEALED, Draw, Predictive, Task
+from spikebayes.prediction.prediction_file import FORMAT, UNSEALED
+from spikebayes.prediction.predictive import Draw, Predictive, Task
 
 
 def regression(samples: int = 9, rows: int = 4, outputs: int = 2, noise: bool = True) -> Predictive:
@@ -57,10 +59,10 @@ def test_moments_are_numpys() -> None:
     p = regression()
     values = p.samples.double().numpy()
     np.testing.assert_allclose(p.mean, values.mean(0), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(p.var, values.var(0, ddof=1), rtol=1e-5)
-    np.testing.assert_allclose(p.std, values.std(0, ddof=1), rtol=1e-5)
+    np.testing.assert_allclose(p.model_std, values.std(0, ddof=1), rtol=1e-5)
     expected = np.sqrt(values.var(0, ddof=1) + np.array([0.3, 0.7]) ** 2)
-    np.testing.assert_allclose(p.observation_std, expected, rtol=1e-5)
+    np.testing.assert_allclose(p.std, expected, rtol=1e-5)
+    assert torch.equal(regression(noise=False).std, p.model_std)  # where no noise is known
 
 
 @settings(deadline=None)  # a busy machine is no failure
@@ -70,14 +72,14 @@ def test_moments_are_numpys() -> None:
 )
 def test_quantiles_are_numpys(values: np.ndarray, levels: list[float]) -> None:
     p = Predictive(torch.from_numpy(values), Draw(0, "row", torch.arange(2)))
-    np.testing.assert_allclose(p.quantile(levels), np.quantile(values, levels, axis=0), atol=1e-3)
-    np.testing.assert_allclose(p.quantile(levels[0]), np.quantile(values, levels[0], axis=0), atol=1e-3)
+    np.testing.assert_allclose(p.model_quantile(levels), np.quantile(values, levels, axis=0), atol=1e-3)
+    np.testing.assert_allclose(p.model_quantile(levels[0]), np.quantile(values, levels[0], axis=0), atol=1e-3)
 
 
 @pytest.mark.parametrize("q", [[[0.1, 0.5]], np.array([[0.1]]), torch.tensor([[0.1, 0.5]]), 1.5, -0.1, float("nan")])
 def test_levels_that_are_no_probabilities_are_refused(q: Any) -> None:
     with pytest.raises(ConfigError, match=r"must be a number or a list|must lie in"):
-        Predictive(torch.rand(3, 2, 1), Draw(0, "row", torch.arange(2))).quantile(q)
+        Predictive(torch.rand(3, 2, 1), Draw(0, "row", torch.arange(2))).model_quantile(q)
 
 
 @pytest.mark.parametrize("shape", [(3000, 2900, 1), (3000, 3, 1000)])
@@ -86,10 +88,10 @@ def test_quantiles_of_many_samples_are_taken_in_parts(shape: tuple[int, int, int
     values = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     p = Predictive(values, Draw(0, "row", torch.arange(shape[1])))
     expected = np.quantile(values.numpy(), [0.1, 0.5], axis=0)
-    np.testing.assert_allclose(p.quantile([0.1, 0.5]), expected, atol=1e-5)
+    np.testing.assert_allclose(p.model_quantile([0.1, 0.5]), expected, atol=1e-5)
 
 
-def test_interval_holds_the_central_share() -> None:
+def test_without_noise_an_interval_holds_the_central_share_of_samples() -> None:
     values = torch.arange(101.0).reshape(101, 1, 1)
     lower, upper = Predictive(values, Draw(0, "row", torch.arange(1))).interval(0.9)
     assert (lower.item(), upper.item()) == pytest.approx((5, 95), abs=1e-4)
@@ -99,9 +101,9 @@ def test_interval_holds_the_central_share() -> None:
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.999])
-def test_observation_interval_inverts_the_mixture(level: float) -> None:
+def test_an_interval_inverts_the_mixture(level: float) -> None:
     p = regression(samples=7)
-    lower, upper = p.observation_interval(level)
+    lower, upper = p.interval(level)
     for row in range(4):
         for output, noise in enumerate((0.3, 0.7)):
             centres = p.samples[:, row, output].double().numpy()
@@ -114,10 +116,46 @@ def test_observation_interval_inverts_the_mixture(level: float) -> None:
             np.testing.assert_allclose(found, ends, atol=2e-6)
 
 
-def test_observation_interval_of_equal_samples_is_the_normal_one() -> None:
+def test_an_interval_of_equal_samples_is_the_normal_one() -> None:
     p = Predictive(torch.full((5, 1, 1), 2.0), Draw(0, "row", torch.arange(1)), noise_std=torch.tensor([0.5]))
-    ends = [end.item() for end in p.observation_interval(0.9)]
+    ends = [end.item() for end in p.interval(0.9)]
     np.testing.assert_allclose(ends, stats.norm.interval(0.9, 2, 0.5), atol=2e-6)
+
+
+def row_noise() -> Predictive:
+    values = torch.randn(9, 4, 2, generator=torch.Generator().manual_seed(1))
+    noise = 0.2 + torch.rand(9, 4, 2, generator=torch.Generator().manual_seed(2))
+    return Predictive(values, Draw(3, "row", torch.arange(4)), noise_samples=noise)
+
+
+def test_noise_that_samples_tell_is_their_root_mean_square() -> None:
+    p = row_noise()
+    assert p.noise_std is not None
+    assert p.noise_samples is not None
+    np.testing.assert_allclose(p.noise_std, p.noise_samples.double().pow(2).mean(0).sqrt(), rtol=1e-6)
+    # law of total variance: the variance of the mixture
+    np.testing.assert_allclose(p.std**2, p.samples.var(0) + p.noise_samples.pow(2).mean(0), rtol=1e-5)
+    with pytest.raises(DataError, match="noise_std follows from noise_samples"):
+        replace(p, noise_std=torch.ones(2))
+    with pytest.raises(DataError, match=r"noise_samples must be \[9, 4, 2\]"):
+        replace(p, noise_std=None, noise_samples=torch.ones(4, 2))
+
+
+@pytest.mark.parametrize("kind", ["samples", "rows"])
+def test_noise_by_row_makes_the_mixture_of_its_rows(kind: str) -> None:
+    p = row_noise()
+    assert p.noise_samples is not None
+    if kind == "rows":
+        p = replace(p, noise_samples=None, noise_std=p.noise_samples[0])
+    noise = np.broadcast_to(p.noise_samples if kind == "samples" else p.noise_std, (9, 4, 2)).astype(float)
+    lower, upper = p.interval(0.8)
+    for end, q in ((lower, 0.1), (upper, 0.9)):
+        found = stats.norm.cdf(end.double().numpy(), p.samples.double().numpy(), noise).mean(0)
+        np.testing.assert_allclose(found, q, atol=1e-5)
+    target = torch.randn(4, 2, generator=torch.Generator().manual_seed(3))
+    density = stats.norm.logpdf(target.double().numpy(), p.samples.double().numpy(), noise).sum(-1)
+    expected = special.logsumexp(density, axis=0) - math.log(9)
+    np.testing.assert_allclose(p.log_likelihood(target), expected, rtol=1e-10)
 
 
 def test_log_likelihood_of_values_is_the_mixtures() -> None:
@@ -188,18 +226,37 @@ def test_mutual_information_is_the_mean_divergence_from_the_mean(logits: np.ndar
 
 def test_a_table_of_one_output_has_plain_columns() -> None:
     p = regression(outputs=1)
-    table = p.to_pandas(quantiles=(0.25,))
-    assert list(table.columns) == ["mean", "std", "q0.25", "observation_std"]
+    table = p.to_pandas(quantiles=(0.25,), coverage=0.8)
+    assert list(table.columns) == ["mean", "model_std", "noise_std", "std", "lower", "upper", "q0.25"]
     assert table.index.tolist() == [10, 11, 12, 13]
+    np.testing.assert_allclose(table["std"] ** 2, table["model_std"] ** 2 + table["noise_std"] ** 2, rtol=1e-5)
     np.testing.assert_array_equal(table["q0.25"], p.quantile(0.25)[:, 0])
+    np.testing.assert_array_equal(table["upper"], p.quantile(0.9)[:, 0])
+    assert "q0.5" not in p.to_pandas()
 
 
-def test_a_table_of_classes_names_the_most_probable() -> None:
-    values = torch.tensor([[[0.9, 0.1], [0.2, 0.8]], [[0.7, 0.3], [0.4, 0.6]]])
+def test_a_table_of_several_outputs_has_their_names_before_each_column() -> None:
+    table = regression(noise=False).to_pandas()
+    assert list(table)[:2] == ["y0.mean", "y0.model_std"]
+    assert "y1.upper" in table
+    assert table["y0.noise_std"].isna().all()
+    np.testing.assert_array_equal(table["y1.std"], table["y1.model_std"])
+
+
+def test_a_single_sample_has_no_spread_in_a_table() -> None:
+    table = regression(samples=1, outputs=1).to_pandas((0.1,))
+    assert table["mean"].notna().all()
+    assert table[["model_std", "std", "lower", "upper", "q0.1"]].isna().all().all()
+
+
+def test_a_table_of_classes_names_the_most_probable_and_the_set() -> None:
+    values = torch.tensor([[[0.96, 0.04], [0.2, 0.8]], [[0.96, 0.04], [0.4, 0.6]]])
     p = Predictive(values, Draw(0, "row", torch.arange(2)), Task.CLASSIFICATION, names=("cat", "dog"))
     table = p.to_pandas()
-    assert table["predicted"].tolist() == ["cat", "dog"]
-    np.testing.assert_allclose(table["dog.mean"], [0.2, 0.7], rtol=1e-6)
+    assert list(table) == ["class", "p_cat", "p_dog", "entropy", "mutual_information", "set"]
+    assert table["class"].tolist() == ["cat", "dog"]
+    assert table["set"].tolist() == ["cat", "cat|dog"]
+    np.testing.assert_allclose(table["p_dog"], [0.04, 0.7], rtol=1e-6)
 
 
 # -- refusals ------------------------------------------------------------------------------------------------
@@ -219,9 +276,9 @@ def test_samples_that_cannot_be_used_are_refused(values: torch.Tensor, message: 
         Predictive(values, Draw(0, "row", torch.arange(2)))
 
 
-@pytest.mark.parametrize("noise", [[0.0], [-1.0], [math.nan], [0.1, 0.2]])
+@pytest.mark.parametrize("noise", [[0.0], [-1.0], [math.nan], [0.1, 0.2], [[0.1], [0.0]], [[0.1]]])
 def test_a_noise_that_is_no_standard_deviation_is_refused(noise: list[float]) -> None:
-    with pytest.raises(DataError, match=r"noise_std must be \[1\]"):
+    with pytest.raises(DataError, match=r"noise_std must be \[1\] or \[2, 1\]"):
         Predictive(torch.zeros(3, 2, 1), Draw(0, "row", torch.arange(2)), noise_std=torch.tensor(noise))
 
 
@@ -245,14 +302,22 @@ def test_an_interval_of_nothing_or_everything_is_refused(level: float) -> None:
 def test_what_the_samples_cannot_answer_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 2 samples"):
         _ = regression(samples=1).std
+    with pytest.raises(ConfigError, match="at least 2 samples"):
+        _ = regression(samples=1).model_std
     with pytest.raises(ConfigError, match="this prediction is a regression"):
         _ = regression().entropy
-    with pytest.raises(ConfigError, match="noise is for regression"):
-        classes([[[0.5, 0.5]]]).observation_interval(0.9)
-    with pytest.raises(ConfigError, match="no residual noise"):
-        _ = regression(noise=False).observation_std
+    with pytest.raises(ConfigError, match=r"an interval of a new observation is for regression; sets\(\)"):
+        classes([[[0.5, 0.5]]]).interval(0.9)
+    with pytest.raises(ConfigError, match="quantiles are of values"):
+        classes([[[0.5, 0.5]]]).to_pandas(quantiles=(0.5,))
+    with pytest.raises(ConfigError, match="a set of classes is for class probabilities"):
+        regression().sets()
+    with pytest.raises(ConfigError, match="no noise is known"):
+        _ = regression(noise=False).mutual_information
     with pytest.raises(ConfigError, match=r"quantiles must lie in \[0, 1\]"):
-        regression().quantile([0.5, 1.5])
+        regression().model_quantile([0.5, 1.5])
+    with pytest.raises(ConfigError, match=r"must lie in \(0, 1\)"):
+        regression().quantile([0.5, 1.0])
 
 
 # -- files ---------------------------------------------------------------------------------------------------
@@ -269,6 +334,16 @@ def test_a_saved_prediction_comes_back(tmp_path: Path, noise: bool) -> None:
     assert (q.task, q.names, q.settings) == (p.task, p.names, p.settings)
     assert (q.noise_std is None) is (p.noise_std is None)
     assert p.noise_std is None or torch.equal(p.noise_std, q.noise_std)
+
+
+def test_noise_by_row_and_a_calibration_are_saved_too(tmp_path: Path) -> None:
+    p = row_noise()
+    p = replace(p, conformal=p.calibrate(torch.zeros(4, 2)))
+    p.save(tmp_path / "p")
+    q = Predictive.load(tmp_path / "p")
+    assert torch.equal(q.noise_samples, p.noise_samples)
+    assert torch.equal(q.noise_std, p.noise_std)
+    assert all(torch.equal(one, other) for one, other in zip(q.interval(0.5), p.interval(0.5), strict=True))
 
 
 def test_a_view_of_a_larger_tensor_is_saved_as_it_reads(tmp_path: Path) -> None:
@@ -406,11 +481,11 @@ def test_the_table_of_many_classes_takes_time_in_proportion() -> None:
             return super().mean
 
         @property
-        def var(self) -> torch.Tensor:
+        def entropy(self) -> torch.Tensor:
             nonlocal calls
             calls += 1
-            return super().var
+            return super().entropy
 
     frame = Counted(p.samples, p.draw, p.task).to_pandas()
-    assert frame.shape == (4, 3 + 5 * 300)
+    assert frame.shape == (4, 4 + 300)
     assert calls < 10

@@ -153,7 +153,7 @@ def test_long_simulations_keep_the_classical_samples(bench: Bench) -> None:
     rows = bench.rows(5)
     method = Method("long", Alpha(0.002), None, steps=600, burn_in=200, window=Hann())
     classical, spiking = bench.classical(rows, 10), bench.spiking(method, rows, 10)
-    error = (spiking.samples - classical.samples).pow(2).mean(0).sqrt() / classical.std
+    error = (spiking.samples - classical.samples).pow(2).mean(0).sqrt() / classical.model_std
     assert float(error.median()) < 0.1
     assert spiking.settings["window"] == "Hann"
 

@@ -86,7 +86,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_rows() -> None:
     seen, told = Seen(), []
     model = nn.Linear(2, 3)
     start = [value.clone() for value in model.parameters()]
-    settings = {"learning_rate": 1e-30, "weight_decay": 0.0, "spiking": False, "batch_size": 37}
+    settings = {"learning_rate": 1e-30, "weight_decay": 0.0, "spiking": False, "batch_size": 37, "calibration": 0.0}
     fitted = quick_fit(model, x, y, callbacks=[seen], logger=told.append, **settings)
     assert all(torch.equal(a, b) for a, b in zip(start, model.parameters(), strict=True))
     s = fitted.scaling

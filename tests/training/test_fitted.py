@@ -122,7 +122,7 @@ def test_the_spiking_network_has_the_modules_masks(fitted: Fitted) -> None:
     same, other = (fitted.predict(x, samples=30, seed=seed) for seed in (7, 8))
 
     def apart(p: Predictive) -> float:
-        return float(((spiking.samples - p.samples).pow(2).mean(0).sqrt() / p.std).median())
+        return float(((spiking.samples - p.samples).pow(2).mean(0).sqrt() / p.model_std).median())
 
     assert apart(same) < 0.1
     assert apart(other) > 1  # two independent draws are sqrt(2) standard deviations apart

@@ -37,6 +37,7 @@ def fit_run(
     weight_decay: float = 3e-4,
     patience: int = 30,
     validation: float = 0.1,
+    noise: Literal["auto", "constant", "row"] = "auto",
     seed: int = 0,
     resume: bool = False,
     overwrite: bool = False,
@@ -58,7 +59,10 @@ def fit_run(
         learning_rate: highest learning rate of the cycle.
         weight_decay: weight decay of the optimiser.
         patience: epochs without a better validation loss after which training stops.
-        validation: share of the rows held out to choose the weights and to measure the residual noise.
+        validation: share of the rows held out of training; half of them choose the weights and measure the noise, the
+            others calibrate intervals and sets.
+        noise: of observations about what a regression predicts. constant is one for all rows, row has the network
+            tell that of each row too, auto takes what held-out rows are likelier under.
         seed: seed of weights, split, batches and masks.
         resume: go on from the last checkpoint of an interrupted training in the same folder.
         overwrite: replace a run that is already in the folder.
@@ -95,10 +99,12 @@ def fit_run(
         hidden=hidden,
         dropout=dropout,
         validation=validation,
+        noise=noise,
         seed=seed,
     )
     config = {"data": str(data), "target": target, "categorical": categorical, "task": task, "network": network}
-    config |= {"hidden": hidden, "dropout": dropout, "validation": validation, "seed": seed, **training}
+    config |= {"hidden": hidden, "dropout": dropout, "validation": validation, "noise": noise, "seed": seed}
+    config |= training
     config[TABLE] = table_digest(table)
     if not resume:
         make_folder(out)
@@ -127,7 +133,13 @@ def fit_run(
         (out / ENERGY).unlink(missing_ok=True)  # of the run before
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     seconds = time.perf_counter() - started
-    OUT.print(f"trained on {run.fitted.history['training_rows']} rows in {seconds:.0f} s; the run is in {out}")
+    history = run.fitted.history
+    OUT.print(f"trained on {history['training_rows']} rows in {seconds:.0f} s; the run is in {out}")
+    if run.schema.task is Task.REGRESSION:
+        OUT.print(f"noise of observations: {'told row by row' if run.fitted.noise == 'row' else 'one for all rows'}")
+    known = history["calibration_rows"]
+    few = "too few rows are held out to calibrate intervals or sets"
+    OUT.print(f"{known} rows that chose nothing calibrate intervals and sets" if known else few)
     if (tuning := run.fitted.history.get("tuning")) is not None:
         missed = "" if tuning["error"] <= tuning["asked"] else f"; {tuning['asked']:g} was not to be had"
         OUT.print(f"a prediction takes {tuning['found']}{missed}")
@@ -149,10 +161,15 @@ def predict(
     mask_scope: Literal["row", "pass"] = "row",
     engine: Literal["auto", "cpu", "windows", "reference"] = "auto",
     classical: bool = False,
+    coverage: float = 0.9,
+    quantiles: str = "",
     cluster: str | None = None,
     resume: bool = False,
 ) -> None:
-    """Predict every row of a table with its uncertainty: mean, std and quantiles 0.05, 0.5, 0.95.
+    """Predict every row of a table with its uncertainty, and an interval or a set of classes that holds what it says.
+
+    Columns of values: mean; model_std, what samples disagree on; noise_std, of observations about the mean; std,
+    both; lower and upper of a new observation. Of classes: class, p_LABEL of each, entropy, mutual_information, set.
 
     Args:
         run: folder that fit wrote.
@@ -172,6 +189,8 @@ def predict(
         mask_scope: row gives every row masks of its own, pass one mask per sample for all rows.
         engine: auto takes the fastest.
         classical: answer with the non-spiking network instead.
+        coverage: share of new observations that lower and upper, or set, are to hold.
+        quantiles: of new observations, a column each, separated by commas, as 0.05,0.5,0.95.
         cluster: processes that share the work: local:N starts so many here, tcp://HOST:PORT asks a Dask scheduler.
         resume: go on with what an interrupted predict of the same rows into the same table has finished.
     """
@@ -191,6 +210,8 @@ def predict(
         network=None if classical else network_of(loaded, dt, tau, code, headroom),
         given=settings | {"dt": dt, "tau": tau, "code": code, "headroom": headroom, "classical": classical},
         samples=samples,
+        coverage=coverage,
+        quantiles=_levels(quantiles),
         resume=resume,
         say=OUT.print,
         cluster=cluster,
@@ -270,8 +291,12 @@ def info(run: Path) -> None:
         OUT.print(f"classes   {', '.join(schema.classes)}")
     OUT.print(f"network   {loaded.architecture}")
     OUT.print(f"training  {fitted.history}")
-    if fitted.noise_std is not None:
-        OUT.print(f"residual standard deviation {fitted.noise_std[0]:.4g}")
+    if fitted.noise == "row":
+        OUT.print("noise     the network tells that of each row")
+    elif fitted.noise_std is not None:
+        OUT.print(f"noise     standard deviation {fitted.noise_std[0]:.4g}, of all rows")
+    if fitted.conformal is not None:
+        OUT.print(f"intervals calibrated on {fitted.conformal.rows} rows that were held out of training")
     OUT.print(f"versions  {loaded.versions}")
     OUT.print(str(loaded.network()))
 
@@ -359,6 +384,13 @@ def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
     from spikebayes.app.demo import run_demo
 
     run_demo(out, seed, OUT)
+
+
+def _levels(text: str) -> list[float]:
+    try:
+        return [float(level) for level in _names(text)]
+    except ValueError as error:
+        raise ConfigError(f"quantiles must be numbers in (0, 1), as 0.05,0.5,0.95; got {text!r}") from error
 
 
 def _names(text: str) -> list[str]:

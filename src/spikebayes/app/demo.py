@@ -67,6 +67,6 @@ def _run(out: Path, seed: int, console: Console) -> None:
     console.print(comparison.summary())
     first = predictions.iloc[0]
     console.print(
-        f"First patient: {first['mean']:.0f} +- {first['std']:.0f} (model), "
-        f"+- {first['observation_std']:.0f} for a new observation; observed {first['observed']:.0f}."
+        f"First patient: {first['mean']:.0f} +- {first['model_std']:.0f} (model), "
+        f"{first['lower']:.0f} to {first['upper']:.0f} in 9 of 10 new observations; observed {first['observed']:.0f}."
     )

@@ -20,6 +20,7 @@ from spikebayes.machine.fields import check_fields
 from spikebayes.machine.files import make_folder
 from spikebayes.network.synapses import Alpha
 from spikebayes.network.timing import Flat, Hann, Timing
+from spikebayes.prediction.conformal import Conformal
 from spikebayes.prediction.predictive import Task
 from spikebayes.training.fitted import Fitted
 from spikebayes.training.scaling import Scaling
@@ -62,6 +63,7 @@ def save_run(run: TableRun, folder: Path) -> None:
         "config": run.config,
         "versions": run.versions,
         "timing": _packed(fitted),
+        "conformal": None if fitted.conformal is None else fitted.conformal.to_dict(),
     }
     write_described(folder, NAME, description, tensors, FORMAT)
 
@@ -85,7 +87,7 @@ def load_run(folder: Path) -> TableRun:
         model.load_state_dict(_under("model.", tensors))
         numbers = _numbers(_under("fitted.", tensors), schema, stored["architecture"])
         scaling = Scaling(**{name: numbers.get(name) for name in SCALING})  # pyright: ignore[reportArgumentType]
-        noise_std = numbers.get("noise_std")
+        noise_std, conformal = numbers.get("noise_std"), stored.get("conformal")  # runs of before have none
         fitted = Fitted(
             model.eval(),
             scaling,
@@ -93,6 +95,8 @@ def load_run(folder: Path) -> TableRun:
             noise_std,
             schema.output_names,
             stored["history"],
+            noise="row" if _told(schema, stored["architecture"]) else "constant",
+            conformal=conformal and Conformal.from_dict(conformal),
             **_timed(stored.get("timing")),
         )
         return TableRun(fitted, schema, stored["architecture"], stored["config"], stored["versions"])
@@ -145,7 +149,8 @@ def foreign_files(folder: Path, also: Sequence[str] = ()) -> list[str]:
 def _numbers(found: dict[str, Tensor], schema: TableSchema, architecture: dict[str, Any]) -> dict[str, Tensor]:
     """Scaling and residual noise, once they, the columns and the network fit together (else ValueError)."""
     inputs, outputs = len(schema.input_names), len(schema.output_names)
-    if (architecture["inputs"], architecture["outputs"]) != (inputs, outputs):
+    told = outputs * (2 if _told(schema, architecture) else 1)
+    if (architecture["inputs"], architecture["outputs"]) != (inputs, told):
         raise ValueError(f"the network does not fit a table of {inputs} inputs and {outputs} outputs")
     expected = {"x_mean": [inputs], "x_std": [inputs]}
     if schema.task is Task.REGRESSION:
@@ -157,6 +162,11 @@ def _numbers(found: dict[str, Tensor], schema: TableSchema, architecture: dict[s
     if shapes != expected:
         raise ValueError(f"expected the numbers {expected}; found {shapes}")
     return found
+
+
+def _told(schema: TableSchema, architecture: dict[str, Any]) -> bool:
+    """Whether the network tells the noise of each row, behind its means."""
+    return schema.task is Task.REGRESSION and architecture["outputs"] == 2 * len(schema.output_names)
 
 
 def _packed(fitted: Fitted) -> dict[str, Any] | None:

@@ -43,6 +43,6 @@ def write_comparison(
         comparison.verdict,
         targets=run.targets(table),
         settings=settings,
-        rescale=lambda y: run.in_units(fitted.scaling.outputs(y)),
+        rescale=lambda y: run.in_units(fitted.scaling.outputs(y[..., : len(run.schema.output_names)])),
     )
     write_report(data, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,10 @@ from spikebayes.machine.progress import Bar
 from spikebayes.machine.versions import versions
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.prediction.cluster import connected
+from spikebayes.prediction.conformal import check_coverage
+from spikebayes.prediction.predictive import COVERAGE, Task, open_levels
 
+UNCALIBRATED = "intervals and sets are what samples and noise say, and may hold fewer new observations than asked"
 NUMBERS, ROWS = 1 << 21, 1 << 16  # most samples, and most rows, of a part
 
 
@@ -35,6 +38,8 @@ def predict_table(
     network: SpikingNetwork | None,
     given: Mapping[str, Any],
     samples: int,
+    coverage: float = COVERAGE,
+    quantiles: Sequence[float] = (),
     resume: bool,
     say: Callable[[str], None],
     cluster: str | None = None,
@@ -51,6 +56,7 @@ def predict_table(
         network: of the run, or None for the module.
         given: settings that the predictions hang on, as JSON.
         samples: of a row.
+        coverage: of intervals and sets. quantiles: of a new observation, a column each.
         resume: go on with what an interrupted call has finished.
         say: told what becomes of that.
         cluster: processes that share the work, see :func:`spikebayes.distribute`.
@@ -61,14 +67,21 @@ def predict_table(
 
     Raises:
         DataError: a table that cannot be read or understood; the message names the row.
-        ConfigError: a setting out of range, or parts of something else to resume.
+        ConfigError: a setting out of range, quantiles of classes, or parts of something else to resume.
     """
-    each = max(1, samples) * len(run.schema.output_names)
+    check_coverage(coverage)
+    if run.fitted.conformal is None:
+        say(f"{folder} has no calibration rows: {UNCALIBRATED}")
+    open_levels(quantiles)
+    if quantiles and run.schema.task is Task.CLASSIFICATION:
+        raise ConfigError("quantiles are of values; the run predicts classes: leave --quantiles out")
+    each = max(1, samples) * run.architecture["outputs"]
     check_memory(COPIES * each, f"{samples} samples of a row", "take fewer samples")
     rows = max(1, min(ROWS, NUMBERS // each))
     total = sum(len(encode_features(chunk, run.schema)) for chunk in read_chunks(data, ROWS))
     table = _digest(data)
     made_of = {"run": _digest(folder / DESCRIPTION), "table": table, **given, "samples": samples}
+    made_of |= {"coverage": coverage, "quantiles": list(quantiles)}
     made_of |= {"rows of a part": rows, "versions": versions()}
     by, first = "", 0
     with ExitStack() as stack:
@@ -86,8 +99,9 @@ def predict_table(
                         made = run.predict(
                             chunk, network=network, samples=samples, rows=indices, cluster=workers, **settings
                         )
-                    by = made.settings.get("engine", "the classical network")
-                    parts.add(made.to_pandas())
+                        by = made.settings.get("engine", "the classical network")
+                        frame = made.to_pandas(quantiles, coverage)
+                    parts.add(frame)
                     bar.advance(len(chunk))
         if first != total or _digest(data) != table:
             parts.discard()

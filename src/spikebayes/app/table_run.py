@@ -26,6 +26,7 @@ from spikebayes.nn.zoo import check_widths, mlp, s2m, sharpened
 from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.predictive import Predictive, Task
 from spikebayes.prediction.sampling import SamplingPlan, timing_of
+from spikebayes.training.checks import Noise
 from spikebayes.training.fit import fit
 from spikebayes.training.fitted import Fitted
 
@@ -143,10 +144,11 @@ class TableTask:
 
     Args:
         schema: what its columns mean.
-        architecture: of the module, see :func:`build`.
+        architecture: of the module, see :func:`build`, but for outputs that tell the noise.
         x, y: encoded inputs and targets of all rows.
-        train, held: row numbers to train on, and those that choose the weights and measure the residual noise.
+        train, held: row numbers to train on, and those that choose the weights, measure the noise and calibrate.
         seed: of weights, split, batches and masks.
+        noise: as for ``training.fit``.
     """
 
     schema: TableSchema
@@ -156,6 +158,7 @@ class TableTask:
     train: Tensor
     held: Tensor
     seed: int
+    noise: Noise = "auto"
 
 
 def prepare_table(
@@ -168,6 +171,7 @@ def prepare_table(
     hidden: Sequence[int] = (100, 100),
     dropout: float | None = None,
     validation: float = 0.1,
+    noise: Noise = "auto",
     seed: int = 0,
 ) -> TableTask:
     """Read a table for a network whose samples are a posterior.
@@ -182,6 +186,8 @@ def prepare_table(
         hidden: width of each hidden layer.
         dropout: drop probability after each hidden layer, in (0, 1); 0.1 unless given. S2M has none.
         validation: share of the rows held out of training.
+        noise: of observations about the network's output (regression). ``"constant"``: one for all rows; ``"row"``:
+            the network tells that of each row too; ``"auto"``: what held-out rows are likelier under.
         seed: of everything.
 
     Raises:
@@ -212,7 +218,7 @@ def prepare_table(
             architecture |= {"dropout": rate, "width": width}
         case "s2m":
             architecture |= {"keep": KEEP, "noise": NOISE}
-    return TableTask(schema, architecture, x, y, train, held, seed)
+    return TableTask(schema, architecture, x, y, train, held, seed, noise)
 
 
 def kind_of(architecture: dict[str, Any]) -> str:
@@ -236,9 +242,11 @@ def build(architecture: dict[str, Any]) -> nn.Sequential:
 
 def train_table(task: TableTask, **training: Any) -> TableRun:
     """Train on a prepared table; ``training`` as for ``training.fit``."""
+    outputs = len(task.schema.output_names)
+    told = task.schema.task is Task.REGRESSION and task.noise != "constant"  # of each row, behind its means
     with torch.random.fork_rng():
         torch.manual_seed(task.seed)
-        model = build(task.architecture)
+        model = build(task.architecture | {"outputs": 2 * outputs if told else outputs})
     fitted = fit(
         model,
         task.x[task.train],
@@ -247,9 +255,11 @@ def train_table(task: TableTask, **training: Any) -> TableRun:
         task=task.schema.task,
         seed=task.seed,
         names=task.schema.output_names,
+        noise=task.noise,
         **training,
     )
-    return TableRun(fitted, task.schema, task.architecture, versions=versions())
+    architecture = task.architecture | {"outputs": 2 * outputs if fitted.noise == "row" else outputs}
+    return TableRun(fitted, task.schema, architecture, versions=versions())
 
 
 def compare_table(
@@ -269,7 +279,7 @@ def compare_table(
     """
     for each in (seed, seed + 2):
         SamplingPlan(settings.get("samples", 100), each, batch_size=settings.get("batch_size"), least=2)
-    numbers = 4 * settings.get("samples", 100) * len(table) * len(run.schema.output_names)
+    numbers = 4 * settings.get("samples", 100) * len(table) * run.architecture["outputs"]
     check_memory(COPIES * numbers, "comparing so many samples of so many rows", "take fewer of either")
     network = run.network() if network is None else network
     timing_of(network, settings.get("steps"), settings.get("burn_in"))

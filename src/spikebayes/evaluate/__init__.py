@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from spikebayes.evaluate.energy.meter import Meter
     from spikebayes.evaluate.energy.spiking_counts import SpikingCounts, count
     from spikebayes.evaluate.equivalence import Equivalence, compare
+    from spikebayes.evaluate.groups import coverage_by_group, risk_coverage_curve
     from spikebayes.evaluate.ks import KsTest, exceedance, exchange_test, holm, ks_test, uniformity
     from spikebayes.evaluate.margins import Margins, Outcome
     from spikebayes.evaluate.row_scores import (
@@ -71,6 +72,7 @@ __all__ = [
     "compare",
     "count",
     "coverage",
+    "coverage_by_group",
     "crps",
     "decide",
     "demand",
@@ -87,6 +89,7 @@ __all__ = [
     "r_squared",
     "risk_area",
     "risk_coverage_area",
+    "risk_coverage_curve",
     "rmse",
     "row_effects",
     "single_sample_error",
@@ -118,6 +121,7 @@ import_late(
         "energy.meter": ["Meter"],
         "energy.spiking_counts": ["SpikingCounts", "count"],
         "equivalence": ["Equivalence", "compare"],
+        "groups": ["coverage_by_group", "risk_coverage_curve"],
         "ks": ["KsTest", "exceedance", "exchange_test", "holm", "ks_test", "uniformity"],
         "margins": ["Margins", "Outcome"],
         "row_scores": [

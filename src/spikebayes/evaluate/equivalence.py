@@ -181,7 +181,8 @@ def compare(
         margins: what counts as no difference, see :class:`Margins`.
         alpha: how often "kept" may be said beyond the margins (widened as docs/how-we-judge.md says), and how often
             "not kept" within them.
-        output: judge only this output, or only this class's probability.
+        output: judge only this output, or only this class's probability; unless given, all that the network tells,
+            the noise of each row too where it does.
         seed: of V, of the order of ties and of permutations, which do not decide.
 
     Returns:
@@ -205,11 +206,13 @@ def compare(
         (True, (25, 100))
     """
     margins = Margins() if margins is None else margins
+    reference, candidate = with_noise_as_outputs(reference), with_noise_as_outputs(candidate)
     _check_settings(reference, alpha, output, seed)
     _check_sides(reference, candidate, "candidate")
     options: dict[str, Any] = {"margins": margins, "alpha": alpha, "output": output, "seed": seed}
     if control is None:
         return _judge(reference, candidate, "the spiking network", **options)
+    control = with_noise_as_outputs(control)
     _check_sides(reference, control, "control")
     if control.draw.seed == reference.draw.seed:
         raise ConfigError(f"control and reference share seed {control.draw.seed}; the control needs its own")
@@ -219,6 +222,25 @@ def compare(
         return found
     reasons = tuple(f"the control, a second classical prediction, is not kept: {why}" for why in judged.reasons)
     return replace(found, outcome=Outcome.UNDECIDED, needed=None, reasons=(*reasons, *found.reasons))
+
+
+def with_noise_as_outputs(side: Predictive) -> Predictive:
+    """A prediction whose outputs include the noise that its samples tell: behind the means, its logarithm.
+
+    Differences of a noise are judged as its share: one of 1e-3 of the noise counts as none.
+    """
+    noise = side.noise_samples
+    if noise is None:
+        return side
+    middle = noise.square().mean((0, 1)).sqrt()  # [C]
+    return replace(
+        side,
+        samples=torch.cat([side.samples, noise.log().to(side.samples)], -1),
+        noise_std=torch.cat([middle, torch.ones_like(middle)]),
+        names=(*side.names, *(f"log noise of {name}" for name in side.names)),
+        noise_samples=None,
+        conformal=None,
+    )
 
 
 def _judge(
@@ -293,7 +315,7 @@ def _tolerance(reference: Predictive, a: Floats, b: Floats, margins: Margins, ou
     if reference.task is Task.CLASSIFICATION:
         return [margins.tolerance] * a.shape[2]
     if reference.noise_std is not None:
-        noise = reference.noise_std.double().numpy()
+        noise = reference.noise_std.double().reshape(-1, len(reference.names)).median(0).values.numpy()  # [C]
         return [margins.tolerance * float(s) for s in (noise if output is None else noise[[output]])]
     middle = (a.mean(0) + b.mean(0)) / 2  # [B, C]
     # where all rows have one prediction, what the samples' precision rounds away

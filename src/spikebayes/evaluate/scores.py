@@ -62,10 +62,15 @@ def scores(side: Predictive, targets: Tensor) -> dict[str, float]:
 
 
 def intervals(side: Predictive) -> tuple[Tensor, Tensor]:
-    """Two ``[B, C]`` ends: of a new observation where the noise is known, else of the network's output."""
-    return side.interval(LEVEL) if side.noise_std is None else side.observation_interval(LEVEL)
+    """Two ``[B, C]`` ends: of a new observation where noise or calibration rows are known, else of the output."""
+    return side.interval(LEVEL)
 
 
 def interval_name(side: Predictive) -> str:
     """What :func:`intervals` gives, in words."""
-    return f"{LEVEL:.0%} {'model' if side.noise_std is None else 'observation'} interval"
+    return f"{LEVEL:.0%} {'observation' if is_of_observations(side) else 'model'} interval"
+
+
+def is_of_observations(side: Predictive) -> bool:
+    """Whether more is known of a new observation than what samples of the output say."""
+    return side.noise_std is not None or side.conformal is not None

@@ -22,7 +22,8 @@ from spikebayes.prediction.heads import class_probabilities
 from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.module_samples import ModuleSampler
 from spikebayes.prediction.network_samples import NetworkSampler
-from spikebayes.prediction.predictive import Draw, Predictive, Task, as_noise_std
+from spikebayes.prediction.noise_std import as_noise_std
+from spikebayes.prediction.predictive import Draw, Predictive, Task
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import MaskScope, Piece, Sampler, SamplingPlan, Values, check_samples
 
@@ -84,8 +85,8 @@ def predict(
         task: regression or classification, which turns K logits into class probabilities by softmax, and one logit
             into those of two classes by a sigmoid. Outputs that are probabilities already (a softmax, log-softmax or
             sigmoid head) are taken as they are, with a warning.
-        noise_std: ``[C]`` residual standard deviation of an observation (regression), or one number for all outputs;
-            carried along.
+        noise_std: standard deviation of an observation about the output (regression): ``[C]``, ``[B, C]`` or one
+            number for all outputs; carried along.
         names: one name per output.
         progress: show a progress bar on standard error.
         device: where torch computes, of a module or of a coded network; masks, and the numbers that coded populations
@@ -111,7 +112,7 @@ def predict(
         >>> x = torch.randn(5, 2)
         >>> classical = predict(model, x, seed=1)
         >>> spiking = predict(convert(model, x), x, seed=1)
-        >>> bool(((classical.samples - spiking.samples).abs() < 0.1 * classical.std).all())
+        >>> bool(((classical.samples - spiking.samples).abs() < 0.1 * classical.model_std).all())
         True
     """
     plan = SamplingPlan(
@@ -132,7 +133,7 @@ def predict(
     if task is Task.CLASSIFICATION:
         output, settings["outputs"] = class_probabilities(output, sampler.head)
     draw = Draw(plan.seed, mask_scope, plan.indices(output.shape[1]))
-    noise = None if noise_std is None else as_noise_std(noise_std, output.shape[2])
+    noise = None if noise_std is None else as_noise_std(noise_std, output.shape)
     return Predictive(output, draw, task, noise, tuple(names), settings)
 
 

@@ -6,65 +6,38 @@ The samples are kept, never only their moments: quantiles, entropies and tests a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
-from spikebayes.errors import ConfigError, DataError, StoreError
+from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
-from spikebayes.machine.checked_files import read_sealed, write_sealed
-from spikebayes.machine.choices import unknown
-from spikebayes.machine.fields import check_fields
-from spikebayes.machine.kinds import Indices
 from spikebayes.machine.memory import AT_ONCE, row_parts
-from spikebayes.prediction import normal_mixture
+from spikebayes.prediction import abstaining, calibrating, normal_mixture, prediction_file
+from spikebayes.prediction.class_sets import class_sets, likely_sets
+from spikebayes.prediction.conformal import (
+    Conformal,
+    check_coverage,
+    outlier_pvalues,
+    quantile_interval,
+    scaled_interval,
+    scaled_quantile,
+)
+from spikebayes.prediction.draw import Draw
+from spikebayes.prediction.noise_std import as_noise_std, noise_over_samples
+from spikebayes.prediction.task import Task
 
+__all__ = ["Draw", "Predictive", "Task", "default_names", "open_levels"]
 
-@checked
-@dataclass(frozen=True, eq=False)
-class Draw:
-    """Which masks made the samples: two predictions with equal draws are paired, sample by sample.
-
-    Args:
-        seed: key of the generator.
-        scope: ``"row"`` (each observation its own masks) or ``"pass"`` (one mask per sample for all).
-        rows: ``[B]`` int64, the observations' indices in the whole data set.
-    """
-
-    seed: int
-    scope: str
-    rows: Indices
-
-    def same_masks(self, other: Draw) -> bool:
-        """Whether sample s of observation b met the same masks in both predictions."""
-        if self.seed != other.seed or self.scope != other.scope:
-            return False
-        return torch.equal(self.rows, other.rows)
+COVERAGE = 0.9  # of intervals and sets, unless another is asked for
 
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FORMAT = "spikebayes.prediction.predictive.v2"
-UNSEALED = "spikebayes.prediction.predictive.v1"  # of files from before there was a checksum
-HEADER = "predictive"
-
-
-class Task(StrEnum):
-    """What the read-out means: real-valued targets, or one logit per class."""
-
-    REGRESSION = "regression"
-    CLASSIFICATION = "classification"
-
-    @classmethod
-    def _missing_(cls, value: object) -> Task:
-        raise ConfigError(unknown("task", value, cls))
 
 
 @checked
@@ -77,19 +50,22 @@ class Predictive:
             that sum to 1 over C.
         draw: seed and rows of the masks.
         task: regression or classification.
-        noise_std: ``[C]``, or one number for all outputs, positive: standard deviation of an observation about the
-            network's output (regression; estimated on validation rows), or None when it is not known.
+        noise_std: ``[C]``, or ``[B, C]`` where it hangs on the row, or one number for all outputs, positive: standard
+            deviation of an observation about the network's output (regression), or None when it is not known.
         names: one name per output.
         settings: how the samples were made (engine, steps, dt, ...), JSON values only.
+        noise_samples: ``[S, B, C]``, the noise's standard deviation as each sample tells it; then ``noise_std`` is
+            its root mean square over samples, and is not given.
+        conformal: what held-out rows tell about predictions like this one, see :meth:`calibrate`.
 
     Raises:
         DataError: samples that are not ``[S, B, C]`` with S >= 1, not finite, or no probabilities although
-            the task is classification; row indices, names or ``noise_std`` that do not match them.
+            the task is classification; row indices, names, noise or a calibration that do not match them.
 
     Example:
-        >>> p = Predictive(torch.tensor([[[1.0]], [[3.0]]]), Draw(0, "row", torch.arange(1)))
-        >>> p.mean.item(), round(p.std.item(), 4)
-        (2.0, 1.4142)
+        >>> p = Predictive(torch.tensor([[[1.0]], [[3.0]]]), Draw(0, "row", torch.arange(1)), noise_std=torch.ones(1))
+        >>> p.mean.item(), round(p.model_std.item(), 4), p.noise_std.item(), round(p.std.item(), 4)
+        (2.0, 1.4142, 1.0, 1.7321)
     """
 
     samples: Tensor
@@ -98,6 +74,8 @@ class Predictive:
     noise_std: Tensor | None = None
     names: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
+    noise_samples: Tensor | None = None
+    conformal: Conformal | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "task", Task(self.task))
@@ -110,11 +88,16 @@ class Predictive:
             raise DataError(f"{self.samples.shape[1]} rows of samples, {len(self.draw.rows)} row indices")
         outputs = self.samples.shape[2]
         if not self.names:
-            object.__setattr__(self, "names", tuple(f"y{i}" for i in range(outputs)) if outputs > 1 else ("y",))
+            object.__setattr__(self, "names", default_names(outputs))
         if len(self.names) != outputs:
             raise DataError(f"{outputs} outputs, {len(self.names)} names: {', '.join(self.names)}")
-        if self.noise_std is not None:
-            object.__setattr__(self, "noise_std", as_noise_std(self.noise_std, outputs))
+        if self.noise_samples is not None:
+            over_samples = noise_over_samples(self.noise_samples, self.samples.shape, self.noise_std)
+            object.__setattr__(self, "noise_std", over_samples)
+        elif self.noise_std is not None:
+            object.__setattr__(self, "noise_std", as_noise_std(self.noise_std, self.samples.shape))
+        if self.conformal is not None:
+            self._check_conformal(self.conformal)
         if self.task is Task.CLASSIFICATION:
             off = max(float((part.sum(-1) - 1).abs().max()) for part in row_parts(self.samples))
             if off > 1e-3 or float(self.samples.min()) < 0:
@@ -132,18 +115,14 @@ class Predictive:
         return self.samples.mean(0)
 
     @property
-    def var(self) -> Tensor:
-        """``[B, C]``, the unbiased variance over samples (S - 1 in the denominator)."""
-        self._need_two()
-        return self.samples.var(0)
-
-    @property
-    def std(self) -> Tensor:
-        """``[B, C]``, the root of :attr:`var`: the model's own uncertainty, without observation noise."""
-        return self.var.sqrt()
+    def model_std(self) -> Tensor:
+        """``[B, C]``, the unbiased standard deviation over samples: the model's own uncertainty, without noise."""
+        if len(self.samples) < 2:
+            raise ConfigError("a spread needs at least 2 samples; this prediction has 1")
+        return self.samples.std(0)
 
     @checked
-    def quantile(self, q: float | Sequence[float]) -> Tensor:
+    def model_quantile(self, q: float | Sequence[float]) -> Tensor:
         """Quantiles of the network's output over samples, linear between order statistics.
 
         Args:
@@ -157,41 +136,76 @@ class Predictive:
             raise ConfigError(f"quantiles must lie in [0, 1]; got {q}")
         s, b, c = self.samples.shape
         # torch.quantile refuses more than 16M elements
-        # torch.quantile refuses more than 16M elements
         parts = self.samples.reshape(s, b * c).split(max(1, AT_ONCE // s), dim=1)
         return torch.cat([torch.quantile(part, levels, dim=0) for part in parts], -1).reshape(*levels.shape, b, c)
 
-    @checked
-    def interval(self, level: float) -> tuple[Tensor, Tensor]:
-        """Central interval of the network's output (not of a new observation): two ``[B, C]`` tensors."""
-        lower, upper = self.quantile(_tails(level))
-        return lower, upper
-
-    # -- a new observation: output plus residual noise ----------------------------------------------
+    # -- a new observation: output plus noise, calibrated where held-out rows are known ----------------
 
     @property
-    def observation_std(self) -> Tensor:
-        """``[B, C]``, standard deviation of a new observation: sqrt(var + noise_std^2)."""
-        return (self.var + self._noise() ** 2).sqrt()
+    def std(self) -> Tensor:
+        """``[B, C]``, of a new observation: sqrt(model_std^2 + noise_std^2), or model_std where no noise is known."""
+        spread = self.model_std
+        return spread if self.noise_std is None else (spread**2 + self._noise_std() ** 2).sqrt()
+
+    @property
+    def lower(self) -> Tensor:
+        """``[B, C]``, lower end of :meth:`interval` at coverage 0.9."""
+        return self.interval()[0]
+
+    @property
+    def upper(self) -> Tensor:
+        """``[B, C]``, its upper end."""
+        return self.interval()[1]
 
     @checked
-    def observation_interval(self, level: float) -> tuple[Tensor, Tensor]:
-        """Central interval for a new observation: quantiles of the mixture (1/S) sum_s N(y_s, noise_std^2).
+    def interval(self, coverage: float = COVERAGE) -> tuple[Tensor, Tensor]:
+        """Interval for a new observation.
 
-        Found by bisection, to 1e-6 of ``noise_std``.
+        Calibrated, it holds the observation at least as often as asked, if the row and the calibration rows are
+        exchangeable (:mod:`spikebayes.prediction.conformal`). Else it is central in the mixture
+        (1/S) sum_s N(y_s, noise_s^2), by bisection to 1e-6 of the noise; where no noise is known, in the samples.
 
         Returns:
             Two ``[B, C]`` tensors, the lower and the upper end.
+
+        Warns:
+            UserWarning: too few calibration rows for the coverage.
+
+        Raises:
+            ConfigError: coverage out of (0, 1), or another than quantiles were calibrated at; classes.
         """
-        noise = self._noise()
-        lower, upper = (normal_mixture.quantile(self.samples, noise, q).to(self.samples) for q in _tails(level))
-        return lower, upper
+        self._need_values("an interval", "sets() has classes")
+        check_coverage(coverage)
+        if self.conformal is not None and self.conformal.method == "scaled":
+            lower, upper = scaled_interval(self.conformal, self.mean, self.std, coverage)
+        else:
+            lower, upper = self.predicted_quantile(((1 - coverage) / 2, (1 + coverage) / 2))
+            if self.conformal is not None:
+                lower, upper = quantile_interval(self.conformal, lower, upper, coverage)
+        return lower.to(self.samples), upper.to(self.samples)
+
+    @checked
+    def quantile(self, q: float | Sequence[float]) -> Tensor:
+        """Quantiles of a new observation, calibrated where held-out rows are known; see :meth:`interval`.
+
+        Args:
+            q: one probability or several.
+
+        Returns:
+            ``[B, C]`` for one probability, ``[Q, B, C]`` for several.
+        """
+        self._need_values("a quantile", "model_quantile() has those of probabilities")
+        if self.conformal is None:
+            return self.predicted_quantile(q)
+        mean, std = self.mean, self.std
+        found = [scaled_quantile(self.conformal, mean, std, each).to(mean) for each in open_levels(q)]
+        return torch.stack(found) if isinstance(q, Sequence) else found[0]
 
     @checked
     def log_likelihood(self, target: Tensor) -> Tensor:
         """Log predictive density (nats) of each row's target, averaged over samples in probability.
 
-        Regression: log (1/S) sum_s N(target; y_s, noise_std^2), summed over outputs (Gal & Ghahramani 2016,
+        Regression: log (1/S) sum_s N(target; y_s, noise_s^2), summed over outputs (Gal & Ghahramani 2016,
         eq. 8). Classification: log of the mean probability of the target class, floored at the smallest
         normal float32.
 
@@ -210,6 +224,46 @@ class Predictive:
             return chosen.clamp(min=torch.finfo(torch.float32).tiny).log()
         return normal_mixture.log_density(self.samples, self._noise(), target)
 
+    @checked
+    def calibrate(
+        self,
+        target: Tensor,
+        method: Literal["scaled", "quantile"] = "scaled",
+        *,
+        coverage: float = COVERAGE,
+        penalty: float = 0.0,
+        free: int = 1,
+    ) -> Conformal:
+        """What these rows, which were not trained on, tell about predictions of others.
+
+        ``replace(other, conformal=...)`` (of dataclasses) calibrates another prediction by it; ``fit`` does so by
+        itself. Of its guarantee, and of the word exchangeable, see :mod:`spikebayes.prediction.conformal`.
+
+        Args:
+            target: as for :meth:`log_likelihood`.
+            method: of a regression. ``"scaled"``: residuals in standard deviations of their rows, for any coverage;
+                ``"quantile"``: what has to be added to predicted quantiles, for one. Classes have adaptive sets.
+            coverage: of the quantiles.
+            penalty, free: of sets: what is added to a class's score for each rank beyond the first ``free`` ones;
+                without it, APS, with it, RAPS.
+
+        Raises:
+            ConfigError: a setting out of range.
+            DataError: a target that does not fit, or a row with a standard deviation of 0.
+
+        Example:
+            >>> from dataclasses import replace
+            >>> rows = Draw(0, "row", torch.arange(99))
+            >>> held_out = Predictive(torch.randn(50, 99, 1), rows, noise_std=torch.ones(1))
+            >>> known = held_out.calibrate(torch.randn(99))
+            >>> lower, upper = replace(held_out, conformal=known).interval(0.95)
+        """
+        check_coverage(coverage)
+        target = self._target(target)
+        if self.task is Task.CLASSIFICATION:
+            return calibrating.on_classes(self, target.long(), penalty, free)
+        return calibrating.on_values(self, target, method, coverage)
+
     # -- class probabilities -------------------------------------------------------------------------
 
     @property
@@ -224,56 +278,96 @@ class Predictive:
         self._need_classes("expected_entropy")
         return torch.special.entr(self.samples.double()).sum(-1).mean(0).float()
 
+    @checked
+    def sets(self, coverage: float = COVERAGE) -> Tensor:
+        """``[B, K]`` bool, the classes of a set that holds the true one, at least one in each.
+
+        Calibrated, as often as asked or more, under the conditions of :meth:`interval`; nothing in it is random.
+        Else the fewest classes whose probabilities add up to the coverage.
+        """
+        self._need_classes("a set of classes")
+        check_coverage(coverage)
+        if self.conformal is None:
+            return likely_sets(self.mean, coverage)
+        return class_sets(self.conformal, self.mean, coverage)
+
+    # -- decisions -------------------------------------------------------------------------------------
+
     @property
     def mutual_information(self) -> Tensor:
-        """``[B]``, entropy minus expected entropy (nats): what masks disagree on (Houlsby et al. 2011)."""
-        return (self.entropy - self.expected_entropy).clamp(min=0)
+        """``[B]``, what an observation of the row would tell about the model (nats): what samples disagree on.
+
+        Of classes entropy minus expected entropy; of values, as if normal, sum_c log(1 + model_var / noise_var) / 2
+        (Houlsby et al. 2011, eq. 2).
+        """
+        if self.task is Task.CLASSIFICATION:
+            return (self.entropy - self.expected_entropy).clamp(min=0)
+        return 0.5 * torch.log1p((self.model_std / self._noise_std()) ** 2).sum(-1)
+
+    @checked
+    def acquire(self, n: int) -> Tensor:
+        """``[n]`` row indices (``draw.rows``): where an observation would tell most about the model, most first.
+
+        By :attr:`disagreement`.
+
+        Example:
+            >>> Predictive(torch.tensor([[[1.0], [5]], [[1], [6]]]), Draw(0, "row", torch.tensor([7, 9]))).acquire(1)
+            tensor([9])
+        """
+        if not 1 <= n <= self.samples.shape[1]:
+            raise ConfigError(f"n must lie in 1..{self.samples.shape[1]}, the number of rows; got {n}")
+        order = self.disagreement.argsort(descending=True, stable=True)
+        return self.draw.rows[order[:n]]
+
+    @property
+    def outlier_pvalue(self) -> Tensor:
+        """``[B]``, of rows like those that were calibrated on uniform at most; small where samples disagree more.
+
+        It sees :attr:`disagreement`, not the inputs themselves (Bates et al. 2023, eq. 2).
+        """
+        return outlier_pvalues(self._calibrated(), self.disagreement)
+
+    @checked
+    def abstain(self, risk: float = 0.05, *, delta: float = 0.1, tolerance: Tensor | float | None = None) -> Tensor:
+        """``[B]`` bool, rows on which to give no answer, so that answers to the others are wrong at most so often.
+
+        With probability 1 - delta over the draw of the calibration rows, the probability that an answer is wrong is
+        at most the risk, if rows are drawn alike and independently (Geifman & El-Yaniv 2017; how,
+        :func:`spikebayes.prediction.abstaining.threshold` says).
+
+        Args:
+            risk: in (0, 1), the share of wrong answers among those given.
+            delta: in (0, 1).
+            tolerance: of a regression, one number or ``[C]``, in its units: an answer is wrong where an observation
+                is further from the mean, in any output. Of classes None: it is wrong if the class is.
+
+        Warns:
+            UserWarning: no share of the calibration rows is safe enough, so there is no answer at all.
+        """
+        return abstaining.abstained(self, self._calibrated(), risk, delta, tolerance)
 
     # -- tables and files ------------------------------------------------------------------------------
 
     @checked
-    def to_pandas(self, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> pd.DataFrame:
-        """One line per row: mean, std and quantiles; for classes also label, entropy and mutual information.
+    def to_pandas(self, quantiles: Sequence[float] = (), coverage: float = COVERAGE) -> pd.DataFrame:
+        """One line per row, see :func:`spikebayes.prediction.columns.columns`.
 
-        Columns are prefixed with the output's name when there are several outputs. A known ``noise_std`` adds
-        ``observation_std``.
+        Values: mean, model_std, noise_std, std, lower and upper of a new observation, and its quantiles (``q0.05``),
+        each behind the output's name when there are several. Classes: class, p_<label> of each, entropy,
+        mutual_information and set (labels of :meth:`sets`, separated by "|").
         """
         import pandas as pd  # takes longer to import than many a prediction to make
 
-        table: dict[str, Any] = {}
-        mean, one = self.mean, len(self.samples) == 1
-        std = torch.full_like(mean, math.nan) if one else self.std
-        if self.task is Task.CLASSIFICATION:
-            best = mean.argmax(-1)
-            table["predicted"] = [self.names[i] for i in best.tolist()]
-            table["entropy"] = self.entropy.numpy()
-            table["mutual_information"] = self.mutual_information.numpy()
-        levels = self.quantile(tuple(quantiles))
-        around = None if self.noise_std is None else std if one else self.observation_std
-        for c, name in enumerate(self.names):
-            prefix = f"{name}." if len(self.names) > 1 else ""
-            table[f"{prefix}mean"] = mean[:, c].numpy()
-            table[f"{prefix}std"] = std[:, c].numpy()
-            for q, values in zip(quantiles, levels, strict=True):
-                table[f"{prefix}q{q:g}"] = values[:, c].numpy()
-            if around is not None:
-                table[f"{prefix}observation_std"] = around[:, c].numpy()
-        return pd.DataFrame(table, index=pd.Index(self.draw.rows.numpy(), name="row"))
+        from spikebayes.prediction.columns import columns
+
+        return pd.DataFrame(
+            columns(self, tuple(quantiles), coverage), index=pd.Index(self.draw.rows.numpy(), name="row")
+        )
 
     @checked
     def save(self, path: str | Path) -> None:
         """Write one safetensors file, settings and a checksum of all in its header; whole or not at all."""
-        tensors = {"samples": self.samples, "rows": self.draw.rows}
-        if self.noise_std is not None:
-            tensors["noise_std"] = self.noise_std
-        header = {
-            "seed": self.draw.seed,
-            "scope": self.draw.scope,
-            "task": self.task.value,
-            "names": list(self.names),
-            "settings": self.settings,
-        }
-        write_sealed(Path(path), HEADER, header, tensors, FORMAT)
+        prediction_file.write(self, Path(path))
 
     @classmethod
     @checked
@@ -283,35 +377,63 @@ class Predictive:
         Raises:
             StoreError: the file is missing, torn, edited, or no prediction of this library.
         """
-        header, tensors = read_sealed(Path(path), HEADER, FORMAT, UNSEALED)
-        try:
-            draw = {"seed": header["seed"], "scope": header["scope"], "rows": tensors["rows"]}
-            check_fields(Draw, draw)
-            parts = {name: header[name] for name in ("task", "names", "settings")}
-            parts |= {"samples": tensors["samples"], "noise_std": tensors.get("noise_std")}
-            check_fields(cls, parts)
-            return cls(
-                **parts | {"draw": Draw(**draw), "task": Task(header["task"]), "names": tuple(header["names"])}
-            )
-        except (KeyError, TypeError, ConfigError, DataError, StoreError) as error:
-            raise StoreError(f"{path} holds no whole prediction, or was edited: {error}") from error
+        return prediction_file.read(cls, Path(path))
 
     # -- checks ------------------------------------------------------------------------------------------
-
-    def _need_two(self) -> None:
-        if len(self.samples) < 2:
-            raise ConfigError("a spread needs at least 2 samples; this prediction has 1")
 
     def _need_classes(self, what: str) -> None:
         if self.task is not Task.CLASSIFICATION:
             raise ConfigError(f"{what} is for class probabilities; this prediction is a regression")
 
-    def _noise(self) -> Tensor:
+    def _need_values(self, what: str, cure: str) -> None:
+        if self.task is Task.CLASSIFICATION:
+            raise ConfigError(f"{what} of a new observation is for regression; {cure}")
+
+    def _calibrated(self) -> Conformal:
+        if self.conformal is None:
+            raise ConfigError(
+                "this needs calibration rows: replace(prediction, conformal=held_out.calibrate(y)), or a run that "
+                "fit made"
+            )
+        return self.conformal
+
+    def _noise_std(self) -> Tensor:
+        """``[C]`` or ``[B, C]``."""
         if self.task is Task.CLASSIFICATION:
             raise ConfigError("observation noise is for regression; this prediction holds class probabilities")
         if self.noise_std is None:
-            raise ConfigError("no residual noise is known: pass noise_std to predict, or use a run made by fit")
+            raise ConfigError("no noise is known: pass noise_std to predict, or use a run made by fit")
         return self.noise_std
+
+    def _noise(self) -> Tensor:
+        """``[S, B, C]`` where each sample tells its own, else :meth:`_noise_std`."""
+        return self._noise_std() if self.noise_samples is None else self.noise_samples
+
+    def predicted_quantile(self, q: float | Sequence[float]) -> Tensor:
+        """Of a new observation, as the samples and the noise have it: ``[B, C]``, or ``[Q, B, C]``."""
+        if self.noise_std is None:
+            return self.model_quantile(q)
+        found = [
+            normal_mixture.quantile(self.samples, self._noise(), each).to(self.samples) for each in open_levels(q)
+        ]
+        return torch.stack(found) if isinstance(q, Sequence) else found[0]
+
+    @property
+    def disagreement(self) -> Tensor:
+        """``[B]``, a score of how unlike the training rows a row is: what samples disagree on.
+
+        :attr:`mutual_information`, or where no noise is known ``model_std``, summed over outputs.
+        """
+        known = self.task is Task.CLASSIFICATION or self.noise_std is not None
+        return (self.mutual_information if known else self.model_std.sum(-1)).double()
+
+    def _check_conformal(self, conformal: Conformal) -> None:
+        classes = self.task is Task.CLASSIFICATION
+        outputs = 1 if classes else self.samples.shape[2]
+        if (conformal.method == "sets") is not classes or conformal.scores.shape[1] != outputs:
+            raise DataError(
+                f"the calibration {conformal!r} of {conformal.scores.shape[1]} outputs does not fit {self!r}"
+            )
 
     def _target(self, target: Tensor) -> Tensor:
         """The target in float64, ``[B, C]`` values or ``[B]`` class indices; refuses what does not fit."""
@@ -331,19 +453,19 @@ class Predictive:
         return target
 
 
-def as_noise_std(given: Any, outputs: int) -> Tensor:
-    """``[C]`` float32 out of a tensor, an array, a list or one number for all outputs (else DataError)."""
-    try:
-        noise = torch.as_tensor(given, dtype=torch.float32)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise DataError(f"noise_std must be a number, or one for each output: {error}") from error
-    noise = noise.expand(outputs) if noise.ndim == 0 else noise
-    if noise.shape != (outputs,) or not ((noise > 0) & noise.isfinite()).all():
-        raise DataError(f"noise_std must be [{outputs}], positive and finite; got {noise.tolist()}")
-    return noise
+def default_names(outputs: int) -> tuple[str, ...]:
+    """Of outputs that were given none.
+
+    Example:
+        >>> default_names(1), default_names(2)
+        (('y',), ('y0', 'y1'))
+    """
+    return tuple(f"y{i}" for i in range(outputs)) if outputs > 1 else ("y",)
 
 
-def _tails(level: float) -> tuple[float, float]:
-    if not 0 < level < 1:
-        raise ConfigError(f"an interval's level must lie in (0, 1); got {level}")
-    return (1 - level) / 2, (1 + level) / 2
+def open_levels(q: float | Sequence[float]) -> list[float]:
+    """Probabilities of quantiles that are finite (else ConfigError)."""
+    levels = [float(each) for each in (q if isinstance(q, Sequence) else (q,))]
+    if not all(0 < each < 1 for each in levels):
+        raise ConfigError(f"quantiles of a new observation must lie in (0, 1); got {q}")
+    return levels

@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +23,11 @@ from spikebayes.prediction.module_passes import NOT_RANDOM
 from spikebayes.prediction.predictive import Task
 from spikebayes.prediction.sampling import Values
 from spikebayes.training.fitted import Fitted
+from spikebayes.training.likelihood import check_means
 from spikebayes.training.optimizers import check_optimizer
 
 MOST_EPOCHS = 10**6
+Noise = Literal["auto", "constant", "row"]
 
 
 def check_training(
@@ -78,11 +81,15 @@ def check_rows(x: Values, y: Values, task: Task, what: str) -> tuple[Tensor, Ten
 
 
 @torch.no_grad()
-def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task) -> None:
+def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task, noise: Noise = "auto") -> bool:
     """Refuse a module that does not turn scaled inputs into what the targets are compared with.
+
+    Returns:
+        Whether the module tells the noise of each row beside its means.
 
     Raises:
         DataError: rows it does not take, or outputs of another shape than the targets.
+        ConfigError: means that cannot be told from the noise, if the noise may be dropped.
     """
     shape = list(x.shape[1:])
     with evaluating(model):
@@ -94,10 +101,19 @@ def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task) -> None:
         found = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise DataError(f"the model must return [B, C] for rows of shape {shape}; got {found}")
     outputs = output.shape[1]
-    if task is Task.REGRESSION and list(y.shape[1:]) != [outputs]:
-        raise DataError(f"the model has {outputs} outputs; the targets' rows have the shape {list(y.shape[1:])}")
+    if task is Task.REGRESSION:
+        fit = {"constant": (1,), "row": (2,), "auto": (1, 2)}[noise]
+        if outputs not in [times * size for times in fit for size in y.shape[1:]] or y.ndim != 2:
+            cure = "; noise='row' needs two for each target, its mean and its log variance" if noise == "row" else ""
+            raise DataError(
+                f"the model has {outputs} outputs; the targets' rows have the shape {list(y.shape[1:])}{cure}"
+            )
+        if noise == "auto" and outputs != y.shape[1]:
+            check_means(model, x, y.shape[1])
+        return outputs != y.shape[1]
     if task is Task.CLASSIFICATION and int(y.max()) >= outputs:
         raise DataError(f"the model has {outputs} outputs, one per class; the classes go up to {int(y.max())}")
+    return False
 
 
 def check_augment(augment: Callable[[Tensor], Tensor], x: Tensor) -> None:

@@ -35,8 +35,15 @@ from spikebayes.training.callbacks import (
     has,
     trainer_settings,
 )
-from spikebayes.training.checks import check_augment, check_conversion, check_outputs, check_rows, check_training
-from spikebayes.training.fitted import DT, VALIDATION_SEED, Fitted, residual_noise
+from spikebayes.training.checks import (
+    Noise,
+    check_augment,
+    check_conversion,
+    check_outputs,
+    check_rows,
+    check_training,
+)
+from spikebayes.training.fitted import DT, SAMPLES, VALIDATION_SEED, Fitted, with_noise
 from spikebayes.training.learner import Learner, Recipe, Steps, loaders
 from spikebayes.training.loggers import Telling, Told, as_loggers
 from spikebayes.training.scaling import Scaling
@@ -45,6 +52,8 @@ from spikebayes.training.session import alone_in, check_checkpoint, interruptibl
 from spikebayes.training.sharpening import Gamma, ScheduledSharpening, Sharpening
 
 LAST_CHECKPOINT = "last.ckpt"
+LEAST_CALIBRATING = 9  # rows: fewer guarantee no coverage of 0.9
+MOST_CALIBRATING = 2000  # then the coverage that they give strays by 0.007
 MIDDLE = (0.4, 0.3)  # shares of the epochs before Sharpened activations begin to sharpen, and until they are steps
 
 
@@ -72,6 +81,8 @@ def fit(
     resume: bool = False,
     names: tuple[str, ...] = (),
     spiking: bool = True,
+    noise: Noise = "auto",
+    calibration: float = 0.5,
     error: float | None = 0.03,
     scheduler: Scheduler = "onecycle",
     augment: Callable[[Tensor], Tensor] | None = None,
@@ -81,18 +92,20 @@ def fit(
 ) -> Fitted:
     """Train a module with its dropout on, and its SoftLIF thresholds sharpening into LIF ones.
 
-    Adam under a one-cycle learning rate, unless told otherwise; mean squared error on standardised targets, or
-    cross-entropy on logits.
+    Adam under a one-cycle learning rate, unless told otherwise; mean squared error on standardised targets, a
+    Gaussian likelihood where the module tells the noise of each row, or cross-entropy on logits.
     gamma falls geometrically over the first ``annealing`` share of the epochs, and ``Sharpened`` activations become
     steps by ``sharpening``; once both are done the weights with the lowest validation loss (of the prediction
     averaged over 8 fixed masks) are kept, and training stops after ``patience`` epochs without a better one. Inputs
     and targets are standardised on the training rows alone.
 
     Args:
-        model: module from ``[B, *shape]`` to ``[B, C]``; trained in place.
+        model: module from ``[B, *shape]`` to ``[B, C]``; trained in place. With ``[B, 2C]`` outputs for C targets it
+            tells means, then log variances of the noise about them.
         x: ``[B, *shape]`` training inputs in data units; these and the targets are tensors, arrays or data frames.
         y: ``[B, C]`` targets in data units, or ``[B]`` int64 classes.
-        validation: the same two for the rows that choose the weights and measure the residual noise.
+        validation: the same two for rows that choose the weights and measure the noise, and, others of them,
+            calibrate.
         task: regression or classification.
         scaling: of inputs and targets; None learns it on the training rows.
         precision: of matrix products while training; weights, and SoftLIF's curve, are float32 in either case.
@@ -111,6 +124,12 @@ def fit(
         names: one name per output.
         spiking: a module that could not be converted afterwards is refused before it is trained; False trains one
             that stays as it is, a classical baseline.
+        noise: of observations about the output. ``"constant"``: one standard deviation for all rows, from a module
+            with C outputs; ``"row"``: one for each, from a module with 2C; ``"auto"``: as the outputs are, and of 2C
+            the noise is dropped, in place, if a constant one has the higher log predictive density on the rows that
+            chose the weights.
+        calibration: share of the validation rows (2,000 at most) that choose nothing and calibrate intervals and
+            sets, see :meth:`spikebayes.Predictive.calibrate`; of 0, or fewer than 9 rows, nothing is calibrated.
         error: of the spiking samples, in predictive standard deviations: filters and timing of LIF networks are those
             with the fewest steps for it on the validation rows, see :func:`spikebayes.tune`; ``history["tuning"]``
             says what they reach. None, or fewer than 10 rows, leaves them as ``convert`` and ``predict`` choose them.
@@ -126,7 +145,7 @@ def fit(
         progress: show Lightning's progress bar.
 
     Returns:
-        :class:`Fitted`: the module, its scaling and residual noise, its filters and timing.
+        :class:`Fitted`: the module, its scaling, noise and calibration, its filters and timing.
 
     Raises:
         ConversionError: a module that could not become a spiking network when it is trained.
@@ -161,6 +180,10 @@ def fit(
     x_val, y_val = check_rows(*validation, task, "validation")
     if x_val.shape[1:] != x.shape[1:] or y_val.shape[1:] != y.shape[1:]:
         raise DataError("validation rows must have the shapes of the training rows")
+    if not 0 <= calibration < 1:
+        raise ConfigError(f"calibration must be a share of the validation rows, in [0, 1); got {calibration}")
+    held_out = x_val
+    (x_val, y_val), apart = _apart(x_val, y_val, calibration)
     if resume and (checkpoints is None or not (checkpoints / LAST_CHECKPOINT).exists()):
         raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}")
     if scaling is None:
@@ -175,7 +198,7 @@ def fit(
     rows = scaling.inputs(x[torch.linspace(0, len(x) - 1, min(len(x), MOST_ROWS)).round().long()])
     started = time.perf_counter()
     with torch.random.fork_rng():
-        check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task)
+        row_noise = check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task, noise)
         if augment is not None:
             check_augment(augment, scaling.inputs(x[:2]))
         if spiking:
@@ -187,7 +210,7 @@ def fit(
             batch_size,
             callbacks,
         )
-        recipe = Recipe(task, optimizer, learning_rate, weight_decay, scheduler, augment, precision)
+        recipe = Recipe(task, optimizer, learning_rate, weight_decay, scheduler, augment, precision, row_noise)
         learner, best = Learner(model, recipe, batches), Best()
         last = None if checkpoints is None else checkpoints / LAST_CHECKPOINT
         with alone_in(checkpoints), quiet():
@@ -205,12 +228,35 @@ def fit(
         "seconds": time.perf_counter() - started,
         "training_rows": len(x),
         "validation_rows": len(x_val),
+        "calibration_rows": 0,
     }
     fitted = Fitted(model, scaling, task, None, names, history, rows)
     if task is Task.REGRESSION:
-        without = fitted.predict(x_val, samples=50, seed=VALIDATION_SEED)
-        fitted = replace(fitted, noise_std=residual_noise(without, y_val))
-    return fitted if error is None or not spiking or len(x_val) < LEAST_ROWS else _tuned(fitted, x_val, error)
+        fitted = with_noise(fitted, x_val, y_val, told=row_noise, keep=noise == "row")
+    if apart is not None:
+        fitted = _calibrated(fitted, *apart)
+    return fitted if error is None or not spiking or len(held_out) < LEAST_ROWS else _tuned(fitted, held_out, error)
+
+
+def _calibrated(fitted: Fitted, x: Tensor, y: Tensor) -> Fitted:
+    """By rows that chose nothing; a classical module from which nothing can be sampled stays as it is."""
+    try:
+        found = fitted.predict(x, samples=SAMPLES, seed=VALIDATION_SEED)
+    except ConfigError:
+        return fitted
+    return replace(fitted, conformal=found.calibrate(y), history=fitted.history | {"calibration_rows": len(x)})
+
+
+def _apart(x: Tensor, y: Tensor, share: float) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None]:
+    """Validation rows that choose, and those that calibrate: what chose the weights flatters its predictions."""
+    rows = min(MOST_CALIBRATING, int(share * len(x)))
+    if rows < LEAST_CALIBRATING:
+        return (x, y), None
+    rows = 10 * round((rows + 1) / 10) - 1  # the rank of 0.9 is whole then; rounded up, intervals are too wide
+    rows -= 10 if rows >= len(x) else 0
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(VALIDATION_SEED))
+    apart, chosen = order[:rows].sort().values, order[rows:].sort().values
+    return (x[chosen], y[chosen]), (x[apart], y[apart])
 
 
 def _tuned(fitted: Fitted, x: Tensor, error: float) -> Fitted:

@@ -23,6 +23,7 @@ from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 from spikebayes.prediction.predictive import Task
 from spikebayes.training.fitted import VALIDATION_SEED
+from spikebayes.training.likelihood import gaussian_loss
 from spikebayes.training.optimizers import make_optimizer
 from spikebayes.training.schedules import Scheduler, make_schedule
 from spikebayes.training.sharpening import ManyBatches, Sharpening
@@ -52,6 +53,7 @@ class Recipe:
     scheduler: Scheduler
     augment: Callable[[Tensor], Tensor] | None
     precision: str
+    row_noise: bool = False
 
 
 class Learner(ManyBatches):
@@ -112,7 +114,9 @@ class Learner(ManyBatches):
             with _SameMasks(Keys(VALIDATION_SEED, samples, rows.repeat(VALIDATION_SAMPLES)), self._kept):
                 output = self.model(torch.cat([x] * VALIDATION_SAMPLES))
             stacked = output.unflatten(0, (VALIDATION_SAMPLES, len(x)))  # [S, B, C]
-            if self.recipe.task is Task.REGRESSION:
+            if self.recipe.row_noise:
+                loss = gaussian_loss(stacked, y)
+            elif self.recipe.task is Task.REGRESSION:
                 loss = F.mse_loss(stacked.mean(0), y)
             else:
                 loss = F.nll_loss(stacked.softmax(-1).mean(0).clamp(min=1e-12).log(), y)
@@ -135,6 +139,8 @@ class Learner(ManyBatches):
             x = self.recipe.augment(x)
         with self._precision():
             output = self.model(x)
+            if self.recipe.row_noise:
+                return gaussian_loss(output[None], y)
             return F.mse_loss(output, y) if self.recipe.task is Task.REGRESSION else F.cross_entropy(output, y)
 
     def _precision(self) -> AbstractContextManager[Any]:

@@ -84,7 +84,8 @@ class ReportData:
         named = self.verdict.settings.get("output")
         if isinstance(named, int):
             return named
-        return int(self.verdict.wasserstein.mean(0).argmax()) if self.verdict.wasserstein.ndim == 2 else 0
+        distance, outputs = self.verdict.wasserstein, self.classical.samples.shape[2]
+        return int(distance[:, :outputs].mean(0).argmax()) if distance.ndim == 2 else 0  # noise is not drawn
 
     @property
     def output_name(self) -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from spikebayes.app.report import figures, tables
 from spikebayes.app.report.contents import ReportData
-from spikebayes.evaluate.scores import interval_name, intervals
+from spikebayes.evaluate.scores import interval_name, intervals, is_of_observations
 from spikebayes.machine.files import atomic
 from spikebayes.prediction.predictive import Task
 
@@ -156,9 +156,8 @@ def _against_targets(data: ReportData) -> Figure:
     observed = data.targets.reshape(len(data.targets), -1)[:, output].numpy()
     mean, interval = data.spiking.mean[:, output].numpy(), interval_name(data.spiking)
     svg = figures.predicted_against_observed(mean, lower, upper, observed, name, interval)
-    scope = (
-        "for a new observation" if data.spiking.noise_std is not None else "of the network's output, without noise"
-    )
+    known = is_of_observations(data.spiking)
+    scope = "for a new observation" if known else "of the network's output, without noise"
     caption = (
         f"The spiking network's mean prediction and 90% interval {scope}, against the observed value; "
         "an interval that crosses the dashed line holds it." + _thinning(data)
