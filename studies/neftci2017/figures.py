@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spikebayes.app.report.svg import CLASSICAL, GUIDE, SPIKING, draw
+from spikebayes.app.report.svg import draw
+from spikebayes.plot.style import CLASSICAL, GUIDE, SPIKING
 from studies.neftci2017.learning import EVERY, PERCENTILES, SPREAD
 
 WIDE = (7.2, 3.4)  # inches

@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from spikebayes.app.report.spikes import aggregated, feature_maps
-from spikebayes.app.report.svg import CLASSICAL, GUIDE, SHADE, SPIKING, draw
+from spikebayes.app.report.svg import draw
 from spikebayes.nn import Sharpened
+from spikebayes.plot.style import CLASSICAL, GUIDE, SHADE, SPIKING
 from studies.whetstone2018.pictures import unpacked
 from studies.whetstone2018.settings import Recipe
 from studies.whetstone2018.words import capital

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, NullFormatter, NullLocator
 
 from spikebayes.app.report.figures import ks_histograms, output_trace, worst_row
-from spikebayes.app.report.svg import CLASSICAL, CONTROL, GUIDE, SPIKING, draw
+from spikebayes.app.report.svg import draw
+from spikebayes.plot.style import CLASSICAL, CONTROL, GUIDE, SPIKING
 from studies.wycoff2019.learning import DT
 from studies.wycoff2019.protocols import PAIRED_RMSE, STD_RATIO
 

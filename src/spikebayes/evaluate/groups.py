@@ -55,7 +55,7 @@ def coverage_by_group(
 
     check_count("bins", bins, 1)
     rows = len(prediction.draw.rows)
-    observed = prediction._target(target)
+    observed = prediction.observed(target)
     if prediction.task is Task.CLASSIFICATION:
         sets = prediction.sets(coverage)
         holds = sets.gather(1, observed.long()[:, None])

@@ -218,7 +218,7 @@ class Predictive:
         Raises:
             DataError: a target of another shape, not finite, or no class index.
         """
-        target = self._target(target)
+        target = self.observed(target)
         if self.task is Task.CLASSIFICATION:
             chosen = self.mean.double().gather(1, target.long()[:, None])[:, 0]
             return chosen.clamp(min=torch.finfo(torch.float32).tiny).log()
@@ -259,7 +259,7 @@ class Predictive:
             >>> lower, upper = replace(held_out, conformal=known).interval(0.95)
         """
         check_coverage(coverage)
-        target = self._target(target)
+        target = self.observed(target)
         if self.task is Task.CLASSIFICATION:
             return calibrating.on_classes(self, target.long(), penalty, free)
         return calibrating.on_values(self, target, method, coverage)
@@ -435,8 +435,8 @@ class Predictive:
                 f"the calibration {conformal!r} of {conformal.scores.shape[1]} outputs does not fit {self!r}"
             )
 
-    def _target(self, target: Tensor) -> Tensor:
-        """The target in float64, ``[B, C]`` values or ``[B]`` class indices; refuses what does not fit."""
+    def observed(self, target: Tensor) -> Tensor:
+        """What was observed in float64, ``[B, C]`` values or ``[B]`` class indices; refuses what does not fit."""
         target = torch.as_tensor(target).double()
         _, rows, outputs = self.samples.shape
         classes = self.task is Task.CLASSIFICATION

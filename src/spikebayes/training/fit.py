@@ -24,6 +24,7 @@ from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.prediction.predictive import Task
 from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.tuning import LEAST_ROWS, check_error, find_timing
+from spikebayes.training.calibration_rows import set_apart
 from spikebayes.training.callbacks import (
     PRECISION,
     Best,
@@ -52,8 +53,6 @@ from spikebayes.training.session import alone_in, check_checkpoint, interruptibl
 from spikebayes.training.sharpening import Gamma, ScheduledSharpening, Sharpening
 
 LAST_CHECKPOINT = "last.ckpt"
-LEAST_CALIBRATING = 9  # rows: fewer guarantee no coverage of 0.9
-MOST_CALIBRATING = 2000  # then the coverage that they give strays by 0.007
 MIDDLE = (0.4, 0.3)  # shares of the epochs before Sharpened activations begin to sharpen, and until they are steps
 
 
@@ -183,7 +182,7 @@ def fit(
     if not 0 <= calibration < 1:
         raise ConfigError(f"calibration must be a share of the validation rows, in [0, 1); got {calibration}")
     held_out = x_val
-    (x_val, y_val), apart = _apart(x_val, y_val, calibration)
+    (x_val, y_val), apart = set_apart(x_val, y_val, calibration)
     if resume and (checkpoints is None or not (checkpoints / LAST_CHECKPOINT).exists()):
         raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}")
     if scaling is None:
@@ -245,18 +244,6 @@ def _calibrated(fitted: Fitted, x: Tensor, y: Tensor) -> Fitted:
     except ConfigError:
         return fitted
     return replace(fitted, conformal=found.calibrate(y), history=fitted.history | {"calibration_rows": len(x)})
-
-
-def _apart(x: Tensor, y: Tensor, share: float) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor] | None]:
-    """Validation rows that choose, and those that calibrate: what chose the weights flatters its predictions."""
-    rows = min(MOST_CALIBRATING, int(share * len(x)))
-    if rows < LEAST_CALIBRATING:
-        return (x, y), None
-    rows = 10 * round((rows + 1) / 10) - 1  # the rank of 0.9 is whole then; rounded up, intervals are too wide
-    rows -= 10 if rows >= len(x) else 0
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(VALIDATION_SEED))
-    apart, chosen = order[:rows].sort().values, order[rows:].sort().values
-    return (x[chosen], y[chosen]), (x[apart], y[apart])
 
 
 def _tuned(fitted: Fitted, x: Tensor, error: float) -> Fitted:

@@ -13,8 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from spikebayes.app.report.svg import CLASSICAL, CONTROL, GUIDE, INK, PANEL, SHADE, SPIKING, draw, short
+from spikebayes.app.report.svg import PANEL, draw, short
 from spikebayes.evaluate.margins import Margins
+from spikebayes.plot.style import CLASSICAL, CONTROL, GUIDE, INK, SHADE, SPIKING
 
 Floats = NDArray[np.float64]
 

@@ -13,13 +13,7 @@ import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-# Okabe & Ito's colours, told apart with any colour vision
-CLASSICAL = "#0072B2"
-SPIKING = "#D55E00"
-CONTROL = "#009E73"
-INK = "#222222"
-GUIDE = "#767676"
-SHADE = "#EBEBEB"
+from spikebayes.plot.style import GUIDE, INK
 
 SIZE = (5.4, 3.5)  # inches; half of the page's width
 PANEL = (3.5, 2.7)  # a third of it

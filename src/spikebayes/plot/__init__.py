@@ -1,0 +1,24 @@
+"""Plots: functions that take what the library gives, and matplotlib Axes to draw on, and return those Axes.
+
+Colours can be told apart with any colour vision, and nothing is said by colour alone.
+"""
+
+from typing import TYPE_CHECKING
+
+from spikebayes.machine.lazy import import_late
+
+if TYPE_CHECKING:
+    from spikebayes.plot.judging import frontier, ks_histogram
+    from spikebayes.plot.predictions import intervals, reliability, risk_coverage
+    from spikebayes.plot.simulations import raster, trace
+
+__all__ = ["frontier", "intervals", "ks_histogram", "raster", "reliability", "risk_coverage", "trace"]
+
+import_late(
+    __name__,
+    {
+        "plot.judging": ["frontier", "ks_histogram"],
+        "plot.predictions": ["intervals", "reliability", "risk_coverage"],
+        "plot.simulations": ["raster", "trace"],
+    },
+)

@@ -1,0 +1,144 @@
+"""Predictions beside what was observed: intervals, reliability, and the risk of answering."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikebayes.evaluate.groups import risk_coverage_curve
+from spikebayes.machine.arguments import checked
+from spikebayes.plot.style import CLASSICAL, DASHED, GUIDE, INK, SPIKING, axes_or_new, chosen
+from spikebayes.prediction.predictive import COVERAGE, Predictive, Task
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LEVELS = np.linspace(0.05, 0.95, 19)  # coverages of a reliability plot
+BINS = 10  # of confidences
+
+
+@checked
+def intervals(
+    prediction: Predictive,
+    target: Tensor | None = None,
+    *,
+    coverage: float = COVERAGE,
+    output: int | str = 0,
+    axes: Axes | None = None,
+) -> Axes:
+    """Means and intervals of a new observation, row by row from the smallest mean to the largest.
+
+    Args:
+        prediction: of a regression, ``[S, B, C]``.
+        target: ``[B, C]``, or ``[B]`` of one output: what was observed is drawn too.
+        coverage: of the intervals.
+        output: which of the C, by number or name.
+        axes: to draw on; pyplot's current ones unless given.
+
+    Raises:
+        ConfigError: classes, which have no intervals, or no such output. DataError: a target that does not fit.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> from spikebayes import Draw
+        >>> p = Predictive(torch.randn(20, 5, 1), Draw(0, "row", torch.arange(5)), noise_std=torch.ones(1))
+        >>> intervals(p, torch.zeros(5), axes=Figure().add_subplot()).get_ylabel()
+        'y'
+    """
+    c = chosen(prediction.names, output)
+    lower, upper = (end[:, c] for end in prediction.interval(coverage))
+    order = prediction.mean[:, c].argsort(stable=True)
+    place = torch.arange(len(order))
+    ax = axes_or_new(axes)
+    ax.vlines(place, lower[order], upper[order], color=SPIKING, lw=1.2, alpha=0.5, label=f"{coverage:.0%} interval")
+    ax.scatter(place, prediction.mean[order, c], s=14, color=SPIKING, label="mean", zorder=3)
+    if target is not None:
+        observed = prediction.observed(target)[order, c]
+        inside = (lower[order] <= observed) & (observed <= upper[order])
+        for where, marker, label in ((inside, "_", "observed, inside"), (~inside, "x", "observed, outside")):
+            ax.scatter(place[where], observed[where], s=28, color=INK, marker=marker, label=label, zorder=4)
+    ax.set(xlabel="rows, by their mean", ylabel=prediction.names[c])
+    ax.legend(frameon=False)
+    return ax
+
+
+@checked
+def reliability(prediction: Predictive, target: Tensor, *, output: int | str = 0, axes: Axes | None = None) -> Axes:
+    """Whether what is said so often is true so often.
+
+    Of values: the share of observations inside intervals, by the coverage that was asked. Of classes: how often the
+    most probable class is right, by its probability, in ten bins; a dot's area is its bin's share of the rows.
+
+    Args:
+        prediction: ``[S, B, C]``.
+        target: ``[B, C]`` values, or ``[B]`` of one output; ``[B]`` class indices.
+        output: of values, which of the C, by number or name.
+        axes: to draw on; pyplot's current ones unless given.
+
+    Raises:
+        ConfigError: no such output. DataError: a target that does not fit.
+    """
+    observed, ax = prediction.observed(target), axes_or_new(axes)
+    ax.plot([0, 1], [0, 1], color=GUIDE, lw=1.2, ls=DASHED, label="as often as said")
+    if prediction.task is Task.CLASSIFICATION:
+        confidence, best = prediction.mean.max(-1)
+        right = (best == observed).double().numpy()
+        p = confidence.double().numpy()
+        place = np.minimum((p * BINS).astype(int), BINS - 1)
+        count = np.bincount(place, minlength=BINS)
+        at = np.flatnonzero(count)
+        x, y = (np.bincount(place, values, BINS)[at] / count[at] for values in (p, right))
+        ax.scatter(x, y, s=20 + 150 * count[at] / len(p), color=SPIKING, label="rows", zorder=3)
+        ax.set(xlabel="probability of the predicted class", ylabel="share right")
+    else:
+        c = chosen(prediction.names, output)
+        shares = []
+        for level in LEVELS:
+            lower, upper = (end[:, c] for end in prediction.interval(float(level)))
+            shares.append(float(((lower <= observed[:, c]) & (observed[:, c] <= upper)).double().mean()))
+        ax.plot(LEVELS, shares, color=SPIKING, marker="o", ms=4, label="rows")
+        ax.set(xlabel="coverage asked", ylabel="share of observations inside")
+    ax.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    ax.legend(frameon=False)
+    return ax
+
+
+@checked
+def risk_coverage(prediction: Predictive, target: Tensor, *, output: int | str = 0, axes: Axes | None = None) -> Axes:
+    """The risk of the answers, if only the surest share of the rows is answered.
+
+    The risk is the share of wrong classes, or the root mean square error of values; the surest have the highest
+    probability, or the smallest std.
+
+    Args:
+        prediction: ``[S, B, C]``.
+        target: ``[B, C]`` values, or ``[B]`` of one output; ``[B]`` class indices.
+        output: of values, which of the C, by number or name.
+        axes: to draw on; pyplot's current ones unless given.
+
+    Raises:
+        ConfigError: no such output. DataError: a target that does not fit.
+
+    Reference:
+        El-Yaniv & Wiener 2010, On the foundations of noise-free selective classification.
+    """
+    observed, ax = prediction.observed(target), axes_or_new(axes)
+    if prediction.task is Task.CLASSIFICATION:
+        confidence, best = prediction.mean.max(-1)
+        curve = risk_coverage_curve(confidence, (best != observed).double())
+        risk, label = curve["risk"], "share wrong"
+    else:
+        c = chosen(prediction.names, output)
+        error = prediction.mean[:, c].double() - observed[:, c]
+        curve = risk_coverage_curve(-prediction.std[:, c], error**2)
+        risk, label = np.sqrt(curve["risk"]), f"root mean square error of {prediction.names[c]}"
+    ax.step(curve["coverage"], risk, where="post", color=SPIKING, label="the surest first")
+    whole = float(risk.iloc[-1])
+    ax.axhline(whole, color=CLASSICAL, lw=1.2, ls=DASHED, label="all rows")
+    ax.set(xlabel="share of rows answered", ylabel=label, xlim=(0, 1))
+    ax.set_ylim(bottom=0)
+    ax.legend(frameon=False)
+    return ax

@@ -1,0 +1,37 @@
+"""Colours and small parts that all plots share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spikebayes.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe & Ito's colours, told apart with any colour vision
+CLASSICAL = "#0072B2"
+SPIKING = "#D55E00"
+CONTROL = "#009E73"
+INK = "#222222"
+GUIDE = "#767676"
+SHADE = "#EBEBEB"
+DASHED = (0, (5, 2))
+
+
+def axes_or_new(axes: Axes | None) -> Axes:
+    """The axes, or pyplot's current ones."""
+    if axes is not None:
+        return axes
+    from matplotlib import pyplot
+
+    return pyplot.gca()
+
+
+def chosen(names: tuple[str, ...], output: int | str) -> int:
+    """The position of an output that is given by name or number (else ConfigError)."""
+    if isinstance(output, str) and output in names:
+        return names.index(output)
+    if not isinstance(output, str) and 0 <= output < len(names):
+        return output
+    raise ConfigError(f"output must be one of {', '.join(names)}, or a number below {len(names)}; got {output!r}")

@@ -1,0 +1,93 @@
+"""SpikingRegressor: numbers with their uncertainty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import RegressorMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import validate_data
+
+from spikebayes.data.tables import split_rows
+from spikebayes.prediction.predictive import Task
+from spikebayes.sklearn.estimator import VALIDATION, SpikingEstimator
+
+
+class SpikingRegressor(RegressorMixin, SpikingEstimator):
+    """Regression by a spiking network whose dropout is the Bayesian sampler.
+
+    Args:
+        hidden: width of each hidden layer.
+        dropout: drop probability after each of them, in (0, 1).
+        code: how neurons tell numbers, see :func:`spikebayes.convert`.
+        epochs: passes over the training rows.
+        samples: Monte Carlo samples of a prediction, of all members together.
+        members: networks trained from different first weights, whose samples are taken together.
+        coverage: of :meth:`predict_interval`, unless it is told another.
+        random_state: of everything.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.linspace(-1, 1, 200)[:, None]
+        >>> model = SpikingRegressor(hidden=(50,), epochs=20, random_state=0).fit(x, x[:, 0] ** 2)
+        >>> mean, std = model.predict(x, return_std=True)
+        >>> mean.shape, bool((std > 0).all())
+        ((200,), True)
+    """
+
+    task = Task.REGRESSION
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def fit(self, X: Any, y: Any) -> SpikingRegressor:
+        """Train, convert and calibrate.
+
+        Args:
+            X: ``[B, F]`` finite numbers.
+            y: ``[B]`` or ``[B, C]`` targets.
+        """
+        x, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, multi_output=True, ensure_min_samples=2)
+        seed = self._seed()
+        targets = y.reshape(len(y), -1)
+        held = np.zeros(len(x), bool)
+        held[split_rows(len(x), VALIDATION, seed)[1].numpy()] = True
+        names = ("y",) if targets.shape[1] == 1 else tuple(f"y{i}" for i in range(targets.shape[1]))
+        self._one_ = y.ndim == 1
+        self._fit(x.astype(np.float32), torch.from_numpy(targets.astype(np.float32)), held, seed, names)
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """The mean ``[B]`` (or ``[B, C]``); with ``return_std`` also the standard deviation of a new observation."""
+        found = self.predictive(X)
+        mean = self._shaped(found.samples.double().mean(0))
+        return (mean, self._shaped(found.std)) if return_std else mean
+
+    def predict_interval(self, X: Any, coverage: float | None = None) -> NDArray[np.floating[Any]]:
+        """``[B, 2]`` (or ``[B, 2, C]``), between which a new observation lies so often.
+
+        Calibrated on rows held out of training, where they were enough, see :meth:`spikebayes.Predictive.interval`.
+
+        Args:
+            X: ``[B, F]``.
+            coverage: in (0, 1); the estimator's own unless given.
+        """
+        lower, upper = self.predictive(X).interval(self.coverage if coverage is None else coverage)
+        return np.stack([self._shaped(lower), self._shaped(upper)], 1)
+
+    def predict_quantiles(self, X: Any, quantiles: Sequence[float] = (0.05, 0.5, 0.95)) -> NDArray[np.floating[Any]]:
+        """``[B, Q]`` (or ``[B, Q, C]``), quantiles of a new observation."""
+        found = self.predictive(X).quantile(tuple(quantiles))
+        return np.moveaxis(self._shaped(found), 0, 1)
+
+    def sample(self, X: Any) -> NDArray[np.floating[Any]]:
+        """``[S, B]`` (or ``[S, B, C]``): each sample is one function, evaluated at all rows."""
+        return self._shaped(self.predictive(X).samples)
+
+    def _shaped(self, values: torch.Tensor) -> NDArray[np.floating[Any]]:
+        return (values[..., 0] if self._one_ else values).double().numpy()
