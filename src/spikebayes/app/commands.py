@@ -29,6 +29,7 @@ def fit_run(
     target: str,
     out: Path,
     categorical: str = "",
+    columns: dict[str, str] = {},  # noqa: B006
     task: Literal["auto", "regression", "classification"] = "auto",
     network: Literal["lif", "sharpened", "s2m"] = "lif",
     hidden: list[int] = [100, 100],  # noqa: B006 (a default the parser shows)
@@ -47,10 +48,12 @@ def fit_run(
 
     Args:
         data: table of training rows: .csv (also .csv.gz, .tsv), .parquet or .npz.
-        target: column to predict; every other column is an input.
+        target: column to predict, or several of numbers, separated by commas; every other column is an input.
         out: folder for the trained run.
         categorical: names of columns to one-hot encode, separated by commas.
-        task: auto takes classification for a target that is not numeric.
+        columns: what columns are, where that shall not be found from their values: number, levels, target-encoded,
+            date, boolean or drop by name, as in {"year":"levels","id":"drop"}.
+        task: auto takes classification for a target that is not numeric, or of few whole numbers.
         network: lif has permanent dropout and LIF neurons; sharpened has dropout and activations that become steps,
             so that a sample takes one time step; s2m has synapses that transmit at random, a sample per step.
         hidden: width of each hidden layer, as in [100,100].
@@ -92,6 +95,7 @@ def fit_run(
         table,
         target,
         categorical=_names(categorical),
+        columns=columns,
         task=None if task == "auto" else Task(task),
         network=network,
         hidden=hidden,
@@ -99,8 +103,18 @@ def fit_run(
         validation=validation,
         seed=seed,
     )
-    config = {"data": str(data), "target": target, "categorical": categorical, "task": task, "network": network}
-    config |= {"hidden": hidden, "dropout": dropout, "validation": validation, "seed": seed, **training}
+    OUT.print(str(prepared.schema))
+    if (left_out := len(table) - len(prepared.x)) > 0:
+        OUT.print(f"{left_out} of {len(table)} rows are left out: their target is missing")
+    config = {"data": str(data), "target": target, "categorical": categorical, "columns": columns, "task": task}
+    config |= {
+        "network": network,
+        "hidden": hidden,
+        "dropout": dropout,
+        "validation": validation,
+        "seed": seed,
+        **training,
+    }
     config[TABLE] = table_digest(table)
     if not resume:
         make_folder(out)
@@ -185,7 +199,7 @@ def predict(
     check_output(out, [data, *own_files(run)])
     loaded = load_run(run)
     settings = {"steps": steps, "burn_in": burn_in, "seed": seed, "mask_scope": mask_scope, "engine": engine}
-    count, by = predict_table(
+    count, outside, by = predict_table(
         loaded,
         run,
         data,
@@ -199,6 +213,7 @@ def predict(
         **settings,
     )
     OUT.print(f"predicted {count} rows x {samples} samples ({by}); written to {out}")
+    OUT.print(f"{outside} of {count} rows lie outside what was trained on; the column 'outside' names the columns")
 
 
 def compare_run(
@@ -261,13 +276,15 @@ def info(run: Path) -> None:
         run: folder that fit wrote.
     """
     from spikebayes.app.run_folder import load_run
+    from spikebayes.data.kinds import Levels
 
     loaded = load_run(run)
     schema, fitted = loaded.schema, loaded.fitted
     OUT.print(f"{run}: {schema.task} of {schema.target!r} from {len(schema.features)} columns")
-    OUT.print(f"columns   {', '.join(schema.features)}")
-    for name, levels in schema.categories.items():
-        OUT.print(f"  {name}: {', '.join(levels)}")
+    OUT.print(f"columns   {schema}")
+    for name, column in schema.columns.items():
+        if isinstance(column, Levels):
+            OUT.print(f"  {name}: {', '.join(level or 'missing' for level in column.levels)}")
     if schema.classes:
         OUT.print(f"classes   {', '.join(schema.classes)}")
     OUT.print(f"network   {loaded.architecture}")
@@ -319,7 +336,7 @@ def energy_of_run(
     from spikebayes.app.code_option import network_of
     from spikebayes.app.run_folder import ENERGY, load_run, own_files
     from spikebayes.app.training_table import rows_to_judge
-    from spikebayes.data.tables import encode_features
+    from spikebayes.data.encoding import encode_features
     from spikebayes.evaluate.energy.energy import energy
     from spikebayes.evaluate.energy.text import statement
     from spikebayes.machine.checked_files import write_json

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal, get_args
@@ -12,9 +12,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from spikebayes.data.columns import column_names, listed
+from spikebayes.data.encoding import encode_features, encode_target, encode_training
+from spikebayes.data.inference import infer_schema
+from spikebayes.data.kinds import Number
 from spikebayes.data.schema import TableSchema
-from spikebayes.data.tables import encode_features, encode_target, infer_schema, split_rows
-from spikebayes.errors import ConfigError
+from spikebayes.data.tables import split_rows
+from spikebayes.data.targets import rows_with_target, target_columns
+from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.machine.memory import check_memory
 from spikebayes.machine.versions import versions
@@ -97,12 +102,13 @@ class TableRun:
 
     def targets(self, table: pd.DataFrame) -> Tensor | None:
         """The table's targets in its own units, or None when it has no such column."""
-        return self.in_units(encode_target(table, self.schema)) if self.schema.target in table.columns else None
+        known = set(self.schema.targets) <= set(table.columns)
+        return self.in_units(encode_target(table, self.schema)) if known else None
 
     def in_units(self, y: Tensor) -> Tensor:
         """Encoded targets in the table's own units: float64 where float32 could not tell them apart."""
-        offset = self.schema.offsets.get(self.schema.target)
-        return y if offset is None else y.double() + offset
+        offsets = [column.offset for column in self.schema.targets.values() if isinstance(column, Number)]
+        return y.double() + torch.tensor(offsets).double() if any(offsets) else y
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +166,10 @@ class TableTask:
 
 def prepare_table(
     table: pd.DataFrame,
-    target: str,
+    target: str | Sequence[str],
     *,
     categorical: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
     task: Task | None = None,
     network: Kind = "lif",
     hidden: Sequence[int] = (100, 100),
@@ -173,10 +180,11 @@ def prepare_table(
     """Read a table for a network whose samples are a posterior.
 
     Args:
-        table: one row per observation.
-        target: column to predict.
+        table: one row per observation; those whose target is missing are left out.
+        target: column to predict, or several.
         categorical: columns to encode as one 0/1 input per level.
-        task: None takes classification for a target that is not numeric.
+        columns: kinds of columns by name, see :func:`~spikebayes.data.infer_schema`.
+        task: None takes classification for a target that is not numeric, or of few whole numbers.
         network: ``"lif"``: dropout, and SoftLIF units that become LIF neurons; ``"sharpened"``: dropout, and
             activations that become steps; ``"s2m"``: noisy signs of the inputs, then synapses that blank out.
         hidden: width of each hidden layer.
@@ -195,9 +203,11 @@ def prepare_table(
     if not 0 < rate < 1:
         raise ConfigError(f"dropout must lie in (0, 1): without it nothing is random; got {rate}")
     split_seed(seed)
-    schema = infer_schema(table, target, categorical, task)
+    table = learnable(table, target)
+    train, held = split_rows(len(table), validation, seed)
+    schema = infer_schema(table, target, categorical, task, columns=columns, rows=train)
     x, y = encode_features(table, schema), encode_target(table, schema)
-    train, held = split_rows(len(x), validation, seed)
+    x[train] = encode_training(table.iloc[train.numpy()], schema, seed)
     outputs = len(schema.output_names)
     check_widths(x.shape[1], outputs, hidden)
     weights = sum(a * b for a, b in pairwise([x.shape[1], *hidden, outputs]))
@@ -213,6 +223,21 @@ def prepare_table(
         case "s2m":
             architecture |= {"keep": KEEP, "noise": NOISE}
     return TableTask(schema, architecture, x, y, train, held, seed)
+
+
+def learnable(table: pd.DataFrame, target: str | Sequence[str]) -> pd.DataFrame:
+    """The rows of a table whose targets are all there.
+
+    Raises:
+        DataError: no such column, or fewer than 2 such rows.
+    """
+    names = target_columns(target, column_names(table))
+    there = rows_with_target(table, names)
+    if len(there) < 2 <= len(table):
+        raise DataError(
+            f"{len(there)} of {len(table)} rows have a target ({listed(names)}); training needs at least 2"
+        )
+    return table if len(there) == len(table) else table.iloc[there].reset_index(drop=True)
 
 
 def kind_of(architecture: dict[str, Any]) -> str:
