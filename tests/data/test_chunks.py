@@ -17,7 +17,9 @@ from pandas.testing import assert_frame_equal
 from spikebayes.data import TableSchema, encode_features, encode_target, infer_schema, read_table, write_table
 from spikebayes.data.chunks import read_chunks
 from spikebayes.data.delimited import delimited_batches
+from spikebayes.data.kinds import Levels, Number
 from spikebayes.errors import DataError
+from spikebayes.prediction.predictive import Task
 
 N = 57
 
@@ -128,13 +130,13 @@ def test_missing_values_in_some_parts(tmp_path: Path) -> None:
     """Whole numbers with gaps are floats as a whole, and whole numbers where a part has none."""
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"a": [1, 2, 3, None], "b": [1, 2, 3, 4]}), path)
-    schema = TableSchema(
-        ("a",), {"a": ("1", "2", "3")}, "b", infer_schema(read_table(path)[["b"]].assign(c=1), "b").task, ()
-    )
+    schema = infer_schema(read_table(path), "b", ["a"])
     first, second = read_chunks(path, 2)
-    assert encode_features(first, schema).tolist() == [[1, 0, 0], [0, 1, 0]]
-    with pytest.raises(DataError, match=r"'a' \(1 missing\), first in row 4; fill"):
-        encode_features(second, schema)
+    assert encode_features(first, schema).tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
+    assert encode_features(second, schema).tolist() == [[0, 0, 1, 0], [0, 0, 0, 1]]
+    refuses = TableSchema({"a": Number()}, {"b": Number()}, Task.REGRESSION)
+    with pytest.raises(DataError, match=r"'a' \(1 NaN\), first in row 4; fill"):
+        encode_features(second, refuses)
 
 
 def refused(path: Path, rows: int = 5) -> str:
@@ -176,14 +178,12 @@ def test_what_cannot_be_read_is_refused_alike(tmp_path: Path, case: str) -> None
 
 def test_rows_are_numbered_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    write_table(pd.DataFrame({"a": ["u"] * 29 + ["w"], "b": range(30), "y": 1.0}), path)
-    schema = TableSchema(
-        ("a", "b"), {"a": ("u", "v")}, "y", infer_schema(read_table(path)[["b", "a"]], "b", ["a"]).task, ()
-    )
+    write_table(pd.DataFrame({"a": ["u"] * 29 + ["w"], "b": range(30)}), path)
+    schema = TableSchema({"b": Number()}, {"a": Levels(("u", "v"))}, Task.CLASSIFICATION)
     *fine, last = read_chunks(path, 8)
-    assert [len(encode_features(part, schema)) for part in fine] == [8, 8, 8]
+    assert [len(encode_target(part, schema)) for part in fine] == [8, 8, 8]
     with pytest.raises(DataError, match=r"'w' \(row 30\), which training never met"):
-        encode_features(last, schema)
+        encode_target(last, schema)
 
 
 @pytest.mark.slow

@@ -54,7 +54,8 @@ class Date(Column):
         vary = {
             "elapsed": high > low,
             "year": month,
-            "week": len(set(stamps.day)) > 1 and len(set(stamps.dayofweek)) > 1,  # not the first of each month
+            "week": len(set(stamps.day)) > 1
+            and bool(np.ptp(_share(known, "week")) > 0),  # not the first of each month
             "day": bool(np.ptp(known % 1) > 0),
         }
         return cls(

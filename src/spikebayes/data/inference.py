@@ -10,11 +10,11 @@ import pandas as pd
 
 from spikebayes.data.cells import FLAGS, is_missing
 from spikebayes.data.columns import (
+    NUMBERS,
     as_written,
     column_names,
     distinct_labels,
     holds_values,
-    is_numeric,
     listed,
     to_labels,
 )
@@ -136,9 +136,10 @@ def _find(frame: pd.DataFrame, name: str, given: str | None) -> Column:
         return labels if given else _date(ISO)
     if given == NUMBER:
         return (Number.found(column, as_written(frame), WORDS) or [Number()])[0]
-    if given == BOOLEAN or pd.api.types.infer_dtype(column, skipna=True) == BOOLEAN:
+    found = pd.api.types.infer_dtype(column, skipna=True)
+    if given == BOOLEAN or found == BOOLEAN:
         return Number(truth=True)
-    if is_numeric(column) or pd.api.types.is_timedelta64_dtype(column.dtype):
+    if pd.api.types.is_numeric_dtype(column.dtype) or found in NUMBERS or found == "timedelta":
         return Number()
     if isinstance(column.dtype, pd.CategoricalDtype):
         return labels
@@ -147,9 +148,8 @@ def _find(frame: pd.DataFrame, name: str, given: str | None) -> Column:
         return Dropped(EMPTY)
     if {text.strip().casefold() for text in texts} <= set(FLAGS):
         return Number(truth=True)
-    found = Number.found(column, as_written(frame), WORDS)
-    if found is not None:
-        return found[0]
+    if (as_number := Number.found(column, as_written(frame), WORDS)) is not None:
+        return as_number[0]
     format = date_format(texts)
     return labels if format is None else _date(format)
 
