@@ -246,7 +246,9 @@ def as_written(frame: pd.DataFrame) -> bool:
 
 def holds_values(frame: pd.DataFrame, name: str) -> bool:
     """Whether a column's labels stand for numbers or truth values, whatever their text: 1 is 1.0."""
-    return not as_written(frame) and pd.api.types.infer_dtype(frame[name], skipna=True) in {*NUMBERS, "boolean"}
+    column = frame[name]
+    values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    return not as_written(frame) and pd.api.types.infer_dtype(values, skipna=True) in {*NUMBERS, "boolean"}
 
 
 def level_indices(labels: Iterable[str], known: Sequence[str], values: bool = False) -> np.ndarray:

@@ -16,8 +16,15 @@ from spikebayes.data.columns import to_labels
 from spikebayes.data.kinds import Column, Encoded, beyond, counted, faulty_range
 
 ISO = "ISO8601"
+FIRST = 20  # texts that are tried before all are
 MICROSECONDS = 86_400e6  # a day
 Part = Literal["elapsed", "year", "week", "day"]
+OTHERS = tuple(  # which pandas does not guess: two digits of the year, times alone or with AM and PM
+    f"{day} {time}".strip()
+    for day in ("%m/%d/%y", "%d/%m/%y", "%d.%m.%y", "%d-%b-%y", "%m/%d/%Y", "%d/%m/%Y", "")
+    for time in ("", "%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p")
+    if day or time
+)
 YEAR, WEEK, MONDAY = 365.2425, 7, 3  # days; the epoch was a Thursday
 
 
@@ -151,7 +158,7 @@ def date_format(texts: np.ndarray) -> str | None:
     if not len(texts) or not all(any(c.isdigit() for c in text) for text in texts):
         return None
     for format in _candidates(texts[0]):
-        if not to_days(pd.Series(texts), format)[1].any():
+        if not any(to_days(pd.Series(some), format)[1].any() for some in (texts[:FIRST], texts)):
             return format
     return None
 
@@ -164,4 +171,5 @@ def _candidates(text: str) -> Iterator[str]:
             if found is not None and not (
                 found.startswith("%Y") and day_first
             ):  # no one writes the year, then the day
-                yield ISO if found.startswith("%Y-%m") else found
+                yield ISO if found == "%Y" or found.startswith("%Y-%m") else found
+    yield from OTHERS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -33,6 +34,9 @@ FEW = 20  # levels of text that get an input each; more are encoded by the targe
 DISTINCT = 0.9  # of a column's text: what tells rows apart says nothing of others
 WORDS = 0.1  # of a column's cells that may be no numbers, if the others are; they are taken as missing
 NUMBER, BOOLEAN, CATEGORY, TARGET, DATE, DROP = "number", "boolean", "levels", "target-encoded", "date", "drop"
+KEY = re.compile(
+    r"(?i:(.*[\W_])?(id|index|row|rowid|rownames?|unnamed: 0))|.*[a-z]I[dD]"
+)  # names that databases give
 CONSTANT, EMPTY = "it is constant", "it has no values"
 CHOICES = (NUMBER, CATEGORY, TARGET, DATE, BOOLEAN, DROP)
 
@@ -52,7 +56,8 @@ def infer_schema(
     Every column but the targets is a feature, in the table's order: a number; true or false; labels, with an input
     for each of up to 20 levels, and encoded by the target beyond; a date or time. Missing numbers and dates become
     the median, with an input that says so; a missing label is a level. Columns that are constant, without values, or
-    whose text is (nearly) all distinct are dropped. Text is a number in spite of units of currency, signs of percent,
+    whose text is (nearly) all distinct, or numbers all distinct under a name
+    such as id, are dropped. Text is a number in spite of units of currency, signs of percent,
     groups of digits, decimal commas, and up to a tenth of other words, which are then missing values.
 
     Without a task, a target of numbers means regression and any other (text, booleans, categories) classification;
@@ -77,7 +82,7 @@ def infer_schema(
     Example:
         >>> frame = pd.DataFrame({"size": [1.0, 2.0, 2.5], "color": ["red", "blue", "red"], "price": [3.0, 4.0, 5.5]})
         >>> print(infer_schema(frame, "price"))
-        size: number; color: 2 levels; to predict price: number
+        size: number; color: 2 levels; to predict: price (number)
         >>> infer_schema(frame, "price", columns={"size": "drop"}).input_names
         ('color=blue', 'color=red')
     """
@@ -202,4 +207,6 @@ def _learned_number(name: str, kind: Number, values: np.ndarray, given: str | No
         raise DataError(f"column {name!r} is no boolean: it holds {odd:g}; 0 and 1, or true and false, are")
     if given is None and low == high and not gone.any():
         return Dropped(CONSTANT)
+    if given is None and KEY.fullmatch(name) and len(set(known.tolist())) == len(values):
+        return Dropped("it tells rows apart")
     return replace(kind, offset=offset_of(known), low=low, high=high, fill=middle, flag=bool(gone.any()))

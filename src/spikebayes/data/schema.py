@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spikebayes.data.cells import whole
+from spikebayes.data.columns import listed, one_line
 from spikebayes.data.dates import Date
 from spikebayes.data.kinds import Column, Dropped, Levels, Number, TargetEncoded
 from spikebayes.errors import StoreError
@@ -36,7 +37,7 @@ class TableSchema:
         >>> schema.input_names
         ('area', 'color=blue', 'color=red')
         >>> print(schema)
-        area: number; color: 2 levels; id: dropped, all distinct; to predict price: number
+        area: number; color: 2 levels; id: dropped, all distinct; to predict: price (number)
         >>> TableSchema.from_dict(schema.to_dict()) == schema
         True
     """
@@ -72,11 +73,14 @@ class TableSchema:
         return ", ".join(self.targets)
 
     def __str__(self) -> str:
-        told = [f"{name}: {column}" for name, column in self.columns.items()]
-        if self.classes:
-            as_numbers = " (a number with --task regression)" if all(map(whole, self.classes)) else ""
-            return "; ".join([*told, f"to predict {self.target}: {len(self.classes)} classes{as_numbers}"])
-        return "; ".join([*told, *(f"to predict {name}: {column}" for name, column in self.targets.items())])
+        alike: dict[str, list[str]] = {}
+        for name, column in self.columns.items():
+            alike.setdefault(str(column), []).append(one_line(name))
+        told = "; ".join(f"{listed(names)}: {column}" for column, names in alike.items())
+        if not self.classes:
+            return f"{told}; to predict: {', '.join(f'{name} ({column})' for name, column in self.targets.items())}"
+        how = ", whole numbers of few values; for a number, --task regression" * all(map(whole, self.classes))
+        return f"{told}; to predict: {self.target} ({len(self.classes)} classes{how})"
 
     def to_dict(self) -> dict[str, Any]:
         """The schema in JSON values."""
