@@ -27,7 +27,7 @@ from spikebayes.data import (
     write_table,
 )
 
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".npz")
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".npz", ".arrow")
 CHECKED = (".csv.gz", ".npz")  # formats whose bytes carry a checksum
 WORDS = (
     "01", "1", "1.0", "1.50", "TRUE", "True", "false", "NA", "nan", "NaN", "", " ", " a", "a ", "null", "None", "?",

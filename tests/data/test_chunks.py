@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -54,7 +55,7 @@ def whole_and_parts(path: Path, schema: TableSchema, rows: int) -> tuple[torch.T
 
 
 @pytest.mark.parametrize("rows", [1, 7, 19, 1000])
-@pytest.mark.parametrize("suffix", ["csv", "tsv", "csv.gz", "parquet", "npz"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "csv.gz", "parquet", "npz", "arrow"])
 def test_parts_are_encoded_as_the_whole(tmp_path: Path, suffix: str, rows: int) -> None:
     path = tmp_path / f"t.{suffix}"
     write_table(mixed(), path)
@@ -114,11 +115,15 @@ FORMS = (
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_parts_of_a_parquet_file_are_those_of_the_frame(
-    tmp_path: Path, form: Callable[[pd.DataFrame], pd.DataFrame]
+@pytest.mark.parametrize("suffix", ["parquet", "feather"])
+def test_parts_of_a_stored_frame_are_those_of_the_whole(
+    tmp_path: Path, suffix: str, form: Callable[[pd.DataFrame], pd.DataFrame]
 ) -> None:
-    path = tmp_path / "t.parquet"
-    form(mixed()).to_parquet(path, row_group_size=11)
+    path = tmp_path / f"t.{suffix}"
+    if suffix == "parquet":
+        form(mixed()).to_parquet(path, row_group_size=11)
+    else:
+        pyarrow.feather.write_feather(pa.Table.from_pandas(form(mixed())), path, chunksize=11)
     whole, parts = read_table(path), list(read_chunks(path, 9))
     for part in parts:
         assert part.attrs.pop("first row", 0) == sum(map(len, parts[: [p is part for p in parts].index(True)]))
@@ -152,7 +157,8 @@ def refused(path: Path, rows: int = 5) -> str:
 LINES = "a,b\n" + "1,2\n" * 20
 CASES: dict[str, tuple[str, bytes, str]] = {
     "no file": ("x/none.csv", b"", "there is no such file"),
-    "no format": ("t.xlsx", b"", "expected a file named"),
+    "torn arrow": ("t.arrow", b"ARROW1 and no more", "cannot read"),
+    "no format": ("t.xls", b"", "expected a file named"),
     "empty": ("t.csv", b"", "the file is empty"),
     "no rows": ("t.csv", b"a,b\n", "2 columns and no rows"),
     "no names": ("t.csv", b"1,2\n3,4\n", "must name the columns"),

@@ -47,7 +47,7 @@ def fit_run(
     """Train a network on a table: permanent dropout, sharpened activations or stochastic synapses.
 
     Args:
-        data: table of training rows: .csv (also .csv.gz, .tsv), .parquet or .npz.
+        data: table of training rows: .csv (also .csv.gz, .tsv), .parquet, .xlsx, .arrow, .feather or .npz.
         target: column to predict, or several of numbers, separated by commas; every other column is an input.
         out: folder for the trained run.
         categorical: names of columns to one-hot encode, separated by commas.
@@ -173,7 +173,7 @@ def predict(
     Args:
         run: folder that fit wrote.
         data: table of rows; columns are matched by name, the target need not be there.
-        out: table to write: .csv, .parquet or .npz.
+        out: table to write: .csv, .parquet, .arrow or .npz.
         samples: Monte Carlo samples per row.
         steps: time steps per sample; those that fit found unless given, 1 for a network that is not of LIF neurons.
         burn_in: steps left out of the average at the start; as fit found unless given, 0 for a network not of LIF

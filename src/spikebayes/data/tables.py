@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.data.columns import column_names
-from spikebayes.data.formats import PATTERNS, emit, parse, reading, table_format
+from spikebayes.data.formats import WRITTEN, emit, parse, reading, table_format
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.files import atomic, check_writable
@@ -21,10 +21,11 @@ from spikebayes.noise.philox import split_seed
 
 @checked
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a CSV (also gzipped, or tab-separated), Parquet or NPZ table; the suffix says which.
+    """Read a CSV (also gzipped, or tab-separated), Parquet, Arrow (Feather), Excel or NPZ table, as its suffix says.
 
     A column of a CSV is text as it was written, NA and 01 too, or numbers where Python writes them just so. What it
-    means is decided later, by a schema. The named levels of a Parquet file's index become columns.
+    means is decided later, by a schema. The named levels of an index in a Parquet or Arrow file become columns. Of an
+    Excel file the first sheet is read, with openpyxl, which ``spikebayes[table]`` installs.
 
     An NPZ file holds 1-D arrays by column name, or a 2-D ``X`` [B, F] that becomes the columns
     ``x0 .. x{F-1}``; all of one length. Objects that need unpickling are refused.
@@ -56,8 +57,8 @@ def check_table_path(path: str | Path) -> None:
         ConfigError: unknown suffix, or a folder that is missing or not writable.
     """
     path = Path(path)
-    if table_format(path) is None:
-        raise ConfigError(f"cannot write {path}: name the file {PATTERNS}")
+    if table_format(path) in (None, "excel"):
+        raise ConfigError(f"cannot write {path}: name the file {WRITTEN}")
     check_writable(path)
 
 
