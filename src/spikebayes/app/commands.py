@@ -30,6 +30,8 @@ def fit_run(
     out: Path,
     categorical: str = "",
     columns: dict[str, str] = {},  # noqa: B006
+    weights: str | None = None,
+    class_weights: Literal["balanced"] | dict[str, float] | None = None,
     task: Literal["auto", "regression", "classification"] = "auto",
     network: Literal["lif", "sharpened", "s2m"] = "lif",
     hidden: list[int] = [100, 100],  # noqa: B006 (a default the parser shows)
@@ -53,6 +55,9 @@ def fit_run(
         categorical: names of columns to one-hot encode, separated by commas.
         columns: what columns are, where that shall not be found from their values: number, levels, target-encoded,
             date, boolean or drop by name, as in {"year":"levels","id":"drop"}.
+        weights: column that says how much each row counts in training, and is no input.
+        class_weights: how much the rows of each class count, by class, as in {"no":1,"yes":5}; balanced lets all
+            classes count alike.
         task: auto takes classification for a target that is not numeric, or of few whole numbers.
         network: lif has permanent dropout and LIF neurons; sharpened has dropout and activations that become steps,
             so that a sample takes one time step; s2m has synapses that transmit at random, a sample per step.
@@ -96,6 +101,8 @@ def fit_run(
         target,
         categorical=_names(categorical),
         columns=columns,
+        weights=weights,
+        class_weights=class_weights,
         task=None if task == "auto" else Task(task),
         network=network,
         hidden=hidden,
@@ -107,14 +114,8 @@ def fit_run(
     if (left_out := len(table) - len(prepared.x)) > 0:
         OUT.print(f"{left_out} of {len(table)} rows are left out: their target is missing")
     config = {"data": str(data), "target": target, "categorical": categorical, "columns": columns, "task": task}
-    config |= {
-        "network": network,
-        "hidden": hidden,
-        "dropout": dropout,
-        "validation": validation,
-        "seed": seed,
-        **training,
-    }
+    config |= {"weights": weights, "class_weights": class_weights, "network": network, "hidden": hidden}
+    config |= {"dropout": dropout, "validation": validation, "seed": seed, **training}
     config[TABLE] = table_digest(table)
     if not resume:
         make_folder(out)

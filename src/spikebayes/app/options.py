@@ -13,7 +13,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import docstring_parser
 from jsonargparse import ActionYesNo, ArgumentParser
@@ -75,7 +76,9 @@ def readable(message: str, given: Sequence[str], known: Sequence[str], function:
             near = difflib.get_close_matches(option, known, n=3, cutoff=0.5)
             return f"unknown option {option}" + (f"; did you mean {' or '.join(near)}?" if near else "")
     line = " ".join(message.split())
-    wrong = re.search(r'Parser key "([^"]+)": (?:Expected|Not of type|Does not validate).*?Got value: (.*)$', line)
+    wrong = re.search(
+        r'Parser key "([^"]+)": (?:Expected|Not of type|Does not validate).*(?:Got|Given) value: (.*)$', line
+    )
     if wrong:
         name = f"--{wrong[1]}" if f"--{wrong[1]}" in known else wrong[1]
         return f"{name} cannot be {wrong[2]!r}: {_expected(function, wrong[1])}"
@@ -85,11 +88,17 @@ def readable(message: str, given: Sequence[str], known: Sequence[str], function:
 def _expected(function: Callable[..., Any] | None, option: str) -> str:
     """What an option takes, from the function's signature."""
     parameters = inspect.signature(function, eval_str=True).parameters if function else {}
-    annotation = parameters[option].annotation if option in parameters else None
+    return f"it takes {_in_words(parameters[option].annotation) if option in parameters else 'another value'}"
+
+
+def _in_words(annotation: Any) -> str:
+    if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
+        return " or ".join(_in_words(part) for part in get_args(annotation) if part is not type(None))
     if get_origin(annotation) is Literal:
-        return f"it takes {' or '.join(get_args(annotation))}"
+        return " or ".join(get_args(annotation))
     words = {int: "a whole number", float: "a number", list[int]: "whole numbers, as in [100,100]"}
-    return f"it takes {words.get(annotation, 'another value')}"
+    words |= {dict[str, str]: 'words by name, as in {"a":"b"}', dict[str, float]: 'numbers by name, as in {"a":1}'}
+    return words.get(annotation, "another value")
 
 
 def run(function: Callable[..., Any], options: dict[str, Any], program: str, stopped: Callable[[], str] = str) -> int:

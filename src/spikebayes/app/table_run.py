@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from spikebayes.app.row_weights import ClassWeights, row_weights
 from spikebayes.data.columns import column_names, listed
 from spikebayes.data.encoding import encode_features, encode_target, encode_training
 from spikebayes.data.inference import infer_schema
@@ -153,6 +154,7 @@ class TableTask:
         x, y: encoded inputs and targets of all rows.
         train, held: row numbers to train on, and those that choose the weights and measure the residual noise.
         seed: of weights, split, batches and masks.
+        weights: how much each row counts, or None.
     """
 
     schema: TableSchema
@@ -162,6 +164,7 @@ class TableTask:
     train: Tensor
     held: Tensor
     seed: int
+    weights: Tensor | None = None
 
 
 def prepare_table(
@@ -170,6 +173,8 @@ def prepare_table(
     *,
     categorical: Sequence[str] = (),
     columns: Mapping[str, str] | None = None,
+    weights: str | None = None,
+    class_weights: ClassWeights | None = None,
     task: Task | None = None,
     network: Kind = "lif",
     hidden: Sequence[int] = (100, 100),
@@ -184,6 +189,8 @@ def prepare_table(
         target: column to predict, or several.
         categorical: columns to encode as one 0/1 input per level.
         columns: kinds of columns by name, see :func:`~spikebayes.data.infer_schema`.
+        weights: column of how much each row counts in training; it is no feature.
+        class_weights: how much the rows of each class count, by class; ``"balanced"`` lets all classes count alike.
         task: None takes classification for a target that is not numeric, or of few whole numbers.
         network: ``"lif"``: dropout, and SoftLIF units that become LIF neurons; ``"sharpened"``: dropout, and
             activations that become steps; ``"s2m"``: noisy signs of the inputs, then synapses that blank out.
@@ -205,13 +212,14 @@ def prepare_table(
     split_seed(seed)
     table = learnable(table, target)
     train, held = split_rows(len(table), validation, seed)
-    schema = infer_schema(table, target, categorical, task, columns=columns, rows=train)
+    kinds = dict(columns or {}) | ({} if weights is None else {weights: "drop"})
+    schema = infer_schema(table, target, categorical, task, columns=kinds, rows=train)
     x, y = encode_features(table, schema), encode_target(table, schema)
     x[train] = encode_training(table.iloc[train.numpy()], schema, seed)
     outputs = len(schema.output_names)
     check_widths(x.shape[1], outputs, hidden)
-    weights = sum(a * b for a, b in pairwise([x.shape[1], *hidden, outputs]))
-    check_memory(COPIES * weights, "training so wide a network", "take narrower hidden layers")
+    size = sum(a * b for a, b in pairwise([x.shape[1], *hidden, outputs]))
+    check_memory(COPIES * size, "training so wide a network", "take narrower hidden layers")
     # all numbers are stored with the run: defaults may change, what was trained must not
     architecture = {"kind": network, "inputs": x.shape[1], "outputs": outputs, "hidden": list(hidden)}
     match network:
@@ -222,7 +230,8 @@ def prepare_table(
             architecture |= {"dropout": rate, "width": width}
         case "s2m":
             architecture |= {"keep": KEEP, "noise": NOISE}
-    return TableTask(schema, architecture, x, y, train, held, seed)
+    counts = row_weights(table, schema, y, train, weights, class_weights)
+    return TableTask(schema, architecture, x, y, train, held, seed, counts)
 
 
 def learnable(table: pd.DataFrame, target: str | Sequence[str]) -> pd.DataFrame:
@@ -264,11 +273,17 @@ def train_table(task: TableTask, **training: Any) -> TableRun:
     with torch.random.fork_rng():
         torch.manual_seed(task.seed)
         model = build(task.architecture)
+    sides: list[tuple[Tensor, ...]] = [(task.x[rows], task.y[rows]) for rows in (task.train, task.held)]
+    weights = None
+    if task.weights is not None:
+        weights = task.weights[task.train]
+        if bool(task.weights[task.held].any()):  # else all of them count alike
+            sides[1] = (*sides[1], task.weights[task.held])
     fitted = fit(
         model,
-        task.x[task.train],
-        task.y[task.train],
-        validation=(task.x[task.held], task.y[task.held]),
+        *sides[0],
+        validation=sides[1],  # pyright: ignore[reportArgumentType]
+        weights=weights,
         task=task.schema.task,
         seed=task.seed,
         names=task.schema.output_names,
