@@ -51,7 +51,7 @@ def row_weights(
         weights = checked_numbers(table, {column: kind.read}, "weights are numbers, 0 or more", (column,))[column]
         if (weights < 0).any():
             raise DataError(f"weights must be 0 or more; row {int((weights < 0).argmax()) + 1} of {column!r} is less")
-    found = torch.from_numpy(weights).float()
+    found = torch.tensor(weights, dtype=torch.float32)
     if classes is not None:
         found = found * _of_classes(schema, y[train], classes)[y]
     if not bool(found[train].any()):

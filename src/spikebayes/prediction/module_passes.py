@@ -178,7 +178,7 @@ def _stands_alone(run: Callable[[Tile], Tensor], probe: Tile, expected: Tensor, 
     def same(groups: Sequence[Tensor], most: float = 0.5) -> bool:
         parts = [decided(lambda at=at: run(Tile(len(at), probe.rows[at], probe.keys.at(at)))) for at in groups]
         outputs, lines = torch.cat([output for output, _ in parts]), torch.cat(list(groups))
-        return all(each == taken for _, each in parts) and _agree(outputs, expected[lines], most)
+        return all(each == taken for _, each in parts) and _agree(outputs, expected[lines], most, expected)
 
     if not same([FEW]) or (taken and not same(torch.arange(LINES[0]).split(PROBED))):
         return False
@@ -213,10 +213,12 @@ def _output(result: Any, count: int) -> Tensor:
     return result[:, None] if result.ndim == 1 else result
 
 
-def _agree(one: Tensor, other: Tensor, most: float = 0.5) -> bool:
+def _agree(one: Tensor, other: Tensor, most: float = 0.5, among: Tensor | None = None) -> bool:
     """Whether most lines are equal but for rounding, which a steep activation may enlarge in a few.
 
-    Other masks, or other rows, would change every line by about a standard deviation.
+    Other masks, or other rows, would change every line by about a standard deviation: of the lines ``among`` which
+    these were picked, as a few may be alike and near 0.
     """
-    near = 0.01 * other.std(0) + 100 * torch.finfo(other.dtype).eps * other.abs().amax(0)
+    among = other if among is None else among
+    near = 0.01 * among.std(0) + 100 * torch.finfo(other.dtype).eps * among.abs().amax(0)
     return bool(((one - other).abs() <= near).all(1).float().mean() > most)
