@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from problems import network, plane, quick_fit, rings
 from spikebayes.errors import DataError
@@ -18,9 +19,8 @@ from spikebayes.training.weighting import check_weights
 def test_a_row_of_weight_3_counts_as_three_rows(task: Task) -> None:
     regression = task is Task.REGRESSION
     x, y = plane(8) if regression else rings(8)
-    learner = Learner(
-        network(1 if regression else 3).eval(), Recipe(task, "adam", 1e-3, 0, "constant", None, "float32"), 1
-    )
+    recipe = Recipe(task, "adam", 1e-3, 0, "constant", None, "float32")
+    learner = Learner(nn.Linear(2, 1 if regression else 3), recipe, 1)
     copies = torch.tensor([3, 1, 0, 1, 2, 1, 0, 0])
     rows = torch.arange(8).repeat_interleave(copies)
     weighed = learner._loss(x, y, check_weights(copies, 8, "training"))

@@ -242,7 +242,9 @@ def learnable(table: pd.DataFrame, target: str | Sequence[str]) -> pd.DataFrame:
     """
     names = target_columns(target, column_names(table))
     there = rows_with_target(table, names)
-    if len(there) < 2 <= len(table):
+    if len(table) < 2:
+        raise DataError(f"the table has {'one row' if len(table) else 'no rows'}; training needs at least 2")
+    if len(there) < 2:
         raise DataError(
             f"{len(there)} of {len(table)} rows have a target ({listed(names)}); training needs at least 2"
         )
