@@ -62,9 +62,8 @@ def test_a_class_that_counts_more_is_predicted_more() -> None:
     frame = table(200).drop(columns="y").assign(kind=["up", "down", "down", "down"] * 50)  # by nothing else
     shares = []
     for weights in (None, {"up": 9.0}):
-        run = train_table(
-            prepare_table(frame, "kind", class_weights=weights, hidden=(8,)), epochs=60, learning_rate=1e-2
-        )
+        task = prepare_table(frame, "kind", class_weights=weights, hidden=(8,))
+        run = train_table(task, epochs=60, learning_rate=1e-2)
         shares.append(float(run.predict(frame, samples=10).mean[:, 1].mean()))
     assert shares[0] < 0.4 < 0.6 < shares[1]
 
