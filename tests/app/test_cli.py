@@ -78,7 +78,194 @@ def test_predict_writes_the_promised_columns(run: Path, tmp_path: Path, suffix: 
 def test_classical_and_spiking_answers_agree(run: Path, tmp_path: Path) -> None:
     table(20, seed=2).to_csv(tmp_path / "new.csv", index=False)
     for name, extra in (("s", []), ("c", ["--classical"])):
-        where = ["--data", str(tmp_path / "new.csv"), "--out", str(tmp_path / "p.csv")]
+        given = ["predict", str(run), "--data", str(tmp_path / "new.csv"), "--out", str(tmp_path / f"{name}.csv")]
+        assert main([*given, *extra]) == 0
+    spiking, classical = pd.read_csv(tmp_path / "s.csv"), pd.read_csv(tmp_path / "c.csv")
+    assert not spiking["mean"].equals(classical["mean"])
+    assert ((spiking["mean"] - classical["mean"]).abs() < 0.2 * classical["std"]).all()
+
+
+def test_columns_are_matched_by_name(run: Path, tmp_path: Path) -> None:
+    frame = table(8, seed=3)
+    frame.to_csv(tmp_path / "one.csv", index=False)
+    frame[["color", "y", "b", "a"]].assign(extra="ignored").to_csv(tmp_path / "two.csv", index=False)
+    for name in ("one", "two"):
+        given = ["predict", str(run), "--data", str(tmp_path / f"{name}.csv"), "--out", str(tmp_path / f"{name}.npz")]
+        assert main([*given, "--samples", "5", "--classical"]) == 0
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+def test_compare_prints_a_verdict_and_writes_a_page(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table(30, seed=4).to_csv(tmp_path / "test.csv", index=False)
+    page = tmp_path / "report.html"
+    assert (
+        main(["compare", str(run), "--data", str(tmp_path / "test.csv"), "--out", str(page), "--samples", "50"]) == 0
+    )
+    said = capsys.readouterr().out
+    assert "Kolmogorov-Smirnov tests find" in said
+    assert "Under the same masks" in said
+    assert "<svg" in page.read_text()
+
+
+@pytest.mark.slow
+def test_classification(tmp_path: Path) -> None:
+    frame = table(80)
+    frame["kind"] = np.where(frame["a"] > 0, "up", "down")
+    frame.drop(columns=["y", "color"]).to_csv(tmp_path / "t.csv", index=False)
+    given = ["--data", str(tmp_path / "t.csv")]
+    assert main(["fit", *given, "--target", "kind", "--out", str(tmp_path / "run"), *QUICK, "--epochs", "200"]) == 0
+    assert main(["predict", str(tmp_path / "run"), *given, "--out", str(tmp_path / "p.csv"), "--samples", "20"]) == 0
+    made = pd.read_csv(tmp_path / "p.csv")
+    np.testing.assert_allclose(made["up.mean"] + made["down.mean"], 1, atol=1e-5)
+    assert (made["predicted"] == frame["kind"]).mean() > 0.9
+    assert (made["mutual_information"] <= made["entropy"] + 1e-6).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "neuron"), [("sharpened", "Threshold("), ("s2m", "Sign(")])
+def test_networks_of_one_step(
+    network: str, neuron: str, fails: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = table(200)
+    frame["kind"] = np.where(frame["a"] > 0, "up", "down")
+    frame.drop(columns=["y", "color"]).to_csv(tmp_path / "t.csv", index=False)
+    run, given = str(tmp_path / "run"), ["--data", str(tmp_path / "t.csv")]
+    fit = ["fit", *given, "--target", "kind", "--network", network, "--hidden", "[24]", "--epochs", "40"]
+    assert main([*fit, "--learning_rate", "0.01", "--out", run]) == 0
+    assert main(["predict", run, *given, "--out", str(tmp_path / "p.csv"), "--samples", "50"]) == 0
+    assert (pd.read_csv(tmp_path / "p.csv")["predicted"] == frame["kind"]).mean() > 0.85
+    assert main(["compare", run, *given, "--out", str(tmp_path / "report.html"), "--samples", "50"]) == 0
+    assert "Kolmogorov-Smirnov tests find" in capsys.readouterr().out
+    assert "<svg" in (tmp_path / "report.html").read_text()
+    assert main(["energy", run, "--rows", "5", "--samples", "5"]) == 0
+    assert "25 simulations of 1 steps" in capsys.readouterr().out
+    assert main(["info", run]) == 0
+    assert neuron in capsys.readouterr().out
+    fails("predict", run, *given, "--out", tmp_path / "q.csv", "--tau", "0.01", says="tau is for networks of LIF")
+
+
+def test_info_names_columns_and_populations(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(run)]) == 0
+    said = capsys.readouterr().out
+    for word in ("color: blue, green, red", "regression of 'y'", "LIF(", "dropout 0.1"):
+        assert word in said
+
+
+def test_print_config_is_a_config(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table(6).to_csv(tmp_path / "new.csv", index=False)
+    given = ["--data", str(tmp_path / "new.csv"), "--out", str(tmp_path / "p.csv"), "--samples", "7", "--classical"]
+    assert main(["predict", str(run), *given, "--print_config"]) == 0
+    text = capsys.readouterr().out
+    assert yaml.safe_load(text)["samples"] == 7
+    (tmp_path / "c.yaml").write_text(text)
+    assert main(["predict", "--config", str(tmp_path / "c.yaml")]) == 0
+    assert len(pd.read_csv(tmp_path / "p.csv")) == 6
+
+
+# -- what bad input gets -----------------------------------------------------------------------------------
+
+
+def fit_of(frame: pd.DataFrame, folder: Path, *more: str) -> list[str]:
+    frame.to_csv(folder / "t.csv", index=False)
+    return ["fit", "--data", str(folder / "t.csv"), "--target", "y", "--out", str(folder / "run"), *QUICK, *more]
+
+
+def test_missing_file(fails, tmp_path: Path) -> None:
+    fails("fit", "--data", tmp_path / "no.csv", "--target", "y", "--out", tmp_path / "run", says="no such file")
+
+
+def test_unreadable_file(fails, tmp_path: Path) -> None:
+    (tmp_path / "t.parquet").write_bytes(b"not a parquet file")
+    fails("fit", "--data", tmp_path / "t.parquet", "--target", "y", "--out", tmp_path / "run", says="cannot read")
+
+
+def test_a_second_fit_in_the_same_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = fit_of(table().drop(columns="color"), tmp_path, "--overwrite")
+    (tmp_path / "run").mkdir()
+    with locked(tmp_path / "run", "fit"):
+        assert main(given) == 2
+    assert f"another fit is at work in {tmp_path / 'run'}" in capsys.readouterr().err
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_missing_target(fails, tmp_path: Path) -> None:
+    given = fit_of(table().drop(columns="color").rename(columns={"y": "yield"}), tmp_path)
+    given[given.index("y")] = "yeild"
+    assert "'yield'" in fails(*given, says="yeild")
+
+
+def test_text_in_a_numeric_column(fails, tmp_path: Path) -> None:
+    frame = table().drop(columns="color").astype({"b": object})
+    frame.loc[6, "b"] = "seven"
+    frame.loc[7:30, "b"] = "eight"
+    said = fails(*fit_of(frame, tmp_path), "--columns", '{"b":"number"}', says="'seven'")
+    assert "'b'" in said
+    assert "row 7" in said
+
+
+def test_infinity(fails, tmp_path: Path) -> None:
+    frame = table().drop(columns="color")
+    frame.loc[[3, 9, 11], "a"] = np.inf
+    said = fails(*fit_of(frame, tmp_path), says="'a'")
+    assert "(3 " in said
+
+
+def test_empty_table(fails, tmp_path: Path) -> None:
+    fails(*fit_of(table(0), tmp_path), says="no rows")
+    (tmp_path / "t.csv").write_text("")
+    fails("fit", "--data", tmp_path / "t.csv", "--target", "y", "--out", tmp_path / "run", says="cannot read")
+
+
+def test_one_row(fails, tmp_path: Path) -> None:
+    fails(*fit_of(table(1).drop(columns="color"), tmp_path), says="one row")
+
+
+def test_constant_target(fails, tmp_path: Path) -> None:
+    fails(*fit_of(table().drop(columns="color").assign(y=2.0), tmp_path), says="constant")
+
+
+@pytest.mark.parametrize("p", ["1", "1.5", "-0.1", ".nan", "0"])
+def test_drop_probability(fails, tmp_path: Path, p: str) -> None:
+    fails(*fit_of(table().drop(columns="color"), tmp_path, "--dropout", p), says="dropout must lie in (0, 1)")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--samples", "0", "samples must be a whole number, at least"),
+        ("--burn-in", "300", "in [0, steps); got 300 with steps=232"),
+        ("--steps", "0", "steps must be a whole number, at least 1"),
+        ("--dt", "0", "dt must be a positive"),
+        ("--dt", "-0.001", "dt must be a positive"),
+        ("--dt", ".nan", "dt must be a positive"),
+        ("--tau", "0", "time constant must be a positive"),
+        ("--seed", "-1", "a seed must be an integer"),
+        ("--samples", "many", "samples"),
+        ("--sampels", "9", "did you mean --samples"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["predict", "compare"])
+def test_settings_out_of_range(
+    fails, run: Path, tmp_path: Path, verb: str, option: str, value: str, says: str
+) -> None:
+    table(4).to_csv(tmp_path / "new.csv", index=False)
+    fails(verb, run, "--data", tmp_path / "new.csv", "--out", tmp_path / "out.csv", option, value, says=says)
+
+
+def test_missing_column_at_prediction(fails, run: Path, tmp_path: Path) -> None:
+    table(4).drop(columns="b").to_csv(tmp_path / "new.csv", index=False)
+    fails("predict", run, "--data", tmp_path / "new.csv", "--out", tmp_path / "p.csv", says="'b'")
+
+
+def test_rows_outside_what_was_trained_on_are_named_and_counted(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = table(4).assign(color=["mauve", "red", "mauve", "red"])
+    frame.loc[2, "a"] = 6.0
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    where = ["--data", str(tmp_path / "new.csv"), "--out", str(tmp_path / "p.csv")]
     assert main(["predict", str(run), *where, "--classical"]) == 0
     assert "2 of 4 rows lie outside what was trained on" in capsys.readouterr().out
     found = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)["outside"].tolist()
