@@ -113,6 +113,7 @@ def right() -> dict[str, Any]:
     coded = sb.convert(ordinary, x, code=sb.Digits(4, 2), calibrate=torch.rand(100, 4))
     memoryless = sb.convert(sb.nn.few_bits(steps).eval(), x)
     scaling = Scaling.learn(x, y)
+    known = infer_schema(frame, "y", ["b"])
     wide, many = rng.normal(size=(5, 6)), rng.random(6)
     return {
         "x": x, "y": y, "model": model, "network": network, "example_input": x, "samples": 4, "seed": 1, "steps": 12,
@@ -126,7 +127,7 @@ def right() -> dict[str, Any]:
         "annealing": 0.5,
         "sharpening": None, "patience": 3, "checkpoints": None, "resume": False, "precision": "float32",
         "scaling": scaling, "scheduler": "cosine", "augment": None, "callbacks": (), "logger": None,
-        "frame": frame, "target": "y", "categorical": ["b"], "schema": infer_schema(frame, "y", ["b"]),
+        "frame": frame, "target": "y", "categorical": ["b"], "schema": known,
         "path": Path("t.csv"),
         "folder": Path("net"), "devices": list(sb.evaluate.DEVICES)[:1],
         "inputs": 4, "outputs": 2, "hidden": [3], "dropout": 0.1, "keep": 0.5,
@@ -155,15 +156,15 @@ def right() -> dict[str, Any]:
         "drugs": torch.rand(3, 3), "convolutions": [], "activation": sb.nn.SoftLIF, "gain": 0.5, "bias": 0.0,
         "amplitude": 1.0, "tau_rc": 0.02, "tau_ref": 0.002, "scope": "row", "readout": network.readout,
         "populations": network.populations, "connections": network.connections, "argument": 0, "q": 0.5,
-        "quantiles": (0.1, 0.9), "features": ("a",), "categories": {}, "offsets": {}, "values": (),
+        "quantiles": (0.1, 0.9), "columns": {"b": "levels"}, "targets": known.targets,
+        "TableSchema.columns": known.columns,
         "x_mean": torch.zeros(4),
         "x_std": torch.ones(4), "y_mean": None, "y_std": None, "dims": (1, 0), "dim": 0, "stop": 2, "step": 1,
         "size": (2,),
         "spread": 0.05, "row_offset": 0.5, "row_spread": 1.5, "paired": 0.2, "tolerance": 0.001, "gap": 1, "lead": 1,
         "stagger": 0, "carry_over": 0.1, "synaptic_event_j": 1e-11, "neuron_update_j": 1e-11, "event_driven": True,
         "mac_j": 1e-12, "weight_memory": None, "weight_bytes": 4, "mask_bit_j": 0.0, "neurons": 10, "fan_in": 10,
-        "blank_out": None, "history": {}, "dilation": 1, "groups": 1, "stored": infer_schema(frame, "y",
-        ["b"]).to_dict(),
+        "blank_out": None, "history": {}, "dilation": 1, "groups": 1, "stored": known.to_dict(),
         "radix": 4, "digits": 3, "code": None, "calibrate": None, "headroom": 2.0, "cost": "ticks", "device": "cpu",
         "response": sb.network.Ramp(), "top": torch.tensor(1.0), "below": None, "limit": None,
         "rising": torch.ones(1).double(), "falling": torch.zeros(0).double(), "grid": 0.0,
@@ -179,7 +180,7 @@ def right() -> dict[str, Any]:
         "single_sample_error.samples": torch.rand(5, 6, 3).softmax(-1), "crps.target": y, "Margins.offset": 0.1,
         "Predictive.noise_std": torch.ones(1), "Fitted.noise_std": torch.ones(1),
         "prediction.log_likelihood.target": y,
-        "TableSchema.classes": (), "coverage.target": many, "r_squared.target": many, "r_squared.prediction": many,
+        "coverage.target": many, "r_squared.target": many, "r_squared.prediction": many,
         "rmse.target": many, "rmse.prediction": many, "decide.reference": wide[..., None],
         "decide.candidate": wide[..., None],
         "decide.names": ["y"], "decide.tolerance": [0.1], "row_effects.reference": wide[..., None],
@@ -211,7 +212,6 @@ def right() -> dict[str, Any]:
         "Draw.rows": torch.arange(6), "by_row": True, "scaled.factor": 0.5,
         "binned_gap.axis": -1, "demand.network": network, "integers.network": memoryless,
         "with_blank_out.network": memoryless, "network.shape.name": "readout", "network.into.target": "readout",
-        "TableSchema.target": "y",
         "decide.classes": False, "with_blank_out.inputs": False, "WinnerTakeAll.classes": 2, "Dropout.start": 0,
         "FrozenNorms.start": 1, "NoisySign.threshold": 0.0, "Slice.start": 0, "ceil_mode": False,
         "count_include_pad": True,

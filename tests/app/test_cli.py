@@ -205,15 +205,15 @@ def test_missing_target(fails, tmp_path: Path) -> None:
 def test_text_in_a_numeric_column(fails, tmp_path: Path) -> None:
     frame = table().drop(columns="color").astype({"b": object})
     frame.loc[6, "b"] = "seven"
-    said = fails(*fit_of(frame, tmp_path), says="'seven'")
+    frame.loc[7:30, "b"] = "eight"
+    said = fails(*fit_of(frame, tmp_path), "--columns", '{"b":"number"}', says="'seven'")
     assert "'b'" in said
     assert "row 7" in said
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_nan_and_infinity(fails, tmp_path: Path, value: float) -> None:
+def test_infinity(fails, tmp_path: Path) -> None:
     frame = table().drop(columns="color")
-    frame.loc[[3, 9, 11], "a"] = value
+    frame.loc[[3, 9, 11], "a"] = np.inf
     said = fails(*fit_of(frame, tmp_path), says="'a'")
     assert "(3 " in said
 
@@ -266,9 +266,18 @@ def test_missing_column_at_prediction(fails, run: Path, tmp_path: Path) -> None:
     fails("predict", run, "--data", tmp_path / "new.csv", "--out", tmp_path / "p.csv", says="'b'")
 
 
-def test_unseen_level_at_prediction(fails, run: Path, tmp_path: Path) -> None:
-    table(4).assign(color="mauve").to_csv(tmp_path / "new.csv", index=False)
-    fails("predict", run, "--data", tmp_path / "new.csv", "--out", tmp_path / "p.csv", says="'mauve'")
+def test_rows_outside_what_was_trained_on_are_named_and_counted(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = table(4).assign(color=["mauve", "red", "mauve", "red"])
+    frame.loc[2, "a"] = 6.0
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    where = ["--data", str(tmp_path / "new.csv"), "--out", str(tmp_path / "p.csv")]
+    assert main(["predict", str(run), *where, "--classical"]) == 0
+    assert "2 of 4 rows lie outside what was trained on" in capsys.readouterr().out
+    found = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)["outside"].tolist()
+    assert (found[0], found[1]) == ("color", "")
+    assert set(found[2].split("|")) == {"a", "color"}
 
 
 @pytest.mark.parametrize("where", ["no/such/folder/p.csv", "new.csv/p.csv", "p.xlsx"])

@@ -12,7 +12,7 @@ import pytest
 from problems import table
 from spikebayes.app.cli import main
 from spikebayes.app.run_folder import load_run
-from spikebayes.data.tables import encode_features, read_table, split_rows
+from spikebayes.data import encode_features, read_table, split_rows
 from spikebayes.evaluate.energy.energy import energy
 from spikebayes.evaluate.energy.meter import Meter
 from spikebayes.machine.checked_files import read_json

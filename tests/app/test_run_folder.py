@@ -264,7 +264,7 @@ def test_an_architecture_that_does_not_fit(stored: Path, change: dict[str, Any],
 
 def test_columns_that_do_not_fit_the_network(stored: Path) -> None:
     description = read_json(stored / DESCRIPTION, FORMAT)
-    description["schema"]["features"].append("c")
+    description["schema"]["columns"]["c"] = {"kind": "number"}
     write_json(stored / DESCRIPTION, description, FORMAT)
     with pytest.raises(StoreError, match="the network does not fit a table of 6 inputs and 1 outputs"):
         load_run(stored)
@@ -272,7 +272,8 @@ def test_columns_that_do_not_fit_the_network(stored: Path) -> None:
 
 def test_a_schema_of_another_task(stored: Path) -> None:
     description = read_json(stored / DESCRIPTION, FORMAT)
-    description["schema"] |= {"task": "classification", "classes": ["down", "up"]}
+    classes = {"y": {"kind": "levels", "levels": ["down", "up"]}}
+    description["schema"] |= {"task": "classification", "targets": classes}
     write_json(stored / DESCRIPTION, description, FORMAT)
     with pytest.raises(StoreError, match="does not fit a table of 5 inputs and 2 outputs"):
         load_run(stored)

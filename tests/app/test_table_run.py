@@ -14,7 +14,8 @@ import torch
 from problems import table
 from spikebayes.app.run_folder import load_run, save_run
 from spikebayes.app.table_run import TableRun, build, compare_table, prepare_table, train_table
-from spikebayes.data.tables import encode_features, encode_target, read_table
+from spikebayes.data import encode_features, encode_target, read_table
+from spikebayes.data.kinds import Levels
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate.scores import scores
 from spikebayes.network.neurons import LIF
@@ -133,7 +134,7 @@ def test_labels_of_a_text_file_come_out_as_they_were_written(tmp_path: Path) -> 
     frame = read_table(tmp_path / "t.csv")
     prepared = prepare_table(frame, "y", categorical=["c"], task=Task.CLASSIFICATION, hidden=(4,))
     run = train_table(prepared, epochs=2)
-    assert run.schema.categories == {"c": ("DE", "NA")}
+    assert run.schema.columns["c"] == Levels(("DE", "NA"))
     assert run.schema.output_names == run.predict(frame.iloc[:2], samples=5).names == ("01", "02")
     alone = pd.DataFrame({"a": [3], "c": ["NA"]})
     assert torch.equal(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -17,7 +18,9 @@ from pandas.testing import assert_frame_equal
 from spikebayes.data import TableSchema, encode_features, encode_target, infer_schema, read_table, write_table
 from spikebayes.data.chunks import read_chunks
 from spikebayes.data.delimited import delimited_batches
+from spikebayes.data.kinds import Levels, Number
 from spikebayes.errors import DataError
+from spikebayes.prediction.predictive import Task
 
 N = 57
 
@@ -52,7 +55,7 @@ def whole_and_parts(path: Path, schema: TableSchema, rows: int) -> tuple[torch.T
 
 
 @pytest.mark.parametrize("rows", [1, 7, 19, 1000])
-@pytest.mark.parametrize("suffix", ["csv", "tsv", "csv.gz", "parquet", "npz"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "csv.gz", "parquet", "npz", "arrow"])
 def test_parts_are_encoded_as_the_whole(tmp_path: Path, suffix: str, rows: int) -> None:
     path = tmp_path / f"t.{suffix}"
     write_table(mixed(), path)
@@ -112,11 +115,15 @@ FORMS = (
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_parts_of_a_parquet_file_are_those_of_the_frame(
-    tmp_path: Path, form: Callable[[pd.DataFrame], pd.DataFrame]
+@pytest.mark.parametrize("suffix", ["parquet", "feather"])
+def test_parts_of_a_stored_frame_are_those_of_the_whole(
+    tmp_path: Path, suffix: str, form: Callable[[pd.DataFrame], pd.DataFrame]
 ) -> None:
-    path = tmp_path / "t.parquet"
-    form(mixed()).to_parquet(path, row_group_size=11)
+    path = tmp_path / f"t.{suffix}"
+    if suffix == "parquet":
+        form(mixed()).to_parquet(path, row_group_size=11)
+    else:
+        pyarrow.feather.write_feather(pa.Table.from_pandas(form(mixed())), path, chunksize=11)
     whole, parts = read_table(path), list(read_chunks(path, 9))
     for part in parts:
         assert part.attrs.pop("first row", 0) == sum(map(len, parts[: [p is part for p in parts].index(True)]))
@@ -128,13 +135,13 @@ def test_missing_values_in_some_parts(tmp_path: Path) -> None:
     """Whole numbers with gaps are floats as a whole, and whole numbers where a part has none."""
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"a": [1, 2, 3, None], "b": [1, 2, 3, 4]}), path)
-    schema = TableSchema(
-        ("a",), {"a": ("1", "2", "3")}, "b", infer_schema(read_table(path)[["b"]].assign(c=1), "b").task, ()
-    )
+    schema = infer_schema(read_table(path), "b", ["a"])
     first, second = read_chunks(path, 2)
-    assert encode_features(first, schema).tolist() == [[1, 0, 0], [0, 1, 0]]
-    with pytest.raises(DataError, match=r"'a' \(1 missing\), first in row 4; fill"):
-        encode_features(second, schema)
+    assert encode_features(first, schema).tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
+    assert encode_features(second, schema).tolist() == [[0, 0, 1, 0], [0, 0, 0, 1]]
+    refuses = TableSchema({"a": Number()}, {"b": Number()}, Task.REGRESSION)
+    with pytest.raises(DataError, match=r"'a' \(1 NaN\), first in row 4; fill"):
+        encode_features(second, refuses)
 
 
 def refused(path: Path, rows: int = 5) -> str:
@@ -150,7 +157,8 @@ def refused(path: Path, rows: int = 5) -> str:
 LINES = "a,b\n" + "1,2\n" * 20
 CASES: dict[str, tuple[str, bytes, str]] = {
     "no file": ("x/none.csv", b"", "there is no such file"),
-    "no format": ("t.xlsx", b"", "expected a file named"),
+    "torn arrow": ("t.arrow", b"ARROW1 and no more", "cannot read"),
+    "no format": ("t.xls", b"", "expected a file named"),
     "empty": ("t.csv", b"", "the file is empty"),
     "no rows": ("t.csv", b"a,b\n", "2 columns and no rows"),
     "no names": ("t.csv", b"1,2\n3,4\n", "must name the columns"),
@@ -176,14 +184,12 @@ def test_what_cannot_be_read_is_refused_alike(tmp_path: Path, case: str) -> None
 
 def test_rows_are_numbered_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    write_table(pd.DataFrame({"a": ["u"] * 29 + ["w"], "b": range(30), "y": 1.0}), path)
-    schema = TableSchema(
-        ("a", "b"), {"a": ("u", "v")}, "y", infer_schema(read_table(path)[["b", "a"]], "b", ["a"]).task, ()
-    )
+    write_table(pd.DataFrame({"a": ["u"] * 29 + ["w"], "b": range(30)}), path)
+    schema = TableSchema({"b": Number()}, {"a": Levels(("u", "v"))}, Task.CLASSIFICATION)
     *fine, last = read_chunks(path, 8)
-    assert [len(encode_features(part, schema)) for part in fine] == [8, 8, 8]
+    assert [len(encode_target(part, schema)) for part in fine] == [8, 8, 8]
     with pytest.raises(DataError, match=r"'w' \(row 30\), which training never met"):
-        encode_features(last, schema)
+        encode_target(last, schema)
 
 
 @pytest.mark.slow

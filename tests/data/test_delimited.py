@@ -16,9 +16,9 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 
-from spikebayes.data import delimited
+from spikebayes.data import delimited, encode_features, infer_schema, read_table, write_table
 from spikebayes.data.columns import AS_WRITTEN, COLUMNS
-from spikebayes.data.tables import encode_features, infer_schema, read_table, write_table
+from spikebayes.data.kinds import Levels
 from spikebayes.errors import DataError
 
 PLAIN = "area,color\n1.5,r\u00e9d\n2,bl\u00fce\n"
@@ -68,7 +68,7 @@ def test_a_label_does_not_depend_on_its_neighbours(cells: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         lines = [f"{cell},{row}" for row, cell in enumerate(every)]
         schema = infer_schema(table(Path(folder), "\n".join(["c,y", *lines])), "y", ["c"])
-        assert schema.categories["c"] == tuple(every)
+        assert schema.columns["c"] == Levels(tuple(every))
         apart = [encode_features(table(Path(folder), f"c\n{cell}\n"), schema) for cell in every]
         assert torch.equal(torch.cat(apart), torch.eye(len(every)))
         if cells:

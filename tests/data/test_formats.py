@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import pytest
 from hypothesis import given, settings
 
 from spikebayes.data import columns
+from spikebayes.data.chunks import read_chunks
 from spikebayes.data.tables import check_table_path, read_table, write_table
 from spikebayes.errors import ConfigError, DataError
 
-SUFFIXES = [".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".npz"]
+SUFFIXES = [".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".npz", ".arrow", ".feather"]
 SMALL = pd.DataFrame({"area": [50.0, 80.0], "color": ["red", "blue"], "sold": [True, False]})
 
 
@@ -92,6 +94,41 @@ def test_a_parquet_index_with_a_name_is_a_column(tmp_path: Path, index: list[str
     stored = frame.drop(columns="a") if index is None else frame.set_index(index)
     stored.to_parquet(tmp_path / "t.parquet")
     pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), frame.reindex(columns=names))
+
+
+def test_an_arrow_index_with_a_name_is_a_column(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [1.5, 2.5], "b": pd.Categorical(["u", "v"])})
+    frame.to_feather(tmp_path / "t.feather")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.feather"), frame)
+
+
+def test_the_first_sheet_of_a_workbook_is_a_table(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    frame = pd.DataFrame({"a": [1.5, None], "when": pd.to_datetime(["2020-01-02", "2021-03-04"]), "b": ["NA", None]})
+    path = tmp_path / "t.xlsx"
+    with pd.ExcelWriter(path) as writer:
+        frame.assign(n=[1, 2], sure=[True, False]).to_excel(writer, sheet_name="one", index=False)
+        SMALL.to_excel(writer, sheet_name="two", index=False)
+    back = read_table(path)
+    assert list(back.columns) == ["a", "when", "b", "n", "sure"]
+    assert back["when"].tolist() == frame["when"].tolist()
+    assert back["b"].tolist()[0] == "NA"
+    assert back.isna().sum().tolist() == [1, 0, 1, 0, 0]
+    assert [len(part) for part in read_chunks(path, 1)] == [1, 1]
+    path.write_bytes(b"PK no more")
+    with pytest.raises(DataError, match=r"cannot read .*t\.xlsx: "):
+        read_table(path)
+    with pytest.raises(ConfigError, match=r"cannot write .*t\.xlsx: name the file \*\.csv"):
+        write_table(frame, path)
+
+
+def test_a_workbook_without_its_reader_is_refused_with_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, b"PK", "t.xlsx")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(DataError, match=r"Excel files need openpyxl: pip install 'spikebayes\[table\]', or save"):
+        read_table(path)
 
 
 def test_rows_that_were_picked_have_an_index_without_a_name_which_says_nothing(tmp_path: Path) -> None:
@@ -179,7 +216,7 @@ def test_npz_is_never_unpickled(tmp_path: Path) -> None:
         ("t.csv.gz", "a,b\n1,2\n", "gzip"),
         ("t.parquet", "a,b\n1,2\n", "cannot read"),
         ("t.npz", "a,b\n1,2\n", "no NPZ archive"),
-        ("t.xlsx", "a,b\n1,2\n", r"expected a file named \*.csv"),
+        ("t.xls", "a,b\n1,2\n", r"expected a file named \*.csv"),
     ],
 )
 def test_files_that_are_no_table(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 
-from spikebayes.data.tables import encode_features, encode_target, infer_schema, read_table, write_table
+from spikebayes.data import encode_features, encode_target, infer_schema, read_table, write_table
+from spikebayes.data.kinds import Levels
 from spikebayes.errors import DataError
 from spikebayes.prediction.predictive import Task
 
@@ -50,7 +51,9 @@ LABELS = st.one_of(
 def test_labels_survive_every_format(suffix: str, labels: list[str], name: str) -> None:
     frame = pd.DataFrame({name: labels, "y": labels[::-1]})
     schema = infer_schema(frame, "y", [name], Task.CLASSIFICATION)
-    assert set(schema.categories[name]) == set(schema.classes) == set(labels)
+    found = schema.columns[name]
+    assert isinstance(found, Levels)
+    assert set(found.levels) == set(schema.classes) == set(labels)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"t{suffix}"
         write_table(frame, path)

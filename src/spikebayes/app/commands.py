@@ -27,6 +27,9 @@ def fit_run(
     target: str,
     out: Path,
     categorical: str = "",
+    columns: dict[str, str] = {},  # noqa: B006
+    weights: str | None = None,
+    class_weights: Literal["balanced"] | dict[str, float] | None = None,
     task: Literal["auto", "regression", "classification"] = "auto",
     network: Literal["lif", "sharpened", "s2m"] = "lif",
     hidden: list[int] = [100, 100],  # noqa: B006 (a default the parser shows)
@@ -45,11 +48,16 @@ def fit_run(
     """Train a network on a table: permanent dropout, sharpened activations or stochastic synapses.
 
     Args:
-        data: table of training rows: .csv (also .csv.gz, .tsv), .parquet or .npz.
-        target: column to predict; every other column is an input.
+        data: table of training rows: .csv (also .csv.gz, .tsv), .parquet, .xlsx, .arrow, .feather or .npz.
+        target: column to predict, or several of numbers, separated by commas; every other column is an input.
         out: folder for the trained run.
         categorical: names of columns to one-hot encode, separated by commas.
-        task: auto takes classification for a target that is not numeric.
+        columns: what columns are, where that shall not be found from their values: number, levels, target-encoded,
+            date, boolean or drop by name, as in {"year":"levels","id":"drop"}.
+        weights: column that says how much each row counts in training, and is no input.
+        class_weights: how much the rows of each class count, by class, as in {"no":1,"yes":5}; balanced lets all
+            classes count alike.
+        task: auto takes classification for a target that is not numeric, or of few whole numbers.
         network: lif has permanent dropout and LIF neurons; sharpened has dropout and activations that become steps,
             so that a sample takes one time step; s2m has synapses that transmit at random, a sample per step.
         hidden: width of each hidden layer.
@@ -94,6 +102,9 @@ def fit_run(
         table,
         target,
         categorical=_names(categorical),
+        columns=columns,
+        weights=weights,
+        class_weights=class_weights,
         task=None if task == "auto" else Task(task),
         network=network,
         hidden=hidden,
@@ -102,9 +113,12 @@ def fit_run(
         noise=noise,
         seed=seed,
     )
-    config = {"data": str(data), "target": target, "categorical": categorical, "task": task, "network": network}
-    config |= {"hidden": hidden, "dropout": dropout, "validation": validation, "noise": noise, "seed": seed}
-    config |= training
+    OUT.print(str(prepared.schema))
+    if (left_out := len(table) - len(prepared.x)) > 0:
+        OUT.print(f"{left_out} of {len(table)} rows are left out: their target is missing")
+    config = {"data": str(data), "target": target, "categorical": categorical, "columns": columns, "task": task}
+    config |= {"weights": weights, "class_weights": class_weights, "network": network, "hidden": hidden}
+    config |= {"dropout": dropout, "validation": validation, "noise": noise, "seed": seed, **training}
     config[TABLE] = table_digest(table)
     if not resume:
         make_folder(out)
@@ -174,7 +188,7 @@ def predict(
     Args:
         run: folder that fit wrote.
         data: table of rows; columns are matched by name, the target need not be there.
-        out: table to write: .csv, .parquet or .npz.
+        out: table to write: .csv, .parquet, .arrow or .npz.
         samples: Monte Carlo samples per row.
         steps: time steps per sample; those that fit found unless given, 1 for a network that is not of LIF neurons.
         burn_in: steps left out of the average at the start; as fit found unless given, 0 for a network not of LIF
@@ -202,7 +216,7 @@ def predict(
     check_output(out, [data, *own_files(run)])
     loaded = load_run(run)
     settings = {"steps": steps, "burn_in": burn_in, "seed": seed, "mask_scope": mask_scope, "engine": engine}
-    count, by = predict_table(
+    count, outside, by = predict_table(
         loaded,
         run,
         data,
@@ -218,6 +232,7 @@ def predict(
         **settings,
     )
     OUT.print(f"predicted {count} rows x {samples} samples ({by}); written to {out}")
+    OUT.print(f"{outside} of {count} rows lie outside what was trained on; the column 'outside' names the columns")
 
 
 def compare_run(
@@ -280,13 +295,15 @@ def info(run: Path) -> None:
         run: folder that fit wrote.
     """
     from spikebayes.app.run_folder import load_run
+    from spikebayes.data.kinds import Levels
 
     loaded = load_run(run)
     schema, fitted = loaded.schema, loaded.fitted
     OUT.print(f"{run}: {schema.task} of {schema.target!r} from {len(schema.features)} columns")
-    OUT.print(f"columns   {', '.join(schema.features)}")
-    for name, levels in schema.categories.items():
-        OUT.print(f"  {name}: {', '.join(levels)}")
+    OUT.print(f"columns   {schema}")
+    for name, column in schema.columns.items():
+        if isinstance(column, Levels):
+            OUT.print(f"  {name}: {', '.join(level or 'missing' for level in column.levels)}")
     if schema.classes:
         OUT.print(f"classes   {', '.join(schema.classes)}")
     OUT.print(f"network   {loaded.architecture}")
@@ -342,7 +359,7 @@ def energy_of_run(
     from spikebayes.app.code_option import network_of
     from spikebayes.app.run_folder import ENERGY, load_run, own_files
     from spikebayes.app.training_table import rows_to_judge
-    from spikebayes.data.tables import encode_features
+    from spikebayes.data.encoding import encode_features
     from spikebayes.evaluate.energy.energy import energy
     from spikebayes.evaluate.energy.text import statement
     from spikebayes.machine.checked_files import write_json

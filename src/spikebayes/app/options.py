@@ -33,6 +33,7 @@ EPILOGUE = (
     "counts more. --print-config shows such a file."
 )
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+BY_NAME = {str: 'words by name, as in {"a":"b"}', float: 'numbers by name, as in {"a":1}'}
 WHOLE = re.compile(r"[+-]?\d+")
 
 
@@ -131,6 +132,8 @@ def _expected(kind: Any) -> str:
         return f"{_expected(get_args(kind)[0]).removeprefix('a ')}s, as in 100 100"
     if get_origin(kind) in (Union, types.UnionType):
         return " or ".join(_expected(part) for part in get_args(kind) if part is not type(None))
+    if get_origin(kind) is dict:
+        return BY_NAME[get_args(kind)[1]]
     return WORDS.get(kind, "another value")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from spikebayes.app.report.contents import report_data
 from spikebayes.app.report.page import write_report
 from spikebayes.app.table_run import Comparison, TableRun
-from spikebayes.data.tables import encode_features
+from spikebayes.data.encoding import encode_features
 from spikebayes.network.network import SpikingNetwork
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from spikebayes.app.finished_parts import finished_parts
 from spikebayes.app.run_folder import DESCRIPTION
 from spikebayes.app.table_run import COPIES, TableRun
 from spikebayes.data.chunks import read_chunks
-from spikebayes.data.tables import encode_features
+from spikebayes.data.encoding import outside_training
 from spikebayes.errors import ConfigError
 from spikebayes.machine.memory import check_memory
 from spikebayes.machine.progress import Bar
@@ -44,7 +45,7 @@ def predict_table(
     say: Callable[[str], None],
     cluster: str | None = None,
     **settings: Any,
-) -> tuple[int, str]:
+) -> tuple[int, int, str]:
     """Predict every row of a table file into another, in memory that does not grow with the rows.
 
     The rows are read twice: all of them are looked at before the first is predicted.
@@ -63,7 +64,8 @@ def predict_table(
         settings: as for :func:`spikebayes.predict`.
 
     Returns:
-        How many rows, and what predicted them.
+        How many rows, how many of them lie outside what was trained on (which the column ``outside`` says), and what
+        predicted them.
 
     Raises:
         DataError: a table that cannot be read or understood; the message names the row.
@@ -78,7 +80,10 @@ def predict_table(
     each = max(1, samples) * run.architecture["outputs"]
     check_memory(COPIES * each, f"{samples} samples of a row", "take fewer samples")
     rows = max(1, min(ROWS, NUMBERS // each))
-    total = sum(len(encode_features(chunk, run.schema)) for chunk in read_chunks(data, ROWS))
+    counts = Counter(
+        bool(names) for chunk in read_chunks(data, ROWS) for names in outside_training(chunk, run.schema)
+    )
+    total = counts.total()
     table = _digest(data)
     made_of = {"run": _digest(folder / DESCRIPTION), "table": table, **given, "samples": samples}
     made_of |= {"coverage": coverage, "quantiles": list(quantiles)}
@@ -101,12 +106,12 @@ def predict_table(
                         )
                         by = made.settings.get("engine", "the classical network")
                         frame = made.to_pandas(quantiles, coverage)
-                    parts.add(frame)
+                    parts.add(frame.assign(outside=outside_training(chunk, run.schema)))
                     bar.advance(len(chunk))
         if first != total or _digest(data) != table:
             parts.discard()
             raise ConfigError(f"{data} was changed while it was read; leave it as it is, and start afresh")
-    return total, by or "before the interruption"
+    return total, counts[True], by or "before the interruption"
 
 
 def _digest(file: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal, get_args
@@ -12,9 +12,15 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from spikebayes.app.row_weights import ClassWeights, row_weights
+from spikebayes.data.columns import column_names, listed
+from spikebayes.data.encoding import encode_features, encode_target, encode_training
+from spikebayes.data.inference import infer_schema
+from spikebayes.data.kinds import Number
 from spikebayes.data.schema import TableSchema
-from spikebayes.data.tables import encode_features, encode_target, infer_schema, split_rows
-from spikebayes.errors import ConfigError
+from spikebayes.data.tables import split_rows
+from spikebayes.data.targets import rows_with_target, target_columns
+from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.machine.memory import check_memory
 from spikebayes.machine.versions import versions
@@ -98,12 +104,13 @@ class TableRun:
 
     def targets(self, table: pd.DataFrame) -> Tensor | None:
         """The table's targets in its own units, or None when it has no such column."""
-        return self.in_units(encode_target(table, self.schema)) if self.schema.target in table.columns else None
+        known = set(self.schema.targets) <= set(table.columns)
+        return self.in_units(encode_target(table, self.schema)) if known else None
 
     def in_units(self, y: Tensor) -> Tensor:
         """Encoded targets in the table's own units: float64 where float32 could not tell them apart."""
-        offset = self.schema.offsets.get(self.schema.target)
-        return y if offset is None else y.double() + offset
+        offsets = [column.offset for column in self.schema.targets.values() if isinstance(column, Number)]
+        return y.double() + torch.tensor(offsets).double() if any(offsets) else y
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +156,7 @@ class TableTask:
         train, held: row numbers to train on, and those that choose the weights, measure the noise and calibrate.
         seed: of weights, split, batches and masks.
         noise: as for ``training.fit``.
+        weights: how much each row counts, or None.
     """
 
     schema: TableSchema
@@ -159,13 +167,17 @@ class TableTask:
     held: Tensor
     seed: int
     noise: Noise = "auto"
+    weights: Tensor | None = None
 
 
 def prepare_table(
     table: pd.DataFrame,
-    target: str,
+    target: str | Sequence[str],
     *,
     categorical: Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
+    weights: str | None = None,
+    class_weights: ClassWeights | None = None,
     task: Task | None = None,
     network: Kind = "lif",
     hidden: Sequence[int] = (100, 100),
@@ -177,10 +189,13 @@ def prepare_table(
     """Read a table for a network whose samples are a posterior.
 
     Args:
-        table: one row per observation.
-        target: column to predict.
+        table: one row per observation; those whose target is missing are left out.
+        target: column to predict, or several.
         categorical: columns to encode as one 0/1 input per level.
-        task: None takes classification for a target that is not numeric.
+        columns: kinds of columns by name, see :func:`~spikebayes.data.infer_schema`.
+        weights: column of how much each row counts in training; it is no feature.
+        class_weights: how much the rows of each class count, by class; ``"balanced"`` lets all classes count alike.
+        task: None takes classification for a target that is not numeric, or of few whole numbers.
         network: ``"lif"``: dropout, and SoftLIF units that become LIF neurons; ``"sharpened"``: dropout, and
             activations that become steps; ``"s2m"``: noisy signs of the inputs, then synapses that blank out.
         hidden: width of each hidden layer.
@@ -201,13 +216,16 @@ def prepare_table(
     if not 0 < rate < 1:
         raise ConfigError(f"dropout must lie in (0, 1): without it nothing is random; got {rate}")
     split_seed(seed)
-    schema = infer_schema(table, target, categorical, task)
+    table = learnable(table, target)
+    train, held = split_rows(len(table), validation, seed)
+    kinds = dict(columns or {}) | ({} if weights is None else {weights: "drop"})
+    schema = infer_schema(table, target, categorical, task, columns=kinds, rows=train)
     x, y = encode_features(table, schema), encode_target(table, schema)
-    train, held = split_rows(len(x), validation, seed)
+    x[train] = encode_training(table.iloc[train.numpy()], schema, seed)
     outputs = len(schema.output_names)
     check_widths(x.shape[1], outputs, hidden)
-    weights = sum(a * b for a, b in pairwise([x.shape[1], *hidden, outputs]))
-    check_memory(COPIES * weights, "training so wide a network", "take narrower hidden layers")
+    size = sum(a * b for a, b in pairwise([x.shape[1], *hidden, outputs]))
+    check_memory(COPIES * size, "training so wide a network", "take narrower hidden layers")
     # all numbers are stored with the run: defaults may change, what was trained must not
     architecture = {"kind": network, "inputs": x.shape[1], "outputs": outputs, "hidden": list(hidden)}
     match network:
@@ -218,7 +236,25 @@ def prepare_table(
             architecture |= {"dropout": rate, "width": width}
         case "s2m":
             architecture |= {"keep": KEEP, "noise": NOISE}
-    return TableTask(schema, architecture, x, y, train, held, seed, noise)
+    counts = row_weights(table, schema, y, train, weights, class_weights)
+    return TableTask(schema, architecture, x, y, train, held, seed, noise, counts)
+
+
+def learnable(table: pd.DataFrame, target: str | Sequence[str]) -> pd.DataFrame:
+    """The rows of a table whose targets are all there.
+
+    Raises:
+        DataError: no such column, or fewer than 2 such rows.
+    """
+    names = target_columns(target, column_names(table))
+    there = rows_with_target(table, names)
+    if len(table) < 2:
+        raise DataError(f"the table has {'one row' if len(table) else 'no rows'}; training needs at least 2")
+    if len(there) < 2:
+        raise DataError(
+            f"{len(there)} of {len(table)} rows have a target ({listed(names)}); training needs at least 2"
+        )
+    return table if len(there) == len(table) else table.iloc[there].reset_index(drop=True)
 
 
 def kind_of(architecture: dict[str, Any]) -> str:
@@ -247,11 +283,17 @@ def train_table(task: TableTask, **training: Any) -> TableRun:
     with torch.random.fork_rng():
         torch.manual_seed(task.seed)
         model = build(task.architecture | {"outputs": 2 * outputs if told else outputs})
+    sides: list[tuple[Tensor, ...]] = [(task.x[rows], task.y[rows]) for rows in (task.train, task.held)]
+    weights = None
+    if task.weights is not None:
+        weights = task.weights[task.train]
+        if bool(task.weights[task.held].any()):  # else all of them count alike
+            sides[1] = (*sides[1], task.weights[task.held])
     fitted = fit(
         model,
-        task.x[task.train],
-        task.y[task.train],
-        validation=(task.x[task.held], task.y[task.held]),
+        *sides[0],
+        validation=sides[1],  # pyright: ignore[reportArgumentType]
+        weights=weights,
         task=task.schema.task,
         seed=task.seed,
         names=task.schema.output_names,

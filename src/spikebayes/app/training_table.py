@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from pandas.util import hash_pandas_object
 
-from spikebayes.app.table_run import TableRun
+from spikebayes.app.table_run import TableRun, learnable
 from spikebayes.data.tables import read_table, split_rows
 from spikebayes.errors import ConfigError
 
@@ -38,7 +38,7 @@ def rows_to_judge(run: TableRun, data: Path | None) -> tuple[pd.DataFrame, str]:
     if data is not None:
         table = read_table(data)
         return table, f"{data}, the table that the run was trained on" if table_digest(table) == known else str(data)
-    table, path = _training_table(run, "give --data"), run.config["data"]
+    table, path = learnable(_training_table(run, "give --data"), [*run.schema.targets]), run.config["data"]
     held = split_rows(len(table), run.config["validation"], run.config["seed"])[1]
     return table.iloc[held.numpy()].reset_index(drop=True), f"{path} that were held out of the training"
 
@@ -50,6 +50,7 @@ def rows_to_calibrate(run: TableRun) -> pd.DataFrame:
         ConfigError: the run does not name its table, or that is not there any more as it was.
     """
     table = _training_table(run, "a code needs its rows, to see how large activations become: put it back")
+    table = learnable(table, [*run.schema.targets])
     return table.iloc[split_rows(len(table), run.config["validation"], run.config["seed"])[0].numpy()]
 
 

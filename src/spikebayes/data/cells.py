@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import date, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -14,12 +15,14 @@ import pandas as pd
 
 # what a cell of numbers may say instead of being empty, case aside; in a column of labels these are labels
 MISSING = frozenset({"", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none"})
+MARKS = re.compile(
+    r"[?.*/\-\u2013\u2014]+|unknown|missing|n\.?\s?a\.?"
+)  # and these, which no CSV writer means otherwise
 FLAGS = {"true": True, "false": False}
 DATES = (date, time, np.datetime64, pd.Period)
 SPANS = (timedelta, np.timedelta64)
 LABELS = (str, numbers.Real, np.bool_, Decimal, *DATES, *SPANS)
 
-MARK = "a mark for a missing value: fill it or drop that row"
 DATE = "dates and times must be numbers, such as days since the first one"
 SPAN = "spans of time must be numbers, such as seconds"
 PARTS = "give the real and the imaginary part a column each"
@@ -28,11 +31,17 @@ PERCENT = "write the percentage as a number, without the sign"
 CURRENCY = "leave the currency out"
 UNIT = "leave the unit out of the cells; the column's name can say it"
 AMOUNTS = (DATE, SPAN, POINT, PERCENT, CURRENCY)  # quantities, which are seldom meant as labels
+MONEY = re.compile(r"[$\u00a3\u00a5\u20ac\u20b9]|\b(?:usd|eur|gbp|chf|jpy)\b", re.IGNORECASE)
+GROUPED = {  # whole numbers in groups of three digits and fractions, by the decimal mark
+    mark: re.compile(
+        rf"[-+]?(\d+|\d{{1,3}}([{groups}\s'\u2019]\d{{3}})+)?({re.escape(mark)}\d*)?(e[-+]?\d+)?", re.IGNORECASE
+    )
+    for mark, groups in ((".", ","), (",", "."))
+}
 MONTH = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 CURES = tuple(
     (re.compile(pattern, re.IGNORECASE), cure)
     for pattern, cure in (
-        (r"[?.*/\-\u2013\u2014]+|unknown|missing|n\.?\s?a\.?", MARK),
         (r"[-+]?\d{1,3}(\.\d{3}){2,}", POINT),
         (r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([t\s].*)?|\d{4}[-/]\d{1,2}|\d{1,2}:\d{2}.*", DATE),
         (rf"\d{{1,2}}[\s.-]*{MONTH}.*|{MONTH}.*\d", DATE),
@@ -61,15 +70,46 @@ def number(value: Any) -> float | None:
         return None
 
 
-def quantity(value: Any) -> float | None:
-    """``value`` in a column of numbers: NaN for what stands for a missing value, 0 and 1 for false and true.
+def is_missing(text: str, marks: Collection[str] = ()) -> bool:
+    """Whether text in a column of numbers or dates stands for a missing value; ``marks`` are a column's own.
 
     Example:
-        >>> quantity("NA"), quantity("TRUE"), quantity("?")
-        (nan, 1.0, None)
+        >>> is_missing("NA"), is_missing(" ? "), is_missing("5"), is_missing("closed", {"closed"})
+        (True, True, False, True)
     """
-    word = value.strip().casefold() if isinstance(value, str) else None
-    return np.nan if word in MISSING else number(FLAGS.get(word, value) if word else value)
+    word = text.strip()
+    return word in marks or word.casefold() in MISSING or MARKS.fullmatch(word.casefold()) is not None
+
+
+def quantity(value: Any, decimal: str = ".", marks: Collection[str] = ()) -> float | None:
+    """``value`` in a column of numbers: NaN for what stands for a missing value, 0 and 1 for false and true.
+
+    Text may have digits in groups, a currency or a sign of percent.
+
+    Args:
+        value: of a cell.
+        decimal: the mark before a fraction; the other one of ``.`` and ``,`` separates groups.
+        marks: words that stand for a missing value in this column.
+
+    Example:
+        >>> quantity("NA"), quantity("TRUE"), quantity("red")
+        (nan, 1.0, None)
+        >>> quantity("1,234.5"), quantity("1.234,5", ","), quantity("$5"), quantity("12 %"), quantity("1,5")
+        (1234.5, 1234.5, 5.0, 0.12, None)
+    """
+    if not isinstance(value, str):
+        return number(value)
+    if is_missing(value, marks):
+        return np.nan
+    word = value.strip()
+    if (found := number(FLAGS.get(word.casefold(), word if decimal == "." else ""))) is not None:
+        return found
+    bare = MONEY.sub("", word.removesuffix("%")).strip()
+    if not GROUPED[decimal].fullmatch(bare):
+        return None
+    plain = re.sub(rf"[{'.' if decimal == ',' else ','}\s'\u2019]", "", bare).replace(decimal, ".")
+    found = number(plain)
+    return found / 100 if found is not None and word.endswith("%") else found
 
 
 def as_label(value: Any, written: bool = False) -> str | None:
@@ -121,3 +161,13 @@ def cure(value: object) -> str | None:
             return how
     text = str(value).strip()
     return next((how for pattern, how in CURES if pattern.fullmatch(text)), None)
+
+
+def whole(label: str) -> bool:
+    """Whether a label is a whole number, as it is written.
+
+    Example:
+        >>> whole("10"), whole("1.0"), whole("a")
+        (True, False, False)
+    """
+    return re.fullmatch(r"[-+]?\d+", label) is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pyarrow.parquet as pq
 
 from spikebayes.data.columns import FIRST_ROW, check_width, column_names
 from spikebayes.data.delimited import as_frame, delimited_batches
-from spikebayes.data.formats import PANDAS_ATTRS, parse, reading, table_format
+from spikebayes.data.formats import from_arrow, parse, reading, table_format
 from spikebayes.data.tables import read_table
 
 BUFFER = 1 << 20  # bytes of a column of a Parquet file
@@ -22,7 +21,8 @@ def read_chunks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     """A table's rows, in order, so many at a time; the last part has what is left.
 
     What errors say of a part's rows counts from the first of the file. A text column may be numbers in one part and
-    text in another; what it means to a schema is the same. An NPZ archive is in memory as a whole.
+    text in another; what it means to a schema is the same. An NPZ archive and an Excel
+    file are in memory as a whole.
 
     Raises:
         DataError: as :func:`spikebayes.data.tables.read_table`; of rows when it is their turn.
@@ -36,7 +36,7 @@ def read_chunks(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     """
     first = 0
     with reading(path):
-        for frame in {"csv": _delimited, "parquet": _parquet, "npz": _npz}[table_format(path) or ""](path, rows):
+        for frame in READERS[table_format(path) or ""](path, rows):
             column_names(frame)
             if first:
                 frame.attrs[FIRST_ROW] = first
@@ -54,16 +54,22 @@ def _delimited(path: Path, rows: int) -> Iterator[pd.DataFrame]:
 def _parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
         check_width(len(file.schema_arrow))
-        first = 0
-        for part in _regrouped(file.iter_batches(rows, use_threads=False), rows):
-            frame = _numbered(part, first).to_pandas(use_threads=False)
-            first += len(frame)
-            frame = frame.reset_index([name for name in frame.index.names if name is not None])
-            frame.attrs = json.loads((part.schema.metadata or {}).get(PANDAS_ATTRS, b"{}"))
-            yield frame.set_axis([str(name) for name in frame.columns], axis=1)
+        yield from _frames(file.iter_batches(rows, use_threads=False), rows)
 
 
-def _npz(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+def _arrow(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+    with pa.memory_map(str(path)) as memory, pa.ipc.open_file(memory) as file:
+        yield from _frames((file.get_batch(number) for number in range(file.num_record_batches)), rows)
+
+
+def _frames(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pd.DataFrame]:
+    first = 0
+    for part in _regrouped(batches, rows):
+        yield from_arrow(part, first)
+        first += part.num_rows
+
+
+def _whole(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     whole = parse(path)
     return (whole.iloc[first : first + rows].copy() for first in range(0, len(whole), rows))
 
@@ -81,12 +87,4 @@ def _regrouped(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Tabl
         yield pa.Table.from_batches(waiting)
 
 
-def _numbered(part: pa.Table, first: int) -> pa.Table:
-    """A part with those numbers of an index of rows that is not stored, but told of, that are its own."""
-    metadata = part.schema.metadata or {}
-    told = json.loads(metadata.get(b"pandas", b"{}"))
-    for index in told.get("index_columns", ()):
-        if isinstance(index, dict):
-            index["start"] += first * index["step"]
-            index["stop"] = index["start"] + part.num_rows * index["step"]
-    return part.replace_schema_metadata({**metadata, b"pandas": json.dumps(told)}) if told else part
+READERS = {"csv": _delimited, "parquet": _parquet, "arrow": _arrow, "npz": _whole, "excel": _whole}

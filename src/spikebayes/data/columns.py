@@ -6,7 +6,7 @@ Rows are counted from 1 in messages: the first data row of a file, whatever its 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +16,15 @@ import pyarrow.compute as pc
 
 from spikebayes.data.cells import as_label, by_value, cure, number, quantity
 from spikebayes.errors import DataError
-from spikebayes.machine.choices import near
 
+NUMBER = "a number"  # what a cell is expected to be, unless it is another thing
 NAMED = 5  # names spelt out in a message before the rest becomes a count
 COLUMNS = 1 << 16  # more than a genome has genes; what lies above is mostly no table, and each column is looked at
 NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}  # pandas' names of what numbers are stored as
 FIRST_ROW = "first row"  # in the attrs of a part of a table: how many rows of the whole come before it
 AS_WRITTEN = "as written"  # in a table's attrs: it was text, and its numbers are the text that Python writes for them
+
+Reader = Callable[[pd.Series], tuple[np.ndarray, np.ndarray]]  # [B] float64, NaN where missing; [B] bool, where wrong
 
 
 def listed(items: Iterable[str], limit: int = NAMED) -> str:
@@ -82,10 +84,19 @@ def is_numeric(column: pd.Series) -> bool:
     return pd.api.types.infer_dtype(column, skipna=True) in NUMBERS
 
 
-def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+def to_numbers(
+    column: pd.Series, decimal: str = ".", marks: Collection[str] = (), written: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """The column in float64, and where it holds something that is no number.
 
-    Booleans count as 0 and 1, numbers written as text as numbers; blank text, NA, NaN, null and the like as missing.
+    Booleans count as 0 and 1, spans of time as seconds, numbers written as text as numbers, see
+    :func:`~spikebayes.data.cells.quantity`; blank text, NA, NaN, null, ? and the like as missing.
+
+    Args:
+        column: of a table.
+        decimal: the mark before a fraction, in text.
+        marks: words that stand for a missing value here.
+        written: whether numbers stand for text, see :data:`AS_WRITTEN`.
 
     Returns:
         ``[B]`` float64, NaN where the value is missing or no number; ``[B]`` bool, where it is no number.
@@ -95,16 +106,20 @@ def to_numbers(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         [1.5, nan, nan]
     """
     dtype = column.dtype
-    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
+    if pd.api.types.is_timedelta64_dtype(dtype):
+        column = column.dt.total_seconds()
+    elif decimal == "," and written and pd.api.types.is_numeric_dtype(dtype):
+        column = pd.Series(to_labels(column, written))  # 1.234 is a thousand there, in whatever part it stands
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(dtype):
         exact = column.to_numpy(dtype=np.float64, na_value=np.nan)
         return exact, np.zeros(len(exact), dtype=bool)
-    if pd.api.types.is_string_dtype(dtype):
+    if decimal == "." and pd.api.types.is_string_dtype(dtype):
         try:  # a hundred times as fast as cell by cell, but it knows no mark of a missing value
             exact = pc.cast(pa.array(column, pa.string()), pa.float64()).to_numpy(zero_copy_only=False)
             return exact, np.zeros(len(exact), dtype=bool)
         except pa.ArrowException:
             pass
-    parsed = [np.nan if gone else quantity(value) for value, gone in _values(column)]
+    parsed = [np.nan if gone else quantity(value, decimal, marks) for value, gone in _values(column)]
     text = np.array([value is None for value in parsed], dtype=bool)
     return np.array([np.nan if value is None else value for value in parsed], dtype=np.float64), text
 
@@ -144,56 +159,84 @@ def to_labels(column: pd.Series, written: bool = False, before: int = 0) -> np.n
     return labels
 
 
-def checked_columns(
-    frame: pd.DataFrame, numeric: Sequence[str], labelled: Sequence[str], hint: str
+def checked_numbers(
+    frame: pd.DataFrame,
+    readers: Mapping[str, Reader],
+    hint: str,
+    needed: Collection[str] = (),
+    what: str = NUMBER,
 ) -> dict[str, np.ndarray]:
-    """The named columns, every value present: finite numbers and labels.
+    """The named columns as numbers that are finite or missing.
 
     Args:
         frame: a table that has all the columns, each once.
-        numeric: columns to read as numbers.
-        labelled: columns to read as labels.
-        hint: what to do about text among the numbers for which nothing better is known; ends that message.
+        readers: what makes numbers of a column, by name; they also say where a cell is none.
+        hint: what to do about text for which nothing better is known; ends that message.
+        needed: the columns in which nothing may be missing.
+        what: each cell is expected to be.
 
     Returns:
-        By name, ``[B]`` float64 within the range of float32 for a numeric and ``[B]`` object (str) for a labelled
-        column.
+        By name, ``[B]`` float64 within the range of float32, NaN where a value is missing.
 
     Raises:
-        DataError: text among numbers; missing, NaN or infinite values. One message names all such columns.
+        DataError: text among numbers; infinite values; missing ones that are needed. One message names all columns.
     """
     before = rows_before(frame)
     columns: dict[str, np.ndarray] = {}
     texts: list[str] = []
-    gaps: list[str] = []
-    firsts: list[int] = []
-    for name in numeric:
-        columns[name], text = to_numbers(pd.Series(frame[name]))
+    gaps: dict[str, dict[str, np.ndarray]] = {}
+    for name, read in readers.items():
+        columns[name], text = read(pd.Series(frame[name]))
         if text.any():
             row = int(text.argmax())
             value = frame[name].iloc[row]
-            hint = hint if texts else cure(value) or hint
+            hint = hint if texts or what != NUMBER else cure(value) or hint
             texts.append(f"{name!r} (row {before + row + 1}: {one_line(repr(value))})")
-        else:
-            infinite = np.abs(columns[name]) > np.finfo(np.float32).max
-            bad = {"NaN": np.isnan(columns[name]), "infinite": infinite}
-            found = ", ".join(f"{rows.sum()} {what}" for what, rows in bad.items() if rows.any())
-            gaps += [f"{name!r} ({found})"] if found else []
-            firsts += [int(rows.argmax()) for rows in bad.values() if rows.any()]
-    for name in labelled:
-        columns[name] = to_labels(pd.Series(frame[name]), as_written(frame), before)
-        missing = np.array([label is None for label in columns[name]], dtype=bool)
-        gaps += [f"{name!r} ({missing.sum()} missing)"] if missing.any() else []
-        firsts += [int(missing.argmax())] if missing.any() else []
+        missing = np.isnan(columns[name]) if name in needed else np.zeros(len(frame), bool)
+        gaps[name] = {"NaN": missing, "infinite": np.abs(columns[name]) > np.finfo(np.float32).max}
     if texts:
-        raise DataError(f"text where a number is expected, in column {listed(texts)}; {hint}")
-    if gaps:
+        raise DataError(f"text where {what} is expected, in column {listed(texts)}; {hint}")
+    _refuse_gaps(frame, gaps)
+    return columns
+
+
+def checked_labels(frame: pd.DataFrame, names: Sequence[str], needed: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """The named columns as labels, ``""`` where one is missing.
+
+    Args:
+        frame: a table that has all the columns, each once.
+        names: of the columns.
+        needed: those in which nothing may be missing.
+
+    Returns:
+        By name, ``[B]`` object (str).
+
+    Raises:
+        DataError: values that can be no labels; missing ones that are needed. One message names all such columns.
+    """
+    columns = {name: to_labels(pd.Series(frame[name]), as_written(frame), rows_before(frame)) for name in names}
+    gone = {name: np.array([label is None for label in labels], dtype=bool) for name, labels in columns.items()}
+    _refuse_gaps(frame, {name: {"missing": rows} for name, rows in gone.items() if name in needed})
+    for name, rows in gone.items():
+        columns[name][rows] = ""
+    return columns
+
+
+def _refuse_gaps(frame: pd.DataFrame, found: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Refuse values that cannot be used: rows, by column and by what is wrong with them."""
+    counted: list[str] = []
+    firsts: list[int] = []
+    for name, gaps in found.items():
+        several = ", ".join(f"{rows.sum()} {what}" for what, rows in gaps.items() if rows.any())
+        counted += [f"{name!r} ({several})"] if several else []
+        firsts += [int(rows.argmax()) for rows in gaps.values() if rows.any()]
+    if counted:
+        before = rows_before(frame)
         among = f"rows {before + 1} to {before + len(frame)}" if before else f"{len(frame)}"
         raise DataError(
             f"missing, NaN or infinite values, by column and number of rows (of {among}): "
-            f"{listed(gaps)}, first in row {before + min(firsts) + 1}; fill them or drop those rows"
+            f"{listed(counted)}, first in row {before + min(firsts) + 1}; fill them or drop those rows"
         )
-    return columns
 
 
 def as_written(frame: pd.DataFrame) -> bool:
@@ -203,43 +246,32 @@ def as_written(frame: pd.DataFrame) -> bool:
 
 def holds_values(frame: pd.DataFrame, name: str) -> bool:
     """Whether a column's labels stand for numbers or truth values, whatever their text: 1 is 1.0."""
-    return not as_written(frame) and pd.api.types.infer_dtype(frame[name], skipna=True) in {*NUMBERS, "boolean"}
+    column = frame[name]
+    values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    return not as_written(frame) and pd.api.types.infer_dtype(values, skipna=True) in {*NUMBERS, "boolean"}
 
 
-def level_indices(
-    name: str, labels: np.ndarray, known: Sequence[str], values: bool = False, before: int = 0
-) -> np.ndarray:
-    """Each label's position among the known ones.
+def level_indices(labels: Iterable[str], known: Sequence[str], values: bool = False) -> np.ndarray:
+    """Each label's position among the known ones, -1 for one that is none of them.
 
     Args:
-        name: the column, for the message.
         labels: ``[B]`` str.
         known: the labels met in training.
         values: whether a label may also be the only known one of its value, as 1 for 1.0.
-        before: rows of the whole table before these, for the message.
 
     Returns:
         ``[B]`` int64.
 
-    Raises:
-        DataError: a label that training never met; the message names the first one and its row.
-
     Example:
-        >>> level_indices("color", np.array(["red", "blue"], dtype=object), ["blue", "red"]).tolist()
-        [1, 0]
+        >>> level_indices(["red", "blue", "pink"], ["blue", "red"]).tolist()
+        [1, 0, -1]
     """
     position = {label: index for index, label in enumerate(known)}
     if values:
         times = Counter(map(by_value, known))
         alike = {by_value(label): index for label, index in position.items() if times[by_value(label)] == 1}
         position = {label: alike[by_value(label)] for label in set(labels) if by_value(label) in alike} | position
-    for row, label in enumerate(labels, start=before + 1):
-        if label not in position:
-            raise DataError(
-                f"column {name!r} holds {one_line(repr(label))} (row {row}), which training never met"
-                f"{near(label, known)}; known: {listed(map(repr, known))}"
-            )
-    return np.array([position[label] for label in labels], dtype=np.int64)
+    return np.array([position.get(label, -1) for label in labels], dtype=np.int64)
 
 
 def distinct_labels(labels: np.ndarray) -> tuple[str, ...]:

@@ -36,9 +36,10 @@ UTF16 = "it is UTF-16 text; save it as UTF-8"
 FOREIGN = {
     b"\xff\xfe": UTF16,
     b"\xfe\xff": UTF16,
-    b"PK\x03\x04": "it is a workbook or an archive; save the table as CSV",
+    b"PK\x03\x04": "it is a workbook or an archive; name it *.xlsx, or save the table as CSV",
     b"\x1f\x8b": "it is packed by gzip; name it *.csv.gz",
     b"PAR1": "it is a Parquet file; name it *.parquet",
+    b"ARROW1": "it is an Arrow file; name it *.arrow",
 }
 
 

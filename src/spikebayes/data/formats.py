@@ -6,11 +6,13 @@ Parsers raise whatever suits them; :func:`reading` turns that into one error.
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,8 +30,14 @@ FORMATS = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".npz": "npz",
+    ".feather": "arrow",
+    ".arrow": "arrow",
+    ".xlsx": "excel",
 }
 PATTERNS = ", ".join(f"*{suffix}" for suffix in FORMATS)
+WRITTEN = ", ".join(
+    f"*{suffix}" for suffix, kind in FORMATS.items() if kind != "excel"
+)  # which has no such bytes twice
 
 PANDAS_ATTRS = b"PANDAS_ATTRS"  # in the metadata of a Parquet file
 
@@ -49,10 +57,10 @@ UNREADABLE = (
 
 
 def table_format(path: Path) -> str | None:
-    """The format that the file's name stands for: csv, parquet or npz; None for any other name.
+    """The format that the file's name stands for: csv, parquet, npz, arrow or excel; None for any other name.
 
     Example:
-        >>> table_format(Path("runs/Train.CSV.gz")), table_format(Path("table.xlsx"))
+        >>> table_format(Path("runs/Train.CSV.gz")), table_format(Path("table.xls"))
         ('csv', None)
     """
     name = path.name.lower()
@@ -88,6 +96,11 @@ def parse(path: Path) -> pd.DataFrame:
         return read_delimited(path)
     if kind == "npz":
         return _parse_npz(path)
+    if kind == "arrow":
+        with pa.memory_map(str(path)) as file:
+            return from_arrow(pa.ipc.open_file(file).read_all())
+    if kind == "excel":
+        return _parse_excel(path)
     check_width(len(pq.read_schema(path)))
     frame = pd.read_parquet(path, engine="pyarrow")
     frame = frame.reset_index([name for name in frame.index.names if name is not None])
@@ -105,19 +118,58 @@ def emit(frames: Iterable[pd.DataFrame], path: Path) -> None:
     for frame in frames:
         _check_text(frame)
     kind = table_format(path)
-    if kind == "parquet":
+    if kind in ("parquet", "arrow"):
         try:
-            _emit_parquet(frames, path)
+            _emit_arrow(frames, path, pq.ParquetWriter if kind == "parquet" else pa.ipc.new_file)
         except (pa.ArrowException, ValueError) as error:
             said = one_line(" ".join(map(str, reversed(error.args))), 200)
-            raise DataError(f"Parquet takes one kind of values in a column: {said}; write them as text") from error
+            name = "Parquet" if kind == "parquet" else "Arrow"
+            raise DataError(f"{name} takes one kind of values in a column: {said}; write them as text") from error
     elif kind == "npz":
         _emit_npz(pd.concat(frames), path)
     else:
         write_delimited(frames, path)
 
 
-def _emit_parquet(frames: Iterable[pd.DataFrame], path: Path) -> None:
+def from_arrow(table: pa.Table, first: int = 0) -> pd.DataFrame:
+    """The table of pandas' that was stored; its named index becomes columns.
+
+    Args:
+        table: some rows of it.
+        first: how many come before them.
+    """
+    check_width(table.num_columns)
+    frame = _numbered(table, first).to_pandas(use_threads=False)
+    frame = frame.reset_index([name for name in frame.index.names if name is not None])
+    frame.attrs = json.loads((table.schema.metadata or {}).get(PANDAS_ATTRS, b"{}"))
+    return frame.set_axis([str(name) for name in frame.columns], axis=1)
+
+
+def _numbered(part: pa.Table, first: int) -> pa.Table:
+    """A part with those numbers of an index of rows that is not stored, but told of, that are its own."""
+    metadata = part.schema.metadata or {}
+    told = json.loads(metadata.get(b"pandas", b"{}"))
+    for index in told.get("index_columns", ()):
+        if isinstance(index, dict):
+            index["start"] += first * index["step"]
+            index["stop"] = index["start"] + part.num_rows * index["step"]
+    return part.replace_schema_metadata({**metadata, b"pandas": json.dumps(told)}) if told else part
+
+
+def _parse_excel(path: Path) -> pd.DataFrame:
+    """The first sheet of a workbook, its first line the names."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of styles and the like
+        try:
+            frame = pd.read_excel(path, engine="openpyxl", keep_default_na=False, na_values=[""])
+        except ImportError as error:
+            raise DataError(
+                "Excel files need openpyxl: pip install 'spikebayes[table]', or save it as CSV"
+            ) from error
+    return frame.set_axis([str(name) for name in frame.columns], axis=1)
+
+
+def _emit_arrow(frames: Iterable[pd.DataFrame], path: Path, writer_of: Callable[..., Any]) -> None:
     """A group of rows for each part. Of the attrs, which may be more than JSON can hold, one is written."""
     with ExitStack() as stack:
         writer = None
@@ -127,7 +179,7 @@ def _emit_parquet(frames: Iterable[pd.DataFrame], path: Path) -> None:
             table = pa.Table.from_pandas(bare, preserve_index=False)
             told = {PANDAS_ATTRS: json.dumps(bare.attrs)} if bare.attrs else {}
             table = table.replace_schema_metadata({**table.schema.metadata, **told})
-            writer = writer or stack.enter_context(pq.ParquetWriter(path, table.schema))
+            writer = writer or stack.enter_context(writer_of(str(path), table.schema))
             writer.write_table(table)
 
 

@@ -91,8 +91,8 @@ def frontier(
     ax = axes_or_new(axes)
     ax.plot(x[best], y[best], color=INK, lw=1.2, ls=DASHED, label="not beaten in both")
     ax.scatter(x, y, s=28, color=SPIKING, zorder=3)
-    for name, *at in zip(names, x, y, strict=False):
-        ax.annotate(name, at, xytext=(4, 4), textcoords="offset points", fontsize=8)
+    for name, at_x, at_y in zip(names, x, y, strict=False):
+        ax.annotate(name, (at_x, at_y), xytext=(4, 4), textcoords="offset points", fontsize=8)
     ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
     ax.legend(frameon=False)
     return ax

@@ -129,14 +129,14 @@ def risk_coverage(prediction: Predictive, target: Tensor, *, output: int | str =
     if prediction.task is Task.CLASSIFICATION:
         confidence, best = prediction.mean.max(-1)
         curve = risk_coverage_curve(confidence, (best != observed).double())
-        risk, label = curve["risk"], "share wrong"
+        risk, label = curve["risk"].to_numpy(), "share wrong"
     else:
         c = chosen(prediction.names, output)
         error = prediction.mean[:, c].double() - observed[:, c]
         curve = risk_coverage_curve(-prediction.std[:, c], error**2)
-        risk, label = np.sqrt(curve["risk"]), f"root mean square error of {prediction.names[c]}"
+        risk, label = np.sqrt(curve["risk"].to_numpy()), f"root mean square error of {prediction.names[c]}"
     ax.step(curve["coverage"], risk, where="post", color=SPIKING, label="the surest first")
-    whole = float(risk.iloc[-1])
+    whole = float(risk[-1])
     ax.axhline(whole, color=CLASSICAL, lw=1.2, ls=DASHED, label="all rows")
     ax.set(xlabel="share of rows answered", ylabel=label, xlim=(0, 1))
     ax.set_ylim(bottom=0)

@@ -54,7 +54,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
             raise ValueError(f"a classifier needs at least 2 classes; got 1 class, {self.classes_[0]!r}")
         seed = self._seed()
         names = tuple(map(str, self.classes_))
-        self._fit(x.astype(np.float32), torch.from_numpy(indices), _held(indices, seed), seed, names)
+        self._fit(np.asarray(x, np.float32), torch.from_numpy(indices), _held(indices, seed), seed, names)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:

@@ -58,7 +58,7 @@ class SpikingEstimator(BaseEstimator):
     def _fit(self, x: NDArray[Any], y: Tensor, held: NDArray[np.bool_], seed: int, names: tuple[str, ...]) -> None:
         """Train on the rows that are not held out, calibrate on some of those that are, and convert."""
         rows, held_out = torch.from_numpy(x), torch.from_numpy(held)
-        chosen, apart = set_apart(rows[held_out], y[held_out], CALIBRATION)
+        chosen, apart = set_apart((rows[held_out], y[held_out]), CALIBRATION)
         outputs = len(names) if self.task is Task.CLASSIFICATION else 2 * len(names)  # the noise of each row, too
         members = []
         for member in range(self._whole("members")):
@@ -69,7 +69,7 @@ class SpikingEstimator(BaseEstimator):
                 model,
                 rows[~held_out],
                 y[~held_out],
-                validation=chosen,
+                validation=(chosen[0], chosen[1]),
                 task=self.task,
                 epochs=self.epochs,
                 seed=seed + member,
@@ -96,7 +96,7 @@ class SpikingEstimator(BaseEstimator):
     def predictive(self, X: Any) -> Predictive:
         """Samples and all that is read from them, see :class:`spikebayes.Predictive`."""
         check_is_fitted(self)
-        x = torch.from_numpy(validate_data(self, X, reset=False, dtype=np.float64).astype(np.float32))
+        x = torch.from_numpy(np.asarray(validate_data(self, X, reset=False, dtype=np.float64), np.float32))
         return self.ensemble_.predict(
             x, networks=self.networks_, samples=self._whole("samples"), seed=self.seed_, mask_scope="pass"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
         held[split_rows(len(x), VALIDATION, seed)[1].numpy()] = True
         names = ("y",) if targets.shape[1] == 1 else tuple(f"y{i}" for i in range(targets.shape[1]))
         self._one_ = y.ndim == 1
-        self._fit(x.astype(np.float32), torch.from_numpy(targets.astype(np.float32)), held, seed, names)
+        self._fit(np.asarray(x, np.float32), torch.from_numpy(targets.astype(np.float32)), held, seed, names)
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:

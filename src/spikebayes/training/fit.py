@@ -51,6 +51,7 @@ from spikebayes.training.scaling import Scaling
 from spikebayes.training.schedules import Scheduler
 from spikebayes.training.session import alone_in, check_checkpoint, interruptible, quiet
 from spikebayes.training.sharpening import Gamma, ScheduledSharpening, Sharpening
+from spikebayes.training.weighting import check_weights
 
 LAST_CHECKPOINT = "last.ckpt"
 MIDDLE = (0.4, 0.3)  # shares of the epochs before Sharpened activations begin to sharpen, and until they are steps
@@ -62,7 +63,8 @@ def fit(
     x: Values,
     y: Values,
     *,
-    validation: tuple[Values, Values],
+    validation: tuple[Values, Values] | tuple[Values, Values, Values],
+    weights: Values | None = None,
     task: Task | str = Task.REGRESSION,
     scaling: Scaling | None = None,
     precision: Literal["float32", "bfloat16"] = "float32",
@@ -104,7 +106,9 @@ def fit(
         x: ``[B, *shape]`` training inputs in data units; these and the targets are tensors, arrays or data frames.
         y: ``[B, C]`` targets in data units, or ``[B]`` int64 classes.
         validation: the same two for rows that choose the weights and measure the noise, and, others of them,
-            calibrate.
+            calibrate; a third may be how much each of these rows counts in the validation loss.
+        weights: ``[B]``, how much each training row counts in the loss, 0 or more; None counts all alike. They are
+            divided by their mean.
         task: regression or classification.
         scaling: of inputs and targets; None learns it on the training rows.
         precision: of matrix products while training; weights, and SoftLIF's curve, are float32 in either case.
@@ -176,13 +180,18 @@ def fit(
     if precision not in PRECISION:
         raise ConfigError(f"precision must be one of {', '.join(PRECISION)}; got {precision!r}")
     x, y = check_rows(x, y, task, "training")
-    x_val, y_val = check_rows(*validation, task, "validation")
+    x_val, y_val = check_rows(*validation[:2], task, "validation")
+    weighed: list[list[Tensor]] = [[], []]  # of training and of validation rows: weights, if there are any
+    if weights is not None or len(validation) > 2:
+        given = (weights, *validation[2:], None)
+        for side, rows, found, what in zip(weighed, (x, x_val), given, ("training", "validation"), strict=False):
+            side += [torch.ones(len(rows)) if found is None else check_weights(found, len(rows), what)]
     if x_val.shape[1:] != x.shape[1:] or y_val.shape[1:] != y.shape[1:]:
         raise DataError("validation rows must have the shapes of the training rows")
     if not 0 <= calibration < 1:
         raise ConfigError(f"calibration must be a share of the validation rows, in [0, 1); got {calibration}")
     held_out = x_val
-    (x_val, y_val), apart = set_apart(x_val, y_val, calibration)
+    (x_val, y_val, *weighed[1]), apart = set_apart((x_val, y_val, *weighed[1]), calibration)
     if resume and (checkpoints is None or not (checkpoints / LAST_CHECKPOINT).exists()):
         raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}")
     if scaling is None:
@@ -204,8 +213,8 @@ def fit(
             check_conversion(Fitted(model, scaling, task, calibration=rows))
         torch.manual_seed(seed)
         train, held, batches = loaders(
-            (scaling.inputs(x), scaling.targets(y)),
-            (scaling.inputs(x_val), scaling.targets(y_val)),
+            (scaling.inputs(x), scaling.targets(y), *weighed[0]),
+            (scaling.inputs(x_val), scaling.targets(y_val), *weighed[1]),
             batch_size,
             callbacks,
         )
@@ -233,7 +242,7 @@ def fit(
     if task is Task.REGRESSION:
         fitted = with_noise(fitted, x_val, y_val, told=row_noise, keep=noise == "row")
     if apart is not None:
-        fitted = _calibrated(fitted, *apart)
+        fitted = _calibrated(fitted, *apart[:2])
     return fitted if error is None or not spiking or len(held_out) < LEAST_ROWS else _tuned(fitted, held_out, error)
 
 

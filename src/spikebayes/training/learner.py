@@ -27,6 +27,7 @@ from spikebayes.training.likelihood import gaussian_loss
 from spikebayes.training.optimizers import make_optimizer
 from spikebayes.training.schedules import Scheduler, make_schedule
 from spikebayes.training.sharpening import ManyBatches, Sharpening
+from spikebayes.training.weighting import weighted_mean
 
 STRIDE = 64  # batches that Lightning takes for one
 VALIDATION_SAMPLES, VALIDATION_BATCH = 8, 512  # masks, and rows: all masks of a row are in one pass
@@ -39,7 +40,7 @@ BATCH_HOOKS = (
     "on_before_optimizer_step",
     "on_before_zero_grad",
 )
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, ...]  # inputs, targets, and perhaps weights of the rows
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,11 @@ class Learner(ManyBatches):
         optimizer, schedule = self.optimizers(use_pl_optimizer=not several), self.lr_schedulers()
         dials = [c for c in self.trainer.callbacks if isinstance(c, Sharpening)]  # pyright: ignore
         weights, losses = list(self.parameters()), []
-        for x, y in batches:
+        for x, *of_rows in batches:
             share = self.steps % self.batches / self.batches
             for dial in dials:
                 dial.before_batch(self, self.current_epoch, share)
-            loss = self._loss(x, y)
+            loss = self._loss(x, *of_rows)
             for weight in weights:  # what zero_grad does, but for its hooks
                 weight.grad = None
             if several:
@@ -100,14 +101,14 @@ class Learner(ManyBatches):
             losses.append(loss.detach())
             for dial in dials:
                 dial.after_batch(losses[-1])
-        self._add("loss", torch.stack(losses), torch.tensor([len(x) for x, _ in batches], device=self.device))
+        self._add("loss", torch.stack(losses), torch.tensor([len(x) for x, *_ in batches], device=self.device))
         if self.steps % self.batches == 0:
             self._tell("loss")
         return losses[-1]
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Loss of the averaged prediction; the same masks every time, so that epochs compare."""
-        x, y = batch
+        x, y, *weights = batch
         rows = torch.arange(len(x), device=x.device) + index * VALIDATION_BATCH
         samples = torch.arange(VALIDATION_SAMPLES, device=x.device).repeat_interleave(len(x))
         with self._precision():
@@ -115,11 +116,13 @@ class Learner(ManyBatches):
                 output = self.model(torch.cat([x] * VALIDATION_SAMPLES))
             stacked = output.unflatten(0, (VALIDATION_SAMPLES, len(x)))  # [S, B, C]
             if self.recipe.row_noise:
-                loss = gaussian_loss(stacked, y)
+                losses = gaussian_loss(stacked, y)
             elif self.recipe.task is Task.REGRESSION:
-                loss = F.mse_loss(stacked.mean(0), y)
+                losses = F.mse_loss(stacked.mean(0), y, reduction="none")
             else:
-                loss = F.nll_loss(stacked.softmax(-1).mean(0).clamp(min=1e-12).log(), y)
+                likely = stacked.softmax(-1).mean(0).clamp(min=1e-12).log()
+                losses = F.nll_loss(likely, y, reduction="none")
+            loss = weighted_mean(losses, *weights)
         self._add("val_loss", loss[None], torch.tensor([len(x)], device=x.device))
 
     def on_validation_epoch_end(self) -> None:
@@ -134,14 +137,17 @@ class Learner(ManyBatches):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.steps = checkpoint["global_step"]
 
-    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
+    def _loss(self, x: Tensor, y: Tensor, *weights: Tensor) -> Tensor:
         if self.recipe.augment is not None:
             x = self.recipe.augment(x)
         with self._precision():
             output = self.model(x)
             if self.recipe.row_noise:
-                return gaussian_loss(output[None], y)
-            return F.mse_loss(output, y) if self.recipe.task is Task.REGRESSION else F.cross_entropy(output, y)
+                losses = gaussian_loss(output[None], y)
+            else:
+                of = F.mse_loss if self.recipe.task is Task.REGRESSION else F.cross_entropy
+                losses = of(output, y, reduction="none")
+            return weighted_mean(losses, *weights)
 
     def _precision(self) -> AbstractContextManager[Any]:
         """Of one pass: what is cast once within it must not outlive a step of the optimiser."""

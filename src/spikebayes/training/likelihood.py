@@ -30,7 +30,7 @@ def mean_and_log_variance(output: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def gaussian_loss(output: Tensor, y: Tensor) -> Tensor:
-    """Negative log density of ``[B, C]`` targets under the mixture of samples ``[S, B, 2C]``; a mean over outputs.
+    """``[B, C]``, negative log density of targets ``[B, C]`` under the mixture of samples ``[S, B, 2C]``.
 
     Up to a constant: log(2 pi) / 2 is left out. Its means were as good as those of the mean squared error. Weighting
     rows by the root of their variance (Seitzer et al. 2022) made them 1 to 8 % better on three tables of four, and
@@ -41,7 +41,7 @@ def gaussian_loss(output: Tensor, y: Tensor) -> Tensor:
     """
     mean, log_variance = mean_and_log_variance(output)
     density = -((y - mean) ** 2 * (-log_variance).exp() + log_variance) / 2
-    return (math.log(len(output)) - density.logsumexp(0)).mean()
+    return math.log(len(output)) - density.logsumexp(0)
 
 
 def without_noise(model: nn.Module, outputs: int) -> None:

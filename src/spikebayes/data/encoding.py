@@ -1,0 +1,211 @@
+"""Tables turned into a model's inputs and targets, by the schema of the training table.
+
+Columns are matched by name. What cannot be used is refused here, before any work, with the column and the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from spikebayes.data.columns import (
+    COLUMNS,
+    as_written,
+    checked_labels,
+    checked_numbers,
+    column_names,
+    holds_values,
+    level_indices,
+    listed,
+    one_line,
+    rows_before,
+)
+from spikebayes.data.dates import Date
+from spikebayes.data.kinds import Column, Levels, Number, TargetEncoded
+from spikebayes.data.schema import TableSchema
+from spikebayes.errors import DataError
+from spikebayes.machine.arguments import checked
+from spikebayes.machine.choices import near
+from spikebayes.prediction.predictive import Task
+
+ENTRIES = 1 << 28  # of the encoded table, 1 GiB in float32; training holds it about six times
+BETWEEN = "|"  # names of columns
+
+
+@checked
+def encode_features(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
+    """The model's inputs, column by column as the schema says.
+
+    Args:
+        frame: a table of B rows with the schema's features, in any order; other columns are ignored.
+        schema: of the training table.
+
+    Returns:
+        ``[B, F]`` float32, in the order of ``schema.input_names``.
+
+    Raises:
+        DataError: a missing column; text among numbers or dates; infinite values (what exceeds float32 counts as
+            such); missing values by a schema of a version that refused them; no rows, or more than memory is meant
+            to hold.
+
+    Example:
+        >>> from spikebayes.data.kinds import Levels, Number
+        >>> columns = {"size": Number(fill=3.0), "color": Levels(("blue", "red"))}
+        >>> schema = TableSchema(columns, {"price": Number()}, Task.REGRESSION)
+        >>> encode_features(pd.DataFrame({"color": ["red", "pink"], "size": [2, None]}), schema).tolist()
+        [[2.0, 0.0, 1.0], [3.0, 0.0, 0.0]]
+    """
+    return _encoded(frame, schema)[0]
+
+
+@checked
+def outside_training(frame: pd.DataFrame, schema: TableSchema) -> tuple[str, ...]:
+    """For each row, the columns whose value lies outside what the model was trained on, joined by ``|``.
+
+    That is a number or a date beyond the least or the largest of the training rows by more than 5 % of their span, a
+    level that they never had, and a missing value where they had none.
+
+    Args:
+        frame, schema: as for :func:`encode_features`.
+
+    Returns:
+        B texts, empty for rows with no such column.
+
+    Raises:
+        DataError: as :func:`encode_features`.
+
+    Example:
+        >>> from spikebayes.data.kinds import Levels, Number
+        >>> columns = {"size": Number(low=0.0, high=10.0, fill=3.0), "color": Levels(("blue", "red"))}
+        >>> schema = TableSchema(columns, {"price": Number()}, Task.REGRESSION)
+        >>> outside_training(pd.DataFrame({"color": ["red", "pink"], "size": [10.4, 11]}), schema)
+        ('', 'size|color')
+    """
+    names, out = list(schema.features), _encoded(frame, schema)[1]
+    return tuple(BETWEEN.join(names[at] for at in np.flatnonzero(row)) for row in out)
+
+
+@checked
+def encode_training(frame: pd.DataFrame, schema: TableSchema, seed: int = 0) -> Tensor:
+    """The model's inputs on the rows that the schema was learned from: no row's own target is in them.
+
+    They differ from :func:`encode_features` where a column is encoded by the target: what its levels mean for a row
+    is learned on the other rows, in five folds.
+
+    Args:
+        frame: the rows, with their targets.
+        schema: learned from them.
+        seed: of the folds.
+
+    Returns:
+        ``[B, F]`` float32.
+
+    Raises:
+        DataError: as :func:`encode_features` and :func:`encode_target`.
+    """
+    x, at = _encoded(frame, schema)[0], 0
+    labels = read_columns(frame, {n: c for n, c in schema.columns.items() if isinstance(c, TargetEncoded)})
+    y = outcomes(encode_target(frame, schema), schema.task, len(schema.classes))
+    for name, column in schema.columns.items():
+        width = len(column.inputs(name))
+        if isinstance(column, TargetEncoded):
+            x[:, at : at + width] = torch.from_numpy(column.cross_fitted(labels[name], y, seed))
+        at += width
+    return x
+
+
+@checked
+def encode_target(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
+    """The targets in the form the losses and scores take.
+
+    Returns:
+        ``[B, T]`` float32 for regression, less the schema's offsets; ``[B]`` int64 class indices for classification.
+
+    Raises:
+        DataError: no target column; a label that training never met; text among numbers; missing, NaN or
+            infinite values.
+    """
+    names = column_names(frame)
+    for name in schema.targets:
+        if name not in names:
+            raise DataError(f"the table has no target column {name!r}{near(name, names)}")
+    values = read_columns(frame, schema.targets, needed=tuple(schema.targets), hint="the model predicts a number")
+    y = []
+    for name, column in schema.targets.items():
+        if isinstance(column, Levels):
+            return torch.from_numpy(_classes(frame, name, values[name], column))
+        y.append(values[name] - column.offset)
+    return torch.from_numpy(np.stack(y, 1).astype(np.float32))
+
+
+def outcomes(y: Tensor, task: Task, classes: int) -> np.ndarray:
+    """``[B, K]`` float64 that levels are encoded by: the targets; or 0 and 1 by class, but for the first of two."""
+    if task is Task.REGRESSION:
+        return y.double().numpy()
+    return np.eye(classes)[y.numpy()][:, int(classes == 2) :]
+
+
+def read_columns(
+    frame: pd.DataFrame,
+    columns: Mapping[str, Column],
+    needed: tuple[str, ...] = (),
+    hint: str = "the model was trained on numbers there",
+) -> dict[str, np.ndarray]:
+    """By name, ``[B]`` numbers, NaN where missing; days since 1970 for dates; labels, ``""`` where missing.
+
+    Raises:
+        DataError: what a column's kind does not take; see ``columns.py``.
+    """
+    written = as_written(frame)
+    readers = {name: partial(c.read, written=written) for name, c in columns.items() if isinstance(c, Number)}
+    dates = {name: partial(c.read, written=written) for name, c in columns.items() if isinstance(c, Date)}
+    labels = [name for name, c in columns.items() if isinstance(c, Levels | TargetEncoded)]
+    return (
+        checked_numbers(frame, readers, hint, needed)
+        | checked_numbers(frame, dates, "write dates as 2020-01-31", needed, "a date")
+        | checked_labels(frame, labels, needed)
+    )
+
+
+def _encoded(frame: pd.DataFrame, schema: TableSchema) -> tuple[Tensor, np.ndarray]:
+    """``[B, F]`` inputs, and ``[B, columns]`` bool where a feature's value is outside."""
+    names = column_names(frame)
+    found = set(names)
+    missing = [name for name in schema.features if name not in found]
+    if missing:
+        lacking = listed(repr(name) + near(name, names) for name in missing)
+        raise DataError(f"the table lacks {len(missing)} of the model's {len(schema.features)} columns: {lacking}")
+    if not len(frame):
+        raise DataError("the table has no rows")
+    width = len(schema.input_names)
+    if width > COLUMNS or len(frame) * width > ENTRIES:
+        raise DataError(
+            f"{len(frame)} rows of {width} inputs (levels of categories count) are too many; at most {COLUMNS} "
+            f"inputs, and {ENTRIES // width} such rows: drop columns, group levels, or split the table"
+        )
+    columns = {name: schema.columns[name] for name in schema.features}
+    whole = tuple(name for name, column in columns.items() if isinstance(column, Number) and column.fill is None)
+    values = read_columns(frame, columns, whole)
+    x, out, at = np.zeros((len(frame), width), np.float32), np.zeros((len(frame), len(columns)), bool), 0
+    for position, (name, column) in enumerate(columns.items()):
+        inputs, out[:, position] = column.encode(values[name], holds_values(frame, name))
+        x[:, at : at + inputs.shape[1]] = inputs
+        at += inputs.shape[1]
+    return torch.from_numpy(x), out
+
+
+def _classes(frame: pd.DataFrame, name: str, labels: np.ndarray, known: Levels) -> np.ndarray:
+    """Class indices ``[B]``; a label that training never met is refused, with the first of its rows."""
+    index = level_indices(labels, known.levels, known.values or holds_values(frame, name))
+    if (index < 0).any():
+        row = int((index < 0).argmax())
+        raise DataError(
+            f"column {name!r} holds {one_line(repr(labels[row]))} (row {rows_before(frame) + row + 1}), which "
+            f"training never met{near(labels[row], known.levels)}; known: {listed(map(repr, known.levels))}"
+        )
+    return index
