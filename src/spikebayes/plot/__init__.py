@@ -17,8 +17,8 @@ __all__ = ["frontier", "intervals", "ks_histogram", "raster", "reliability", "ri
 import_late(
     __name__,
     {
-        "plot.judging": ["frontier", "ks_histogram"],
-        "plot.predictions": ["intervals", "reliability", "risk_coverage"],
-        "plot.simulations": ["raster", "trace"],
+        "judging": ["frontier", "ks_histogram"],
+        "predictions": ["intervals", "reliability", "risk_coverage"],
+        "simulations": ["raster", "trace"],
     },
 )
