@@ -180,41 +180,41 @@ def compare(
 ) -> Equivalence:
     """Judge whether a candidate's predictive distributions are the reference's.
 
-        Every output of every row is judged; classes by their whole vector of probabilities. Samples under the same masks
-        are judged in pairs. A control that is not kept makes the verdict *undecided*, unless pairs show it *kept*.
+    Every output of every row is judged; classes by their whole vector of probabilities. Samples under the same masks
+    are judged in pairs. A control that is not kept makes the verdict *undecided*, unless pairs show it *kept*.
 
-        Args:
-            reference: ``[S, B, C]``, the classical prediction.
-            candidate: ``[S', B, C]``, the spiking one, on the same rows. Under another seed its samples
-                are independent of the reference's and S' may differ; under the same seed masks pair them.
-            control: a second classical prediction under another seed, judged by the same rules.
-            margins: what counts as no difference, see :class:`Margins`.
-            alpha: how often "kept" may be said beyond the margins (widened as docs/how-we-judge.md says), and how often
-                "not kept" within them.
-            output: judge only this output, or only this class's probability; unless given, all that the network tells,
-                the noise of each row too where it does.
-            seed: of V, of the order of ties and of permutations, which do not decide.
+    Args:
+        reference: ``[S, B, C]``, the classical prediction.
+        candidate: ``[S', B, C]``, the spiking one, on the same rows. Under another seed its samples
+            are independent of the reference's and S' may differ; under the same seed masks pair them.
+        control: a second classical prediction under another seed, judged by the same rules.
+        margins: what counts as no difference, see :class:`Margins`.
+        alpha: how often "kept" may be said beyond the margins (widened as docs/how-we-judge.md says), and how often
+            "not kept" within them.
+        output: judge only this output, or only this class's probability; unless given, all that the network
+            tells, the noise of each row too where it does.
+        seed: of V, of the order of ties and of permutations, which do not decide.
 
-        Returns:
-            The outcome, the effects behind it, and the tests beside it.
+    Returns:
+        The outcome, the effects behind it, and the tests beside it.
 
-        Raises:
-            DataError: sides that differ in rows, outputs or task, or hold fewer than 2 samples.
-            ConfigError: a setting out of range, a control with the reference's seed, or masks shared in part.
+    Raises:
+        DataError: sides that differ in rows, outputs or task, or hold fewer than 2 samples.
+        ConfigError: a setting out of range, a control with the reference's seed, or masks shared in part.
 
-        Example:
-            >>> import torch
-            >>> from spikebayes.machine.notebook import as_html
+    Example:
+        >>> import torch
+        >>> from spikebayes.machine.notebook import as_html
     from spikebayes.prediction.predictive import Draw
-            >>> make = lambda seed: Predictive(
-            ...     torch.randn(100, 100, 1, generator=torch.Generator().manual_seed(seed)),
-            ...     Draw(seed, "row", torch.arange(100)))
-            >>> verdict = compare(make(0), make(1), control=make(2))
-            >>> verdict.outcome == "kept", verdict.control.accepted, compare(make(0), make(0)).paired_rmse.max()
-            (True, True, np.float64(0.0))
-            >>> few = compare(*(Predictive(make(i).samples[:, :5], Draw(i, "row", torch.arange(5))) for i in (0, 1)))
-            >>> few.outcome == "undecided", few.needed
-            (True, (25, 100))
+        >>> make = lambda seed: Predictive(
+        ...     torch.randn(100, 100, 1, generator=torch.Generator().manual_seed(seed)),
+        ...     Draw(seed, "row", torch.arange(100)))
+        >>> verdict = compare(make(0), make(1), control=make(2))
+        >>> verdict.outcome == "kept", verdict.control.accepted, compare(make(0), make(0)).paired_rmse.max()
+        (True, True, np.float64(0.0))
+        >>> few = compare(*(Predictive(make(i).samples[:, :5], Draw(i, "row", torch.arange(5))) for i in (0, 1)))
+        >>> few.outcome == "undecided", few.needed
+        (True, (25, 100))
     """
     margins = Margins() if margins is None else margins
     reference, candidate = with_noise_as_outputs(reference), with_noise_as_outputs(candidate)

@@ -370,8 +370,8 @@ class Predictive:
     def to_xarray(self) -> xarray.DataTree:
         """The samples as ArviZ 1.x reads them: group ``posterior``, dimensions chain (one), draw (S), row and output.
 
-        ``prediction`` is the network's own output, without noise of observations; ``noise_std`` stands beside it where
-        each sample tells the noise. Of classes ``probability``, with a dimension ``class``. Needs ``[xarray]``.
+        ``prediction`` is the network's own output, without noise of observations; ``noise_std`` stands beside it
+        where each sample tells the noise. Of classes ``probability``, with a dimension ``class``. Needs ``[xarray]``.
         """
         return labelled.as_datatree(self)
 
