@@ -204,8 +204,7 @@ def compare(
 
     Example:
         >>> import torch
-        >>> from spikebayes.machine.notebook import as_html
-    from spikebayes.prediction.predictive import Draw
+        >>> from spikebayes.prediction.predictive import Draw
         >>> make = lambda seed: Predictive(
         ...     torch.randn(100, 100, 1, generator=torch.Generator().manual_seed(seed)),
         ...     Draw(seed, "row", torch.arange(100)))
