@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from torch import nn
 
 import spikebayes as sb
@@ -27,7 +28,7 @@ from spikebayes.nn import zoo
 from spikebayes.training import Scaling
 
 FACES = ("spikebayes", "spikebayes.nn", "spikebayes.nn.zoo", "spikebayes.training", "spikebayes.data",
-         "spikebayes.evaluate", "spikebayes.network")  # fmt: skip
+         "spikebayes.evaluate", "spikebayes.network", "spikebayes.plot")  # fmt: skip
 LEFT_OUT = {
     *("Task", "Outcome", "Curve", "Values"),  # enumerations
     *("load_images", "load_jasper_ridge", "load_split", "Meter"),  # they ask the network, or the machine
@@ -115,7 +116,12 @@ def right() -> dict[str, Any]:
     scaling = Scaling.learn(x, y)
     known = infer_schema(frame, "y", ["b"])
     wide, many = rng.normal(size=(5, 6)), rng.random(6)
+    run = sb.simulate(network, x, samples=2, steps=12, probe=["spikes", "trace"])
     return {
+        "run": run, "verdict": sb.compare(prediction, other), "axes": Figure().add_subplot(), "population": None,
+        "sample": 1, "row": 1, "expected": 0.5, "frontier.cost": many + 1, "frontier.error": many + 1,
+        "frontier.names": list("abcdef"), "xlabel": "J", "ylabel": "std", "ks_histogram.control": False,
+        "intervals.target": y, "reliability.target": y, "risk_coverage.target": y,
         "x": x, "y": y, "model": model, "network": network, "example_input": x, "samples": 4, "seed": 1, "steps": 12,
         "burn_in": 4, "window": sb.Flat(), "redraw": None, "mask_scope": "row", "rows": None, "engine": "auto",
         "batch_size": 3, "dtype": torch.float32, "task": sb.Task.REGRESSION, "noise_std": 0.3, "names": (),
@@ -140,6 +146,7 @@ def right() -> dict[str, Any]:
         "factor": 2.0,
         "clip": "mse", "levels": 255, "largest_input": 1.0, "prediction": prediction, "probabilities": probabilities,
         "fitted": sb.training.Fitted(model, scaling, sb.Task.REGRESSION, torch.ones(1)),
+        "members": (sb.training.Fitted(model, scaling, sb.Task.REGRESSION, torch.ones(1)),),
         "confidence": many, "wrong": rng.integers(0, 2, 6), "lower": many - 1, "upper": many + 1, "axis": 0,
         "bins": 5,
         "fair": True, "pvalues": many, "first": wide, "second": wide + 1, "rng": rng, "exchanges": 20,

@@ -140,5 +140,9 @@ def test_without_axes_pyplots_are_taken(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(pyplot, "gca", axes)
     p, y = regression()
     assert isinstance(plot.intervals(p, y), Axes)
+    with pytest.raises(
+        ConfigError, match=r"axes must be matplotlib's Axes, as pyplot.subplots\(\) makes them; got 'ax'"
+    ):
+        plot.intervals(p, axes="ax")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigError, match="output must be one of a, b, or a number below 2; got 'c'"):
         plot.intervals(p, output="c")

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 @checked
 def coverage_by_group(
-    prediction: Predictive, target: Tensor, groups: Any = None, *, coverage: float = COVERAGE, bins: int = 5
+    prediction: Predictive,
+    target: Tensor | np.ndarray,
+    groups: Any = None,
+    *,
+    coverage: float = COVERAGE,
+    bins: int = 5,
 ) -> pd.DataFrame:
     """How often intervals, or sets of classes, hold what was observed, group by group.
 

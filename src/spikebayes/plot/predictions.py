@@ -23,7 +23,7 @@ BINS = 10  # of confidences
 @checked
 def intervals(
     prediction: Predictive,
-    target: Tensor | None = None,
+    target: Tensor | np.ndarray | None = None,
     *,
     coverage: float = COVERAGE,
     output: int | str = 0,
@@ -66,7 +66,9 @@ def intervals(
 
 
 @checked
-def reliability(prediction: Predictive, target: Tensor, *, output: int | str = 0, axes: Axes | None = None) -> Axes:
+def reliability(
+    prediction: Predictive, target: Tensor | np.ndarray, *, output: int | str = 0, axes: Axes | None = None
+) -> Axes:
     """Whether what is said so often is true so often.
 
     Of values: the share of observations inside intervals, by the coverage that was asked. Of classes: how often the
@@ -107,7 +109,9 @@ def reliability(prediction: Predictive, target: Tensor, *, output: int | str = 0
 
 
 @checked
-def risk_coverage(prediction: Predictive, target: Tensor, *, output: int | str = 0, axes: Axes | None = None) -> Axes:
+def risk_coverage(
+    prediction: Predictive, target: Tensor | np.ndarray, *, output: int | str = 0, axes: Axes | None = None
+) -> Axes:
     """The risk of the answers, if only the surest share of the rows is answered.
 
     The risk is the share of wrong classes, or the root mean square error of values; the surest have the highest

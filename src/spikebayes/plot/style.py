@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.kinds import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,12 +21,16 @@ DASHED = (0, (5, 2))
 
 
 def axes_or_new(axes: Axes | None) -> Axes:
-    """The axes, or pyplot's current ones."""
-    if axes is not None:
-        return axes
-    from matplotlib import pyplot
+    """The axes, or pyplot's current ones (ConfigError for what is none)."""
+    if axes is None:
+        from matplotlib import pyplot
 
-    return pyplot.gca()
+        return pyplot.gca()
+    from matplotlib.axes import Axes
+
+    if not isinstance(axes, Axes):
+        raise ConfigError(f"axes must be matplotlib's Axes, as pyplot.subplots() makes them; got {shown(axes)}")
+    return axes
 
 
 def chosen(names: tuple[str, ...], output: int | str) -> int:

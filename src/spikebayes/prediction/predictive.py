@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -205,7 +206,7 @@ class Predictive:
         return torch.stack(found) if isinstance(q, Sequence) else found[0]
 
     @checked
-    def log_likelihood(self, target: Tensor) -> Tensor:
+    def log_likelihood(self, target: Tensor | np.ndarray) -> Tensor:
         """Log predictive density (nats) of each row's target, averaged over samples in probability.
 
         Regression: log (1/S) sum_s N(target; y_s, noise_s^2), summed over outputs (Gal & Ghahramani 2016,
@@ -230,7 +231,7 @@ class Predictive:
     @checked
     def calibrate(
         self,
-        target: Tensor,
+        target: Tensor | np.ndarray,
         method: Literal["scaled", "quantile"] = "scaled",
         *,
         coverage: float = COVERAGE,
@@ -433,6 +434,7 @@ class Predictive:
         """``[S, B, C]`` where each sample tells its own, else :meth:`_noise_std`."""
         return self._noise_std() if self.noise_samples is None else self.noise_samples
 
+    @checked
     def predicted_quantile(self, q: float | Sequence[float]) -> Tensor:
         """Of a new observation, as the samples and the noise have it: ``[B, C]``, or ``[Q, B, C]``."""
         if self.noise_std is None:
@@ -459,7 +461,8 @@ class Predictive:
                 f"the calibration {conformal!r} of {conformal.scores.shape[1]} outputs does not fit {self!r}"
             )
 
-    def observed(self, target: Tensor) -> Tensor:
+    @checked
+    def observed(self, target: Tensor | np.ndarray) -> Tensor:
         """What was observed in float64, ``[B, C]`` values or ``[B]`` class indices; refuses what does not fit."""
         target = torch.as_tensor(target).double()
         _, rows, outputs = self.samples.shape

@@ -9,6 +9,7 @@ from spikebayes.machine.lazy import import_late
 
 if TYPE_CHECKING:
     from spikebayes.training.callbacks import RandomState, trainer_settings
+    from spikebayes.training.ensemble import Ensemble
     from spikebayes.training.fit import LAST_CHECKPOINT, fit
     from spikebayes.training.fitted import Fitted
     from spikebayes.training.optimizers import make_optimizer
@@ -29,6 +30,7 @@ __all__ = [
     "LAST_CHECKPOINT",
     "AdaptiveSharpening",
     "BottomUpSharpening",
+    "Ensemble",
     "Fitted",
     "FrozenNorms",
     "Gamma",
@@ -50,6 +52,7 @@ import_late(
     __name__,
     {
         "callbacks": ["RandomState", "trainer_settings"],
+        "ensemble": ["Ensemble"],
         "fit": ["LAST_CHECKPOINT", "fit"],
         "fitted": ["Fitted"],
         "optimizers": ["make_optimizer"],

@@ -82,7 +82,7 @@ class Revival(Callback):
 @torch.no_grad()
 def revive(model: nn.Module, x: Tensor, generator: torch.Generator) -> list[int]:
     """Draw the dead units of every layer anew; how many, layer by layer. See :class:`Revival`."""
-    x = x.to(next(model.parameters()).device)
+    x = x.to(next(model.parameters(), x).device)
     layers, counts = _found(model, x), []
     for i in range(len(layers)):
         dead = layers[i].dead().nonzero()[:, 0].tolist()
@@ -98,7 +98,7 @@ def revive(model: nn.Module, x: Tensor, generator: torch.Generator) -> list[int]
 def dead_units(model: nn.Module, x: Tensor) -> list[int]:
     """How many units of each layer that :class:`Revival` looks at give the same on all rows ``[R, *shape]``."""
     with torch.no_grad():
-        return [int(layer.dead().sum()) for layer in _found(model, x.to(next(model.parameters()).device))]
+        return [int(layer.dead().sum()) for layer in _found(model, x.to(next(model.parameters(), x).device))]
 
 
 @dataclass
