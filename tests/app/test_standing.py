@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,13 @@ import pytest
 from sklearn.linear_model import RidgeCV
 
 from spikebayes.app import standing as module
+from spikebayes.app.cli import main
+from spikebayes.app.run_folder import load_run
 from spikebayes.app.standing import KEY, LINEAR, NETWORK, TREES, TWIN, Standing, standing
 from spikebayes.app.table_run import TableRun, TableTask, prepare_table, train_table
 from spikebayes.errors import StoreError
 from spikebayes.prediction.predictive import Task
+from verbs import fit
 
 QUICK = {"epochs": 3, "error": None}
 
@@ -75,7 +79,11 @@ def test_few_calibration_rows_are_judged_with_those_that_chose() -> None:
 
 def test_where_there_is_nothing_to_compare_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     run, task = trained(lines(60))
-    assert standing(run, task) == "6 rows are held out, too few to say whether the network is any good"
+    assert (
+        standing(run, task) == "54 rows are trained on and 6 held out: too few to say whether the network is any good"
+    )
+    run, task = trained(lines(15), validation=0.8)
+    assert "3 rows are trained on and 12 held out" in str(standing(run, task))
     run, task = trained(lines(700))
     monkeypatch.setattr(module, "WORK", 1000)
     assert "too wide" in str(standing(run, task))
@@ -132,3 +140,36 @@ def test_what_is_stored_is_what_was_found(barely: tuple[TableRun, TableTask]) ->
         with pytest.raises(StoreError, match="damaged"):
             Standing.from_dict(stands.to_dict() | damage)
     assert KEY == "standing"
+
+
+def test_weights_count_for_the_rivals_too() -> None:
+    frame = lines(300).assign(w=np.arange(300) % 3 == 0, y=lambda t: t["y"].where(t["w"], 50.0))
+    run, task = trained(frame.assign(w=frame["w"].astype(float)), weights="w")
+    held = task.held[task.weights[task.held] > 0]  # type: ignore[index]
+    stands = standing(run, replace(task, held=held))
+    assert isinstance(stands, Standing)
+    assert stands.trained < 100
+    linear = stands.scores["RMSE"][LINEAR]
+    assert linear is not None
+    assert linear < 0.3  # of rows that count: the others are no plane
+
+
+def test_fit_ends_with_it_and_info_says_it_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines(200).to_csv(tmp_path / "t.csv", index=False)
+    assert main(fit(tmp_path)) == 0
+    ended = capsys.readouterr().out
+    run = tmp_path / "run"
+    stored = load_run(run).fitted.history[KEY]
+    said = str(Standing.from_dict(stored))
+    assert ended.endswith(said + "\n")
+    assert said.count("warning: ") == 1  # of a training that has hardly begun
+    assert main(["info", str(run)]) == 0
+    told = capsys.readouterr().out
+    assert f"scores    {said}\n" in told
+    assert KEY not in told
+
+
+def test_a_run_of_before_has_none(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert KEY not in load_run(here / "run").fitted.history
+    assert main(["info", "run"]) == 0
+    assert "scores    " not in capsys.readouterr().out

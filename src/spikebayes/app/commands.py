@@ -47,6 +47,8 @@ def fit_run(
 ) -> None:
     """Train a network on a table: permanent dropout, sharpened activations or stochastic synapses.
 
+    It ends with scores of the network, its spiking twin, a linear model and boosted trees on rows held out.
+
     Args:
         data: table of training rows: .csv (also .csv.gz, .tsv), .parquet, .xlsx, .arrow, .feather or .npz.
         target: column to predict, or several of numbers, separated by commas; every other column is an input.
@@ -59,7 +61,7 @@ def fit_run(
             classes count alike.
         task: auto takes classification for a target that is not numeric, or of few whole numbers.
         network: lif has permanent dropout and LIF neurons; sharpened has dropout and activations that become steps,
-            so that a sample takes one time step; s2m has synapses that transmit at random, a sample per step.
+            so that a sample takes one time step; s2m has units and synapses that are random, a sample per step.
         hidden: width of each hidden layer.
         dropout: drop probability after each hidden layer; 0.1 unless given; s2m has none.
         epochs: passes over the training rows.

@@ -105,11 +105,13 @@ def standing(run: TableRun, task: TableTask) -> Standing | str:
     apart = set_apart((task.held,), SHARE)[1]
     alone = apart is not None and len(apart[0]) >= ENOUGH
     judged = _some(apart[0] if apart is not None and alone else task.held, JUDGED)
-    if len(judged) < LEAST:
-        return f"{len(judged)} rows are held out, too few to say whether the network is any good"
+    if min(len(judged), len(task.train)) < LEAST:
+        few = f"{len(task.train)} rows are trained on and {len(task.held)} held out"
+        return f"{few}: too few to say whether the network is any good"
+    train = task.train if task.weights is None else task.train[task.weights[task.train] > 0]
     most = WORK // (task.x.shape[1] * len(run.schema.output_names))
-    learned = _some(task.train, min(LEARNED, most))
-    if len(learned) < min(len(task.train), SMALLEST):
+    learned = _some(train, min(LEARNED, most))
+    if len(learned) < min(len(train), SMALLEST):
         return "the table is too wide to be learned by a linear model and trees beside: there is nothing to compare"
     classes = run.schema.task is Task.CLASSIFICATION
     if classes and len(task.y[learned].unique()) < 2:
@@ -131,7 +133,7 @@ def standing(run: TableRun, task: TableTask) -> Standing | str:
         rows=len(judged),
         chose=not alone,
         learned=len(learned),
-        trained=len(task.train),
+        trained=len(train),
         scores=_class_scores(means, target) if classes else _value_scores(means, target, run.schema.output_names),
         chance={name: _by_chance(losses[name] - losses[LINEAR]) for name in networks},
     )
