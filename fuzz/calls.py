@@ -137,7 +137,7 @@ def right() -> dict[str, Any]:
         "path": Path("t.csv"),
         "folder": Path("net"), "devices": list(sb.evaluate.DEVICES)[:1],
         "inputs": 4, "outputs": 2, "hidden": [3], "dropout": 0.1, "keep": 0.5,
-        "noise": 0.6,
+        "noise": 0.6, "encoders": 5,
         "classes": 3, "width": 6, "scale": 0.5, "p": 0.2, "hold": 2, "site": 1, "offset": 0, "repeat": 1,
         "start": 0, "tau": 0.01,
         "threshold": 0.5, "curve": sb.Curve.ERF, "off": -1, "name": "x", "shape": (4,), "neuron": sb.LIF(),

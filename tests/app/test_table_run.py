@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.datasets import make_friedman1
 
 from problems import table
 from spikebayes.app.run_folder import load_run, save_run
+from spikebayes.app.standing import Standing, standing
 from spikebayes.app.table_run import TableRun, build, compare_table, prepare_table, train_table
 from spikebayes.data import encode_features, encode_target, read_table
 from spikebayes.data.kinds import Levels
@@ -249,3 +251,24 @@ def test_the_noise_is_as_asked(noise: Any, outputs: int, tmp_path: Path) -> None
     assert one.noise_std.shape == ((1,) if noise == "constant" else (60, 1))
     assert torch.equal(one.noise_std, two.noise_std)
     assert one.names == ("y",)
+
+
+# -- unreliable synapses -----------------------------------------------------------------------------------
+
+
+def test_an_s2m_of_before_is_built_without_encoders() -> None:
+    numbers = {"inputs": 3, "outputs": 1, "hidden": [4], "keep": 0.5, "noise": 0.6}
+    assert [type(m).__name__ for m in build({"kind": "s2m"} | numbers)] == ["NoisySign", "BlankOutLinear", "Linear"]
+
+
+def test_an_s2m_learns_quantities_better_than_a_linear_model() -> None:
+    x, y = make_friedman1(700, noise=1.0, random_state=0)
+    frame = pd.DataFrame(x, columns=[f"x{i}" for i in range(10)]).assign(y=y)
+    task = prepare_table(frame, "y", network="s2m", hidden=(50,))
+    stands = standing(train_table(task, epochs=60, learning_rate=0.01), task)
+    assert isinstance(stands, Standing)
+    rmse = stands.scores["RMSE"]
+    twin, linear = rmse["spiking twin"], rmse["linear model"]
+    assert twin is not None
+    assert linear is not None
+    assert twin < 0.9 * linear

@@ -9,6 +9,7 @@ import itertools
 import math
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -324,6 +325,8 @@ def test_scores_of_classes() -> None:
             s.brier(TABLE, TARGET),
             s.calibration_error(TABLE, TARGET),
             s.risk_coverage_area(TABLE, TARGET),
+            float(side.sets(0.9).gather(1, TARGET[:, None]).double().mean()),
+            float(side.sets(0.9).double().sum(1).mean()),
         ]
     )
 
@@ -337,14 +340,40 @@ def test_scores_of_values() -> None:
         assert found[f"RMSE of y{c}"] == by_row.rmse(side.mean, y)[c]
         assert found[f"R² of y{c}"] == by_row.r_squared(side.mean, y)[c]
         assert found[f"CRPS without observation noise of y{c}"] == pytest.approx(by_row.crps(samples, y)[:, c].mean())
+        assert found[f"Mean absolute error of y{c}"] == pytest.approx(float((side.mean - y)[:, c].abs().mean()))
+        scale = np.full(30, [0.5, 2.0][c])
+        by_library = [
+            float(scoringrules.crps_mixnorm(float(y[b, c]), samples[:, b, c].double(), scale)) for b in range(40)
+        ]
+        assert found[f"CRPS of y{c}"] == pytest.approx(np.mean(by_library), rel=1e-9)
         assert found[f"Targets inside the 90% observation interval of y{c}"] == inside[c]
+        lower, upper = side.interval(0.9)
+        assert found[f"Mean width of the 90% observation interval of y{c}"] == pytest.approx(
+            float((upper - lower)[:, c].mean())
+        )
     assert found["Mean log-likelihood (nats)"] == float(side.log_likelihood(y).mean())
-    assert len(found) == 9
+    assert len(found) == 15
+    assert scores(side, y, 0.5)["Targets inside the 50% observation interval of y0"] == pytest.approx(
+        by_row.coverage(*side.interval(0.5), y)[0]
+    )
+
+
+def test_the_crps_of_noise_told_by_each_sample_is_that_of_its_mixture() -> None:
+    make = torch.Generator().manual_seed(1)
+    samples, y = torch.randn(7, 5, 1, generator=make), torch.randn(5, 1, generator=make)
+    noise = torch.rand(7, 5, 1, generator=make) + 0.1
+    side = replace(predictive(samples), noise_samples=noise)
+    by_library = [
+        float(scoringrules.crps_mixnorm(float(y[b, 0]), samples[:, b, 0].double(), noise[:, b, 0].double()))
+        for b in range(5)
+    ]
+    assert scores(side, y)["CRPS"] == pytest.approx(np.mean(by_library), rel=1e-6)
 
 
 def test_scores_without_noise_or_from_one_sample_leave_out_what_is_unknown() -> None:
     samples, y = torch.arange(6.0).reshape(2, 3, 1), torch.ones(3)
-    names = ["RMSE", "R²", "CRPS without observation noise", "Targets inside the 90% model interval"]
+    names = ["RMSE", "R²", "Mean absolute error", "CRPS without observation noise"]
+    names += [f"{what} the 90% model interval" for what in ("Targets inside", "Mean width of")]
     assert list(scores(predictive(samples), y)) == names
     assert list(scores(predictive(samples[:1]), y)) == [name for name in names if "CRPS" not in name]
 

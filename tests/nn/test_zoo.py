@@ -132,6 +132,26 @@ def test_an_s2m_is_what_its_formula_says() -> None:
 
 
 @torch.no_grad()
+def test_an_s2m_with_encoders_takes_signs_of_trained_mixtures() -> None:
+    torch.manual_seed(0)
+    model = s2m(3, 2, (20,), noise=0.5, encoders=40)
+    x = torch.randn(5, 3)
+    mixed = x @ model[0].weight.T + model[0].bias
+    z = chance(mixed / (0.5 * 2**0.5), Curve.ERF, 0)
+    layer = model[2]
+    v = layer.beta[:, None] * layer.weight / layer.weight.norm(dim=1, keepdim=True)
+    z = chance(z @ v.T, Curve.ERF, 1)
+    torch.testing.assert_close(by_masks(model, x), z @ model[3].weight.T + model[3].bias)
+    many = s2m(3, 2, (4,), encoders=20_000)[0]
+    assert float((many.weight**2).sum(1).mean()) == pytest.approx(1, rel=0.05)
+    assert float(many.bias.std()) == pytest.approx(1, rel=0.05)
+    network = convert(s2m(3, 2, (20,), encoders=40).eval(), x)
+    assert [p.shape for p in network.populations] == [(40,), (20,)]
+    with pytest.raises(ConfigError, match="encoders must be a whole number, at least 0"):
+        s2m(3, 2, (4,), encoders=-1)
+
+
+@torch.no_grad()
 def test_a_sigmoid_network_is_what_its_formula_says() -> None:
     torch.manual_seed(0)
     model = sigmoid_network(30, 4, (20, 10), noise=0.5)

@@ -47,6 +47,8 @@ def fit_run(
 ) -> None:
     """Train a network on a table: permanent dropout, sharpened activations or stochastic synapses.
 
+    It ends with scores of the network, its spiking twin, a linear model and boosted trees on rows held out.
+
     Args:
         data: table of training rows: .csv (also .csv.gz, .tsv), .parquet, .xlsx, .arrow, .feather or .npz.
         target: column to predict, or several of numbers, separated by commas; every other column is an input.
@@ -59,7 +61,7 @@ def fit_run(
             classes count alike.
         task: auto takes classification for a target that is not numeric, or of few whole numbers.
         network: lif has permanent dropout and LIF neurons; sharpened has dropout and activations that become steps,
-            so that a sample takes one time step; s2m has synapses that transmit at random, a sample per step.
+            so that a sample takes one time step; s2m has units and synapses that are random, a sample per step.
         hidden: width of each hidden layer.
         dropout: drop probability after each hidden layer; 0.1 unless given; s2m has none.
         epochs: passes over the training rows.
@@ -83,6 +85,7 @@ def fit_run(
         check_run_folder,
         save_run,
     )
+    from spikebayes.app.standing import KEY, standing
     from spikebayes.app.table_run import prepare_table, train_table
     from spikebayes.app.training_table import TABLE, table_digest
     from spikebayes.machine.checked_files import read_json, write_json
@@ -143,6 +146,10 @@ def fit_run(
 
         started = time.perf_counter()
         run = train_table(prepared, checkpoints=out / CHECKPOINTS, resume=resume, progress=True, **training)
+        stands = standing(run, prepared)
+        if not isinstance(stands, str):
+            history = run.fitted.history | {KEY: stands.to_dict()}
+            run = replace(run, fitted=replace(run.fitted, history=history))
         save_run(replace(run, config=config), out)
         (out / ENERGY).unlink(missing_ok=True)  # of the run before
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
@@ -157,6 +164,7 @@ def fit_run(
     if (tuning := run.fitted.history.get("tuning")) is not None:
         missed = "" if tuning["error"] <= tuning["asked"] else f"; {tuning['asked']:g} was not to be had"
         OUT.print(f"a prediction takes {tuning['found']}{missed}")
+    OUT.print(str(stands))
 
 
 def predict(
@@ -288,6 +296,77 @@ def compare_run(
     OUT.print(f"report written to {out}")
 
 
+def score_run(
+    run: Path,
+    *,
+    data: Path,
+    json: Path | None = None,
+    coverage: float = 0.9,
+    samples: int = 100,
+    steps: int | None = None,
+    burn_in: int | None = None,
+    dt: float = 1e-3,
+    tau: float | None = None,
+    code: str = "lif",
+    headroom: float = 4.0,
+    seed: int = 0,
+    mask_scope: Literal["row", "pass"] = "row",
+    engine: Literal["auto", "cpu", "windows", "reference"] = "auto",
+) -> None:
+    """Score the classical and the spiking network on rows whose targets are known.
+
+    Args:
+        run: folder that fit wrote.
+        data: table of rows with the target column, that were not trained on; those without a target are left out.
+        json: file to write the scores to.
+        coverage: share of observations that intervals or sets are to hold.
+        samples: Monte Carlo samples per row.
+        steps: time steps per sample; those that fit found unless given, 1 for a network that is not of LIF neurons.
+        burn_in: steps left out of the average at the start; as fit found unless given, 0 for a network not of LIF
+            neurons.
+        dt: time step in seconds.
+        tau: time constant of the Alpha synapses of LIF neurons in seconds; as fit found unless given. With another
+            tau or dt, steps and burn_in are worked out from the filters.
+        code: how neurons tell numbers. lif has LIF neurons that step freely; Digits(4,4), FirstSpike(64), Radix(8)
+            and Graded(8) tell them in windows of ticks, a sample in each; auto takes the cheapest of these.
+        headroom: how far a code reaches beyond the largest activation on the training rows.
+        seed: seed of the masks, which are the same for both.
+        mask_scope: row gives every row masks of its own, pass one mask per sample for all rows.
+        engine: auto takes the fastest.
+    """
+    from spikebayes.app.code_option import network_of
+    from spikebayes.app.run_folder import load_run, own_files
+    from spikebayes.app.table_scores import score_table, with_targets
+    from spikebayes.app.training_table import rows_trained_on
+    from spikebayes.machine.checked_files import write_json
+    from spikebayes.machine.versions import versions
+
+    if json is not None:
+        check_output(json, [data, *own_files(run)])
+    loaded, table = load_run(run), read_table(data)
+    known = with_targets(loaded, table)
+    seen = rows_trained_on(loaded, table)
+    settings = {"samples": samples, "steps": steps, "burn_in": burn_in, "seed": seed}
+    settings |= {"mask_scope": mask_scope, "engine": engine}
+    network = network_of(loaded, dt, tau, code, headroom)
+    found = score_table(loaded, known, network=network, coverage=coverage, progress=True, **settings)
+    OUT.print(f"{run}, on {found.rows} rows of {data}")
+    if (left_out := len(table) - found.rows) > 0:
+        OUT.print(f"{left_out} of {len(table)} rows are left out: their target is missing")
+    OUT.print(f"{found.outside} of {found.rows} rows lie outside what was trained on")
+    OUT.print(str(found))
+    if seen is None:
+        OUT.print("whether rows were trained on is not known: the training table is not there as it was")
+    elif seen:
+        OUT.print(
+            f"warning: {seen} of {found.rows} rows were trained on, or equal ones that were: scores flatter both"
+        )
+    if json is not None:
+        given = {"data": str(data), "trained_on": seen, "dt": dt, "tau": tau, "code": code, "headroom": headroom}
+        write_json(json, found.to_dict() | given | settings | {"versions": versions()}, "spikebayes.score/1")
+        OUT.print(f"written to {json}")
+
+
 def info(run: Path) -> None:
     """Say what a trained run is.
 
@@ -295,6 +374,7 @@ def info(run: Path) -> None:
         run: folder that fit wrote.
     """
     from spikebayes.app.run_folder import load_run
+    from spikebayes.app.standing import KEY, Standing
     from spikebayes.data.kinds import Levels
 
     loaded = load_run(run)
@@ -307,7 +387,11 @@ def info(run: Path) -> None:
     if schema.classes:
         OUT.print(f"classes   {', '.join(schema.classes)}")
     OUT.print(f"network   {loaded.architecture}")
-    OUT.print(f"training  {fitted.history}")
+    history = dict(fitted.history)
+    stands = history.pop(KEY, None)
+    OUT.print(f"training  {history}")
+    if stands is not None:
+        OUT.print(f"scores    {Standing.from_dict(stands)}")
     if fitted.noise == "row":
         OUT.print("noise     the network tells that of each row")
     elif fitted.noise_std is not None:

@@ -40,7 +40,11 @@ Kind = Literal["lif", "sharpened", "s2m"]
 DROPOUT = 0.1  # unless given
 KEYS = 100  # units from which a sharpened network reads classes
 COPIES = 6  # of samples that are in memory at once, while moments and quantiles are taken
-KEEP, NOISE = 0.5, 0.6  # of S2M: synapses that transmit, and standard deviation of the noise on inputs (Neftci 2017)
+KEEP, NOISE, ENCODERS = (
+    0.5,
+    0.3,
+    300,
+)  # of S2M: synapses that transmit; noise on trained mixtures of inputs, and these
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +201,7 @@ def prepare_table(
         class_weights: how much the rows of each class count, by class; ``"balanced"`` lets all classes count alike.
         task: None takes classification for a target that is not numeric, or of few whole numbers.
         network: ``"lif"``: dropout, and SoftLIF units that become LIF neurons; ``"sharpened"``: dropout, and
-            activations that become steps; ``"s2m"``: noisy signs of the inputs, then synapses that blank out.
+            activations that become steps; ``"s2m"``: noisy signs of mixtures of inputs, then synapses that blank out.
         hidden: width of each hidden layer.
         dropout: drop probability after each hidden layer, in (0, 1); 0.1 unless given. S2M has none.
         validation: share of the rows held out of training.
@@ -235,7 +239,7 @@ def prepare_table(
             width = KEYS if schema.task is Task.CLASSIFICATION else None
             architecture |= {"dropout": rate, "width": width}
         case "s2m":
-            architecture |= {"keep": KEEP, "noise": NOISE}
+            architecture |= {"keep": KEEP, "noise": NOISE, "encoders": ENCODERS}
     counts = row_weights(table, schema, y, train, weights, class_weights)
     return TableTask(schema, architecture, x, y, train, held, seed, noise, counts)
 

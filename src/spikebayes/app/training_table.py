@@ -6,11 +6,14 @@ import hashlib
 from pathlib import Path
 
 import pandas as pd
+import torch
 from pandas.util import hash_pandas_object
 
 from spikebayes.app.table_run import TableRun, learnable
+from spikebayes.data.encoding import encode_features, encode_target
 from spikebayes.data.tables import read_table, split_rows
-from spikebayes.errors import ConfigError
+from spikebayes.data.targets import rows_with_target
+from spikebayes.errors import ConfigError, DataError
 
 TABLE = "table_sha256"  # what a run's config calls the table's digest
 
@@ -49,9 +52,39 @@ def rows_to_calibrate(run: TableRun) -> pd.DataFrame:
     Raises:
         ConfigError: the run does not name its table, or that is not there any more as it was.
     """
-    table = _training_table(run, "a code needs its rows, to see how large activations become: put it back")
-    table = learnable(table, [*run.schema.targets])
+    return _learned(
+        run, _training_table(run, "a code needs its rows, to see how large activations become: put it back")
+    )
+
+
+def rows_trained_on(run: TableRun, table: pd.DataFrame) -> int | None:
+    """How many rows of a table, targets included, equal one that the run was trained on.
+
+    None if that is not known: the training table is not there any more as it was.
+    """
+    if table_digest(table) == run.config.get(TABLE):
+        whole = table
+    else:
+        try:
+            whole = _training_table(run, "")
+        except (ConfigError, DataError):
+            return None
+    known = set(_as_bytes(run, _learned(run, whole)))
+    there = table.iloc[rows_with_target(table, [*run.schema.targets])]
+    return sum(row in known for row in _as_bytes(run, there))
+
+
+def _learned(run: TableRun, whole: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the training table that the network was trained on."""
+    table = learnable(whole, [*run.schema.targets])
     return table.iloc[split_rows(len(table), run.config["validation"], run.config["seed"])[0].numpy()]
+
+
+def _as_bytes(run: TableRun, table: pd.DataFrame) -> list[bytes]:
+    """Each row as the network sees it, and its targets: however the file wrote them."""
+    y = encode_target(table, run.schema).double()
+    rows = torch.cat([encode_features(table, run.schema).double(), y.reshape(len(table), -1)], 1)
+    return [row.tobytes() for row in rows.numpy()]
 
 
 def _training_table(run: TableRun, cure: str) -> pd.DataFrame:

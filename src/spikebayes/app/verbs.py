@@ -16,6 +16,7 @@ VERBS = {
     "demo": commands.demo,
     "fit": commands.fit_run,
     "predict": commands.predict,
+    "score": commands.score_run,
     "compare": commands.compare_run,
     "energy": commands.energy_of_run,
     "info": commands.info,

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from spikebayes.evaluate.class_scores import class_rows
 from spikebayes.evaluate.row_scores import binned_gap, coverage, crps, r_squared, risk_area, rmse
+from spikebayes.prediction import normal_mixture
 from spikebayes.prediction.predictive import Predictive, Task
 
 LEVEL = 0.9  # of the intervals shown and scored
 
 
-def scores(side: Predictive, targets: Tensor) -> dict[str, float]:
+def scores(side: Predictive, targets: Tensor, level: float = LEVEL) -> dict[str, float]:
     """Scores of the mean prediction and of the distribution about it, by name.
 
     Args:
         side: ``[S, B, C]``.
         targets: ``[B, C]`` (or ``[B]`` when C = 1) values, or ``[B]`` class indices.
+        level: coverage that intervals and sets are asked for.
 
     Returns:
-        For classes accuracy, negative log-likelihood, Brier score, calibration error and area under the risk-coverage
-        curve. For values RMSE, R^2, fair CRPS of the network's output (from 2 samples on) and the share inside the
-        interval, by output, and the mean log-likelihood where the noise is known.
+        For classes accuracy, negative log-likelihood, Brier score, calibration error, area under the risk-coverage
+        curve, the share inside the set and its mean size. By output for values RMSE, R^2, mean absolute error, fair
+        CRPS of the network's output (from 2 samples on), the share inside the interval and its mean width; where the
+        noise is known the CRPS of a new observation, and the mean log-likelihood.
 
     Raises:
         DataError: targets that do not fit.
@@ -35,30 +40,45 @@ def scores(side: Predictive, targets: Tensor) -> dict[str, float]:
         (0.5, 0.3125)
     """
     if side.task is Task.CLASSIFICATION:
-        rows = class_rows(side.mean, targets)
+        rows, sets = class_rows(side.mean, targets), side.sets(level)
         return {
             "Accuracy": 1 - float(rows.wrong.mean()),
             "Negative log-likelihood (nats)": float(rows.log_loss.mean()),
             "Brier score": float(rows.brier.mean()),
             "Expected calibration error": float(binned_gap(rows.confidence, rows.wrong)),
             "Area under the risk-coverage curve": float(risk_area(rows.confidence, rows.wrong)),
+            f"Targets inside the {100 * level:g}% set": float(
+                sets.gather(1, targets.long()[:, None]).double().mean()
+            ),
+            f"Mean size of the {100 * level:g}% set (classes)": float(sets.double().sum(1).mean()),
         }
     y = targets[:, None] if targets.ndim == 1 else targets  # [B, C]
+    lower, upper = side.interval(level)
     by_output = {
         "RMSE": rmse(side.mean, y),
         "R²": r_squared(side.mean, y),
-        "CRPS without observation noise": crps(side.samples, y).mean(0) if len(side.samples) > 1 else None,
-        f"Targets inside the {interval_name(side)}": coverage(*intervals(side), y),
+        "Mean absolute error": (side.mean.double() - y.double()).abs().mean(0),
+        **_crps(side, y),
+        f"Targets inside the {interval_name(side, level)}": coverage(lower, upper, y),
+        f"Mean width of the {interval_name(side, level)}": (upper - lower).double().mean(0),
     }
     found = {
         f"{score} of {name}" if len(side.names) > 1 else score: float(values[c])
         for c, name in enumerate(side.names)
         for score, values in by_output.items()
-        if values is not None
     }
     if side.noise_std is not None:
         found["Mean log-likelihood (nats)"] = float(side.log_likelihood(targets).mean())
     return found
+
+
+def _crps(side: Predictive, y: Tensor) -> dict[str, Any]:
+    """``[C]`` each, of what is known."""
+    found = {"CRPS without observation noise": crps(side.samples, y).mean(0)} if len(side.samples) > 1 else {}
+    if side.noise_std is None:
+        return found
+    noise = side.noise_std if side.noise_samples is None else side.noise_samples
+    return {"CRPS": normal_mixture.crps(side.samples, noise, y).mean(0)} | found
 
 
 def intervals(side: Predictive) -> tuple[Tensor, Tensor]:
@@ -66,9 +86,9 @@ def intervals(side: Predictive) -> tuple[Tensor, Tensor]:
     return side.interval(LEVEL)
 
 
-def interval_name(side: Predictive) -> str:
-    """What :func:`intervals` gives, in words."""
-    return f"{LEVEL:.0%} {'observation' if is_of_observations(side) else 'model'} interval"
+def interval_name(side: Predictive, level: float = LEVEL) -> str:
+    """What :meth:`Predictive.interval` gives, in words."""
+    return f"{100 * level:g}% {'observation' if is_of_observations(side) else 'model'} interval"
 
 
 def is_of_observations(side: Predictive) -> bool:

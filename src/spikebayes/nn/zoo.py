@@ -13,6 +13,7 @@ from torch import nn
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.memory import check_size
+from spikebayes.machine.numbers import check_count
 from spikebayes.network.noise import Law, Sampling
 from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear
 from spikebayes.nn.combo import Combo, ComboRows, combo
@@ -70,6 +71,7 @@ def s2m(
     *,
     keep: float = 0.5,
     noise: float = 0.6,
+    encoders: int = 0,
     sampling: Sampling = Law(),
 ) -> nn.Sequential:
     """A synaptic sampling machine: noisy signs of the input, layers of blank-out synapses, a linear read-out.
@@ -77,7 +79,10 @@ def s2m(
     Args:
         inputs, outputs: K and C. hidden: width of each hidden layer.
         keep: probability that a synapse transmits.
-        noise: standard deviation of the Gaussian noise on the input, which lies in [-1, 1].
+        noise: standard deviation of the Gaussian noise on the input, which lies in [-1, 1]; or on its encoders.
+        encoders: how many mixtures of the inputs, with thresholds of their own, to take signs of; they are trained.
+            One sign of each input alone (0, as in the paper) tells pixels of black and white, not quantities. With
+            encoders the read-out has a bias, too.
         sampling: of the layers.
 
     Raises:
@@ -91,8 +96,12 @@ def s2m(
         ['NoisySign', 'BlankOutLinear', 'Linear']
     """
     check_widths(inputs, outputs, hidden)
-    layers = [BlankOutLinear(a, b, keep, sampling=sampling) for a, b in pairwise([inputs, *hidden])]
-    return nn.Sequential(NoisySign(noise), *layers, nn.Linear(hidden[-1], outputs, bias=False))
+    check_count("encoders", encoders, 0)
+    check_size("a layer", inputs, encoders)
+    widths = [encoders or inputs, *hidden]
+    layers = [BlankOutLinear(a, b, keep, sampling=sampling) for a, b in pairwise(widths)]
+    mixed = [_thresholds(inputs, encoders)] if encoders else []
+    return nn.Sequential(*mixed, NoisySign(noise), *layers, nn.Linear(hidden[-1], outputs, bias=encoders > 0))
 
 
 @checked
@@ -224,8 +233,15 @@ def _normed(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: float) -> nn.Module:
     return norm
 
 
+def _thresholds(inputs: int, outputs: int) -> nn.Linear:
+    """A layer whose outputs for standardised inputs have variance 1, and thresholds all over their range."""
+    layer = _unit_variance(inputs, outputs)
+    layer.bias = nn.Parameter(torch.randn(outputs))
+    return layer
+
+
 def _unit_variance(inputs: int, outputs: int) -> nn.Linear:
-    """A layer without biases whose outputs for inputs of +-1 have variance 1, as a new BlankOutLinear's."""
+    """A layer without biases whose outputs for inputs of variance 1 have it too, as a new BlankOutLinear's."""
     layer = nn.Linear(inputs, outputs, bias=False)
     nn.init.normal_(layer.weight, std=inputs**-0.5)
     return layer

@@ -19,11 +19,11 @@ from spikebayes.errors import ConfigError
 from spikebayes.network.codes import Code
 from spikebayes.nn.zoo import mlp
 from spikebayes.prediction.predictive import Predictive, Task
-from spikebayes.training.calibration_rows import set_apart
+from spikebayes.training.calibration_rows import SHARE, set_apart
 from spikebayes.training.ensemble import Ensemble
 from spikebayes.training.fit import fit
 
-VALIDATION, CALIBRATION = 0.1, 0.5  # shares of the rows held out of training, and of those that calibrate
+VALIDATION = 0.1  # share of the rows held out of training
 
 
 class SpikingEstimator(BaseEstimator):
@@ -58,7 +58,7 @@ class SpikingEstimator(BaseEstimator):
     def _fit(self, x: NDArray[Any], y: Tensor, held: NDArray[np.bool_], seed: int, names: tuple[str, ...]) -> None:
         """Train on the rows that are not held out, calibrate on some of those that are, and convert."""
         rows, held_out = torch.from_numpy(x), torch.from_numpy(held)
-        chosen, apart = set_apart((rows[held_out], y[held_out]), CALIBRATION)
+        chosen, apart = set_apart((rows[held_out], y[held_out]), SHARE)
         outputs = len(names) if self.task is Task.CLASSIFICATION else 2 * len(names)  # the noise of each row, too
         members = []
         for member in range(self._whole("members")):

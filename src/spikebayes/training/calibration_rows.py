@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+SHARE = 0.5  # of them, unless told
 LEAST = 9  # rows: fewer guarantee no coverage of 0.9
 MOST = 2000  # then the coverage that they give strays by 0.007
 SEED = 0x5EED  # of the order; any number does

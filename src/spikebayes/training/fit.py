@@ -24,7 +24,7 @@ from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.prediction.predictive import Task
 from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.tuning import LEAST_ROWS, check_error, find_timing
-from spikebayes.training.calibration_rows import set_apart
+from spikebayes.training.calibration_rows import SHARE, set_apart
 from spikebayes.training.callbacks import (
     PRECISION,
     Best,
@@ -83,7 +83,7 @@ def fit(
     names: tuple[str, ...] = (),
     spiking: bool = True,
     noise: Noise = "auto",
-    calibration: float = 0.5,
+    calibration: float = SHARE,
     error: float | None = 0.03,
     scheduler: Scheduler = "onecycle",
     augment: Callable[[Tensor], Tensor] | None = None,

@@ -317,6 +317,8 @@ def test_scores_of_classes_by_hand() -> None:
         "Brier score": ("0.125", "1.12"),  # 2/16, 2 * 9/16
         "Expected calibration error": ("0.250", "0.750"),
         "Area under the risk-coverage curve": ("0.00", "1.00"),
+        "Targets inside the 90% set": ("1.00", "1.00"),  # 3/4 is too little: both classes are in each
+        "Mean size of the 90% set (classes)": ("2.00", "2.00"),
     }
 
 

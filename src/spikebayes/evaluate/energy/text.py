@@ -8,6 +8,7 @@ from typing import Any
 
 from spikebayes.evaluate.energy.energy import Energy
 from spikebayes.evaluate.energy.in_words import in_words
+from spikebayes.machine.aligned import aligned
 
 JOULES = {"spiking_j": "spiking", "spiking_awake_j": "awake", "spiking_events_j": "events"}
 JOULES |= {"classical_j": "classical", "classical_sparse_j": "no zeros"}
@@ -30,10 +31,10 @@ def statement(found: Energy) -> str:
         "joules per predicted row, all its samples; break-even in spikes per neuron and step",
         "awake: updates of neurons that take in or send are paid for; events: none; no zeros: nor products with 0",
     ]
-    said += _aligned([HEADINGS, *([line["device"], *_cells(line, "")] for line in priced)])
+    said += aligned([HEADINGS, *([line["device"], *_cells(line, "")] for line in priced)])
     said += ["", "the same with a weight read from memory for every operation"]
     with_memory = ([line["device"], *_cells(line, "_memory"), line["memory"]] for line in priced)
-    said += _aligned([(*HEADINGS, "weight memory"), *with_memory])
+    said += aligned([(*HEADINGS, "weight memory"), *with_memory])
     said.append("")
     for line in measured:
         joules = f"{_joules(line['spiking_j'])} spiking, {_joules(line['classical_j'])} classical, "
@@ -72,7 +73,7 @@ def _counts(found: Energy) -> list[str]:
 
 
 def _listed(counts: dict[str, tuple[int, str]]) -> list[str]:
-    lines = _aligned([(f"  {name}", str(number)) for name, (number, _) in counts.items()])
+    lines = aligned([(f"  {name}", str(number)) for name, (number, _) in counts.items()])
     return [f"{line}  {said}" for line, (_, said) in zip(lines, counts.values(), strict=True)]
 
 
@@ -101,13 +102,3 @@ def _joules(value: float | None) -> str:
         return "-"
     thousands = 0 if value == 0 else min(max(0, -math.floor(math.log10(value) / 3)), len(PREFIXES) - 1)
     return f"{value * 1000**thousands:.3g} {PREFIXES[thousands]}J"
-
-
-def _aligned(lines: list[Any]) -> list[str]:
-    """Cells in columns, the first to the left, the others to the right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    made = []
-    for first, *rest in lines:
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True))]
-        made.append("  ".join(cells))
-    return made
