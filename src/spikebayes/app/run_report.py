@@ -51,7 +51,7 @@ def write_comparison(
         targets=run.targets(table),
         settings=settings,
         rescale=lambda y: run.in_units(fitted.scaling.outputs(y[..., : len(schema.output_names)])),
-        subject=f"{_predicted(schema)}, predicted from {len(schema.features)} columns for {origin}.",
+        subject=f"Predicted: {_predicted(schema)}, from {len(schema.features)} columns, for {origin}.",
         outside=outside_training(table, schema),
         commands=tuple(commands),
     )

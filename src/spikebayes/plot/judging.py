@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from spikebayes.data.columns import one_line
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.arrays import aligned
 from spikebayes.evaluate.equivalence import Equivalence
@@ -85,12 +86,18 @@ def _in_margins(finding: Finding, margins: Margins, rows: int) -> tuple[float, f
 
 
 def _labelled(finding: Finding, margins: Margins) -> str:
-    about, value = f" of {finding.about}" if finding.about else "", finding.estimate
-    if finding.rule == "mean offset":
-        return f"mean offset{about}\n{value:.2g} std; ±{margins.offset:g} may be"
+    """What an axis says of an effect: its rule, its value, and what may be."""
+    value = f"{finding.estimate:.2g} std; ±{margins.offset:g} may be"
     if finding.rule == "rows":
-        return f"rows beyond{about}\n{100 * (1 - value):.3g} %; {100 * (1 - margins.rows):.3g} % may be"
-    return f"ratio of spreads{about}\n{value:.3g}; {1 - margins.spread:g} to {1 + margins.spread:g} may be"
+        value = f"{100 * (1 - finding.estimate):.3g} %; {100 * (1 - margins.rows):.3g} % may be"
+    elif finding.rule == "ratio of spreads":
+        value = f"{finding.estimate:.3g}; {1 - margins.spread:g} to {1 + margins.spread:g} may be"
+    what = "rows beyond" if finding.rule == "rows" else finding.rule
+    return f"{what}{_about(finding)}\n{value}".replace("-", "−")
+
+
+def _about(finding: Finding) -> str:
+    return f"\n{one_line(finding.about, 24)}" if finding.about else ""
 
 
 @checked

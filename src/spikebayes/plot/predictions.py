@@ -143,7 +143,7 @@ def reliability(prediction: Predictive, target: Tensor, *, output: int | str = 0
         count = np.bincount(place, minlength=BINS)
         at = np.flatnonzero(count)
         x, y = (np.bincount(place, values, BINS)[at] / count[at] for values in (p, right))
-        ax.scatter(x, y, s=20 + 150 * count[at] / len(p), color=SPIKING, label="rows", zorder=3)
+        ax.scatter(x, y, s=20 + 150 * count[at] / len(p), color=SPIKING, label="rows", zorder=3, clip_on=False)
         ax.set(xlabel="probability of the predicted class", ylabel="share right")
     else:
         c = chosen(prediction.names, output)

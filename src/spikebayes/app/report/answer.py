@@ -17,6 +17,7 @@ from spikebayes.evaluate.row_scores import r_squared, rmse
 from spikebayes.evaluate.scores import LEVEL, is_of_observations
 from spikebayes.prediction.predictive import Task
 
+MISSED = "✗"  # an observation that is not as predicted
 LEAST = 10  # rows that are named
 MOST_OUTPUTS = 3  # whose scores stand at the top
 MOST_CLASSES = 12  # of a confusion matrix
@@ -46,7 +47,11 @@ def tiles(data: ReportData) -> list[Tile]:
         said = [Tile(f"{rows:,}", "rows predicted", "their targets are not known")]
     else:
         said = _of_classes(data, data.targets) if classes else _of_values(data, data.targets)
-        said += [_coverage(line) for line in coverage(data)[0]]
+        holds = f"of {LEVEL:.0%} sets hold the class"
+        if not classes:
+            holds = f"of observations in their {LEVEL:.0%} interval{_of_output(data, data.output)}"
+        every = coverage(data)[0][0]
+        said.append(Tile(every["share"], holds, every["said"]))
     if classes:
         said.append(
             Tile(number(float(data.spiking.sets(LEVEL).sum(1).double().mean())), "classes in a set, on average")
@@ -93,16 +98,16 @@ def coverage(data: ReportData) -> tuple[list[dict[str, str]], list[dict[str, str
                     "rows": f"{line['rows']:,}",
                     "share": percent(line["coverage"]),
                     "bar": f"{100 * line['coverage']:.1f}",
-                    "bounds": f"{percent(line['lowest'])} to {percent(line['highest'])}",
+                    "bounds": _bounds(line["lowest"], line["highest"]),
                     "width": number(float(line["width"])),
                     "said": _against(line["lowest"], line["highest"]),
                 }
                 for line in lines.to_dict("records")
             ]
         )
-    first, last = ("surest", "least sure") if len(found[1]) > 1 else ("all", "all")
-    for line, name in ((found[1][-1], last), (found[1][0], first)):
-        line["group"] += f", {name}"
+    if len(found[1]) > 1:
+        found[1][0]["group"] += " (surest)"
+        found[1][-1]["group"] += " (least sure)"
     return found[0], found[1]
 
 
@@ -118,7 +123,7 @@ def least_certain(data: ReportData) -> Table:
         cells = [
             (
                 side.names[int(side.mean[at].argmax())],
-                " · ".join(f"{side.names[k]} {side.mean[at, k]:.2f}" for k in _likeliest(side.mean[at])),
+                "\xa0· ".join(f"{side.names[k]}\xa0{side.mean[at, k]:.2f}" for k in _likeliest(side.mean[at])),
                 ", ".join(side.names[k] for k in sets[at].nonzero()[:, 0].tolist()),
             )
             for at in order
@@ -131,13 +136,16 @@ def least_certain(data: ReportData) -> Table:
         columns.append(("Observed", not classes))
         y = data.targets.reshape(len(unsure), -1)
         for place, at in enumerate(order):
-            observed = side.names[int(y[at, 0])] if classes else number(float(y[at, c]))
-            cells[place] += (observed,)
-    if data.outside is not None:
+            if classes:
+                observed, held = side.names[int(y[at, 0])], int(side.mean[at].argmax()) == int(y[at, 0])
+            else:
+                observed, held = number(float(y[at, c])), bool(lower[at, c] <= y[at, c] <= upper[at, c])
+            cells[place] += (observed if held else f"{observed} {MISSED}",)
+    if data.outside is not None and any(data.outside[at] for at in order):
         columns.append(("Outside in", False))
         cells = [(*cell, _columns(data.outside[at])) for cell, at in zip(cells, order, strict=True)]
     numbered = [(str(int(side.draw.rows[at])), *cell) for at, cell in zip(order, cells, strict=True)]
-    return Table((("Row", True), *columns), tuple(numbered))
+    return Table((("Row", False), *columns), tuple(numbered))
 
 
 def outside(data: ReportData) -> tuple[str, Table | None]:
@@ -155,7 +163,7 @@ def outside(data: ReportData) -> tuple[str, Table | None]:
         f"column: {by}. What is said of them is extrapolated.{first}"
     )
     rows = tuple((str(row), _columns(names)) for row, names in found[:LEAST])
-    return said, Table((("Row", True), ("Columns", False)), rows)
+    return said, Table((("Row", False), ("Columns", False)), rows)
 
 
 @dataclass(frozen=True)
@@ -208,15 +216,15 @@ def _of_classes(data: ReportData, targets: Tensor) -> list[Tile]:
     return [Tile(percent(right / rows), "right (accuracy)", beside)]
 
 
-def _coverage(line: dict[str, str]) -> Tile:
-    return Tile(line["share"], f"of observations lie in their {LEVEL:.0%} interval or set", line["said"])
-
-
 def _against(lowest: float, highest: float) -> str:
     """A coverage's bounds against what was asked."""
     if lowest <= LEVEL <= highest:
-        return f"as asked, as far as these rows can tell ({percent(lowest)} to {percent(highest)})"
-    return f"{'fewer' if highest < LEVEL else 'more'} than asked ({percent(lowest)} to {percent(highest)})"
+        return f"as asked, as far as these rows can tell ({_bounds(lowest, highest)})"
+    return f"{'fewer' if highest < LEVEL else 'more'} than asked ({_bounds(lowest, highest)})"
+
+
+def _bounds(lowest: float, highest: float) -> str:
+    return f"{100 * lowest:.0f} to {100 * highest:.0f}\xa0%"
 
 
 def _of_output(data: ReportData, output: int) -> str:
@@ -224,8 +232,8 @@ def _of_output(data: ReportData, output: int) -> str:
 
 
 def _likeliest(p: Tensor) -> list[int]:
-    """The three classes of the highest probability."""
-    return p.argsort(descending=True, stable=True)[:3].tolist()
+    """The three classes of the highest probability, without those of next to none."""
+    return [k for k in p.argsort(descending=True, stable=True)[:3].tolist() if p[k] >= 0.005]
 
 
 def _columns(names: str) -> str:

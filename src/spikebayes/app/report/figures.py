@@ -13,12 +13,13 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from spikebayes.app.report.svg import PANEL, SIZE, draw, short
+from spikebayes.app.report.svg import PANEL, draw, short
 from spikebayes.evaluate.margins import Margins
 from spikebayes.plot.style import CLASSICAL, CONTROL, GUIDE, INK, SHADE, SPIKING, thinned
 
 Floats = NDArray[np.float64]
 
+WIDE = 4.6  # inches: text that can be read on a phone
 COLOURS = {"classical": CLASSICAL, "spiking": SPIKING, "control": CONTROL}
 
 
@@ -143,7 +144,7 @@ def worst_row(reference: ArrayLike, candidate: ArrayLike, row: int, statistic: s
     return draw("worst row", f"Predictive distributions of row {row}, {statistic}", paint)
 
 
-def plotted(name: str, label: str, plot: Callable[..., Axes], columns: int = 2, high: float = SIZE[1]) -> str:
+def plotted(name: str, label: str, plot: Callable[..., Axes], columns: int = 2, high: float = 3.1) -> str:
     """One of ``spikebayes.plot``'s plots in the report's look: its legend above, and long names cut.
 
     Args:
@@ -160,7 +161,7 @@ def plotted(name: str, label: str, plot: Callable[..., Axes], columns: int = 2, 
         axes.set(xlabel=short(axes.get_xlabel(), 55), ylabel=short(axes.get_ylabel(), 30))
         _legend(figure, columns)
 
-    return draw(name, label, paint, (SIZE[0], high))
+    return draw(name, label, paint, (WIDE, high))
 
 
 def spreads(classical: ArrayLike, spiking: ArrayLike, name: str) -> str:

@@ -26,9 +26,18 @@ from spikebayes.plot.style import CLASSICAL, CONTROL, GUIDE, INK, MOST_POINTS, S
 from spikebayes.prediction.predictive import Task
 
 # the figures' colours, which the page knows in a light and a dark shade
-COLOURS = {INK: "ink", GUIDE: "guide", SHADE: "shade", CLASSICAL: "classical", SPIKING: "spiking", CONTROL: "control"}
+COLOURS = {
+    "#FFFFFF": "card",
+    INK: "ink",
+    GUIDE: "guide",
+    SHADE: "shade",
+    CLASSICAL: "classical",
+    SPIKING: "spiking",
+    CONTROL: "control",
+}
 NAMED = {colour: f"var(--{name}, {colour.lower()})" for colour, name in COLOURS.items()}
 HEX = re.compile(r"(?<=[:] )#[0-9a-fA-F]{6}\b")  # in a style, which alone may name a variable
+TALL = 3.7  # inches: a figure beside a table
 OUTCOMES = {"kept": ("kept", "✓ Kept"), "not kept": ("broken", "✗ Not kept"), "undecided": ("open", "? Undecided")}
 
 
@@ -115,12 +124,13 @@ def _outcome(verdict: Equivalence) -> str:
 
 
 def _effects(data: ReportData) -> Figure:
+    found = "; ".join(f"{finding.rule} {number(finding.estimate)}" for finding in data.verdict.findings)
     svg = figures.plotted(
-        "effects", "Effects on which the verdict rests, in margins", partial(effects, data.verdict), 3
+        "effects", f"Effects on which the verdict rests: {found}", partial(effects, data.verdict), 1
     )
     caption = (
-        "Each difference between the two networks, in units of what counts as none, with its bounds: at 0 there is "
-        "no difference, in the grey band none that matters."
+        "Each difference between the two networks, in units of what counts as none: at 0 there is no difference, in "
+        "the grey band none that matters. Lines are confidence bounds."
         + (" The control, two classical predictions, shows what chance alone does." if data.verdict.control else "")
     )
     return Figure("Size of the differences", caption, (_drawn(svg),))
@@ -136,6 +146,7 @@ def _predictions(data: ReportData) -> Figure | None:
             "reliability",
             "Share of right predictions by the probability of the predicted class",
             partial(reliability, side, targets),
+            high=TALL,
         )
         caption = (
             "Predictions grouped by the probability they give their class, against how often that class is right: "
@@ -158,6 +169,7 @@ def _predictions(data: ReportData) -> Figure | None:
         "predicted against observed",
         f"Predictions of {side.names[output]} and their intervals against observed values",
         partial(predicted, side, targets, output=output),
+        high=TALL,
     )
     caption = (
         f"Mean prediction and 90% interval {scope}, against the observed value: an interval that crosses the dashed "
