@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 import spikebayes as sb
 from spikebayes.app.report.contents import ReportData, report_data
-from spikebayes.app.report.page import _figures as page_figures
+from spikebayes.app.report.page import _details as page_figures
 from spikebayes.app.report.page import render, write_report
-from spikebayes.app.report.tables import key_figures, network_rows, number, score_rows
+from spikebayes.app.report.tables import key_figures, network_rows, score_rows
+from spikebayes.app.report.words import number
 from spikebayes.errors import ConfigError, DataError
 
 HOSTILE = "<script>alert(\"1\")</script> & '$x$'"
@@ -113,6 +114,7 @@ CASES: dict[str, dict[str, Any]] = {
     "classes": {"task": sb.Task.CLASSIFICATION, "targets": torch.arange(60) % 2},
     "classes without targets": {"task": sb.Task.CLASSIFICATION},
     "targets": {"targets": torch.zeros(60, 2)},
+    "outside": {"targets": torch.zeros(60, 2), "outside": ("a|b", *[""] * 58, "b")},
     "trace not finite": {"trace": torch.tensor([[1.0, 1.0], [torch.nan, 1.0], [torch.inf, 1.0]])},
 }
 
@@ -133,7 +135,9 @@ def test_page_stands_alone_and_is_the_same_twice(case: dict[str, Any]) -> None:
     assert (
         page.tags["figcaption"]
         == page.tags["figure"]
-        == 3 + (data.verdict.ks_pvalues is not None) + (data.targets is not None)
+        == 4
+        + (data.verdict.ks_pvalues is not None)
+        + (data.targets is not None or data.spiking.task is sb.Task.REGRESSION)
     )
     assert all(len(caption) > 0 for caption in page.text["figcaption"])
 
@@ -166,7 +170,8 @@ def test_the_verdict_is_the_comparison() -> None:
 def test_badge_follows_the_verdict(outcome: str, badge: str) -> None:
     data = contents()
     verdict = replace(data.verdict, outcome=sb.Outcome(outcome))
-    assert Page(render(replace(data, verdict=verdict))).text["p"][0] == badge
+    page = Page(render(replace(data, verdict=verdict)))
+    assert page.text["strong"] == [badge]
 
 
 def test_drawn_numbers_are_those_compare_judged() -> None:
@@ -248,11 +253,15 @@ def test_markup_in_the_data_is_shown_not_obeyed() -> None:
             data.trace_row,
             targets,
             settings,
+            subject=HOSTILE,
+            outside=(f"{HOSTILE}|b", *[""] * 59),
+            commands=(HOSTILE,),
         )
     )
     page = Page(html)
     assert "<script" not in html
     assert page.text["h1"] == [HOSTILE]
+    assert page.text["code"][-1] == HOSTILE
     assert page.row(HOSTILE)
 
 
@@ -278,10 +287,14 @@ def test_the_network_table_says_what_becomes_of_spikes() -> None:
 
 
 def test_settings_say_how_to_repeat_the_run() -> None:
-    data = contents(settings={"command": "spikebayes compare a b", "versions": {"spikebayes": "9.9"}})
+    commands = ("spikebayes fit 'a b.csv'", "spikebayes compare run")
+    data = contents(settings={"given": "by hand", "versions": {"spikebayes": "9.9"}}, commands=commands)
     page = Page(render(data))
+    assert (
+        tuple(text for text in page.text["code"] if text.startswith("spikebayes fit ") or " run" in text) == commands
+    )
     expected = {"steps": "120", "burn_in": "60", "dt": "0.001", "synapse": "Alpha(tau=0.005)", "engine": "cpu"}
-    expected |= {"command": "spikebayes compare a b", "spikebayes": "9.9", "seeds": "[1, 2]"}
+    expected |= {"given": "by hand", "spikebayes": "9.9", "seeds": "[1, 2]"}
     for key, value in expected.items():
         assert page.row(key) == [value]
 

@@ -123,7 +123,7 @@ def least_certain(data: ReportData) -> Table:
         cells = [
             (
                 side.names[int(side.mean[at].argmax())],
-                "\xa0· ".join(f"{side.names[k]}\xa0{side.mean[at, k]:.2f}" for k in _likeliest(side.mean[at])),
+                "\xa0· ".join(f"{side.names[k]}:\xa0{side.mean[at, k]:.2f}" for k in _likeliest(side.mean[at])),
                 ", ".join(side.names[k] for k in sets[at].nonzero()[:, 0].tolist()),
             )
             for at in order
