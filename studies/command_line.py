@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from spikebayes import SpikebayesError
 from spikebayes.app.options import application, fail, parsed, run, warn_in_one_line
 from spikebayes.data import default_folder
-from spikebayes.errors import SpikebayesError
 from spikebayes.machine.files import check_output, user_cache
 from studies.tree import check_committed
 

@@ -69,7 +69,7 @@ def test_predict_writes_the_promised_columns(run: Path, tmp_path: Path, suffix: 
     from spikebayes.data.tables import read_table
 
     made = read_table(out)
-    names = ["row", "mean", "model_std", "noise_std", "std", "lower", "upper", "q0.3", "q0.5", "q0.7"]
+    names = ["row", "mean", "model_std", "noise_std", "std", "lower", "upper", "q0.3", "q0.5", "q0.7", "outside"]
     assert list(made.columns) == names
     assert (made["q0.3"] <= made["q0.5"]).all()
     assert (made["q0.5"] <= made["q0.7"]).all()

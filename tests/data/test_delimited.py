@@ -96,7 +96,7 @@ def test_only_text_says_that_it_was_text(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "line 1 holds the byte 0x89"),
         (bytes(100), "line 1 holds a NUL byte"),
         ("a,b\n1,x\0\n", "line 2 holds a NUL byte"),
-        (b"PK\x03\x04rest", "workbook or an archive; save the table as CSV"),
+        (b"PK\x03\x04rest", r"workbook or an archive; name it \*.xlsx, or save the table as CSV"),
         (gzip.compress(b"a,b\n", mtime=0), r"name it \*.csv.gz"),
         (b"PAR1rest", r"name it \*.parquet"),
         ("a;b\n1,5;2\n", "separated by semicolons, not commas; save it as CSV with commas, .* decimal points"),

@@ -39,7 +39,7 @@ def test_the_loss_is_the_normal_density() -> None:
     mean, std = output[..., :2].double().numpy(), np.exp(output[..., 2:].double().numpy() / 2)
     density = stats.norm.logpdf(y.double().numpy(), mean, std) + np.log(2 * np.pi) / 2
     expected = -np.log(np.exp(density).mean(0)).mean()
-    assert gaussian_loss(output, y).item() == pytest.approx(expected, rel=1e-5)
+    assert gaussian_loss(output, y).mean().item() == pytest.approx(expected, rel=1e-5)
 
 
 # -- training ----------------------------------------------------------------------------------------------

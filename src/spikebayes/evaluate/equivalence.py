@@ -21,6 +21,7 @@ from spikebayes.evaluate.ks import MIN_ROWS, exchange_test, holm, ks_test, unifo
 from spikebayes.evaluate.margins import Margins, Outcome
 from spikebayes.evaluate.rules import Finding, softened
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.notebook import as_html
 from spikebayes.prediction.predictive import Predictive, Task
 
 __all__ = ["Equivalence", "Margins", "Outcome", "compare"]
@@ -113,6 +114,15 @@ class Equivalence:
             found.append(f"KS tests reject {self.rejections} rows at {HOLM_LEVEL:g} after Holm's adjustment")
         return tuple(found)
 
+    def _repr_html_(self) -> str:
+        """For notebooks: the outcome, and what each rule found."""
+        found = [
+            (f"{f.rule} {f.about}".strip(), f.outcome.value, f"{f.estimate:.3g}", f"{f.low:.3g} to {f.high:.3g}")
+            for f in self.findings
+        ]
+        heading = f"{self.outcome.value[:1].upper()}{self.outcome.value[1:]}"
+        return as_html(heading, [("rule", "outcome", "estimate", "bounds"), *found], text=self.summary())
+
     def summary(self) -> str:
         """The verdict in a few sentences, with the numbers it rests on and the control's."""
         name = self.settings.get("candidate", "the candidate")
@@ -181,8 +191,8 @@ def compare(
         margins: what counts as no difference, see :class:`Margins`.
         alpha: how often "kept" may be said beyond the margins (widened as docs/how-we-judge.md says), and how often
             "not kept" within them.
-        output: judge only this output, or only this class's probability; unless given, all that the network tells,
-            the noise of each row too where it does.
+        output: judge only this output, or only this class's probability; unless given, all that the network
+            tells, the noise of each row too where it does.
         seed: of V, of the order of ties and of permutations, which do not decide.
 
     Returns:

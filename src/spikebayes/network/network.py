@@ -16,6 +16,7 @@ from torch import Tensor
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.choices import near
+from spikebayes.machine.notebook import as_html
 from spikebayes.network.coded import Coded, Race
 from spikebayes.network.codes import Code
 from spikebayes.network.neurons import Neuron
@@ -257,6 +258,11 @@ class SpikingNetwork:
             noise += f", {spikes.words}" if spikes and spikes.acts else ""
             lines.append(f"  {node.name} {list(node.shape)} {kind}{noise}" + (f" <- {sources}" if sources else ""))
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: as in text."""
+        heading, *lines = repr(self).splitlines()
+        return as_html(heading, text="\n".join(line.strip() for line in lines))
 
     def _check(self, connection: Connection, order: dict[str, int]) -> None:
         source, target = connection.source, connection.target

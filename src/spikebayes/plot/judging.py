@@ -125,7 +125,9 @@ def ks_histogram(verdict: Equivalence, *, control: bool = False, axes: Axes | No
     low, high = stats.binom.ppf([0.025, 0.975], len(p), 1 / bins)
     ax = axes_or_new(axes)
     ax.axhspan(low, high, color=SHADE, lw=0, zorder=0, label="95 % of bins, were they flat")
-    ax.hist(p, np.linspace(0, 1, bins + 1), color=CONTROL if control else SPIKING, ec="white", lw=0.8, alpha=0.75)
+    ax.hist(
+        p, np.linspace(0, 1, bins + 1).tolist(), color=CONTROL if control else SPIKING, ec="white", lw=0.8, alpha=0.75
+    )
     ax.axhline(len(p) / bins, color=INK, lw=1.2, ls=DASHED, label="flat")
     ax.set(xlim=(0, 1), xlabel="KS p-value", ylabel="rows")
     ax.legend(frameon=False)

@@ -7,7 +7,7 @@ The samples are kept, never only their moments: quantiles, entropies and tests a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +17,8 @@ from torch import Tensor
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.memory import AT_ONCE, row_parts
-from spikebayes.prediction import abstaining, calibrating, normal_mixture, prediction_file
+from spikebayes.machine.notebook import as_html
+from spikebayes.prediction import abstaining, calibrating, labelled, normal_mixture, prediction_file
 from spikebayes.prediction.class_sets import class_sets, likely_sets
 from spikebayes.prediction.conformal import (
     Conformal,
@@ -34,10 +35,12 @@ from spikebayes.prediction.task import Task
 __all__ = ["Draw", "Predictive", "Task", "default_names", "open_levels"]
 
 COVERAGE = 0.9  # of intervals and sets, unless another is asked for
+SHOWN = 10  # rows of a prediction, in a notebook
 
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray
 
 
 @checked
@@ -363,6 +366,27 @@ class Predictive:
         return pd.DataFrame(
             columns(self, tuple(quantiles), coverage), index=pd.Index(self.draw.rows.numpy(), name="row")
         )
+
+    def to_xarray(self) -> xarray.DataTree:
+        """The samples as ArviZ 1.x reads them: group ``posterior``, dimensions chain (one), draw (S), row and output.
+
+        ``prediction`` is the network's own output, without noise of observations; ``noise_std`` stands beside it
+        where each sample tells the noise. Of classes ``probability``, with a dimension ``class``. Needs ``[xarray]``.
+        """
+        return labelled.as_datatree(self)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the first rows of :meth:`to_pandas`."""
+        s, b, c = self.samples.shape
+        few = min(b, SHOWN)
+        first = replace(self, samples=self.samples[:, :few], draw=replace(self.draw, rows=self.draw.rows[:few]))
+        if self.noise_samples is not None:
+            first = replace(first, noise_std=None, noise_samples=self.noise_samples[:, :few])
+        elif self.noise_std is not None and self.noise_std.ndim == 2:
+            first = replace(first, noise_std=self.noise_std[:few])
+        heading = f"{self.task.value}: {s} samples x {b} rows x {c} outputs"
+        more = f" (the first {few} rows)" if few < b else ""
+        return as_html(heading + more, after=first.to_pandas().to_html())
 
     @checked
     def save(self, path: str | Path) -> None:

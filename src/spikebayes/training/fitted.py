@@ -14,6 +14,7 @@ from spikebayes.conversion.convert import convert
 from spikebayes.conversion.folding import folded
 from spikebayes.errors import DataError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.notebook import as_html
 from spikebayes.network.codes import Code
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.synapses import Alpha, Synapse
@@ -66,6 +67,11 @@ class Fitted:
 
     def __post_init__(self) -> None:
         setattr(self.model, STANDARDISED, not self.scaling.is_identity)  # who gives it raw values is warned
+
+    def _repr_html_(self) -> str:
+        """For notebooks: how the training went, and the module."""
+        history = [(name.replace("_", " "), value) for name, value in self.history.items()]
+        return as_html(f"fitted {self.task.value}", history, text=str(self.model))
 
     @checked
     def network(

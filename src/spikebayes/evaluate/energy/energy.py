@@ -27,6 +27,7 @@ from spikebayes.evaluate.energy.devices import DEVICES, GPU, Device
 from spikebayes.evaluate.energy.meter import Meter
 from spikebayes.evaluate.energy.spiking_counts import SpikingCounts, count
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.notebook import as_html
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.prediction.module_passes import NOT_RANDOM
@@ -72,6 +73,12 @@ class Energy:
     weights: int
     measured: Measured = field(default_factory=Measured)
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the statement that the command line prints."""
+        from spikebayes.evaluate.energy.text import statement
+
+        return as_html("energy", text=statement(self))
 
     @property
     def predictions(self) -> int:

@@ -1,0 +1,114 @@
+"""Estimators: scikit-learn's own checks, and what is promised beyond them."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_wine
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from spikebayes.errors import ConfigError
+from spikebayes.sklearn import SpikingClassifier, SpikingRegressor
+
+SMALL: dict[str, Any] = {"hidden": (50,), "epochs": 20, "samples": 20}
+LONGER: dict[str, Any] = {**SMALL, "epochs": 60}
+NOT_HERE = {"check_array_api_input"}  # it asks for an environment variable
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of few rows, which the checks have
+@pytest.mark.parametrize("estimator", [SpikingRegressor, SpikingClassifier])
+def test_scikit_learns_checks(estimator: Any) -> None:
+    found = check_estimator(estimator(**SMALL), on_fail=None, on_skip=None)
+    assert {f["check_name"]: str(f["exception"]) for f in found if f["status"] not in ("passed", "skipped")} == {}
+    assert {f["check_name"] for f in found if f["status"] == "skipped"} <= NOT_HERE
+
+
+@pytest.fixture(scope="module")
+def patients() -> tuple[Any, Any]:
+    return load_diabetes(return_X_y=True)  # pyright: ignore[reportReturnType]
+
+
+@pytest.fixture(scope="module")
+def regressor(patients: tuple[Any, Any]) -> SpikingRegressor:
+    x, y = patients
+    return SpikingRegressor(**LONGER, random_state=0).fit(x, y)
+
+
+def test_a_regressor_says_how_sure_it_is(regressor: SpikingRegressor, patients: tuple[Any, Any]) -> None:
+    x, y = patients
+    mean, std = regressor.predict(x, return_std=True)
+    assert regressor.score(x, y) > 0.4
+    lower, upper = regressor.predict_interval(x).T
+    assert 0.8 < ((lower <= y) & (y <= upper)).mean() <= 1
+    narrow = regressor.predict_interval(x, coverage=0.5)
+    assert (narrow[:, 1] - narrow[:, 0] < upper - lower).all()
+    low, middle, high = regressor.predict_quantiles(x, [0.1, 0.5, 0.9]).T
+    assert (low < middle).all()
+    assert (middle < high).all()
+    samples = regressor.sample(x)
+    assert samples.shape == (20, len(x))
+    assert samples.mean(0) == pytest.approx(mean, rel=1e-5)
+    assert (std > samples.std(0)).all()
+
+
+def test_a_row_gets_the_same_whatever_its_company(regressor: SpikingRegressor, patients: tuple[Any, Any]) -> None:
+    x, _ = patients
+    alone = np.concatenate([regressor.predict(x[i : i + 1]) for i in range(5)])
+    assert np.array_equal(alone, regressor.predict(x)[:5])
+    again = pickle.loads(pickle.dumps(regressor))
+    assert np.array_equal(again.predict(x), regressor.predict(x))
+
+
+def test_several_targets(patients: tuple[Any, Any]) -> None:
+    x, y = patients
+    both = np.stack([y, -y], 1)
+    made = SpikingRegressor(**SMALL, random_state=0).fit(x, both)
+    assert made.predict(x).shape == (len(x), 2)
+    assert made.predict_interval(x).shape == (len(x), 2, 2)
+    assert made.predict_quantiles(x, (0.1, 0.5, 0.9)).shape == (len(x), 3, 2)
+
+
+@pytest.mark.parametrize("code", ["lif", "auto"])
+def test_a_classifier_has_probabilities_and_sets(code: Any) -> None:
+    x, labels = load_wine(return_X_y=True)
+    y = np.array(["a", "b", "c"])[labels]  # pyright: ignore[reportArgumentType]
+    made = SpikingClassifier(**LONGER, code=code, random_state=0).fit(x, y)
+    assert made.score(x, y) > 0.9
+    p = made.predict_proba(x)
+    assert p.sum(1) == pytest.approx(1)
+    assert made.classes_.tolist() == ["a", "b", "c"]
+    sets = made.predict_set(x, coverage=0.9)
+    assert sets[np.arange(len(y)), labels].mean() > 0.9
+    assert sets.any(1).all()
+
+
+def test_members_are_taken_together(patients: tuple[Any, Any]) -> None:
+    x, y = patients
+    made = SpikingRegressor(**SMALL, members=3, random_state=0).fit(x, y)
+    samples = made.sample(x[:4])
+    assert samples.shape == (20, 4)
+    for k, (begin, end) in enumerate([(0, 6), (6, 13), (13, 20)]):
+        own = made.ensemble_.members[k].predict(
+            made.predictive(x[:4]).samples.new_tensor(x[:4]), network=made.networks_[k], samples=2, mask_scope="pass"
+        )
+        assert abs(samples[begin:end].mean(0) - own.mean[:, 0].numpy()).max() < 6 * samples.std()
+    with pytest.raises(ConfigError, match="samples must be at least 3, one of each member; got 2"):
+        made.set_params(samples=2).predict(x)
+    with pytest.raises(ConfigError, match="members must be a whole number, at least 1; got 0"):
+        SpikingRegressor(**SMALL, members=0).fit(x, y)
+
+
+@pytest.mark.slow
+def test_in_a_pipeline_and_a_search(patients: tuple[Any, Any]) -> None:
+    x, y = patients
+    made = make_pipeline(StandardScaler(), SpikingRegressor(**SMALL, random_state=0))
+    search = GridSearchCV(made, {"spikingregressor__dropout": [0.05, 0.2]}, cv=2).fit(x[:200], y[:200])
+    mean, std = search.best_estimator_.predict(x[:3], return_std=True)
+    assert mean.shape == std.shape == (3,)
