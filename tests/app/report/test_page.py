@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -368,3 +369,37 @@ def test_a_network_of_one_step_has_no_output_over_time() -> None:
     data = contents()
     assert "Output over time" in render(data)
     assert "Output over time" not in render(replace(data, trace=data.trace[:1]))
+
+
+def test_too_few_calibration_rows_are_said_once_on_the_page() -> None:
+    data = contents((1, 2), rows=60, targets=torch.zeros(60, 2))
+    few = replace(data.spiking, samples=data.spiking.samples[:, :5], draw=sb.Draw(2, "row", torch.arange(5)))
+    known = few.calibrate(torch.zeros(5, 2))
+    page = Page(render(replace(data, spiking=replace(data.spiking, conformal=known))))
+    assert sum("5 calibration rows guarantee" in text for text in page.text["p"]) == 1
+
+
+@pytest.mark.parametrize("case", ["targets", "classes", "classes without targets"])
+def test_headings_go_down_one_step_at_a_time_and_what_scrolls_takes_the_keyboard(case: str) -> None:
+    html = render(contents(**CASES[case]))
+    levels = [int(level) for level in re.findall(r"<h([1-6])", html)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    scrolling = re.findall(r'<div class="scroll"([^>]*)>', html)
+    assert scrolling
+    assert all('tabindex="0" role="region" aria-label="' in attributes for attributes in scrolling)
+    order = [html.index(f'id="{name}"') for name in ("answer", "spikes", "cost", "repeat")]
+    assert order == sorted(order)
+    assert (
+        html.index("</h1>")
+        < html.index('class="tiles"')
+        < html.index('class="verdict')
+        < html.index("<summary>The w")
+    )
+
+
+def test_colours_of_figures_follow_the_page() -> None:
+    html = render(contents((1, 2)))
+    assert "fill: var(--spiking, #d55e00)" in html
+    assert not re.search(r"[:] #(222222|ffffff|d55e00)", html.split("</style>", 1)[1], re.IGNORECASE)

@@ -58,7 +58,7 @@ def tiles(data: ReportData) -> list[Tile]:
         )
     else:
         lower, upper = data.spiking.interval(LEVEL)
-        middle = number(float((upper - lower)[:, data.output].median()))
+        middle = number(float(np.median((upper - lower)[:, data.output])))
         said.append(Tile(middle, f"median width of a {LEVEL:.0%} interval{_of_output(data, data.output)}"))
     if data.outside is not None:
         found = sum(map(bool, data.outside))
