@@ -89,7 +89,7 @@ def _labelled(finding: Finding, margins: Margins) -> str:
     """What an axis says of an effect: its rule, its value, and what may be."""
     value = f"{finding.estimate:.2g} std; ±{margins.offset:g} may be"
     if finding.rule == "rows":
-        value = f"{100 * (1 - finding.estimate):.3g} %; {100 * (1 - margins.rows):.3g} % may be"
+        value = f"{100 * (1 - finding.estimate):.3g}%; {100 * (1 - margins.rows):.3g}% may be"
     elif finding.rule == "ratio of spreads":
         value = f"{finding.estimate:.3g}; {1 - margins.spread:g} to {1 + margins.spread:g} may be"
     what = "rows beyond" if finding.rule == "rows" else finding.rule

@@ -90,7 +90,7 @@ def coverage(data: ReportData) -> tuple[list[dict[str, str]], list[dict[str, str
     for groups in (np.zeros(rows, int), None):
         lines = coverage_by_group(data.spiking, data.targets, groups, coverage=LEVEL)
         if "output" in lines:
-            lines = lines[lines["output"] == data.spiking.names[data.output]]
+            lines = lines.loc[lines["output"] == data.spiking.names[data.output]]
         found.append(
             [
                 {
@@ -102,7 +102,7 @@ def coverage(data: ReportData) -> tuple[list[dict[str, str]], list[dict[str, str
                     "width": number(float(line["width"])),
                     "said": _against(line["lowest"], line["highest"]),
                 }
-                for line in lines.to_dict("records")
+                for line in lines.to_dict(orient="records")
             ]
         )
     if len(found[1]) > 1:
@@ -113,39 +113,45 @@ def coverage(data: ReportData) -> tuple[list[dict[str, str]], list[dict[str, str
 
 def least_certain(data: ReportData) -> Table:
     """The rows whose prediction is least certain, least certain first."""
-    side, c = data.spiking, data.output
-    classes = side.task is Task.CLASSIFICATION
-    unsure = side.entropy if classes else side.std[:, c]
+    side, classes = data.spiking, data.spiking.task is Task.CLASSIFICATION
+    unsure = side.entropy if classes else side.std[:, data.output]
     order = unsure.argsort(descending=True, stable=True)[:LEAST].tolist()
-    if classes:
-        sets = side.sets(LEVEL)
-        columns = [("Class", False), ("Probabilities", False), (f"{LEVEL:.0%} set", False)]
-        cells = [
-            (
-                side.names[int(side.mean[at].argmax())],
-                "\xa0· ".join(f"{side.names[k]}:\xa0{side.mean[at, k]:.2f}" for k in _likeliest(side.mean[at])),
-                ", ".join(side.names[k] for k in sets[at].nonzero()[:, 0].tolist()),
-            )
-            for at in order
-        ]
-    else:
-        lower, upper = side.interval(LEVEL)
-        columns = [("Mean", True), ("Lower", True), ("Upper", True), ("Std", True)]
-        cells = [tuple(number(float(part[at, c])) for part in (side.mean, lower, upper, side.std)) for at in order]
-    if data.targets is not None:
-        columns.append(("Observed", not classes))
-        y = data.targets.reshape(len(unsure), -1)
-        for place, at in enumerate(order):
-            if classes:
-                observed, held = side.names[int(y[at, 0])], int(side.mean[at].argmax()) == int(y[at, 0])
-            else:
-                observed, held = number(float(y[at, c])), bool(lower[at, c] <= y[at, c] <= upper[at, c])
-            cells[place] += (observed if held else f"{observed} {MISSED}",)
+    columns, cells = _class_cells(data, order) if classes else _value_cells(data, order)
     if data.outside is not None and any(data.outside[at] for at in order):
         columns.append(("Outside in", False))
-        cells = [(*cell, _columns(data.outside[at])) for cell, at in zip(cells, order, strict=True)]
-    numbered = [(str(int(side.draw.rows[at])), *cell) for at, cell in zip(order, cells, strict=True)]
+        cells = [[*cell, _columns(data.outside[at])] for cell, at in zip(cells, order, strict=True)]
+    numbered = ((str(int(side.draw.rows[at])), *cell) for at, cell in zip(order, cells, strict=True))
     return Table((("Row", False), *columns), tuple(numbered))
+
+
+def _class_cells(data: ReportData, order: list[int]) -> tuple[list[tuple[str, bool]], list[list[str]]]:
+    """Of these rows the class, the likeliest ones, the set and what was observed."""
+    names, mean, sets = data.spiking.names, data.spiking.mean, data.spiking.sets(LEVEL)
+    columns, cells = [("Class", False), ("Probabilities", False), (f"{LEVEL:.0%} set", False)], []
+    for at in order:
+        best = int(mean[at].argmax())
+        likeliest = "\xa0· ".join(f"{names[k]}:\xa0{mean[at, k]:.2f}" for k in _likeliest(mean[at]))
+        cells.append([names[best], likeliest, ", ".join(names[k] for k in sets[at].nonzero()[:, 0].tolist())])
+        if data.targets is not None:
+            cells[-1].append(_observed(names[int(data.targets[at])], int(data.targets[at]) == best))
+    return [*columns, *([("Observed", False)] if data.targets is not None else [])], cells
+
+
+def _value_cells(data: ReportData, order: list[int]) -> tuple[list[tuple[str, bool]], list[list[str]]]:
+    """Of these rows mean, interval and std of the drawn output, and what was observed."""
+    side, c = data.spiking, data.output
+    lower, upper = side.interval(LEVEL)
+    names, cells = ["Mean", "Lower", "Upper", "Std"], []
+    for at in order:
+        cells.append([number(float(part[at, c])) for part in (side.mean, lower, upper, side.std)])
+        if data.targets is not None:
+            y = float(data.targets.reshape(len(lower), -1)[at, c])
+            cells[-1].append(_observed(number(y), float(lower[at, c]) <= y <= float(upper[at, c])))
+    return [(name, True) for name in (*names, *(["Observed"] if data.targets is not None else []))], cells
+
+
+def _observed(value: str, as_predicted: bool) -> str:
+    return value if as_predicted else f"{value} {MISSED}"
 
 
 def outside(data: ReportData) -> tuple[str, Table | None]:
@@ -224,7 +230,7 @@ def _against(lowest: float, highest: float) -> str:
 
 
 def _bounds(lowest: float, highest: float) -> str:
-    return f"{100 * lowest:.0f} to {100 * highest:.0f}\xa0%"
+    return f"{100 * lowest:.0f} to {100 * highest:.0f}%"
 
 
 def _of_output(data: ReportData, output: int) -> str:

@@ -212,8 +212,9 @@ def report_data(
 def _energy(network: SpikingNetwork, x: Values, spiking: Predictive, timing: dict[str, int]) -> Energy | None:
     """What predicting the first rows costs, as they were predicted; None where that is not counted."""
     few = tuple(part[:PRICED] for part in as_inputs(x))
-    sampling = {"samples": len(spiking.samples), "seed": spiking.draw.seed, "rows": spiking.draw.rows[:PRICED]}
+    sampling: dict[str, Any] = {"samples": len(spiking.samples), "seed": spiking.draw.seed} | timing
+    sampling |= {"mask_scope": spiking.draw.scope, "rows": spiking.draw.rows[:PRICED]}
     try:
-        return energy(network, few, mask_scope=spiking.draw.scope, **sampling, **timing)
+        return energy(network, few, **sampling)
     except ConfigError:
         return None

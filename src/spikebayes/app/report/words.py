@@ -26,10 +26,10 @@ def number(value: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share to three figures, with a space that does not break.
+    """A share to three figures.
 
     Example:
         >>> percent(0.82608), percent(1.0)
-        ('82.6\\xa0%', '100\\xa0%')
+        ('82.6%', '100%')
     """
-    return f"{100 * share:.3g}\xa0%"
+    return f"{100 * share:.3g}%"
