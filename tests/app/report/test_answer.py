@@ -13,6 +13,7 @@ from torch import Tensor
 import spikebayes as sb
 from spikebayes.app.report import answer, costs
 from spikebayes.app.report.contents import ReportData
+from spikebayes.app.report.page import render
 from spikebayes.nn import zoo
 
 NETWORK = sb.convert(zoo.mlp(2, 1, [4]), torch.zeros(1, 2))
@@ -78,6 +79,8 @@ def test_of_several_outputs_each_is_scored_under_its_name() -> None:
     shown = {tile.name: tile.value for tile in answer.tiles(data)}
     assert (shown["error (RMSE) of a"], shown["error (RMSE) of b"]) == ("1.00", "2.00")
     assert sum("interval of" in name for name in shown) == 2  # of the output that is drawn
+    page = render(data)
+    assert f"The least certain rows of {data.spiking.names[data.output]}</h3>" in page
 
 
 def classes(p: list[list[float]], names: tuple[str, ...] = ()) -> sb.Predictive:

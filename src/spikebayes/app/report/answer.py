@@ -49,7 +49,7 @@ def tiles(data: ReportData) -> list[Tile]:
         said = _of_classes(data, data.targets) if classes else _of_values(data, data.targets)
         holds = f"of {LEVEL:.0%} sets hold the class"
         if not classes:
-            holds = f"of observations in their {LEVEL:.0%} interval{_of_output(data, data.output)}"
+            holds = f"of observations in their {LEVEL:.0%} interval{of_output(data, data.output)}"
         every = coverage(data)[0][0]
         said.append(Tile(every["share"], holds, every["said"]))
     if classes:
@@ -59,7 +59,7 @@ def tiles(data: ReportData) -> list[Tile]:
     else:
         lower, upper = data.spiking.interval(LEVEL)
         middle = number(float(np.median((upper - lower)[:, data.output])))
-        said.append(Tile(middle, f"median width of a {LEVEL:.0%} interval{_of_output(data, data.output)}"))
+        said.append(Tile(middle, f"median width of a {LEVEL:.0%} interval{of_output(data, data.output)}"))
     if data.outside is not None:
         found = sum(map(bool, data.outside))
         said.append(Tile(f"{found:,} of {rows:,}", "rows outside what was trained on"))
@@ -208,7 +208,7 @@ def _of_values(data: ReportData, targets: Tensor) -> list[Tile]:
     outputs = range(y.shape[1]) if y.shape[1] <= MOST_OUTPUTS else [data.output]
     said = []
     for c in outputs:
-        of = _of_output(data, c)
+        of = of_output(data, c)
         beside = f"root mean square; {number(float(naive[c]))} if their mean were predicted"
         said.append(Tile(number(float(error[c])), f"error (RMSE){of}", beside))
         said.append(Tile(number(float(explained[c])), f"R²{of}", "1 is perfect, 0 no better than their mean"))
@@ -233,7 +233,10 @@ def _bounds(lowest: float, highest: float) -> str:
     return f"{100 * lowest:.0f} to {100 * highest:.0f}%"
 
 
-def _of_output(data: ReportData, output: int) -> str:
+def of_output(data: ReportData, output: int) -> str:
+    """Which output a figure is of, in words; nothing where there is one, or classes."""
+    if data.spiking.task is Task.CLASSIFICATION:
+        return ""
     return f" of {one_line(data.spiking.names[output])}" if len(data.spiking.names) > 1 else ""
 
 

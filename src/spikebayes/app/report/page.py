@@ -76,6 +76,7 @@ def _parts(data: ReportData) -> dict[str, Any]:
         "sureness": answer.sureness(data),
         "predictions": _predictions(data),
         "groups": groups,
+        "of_output": answer.of_output(data, data.output),
         "confusion": answer.confusion(data),
         "least_certain": answer.least_certain(data),
         "outside": found,
