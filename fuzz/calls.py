@@ -121,7 +121,7 @@ def right() -> dict[str, Any]:
         "run": run, "verdict": sb.compare(prediction, other), "axes": Figure().add_subplot(), "population": None,
         "sample": 1, "row": 1, "expected": 0.5, "frontier.cost": many + 1, "frontier.error": many + 1,
         "frontier.names": list("abcdef"), "xlabel": "J", "ylabel": "std", "ks_histogram.control": False,
-        "intervals.target": y, "reliability.target": y, "risk_coverage.target": y,
+        "intervals.target": y, "predicted.target": y, "reliability.target": y, "risk_coverage.target": y,
         "x": x, "y": y, "model": model, "network": network, "example_input": x, "samples": 4, "seed": 1, "steps": 12,
         "burn_in": 4, "window": sb.Flat(), "redraw": None, "mask_scope": "row", "rows": None, "engine": "auto",
         "batch_size": 3, "dtype": torch.float32, "task": sb.Task.REGRESSION, "noise_std": 0.3, "names": (),

@@ -275,7 +275,10 @@ def compare_run(
         headroom: how far a code reaches beyond the largest activation on the training rows.
         seed: first of the three seeds that are used.
     """
+    asked = dict(locals())
+
     from spikebayes.app.code_option import network_of
+    from spikebayes.app.command_text import command_text
     from spikebayes.app.run_folder import load_run, own_files
     from spikebayes.app.run_report import write_comparison
     from spikebayes.app.table_run import compare_table
@@ -290,7 +293,10 @@ def compare_run(
     comparison, network = compare_table(loaded, table, network=network, seed=seed, **budget, progress=True)
     origin = f"{len(table)} rows of {origin}"
     title = f"{loaded.schema.target}, {data.name}"
-    write_comparison(loaded, network, table, comparison, out, title=title, origin=origin)
+    commands = [command_text("compare", compare_run, asked)]
+    if "data" in loaded.config:
+        commands.insert(0, command_text("fit", fit_run, loaded.config | {"out": run}))
+    write_comparison(loaded, network, table, comparison, out, title=title, origin=origin, commands=commands)
     OUT.print(f"{run}, on {origin}")
     OUT.print(comparison.summary())
     OUT.print(f"report written to {out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ def _run(out: Path, seed: int, console: Console) -> None:
     console.print("3/3 writing")
     origin = f"{len(test)} patients that were not trained on"
     title = "Diabetes progression"
-    write_comparison(run, network, held_out, comparison, out / REPORT, title=title, origin=origin)
+    again = f"spikebayes demo --out {shlex.quote(str(out))} --seed {seed}"
+    write_comparison(run, network, held_out, comparison, out / REPORT, title=title, origin=origin, commands=[again])
     predictions = comparison.spiking.to_pandas()
     predictions["observed"] = held_out[TARGET].to_numpy()
     write_table(predictions, out / PREDICTIONS)

@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 bad input, 130 Ctrl-C, 1 anything else.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import signal
 import types
@@ -112,12 +113,15 @@ def _converted(kind: Any, tokens: Any) -> Any:
     if isinstance(tokens, dict):
         return cyclopts.convert(kind, tokens)
     each = get_args(kind)[0] if get_origin(kind) is list else kind
+    by_name = next((part for part in get_args(kind) if get_origin(part) is dict), None)  # beside other kinds
     for token in tokens:
         try:
+            if by_name is not None and token.value.startswith("{"):
+                return {name: get_args(by_name)[1](value) for name, value in json.loads(token.value).items()}
             if each is int and not WHOLE.fullmatch(token.value):
                 raise ValueError(token.value)
             cyclopts.convert(each, [token])
-        except (CycloptsError, ValueError) as error:
+        except (CycloptsError, TypeError, ValueError) as error:
             name = token.keyword or "an argument"
             where = f"{token.source}: {name.strip('[]')}" if name.startswith("[") else name
             raise ConfigError(f"{where} cannot be {token.value!r}: it takes {_expected(kind)}") from error

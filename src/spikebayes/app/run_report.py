@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,9 @@ import pandas as pd
 from spikebayes.app.report.contents import report_data
 from spikebayes.app.report.page import write_report
 from spikebayes.app.table_run import Comparison, TableRun
-from spikebayes.data.encoding import encode_features
+from spikebayes.data.columns import listed, one_line
+from spikebayes.data.encoding import encode_features, outside_training
+from spikebayes.data.schema import TableSchema
 from spikebayes.network.network import SpikingNetwork
 
 
@@ -22,9 +25,13 @@ def write_comparison(
     *,
     title: str,
     origin: str,
+    commands: Sequence[str] = (),
 ) -> None:
-    """Write the HTML report of what ``compare_table`` found; ``origin`` says what rows the table holds."""
-    fitted = run.fitted
+    """Write the HTML report of what ``compare_table`` found.
+
+    ``origin`` says what rows the table holds, ``commands`` what to type to have the report again.
+    """
+    fitted, schema = run.fitted, run.schema
     settings = {
         "rows": origin,
         "network": run.architecture,
@@ -37,12 +44,21 @@ def write_comparison(
         title,
         fitted.model,
         network,
-        fitted.scaling.inputs(encode_features(table, run.schema)),
+        fitted.scaling.inputs(encode_features(table, schema)),
         comparison.classical,
         comparison.spiking,
         comparison.verdict,
         targets=run.targets(table),
         settings=settings,
-        rescale=lambda y: run.in_units(fitted.scaling.outputs(y[..., : len(run.schema.output_names)])),
+        rescale=lambda y: run.in_units(fitted.scaling.outputs(y[..., : len(schema.output_names)])),
+        subject=f"Predicted: {_predicted(schema)}, from {len(schema.features)} columns, for {origin}.",
+        outside=outside_training(table, schema),
+        commands=tuple(commands),
     )
     write_report(data, path)
+
+
+def _predicted(schema: TableSchema) -> str:
+    """The targets in words."""
+    names = listed(one_line(name) for name in schema.targets)
+    return f"{names} ({len(schema.classes)} classes)" if schema.classes else names

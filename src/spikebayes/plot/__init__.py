@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING
 from spikebayes.machine.lazy import import_late
 
 if TYPE_CHECKING:
-    from spikebayes.plot.judging import frontier, ks_histogram
-    from spikebayes.plot.predictions import intervals, reliability, risk_coverage
+    from spikebayes.plot.judging import effects, frontier, ks_histogram
+    from spikebayes.plot.predictions import intervals, predicted, reliability, risk_coverage
     from spikebayes.plot.simulations import raster, trace
 
-__all__ = ["frontier", "intervals", "ks_histogram", "raster", "reliability", "risk_coverage", "trace"]
+__all__ = [
+    "effects",
+    "frontier",
+    "intervals",
+    "ks_histogram",
+    "predicted",
+    "raster",
+    "reliability",
+    "risk_coverage",
+    "trace",
+]
 
 import_late(
     __name__,
     {
-        "judging": ["frontier", "ks_histogram"],
-        "predictions": ["intervals", "reliability", "risk_coverage"],
+        "judging": ["effects", "frontier", "ks_histogram"],
+        "predictions": ["intervals", "predicted", "reliability", "risk_coverage"],
         "simulations": ["raster", "trace"],
     },
 )

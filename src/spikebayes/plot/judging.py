@@ -8,16 +8,96 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from spikebayes.data.columns import one_line
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.arrays import aligned
 from spikebayes.evaluate.equivalence import Equivalence
+from spikebayes.evaluate.margins import Margins
+from spikebayes.evaluate.rules import Finding
 from spikebayes.machine.arguments import checked
-from spikebayes.plot.style import CONTROL, DASHED, INK, SHADE, SPIKING, axes_or_new
+from spikebayes.plot.style import CONTROL, DASHED, GUIDE, INK, SHADE, SPIKING, axes_or_new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
+
+
+RULES = ("mean offset", "ratio of spreads", "rows")
+FARTHEST = 4.0  # margins: what lies beyond is drawn as an arrow there
+
+
+@checked
+def effects(verdict: Equivalence, *, axes: Axes | None = None) -> Axes:
+    """What a verdict rests on, counted in margins: each effect with its bounds, the control's below it.
+
+    In the grey band, from -1 to 1, a difference counts as none; of rows beyond their own margins 1 is as many as may
+    be. Of several outputs each effect is of the one where it is largest. Of rows the estimate is how many seem to lie
+    beyond their margins, the bounds how many surely do and how many may lie beyond twice of them.
+
+    Args:
+        verdict: of ``compare``.
+        axes: to draw on; pyplot's current ones unless given.
+    """
+    ax = axes_or_new(axes)
+    sides = [(verdict, SPIKING, "o", SPIKING, verdict.settings.get("candidate", "the candidate"))]
+    if verdict.control is not None:
+        sides.append((verdict.control, CONTROL, "s", "none", "the control"))
+    ax.axvspan(-1, 1, color=SHADE, lw=0, zorder=0, label="counts as no difference")
+    ax.axvline(0, color=GUIDE, lw=1, zorder=1)
+    labels = [""] * len(RULES)
+    for beside, (judged, colour, marker, face, name) in enumerate(sides):
+        found = [_largest(judged, rule) for rule in RULES]
+        places = np.array([_in_margins(finding, verdict.margins, len(verdict.rows)) for finding in found])  # [3, 3]
+        y, x = np.arange(len(RULES)) + 0.3 * beside, np.clip(places, -FARTHEST, FARTHEST)
+        ax.hlines(y, x.min(1), x.max(1), color=colour, lw=2)
+        near = np.abs(places[:, 0]) <= FARTHEST
+        ax.scatter(x[near, 0], y[near], s=50, c=face, ec=colour, lw=1.8, marker=marker, label=name, zorder=3)
+        for end, arrow in ((FARTHEST, ">"), (-FARTHEST, "<")):
+            beyond = (x == end).any(1)
+            ax.scatter(np.full(beyond.sum(), end), y[beyond], s=50, color=colour, marker=arrow, zorder=3)
+        labels = labels if beside else [_labelled(finding, verdict.margins) for finding in found]
+    reach = max(1.5, 1.1 * max(abs(float(end)) for end in ax.dataLim.intervalx))
+    ax.set(xlim=(-reach, reach), ylim=(len(RULES) - 0.4, -0.4), xlabel="effect / margin")
+    ax.set_yticks(np.arange(len(RULES)) + 0.15 * (len(sides) - 1), labels)
+    ax.tick_params(axis="y", length=0)
+    ax.legend(frameon=False)
+    return ax
+
+
+def _largest(judged: Equivalence, rule: str) -> Finding:
+    """A rule's finding on the output where it is furthest from no difference."""
+    of = [finding for finding in judged.findings if finding.rule == rule]
+    return max(of, key=lambda f: abs(_in_margins(f, judged.margins, len(judged.rows))[0]))
+
+
+def _in_margins(finding: Finding, margins: Margins, rows: int) -> tuple[float, float, float]:
+    """Estimate and bounds, in margins: of a ratio its logarithm, of rows the share beyond."""
+    values = np.array([finding.estimate, finding.low, finding.high])
+    if finding.rule == "mean offset":
+        placed = values / margins.offset
+    elif finding.rule == "rows":
+        placed = (1 - values) / max(1 - margins.rows, 1 / rows)
+    else:
+        with np.errstate(divide="ignore"):
+            change = np.log(values)
+        placed = change / np.where(change > 0, np.log1p(margins.spread), -np.log1p(-margins.spread))
+    return tuple(np.nan_to_num(placed, nan=FARTHEST + 1, posinf=FARTHEST + 1, neginf=-FARTHEST - 1).tolist())
+
+
+def _labelled(finding: Finding, margins: Margins) -> str:
+    """What an axis says of an effect: its rule, its value, and what may be."""
+    value = f"{finding.estimate:.2g} std; ±{margins.offset:g} may be"
+    if finding.rule == "rows":
+        value = f"{100 * (1 - finding.estimate):.3g}%; {100 * (1 - margins.rows):.3g}% may be"
+    elif finding.rule == "ratio of spreads":
+        value = f"{finding.estimate:.3g}; {1 - margins.spread:g} to {1 + margins.spread:g} may be"
+    what = "rows beyond" if finding.rule == "rows" else finding.rule
+    return f"{what}{_about(finding)}\n{value}".replace("-", "−")
+
+
+def _about(finding: Finding) -> str:
+    return f"\n{one_line(finding.about, 24)}" if finding.about else ""
 
 
 @checked

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spikebayes.evaluate.groups import risk_coverage_curve
 from spikebayes.machine.arguments import checked
-from spikebayes.plot.style import CLASSICAL, DASHED, GUIDE, INK, SPIKING, axes_or_new, chosen
+from spikebayes.plot.style import CLASSICAL, DASHED, GUIDE, INK, SPIKING, axes_or_new, chosen, thinned
 from spikebayes.prediction.predictive import COVERAGE, Predictive, Task
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def intervals(
     axes: Axes | None = None,
 ) -> Axes:
     """Means and intervals of a new observation, row by row from the smallest mean to the largest.
+
+    Of more than 1000 rows that many are drawn, evenly spaced.
 
     Args:
         prediction: of a regression, ``[S, B, C]``.
@@ -51,7 +53,8 @@ def intervals(
     c = chosen(prediction.names, output)
     lower, upper = (end[:, c] for end in prediction.interval(coverage))
     order = prediction.mean[:, c].argsort(stable=True)
-    place = torch.arange(len(order))
+    place = torch.as_tensor(thinned(len(order)))
+    order = order[place]
     ax = axes_or_new(axes)
     ax.vlines(place, lower[order], upper[order], color=SPIKING, lw=1.2, alpha=0.5, label=f"{coverage:.0%} interval")
     ax.scatter(place, prediction.mean[order, c], s=14, color=SPIKING, label="mean", zorder=3)
@@ -61,6 +64,55 @@ def intervals(
         for where, marker, label in ((inside, "_", "observed, inside"), (~inside, "x", "observed, outside")):
             ax.scatter(place[where], observed[where], s=28, color=INK, marker=marker, label=label, zorder=4)
     ax.set(xlabel="rows, by their mean", ylabel=prediction.names[c])
+    ax.legend(frameon=False)
+    return ax
+
+
+@checked
+def predicted(
+    prediction: Predictive,
+    target: Tensor | np.ndarray,
+    *,
+    coverage: float = COVERAGE,
+    output: int | str = 0,
+    axes: Axes | None = None,
+) -> Axes:
+    """Means and intervals of a new observation against what was observed: an interval that crosses the line holds it.
+
+    Of more than 1000 rows that many are drawn, evenly spaced; the legend counts all of them.
+
+    Args:
+        prediction: of a regression, ``[S, B, C]``.
+        target: ``[B, C]``, or ``[B]`` of one output.
+        coverage: of the intervals.
+        output: which of the C, by number or name.
+        axes: to draw on; pyplot's current ones unless given.
+
+    Raises:
+        ConfigError: classes, which have no intervals, or no such output. DataError: a target that does not fit.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> from spikebayes import Draw
+        >>> p = Predictive(torch.randn(20, 2, 1), Draw(0, "row", torch.arange(2)), noise_std=torch.ones(1))
+        >>> predicted(p, torch.tensor([0.0, 99]), axes=Figure().add_subplot()).collections[1].get_label()
+        'in the 90% interval: 1 of 2'
+    """
+    c = chosen(prediction.names, output)
+    lower, upper = (end[:, c].double() for end in prediction.interval(coverage))
+    observed, mean = prediction.observed(target)[:, c], prediction.mean[:, c]
+    inside = (lower <= observed) & (observed <= upper)
+    shown = torch.as_tensor(thinned(len(mean)))
+    ax = axes_or_new(axes)
+    sides = ((inside, SPIKING, "o", f"in the {coverage:.0%} interval"), (~inside, INK, "X", "outside it"))
+    for where, colour, marker, label in sides:
+        at = shown[where[shown]]
+        ax.vlines(observed[at], lower[at], upper[at], color=colour, lw=1.1, alpha=0.6 if len(shown) <= 200 else 0.25)
+        label = f"{label}: {int(where.sum())} of {len(where)}"
+        ax.scatter(observed[at], mean[at], s=20, color=colour, marker=marker, lw=0, label=label, zorder=3)
+    ends = [observed.min(), observed.max()]
+    ax.plot(ends, ends, color=GUIDE, lw=1.2, ls=DASHED, label="observed = predicted", zorder=2)
+    ax.set(xlabel=f"observed {prediction.names[c]}", ylabel="predicted")
     ax.legend(frameon=False)
     return ax
 
@@ -93,7 +145,7 @@ def reliability(
         count = np.bincount(place, minlength=BINS)
         at = np.flatnonzero(count)
         x, y = (np.bincount(place, values, BINS)[at] / count[at] for values in (p, right))
-        ax.scatter(x, y, s=20 + 150 * count[at] / len(p), color=SPIKING, label="rows", zorder=3)
+        ax.scatter(x, y, s=20 + 150 * count[at] / len(p), color=SPIKING, label="rows", zorder=3, clip_on=False)
         ax.set(xlabel="probability of the predicted class", ylabel="share right")
     else:
         c = chosen(prediction.names, output)

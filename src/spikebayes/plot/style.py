@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spikebayes.errors import ConfigError
 from spikebayes.machine.kinds import shown
 
@@ -18,6 +21,8 @@ INK = "#222222"
 GUIDE = "#767676"
 SHADE = "#EBEBEB"
 DASHED = (0, (5, 2))
+
+MOST_POINTS = 1000  # of a scatter plot: more only fill the file
 
 
 def axes_or_new(axes: Axes | None) -> Axes:
@@ -40,3 +45,13 @@ def chosen(names: tuple[str, ...], output: int | str) -> int:
     if not isinstance(output, str) and 0 <= output < len(names):
         return output
     raise ConfigError(f"output must be one of {', '.join(names)}, or a number below {len(names)}; got {output!r}")
+
+
+def thinned(rows: int) -> NDArray[np.int64]:
+    """Positions of at most MOST_POINTS rows, evenly spaced.
+
+    Example:
+        >>> thinned(3).tolist(), len(thinned(50_000)), thinned(50_000)[-1].item()
+        ([0, 1, 2], 1000, 49999)
+    """
+    return np.unique(np.linspace(0, rows - 1, min(rows, MOST_POINTS)).round().astype(np.int64))

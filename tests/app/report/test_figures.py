@@ -27,11 +27,6 @@ FIGURES: dict[str, Callable[[], str]] = {
     "trace with infinities": lambda: figures.output_trace([0.0, np.inf, np.nan, 1.0], np.inf, 1, 1e-3, NAME),
     "worst row": lambda: figures.worst_row(*SAMPLES, 7, "KS statistic 0.2", NAME),
     "worst row, constant": lambda: figures.worst_row([1e9] * 5, [1e9] * 5, 7, "KS statistic 0", NAME),
-    "predicted": lambda: figures.predicted_against_observed(
-        SAMPLES[0], SAMPLES[0] - 1, SAMPLES[0] + 1, SAMPLES[1], NAME, "90% model interval"
-    ),
-    "predicted, one row": lambda: figures.predicted_against_observed([1], [0], [2], [5], NAME, "interval"),
-    "reliability": lambda: figures.reliability({"classical": (P[0], P[0] > 0.5), "spiking": ([1.0, 0.0], [1, 0])}),
     "spreads": lambda: figures.spreads(*np.abs(SAMPLES), NAME),
     "spreads, none": lambda: figures.spreads([0.0], [0.0], NAME),
     "spreads, infinite": lambda: figures.spreads([1.0, np.inf], [1.0, np.nan], NAME),
@@ -89,9 +84,3 @@ def test_histogram_counts_every_row_once() -> None:
 def test_large_scatter_stays_small() -> None:
     x = RNG.random((2, 50_000))
     assert len(figures.spreads(*x, "y")) < 400_000
-
-
-def test_share_of_targets_inside_is_of_all_rows() -> None:
-    x = np.linspace(0, 1, 5000)
-    text = figures.predicted_against_observed(x, x - 0.1, x + np.where(x < 0.25, -0.05, 0.1), x, "y", "interval")
-    assert "interval holds the target (75%)" in text

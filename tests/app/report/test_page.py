@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from torch import Tensor, nn
 
 import spikebayes as sb
 from spikebayes.app.report.contents import ReportData, report_data
-from spikebayes.app.report.page import _figures as page_figures
+from spikebayes.app.report.page import _details as page_figures
 from spikebayes.app.report.page import render, write_report
-from spikebayes.app.report.tables import key_figures, network_rows, number, score_rows
+from spikebayes.app.report.tables import key_figures, network_rows, score_rows
+from spikebayes.app.report.words import number
 from spikebayes.errors import ConfigError, DataError
 
 HOSTILE = "<script>alert(\"1\")</script> & '$x$'"
@@ -113,6 +115,7 @@ CASES: dict[str, dict[str, Any]] = {
     "classes": {"task": sb.Task.CLASSIFICATION, "targets": torch.arange(60) % 2},
     "classes without targets": {"task": sb.Task.CLASSIFICATION},
     "targets": {"targets": torch.zeros(60, 2)},
+    "outside": {"targets": torch.zeros(60, 2), "outside": ("a|b", *[""] * 58, "b")},
     "trace not finite": {"trace": torch.tensor([[1.0, 1.0], [torch.nan, 1.0], [torch.inf, 1.0]])},
 }
 
@@ -133,7 +136,9 @@ def test_page_stands_alone_and_is_the_same_twice(case: dict[str, Any]) -> None:
     assert (
         page.tags["figcaption"]
         == page.tags["figure"]
-        == 3 + (data.verdict.ks_pvalues is not None) + (data.targets is not None)
+        == 4
+        + (data.verdict.ks_pvalues is not None)
+        + (data.targets is not None or data.spiking.task is sb.Task.REGRESSION)
     )
     assert all(len(caption) > 0 for caption in page.text["figcaption"])
 
@@ -166,7 +171,8 @@ def test_the_verdict_is_the_comparison() -> None:
 def test_badge_follows_the_verdict(outcome: str, badge: str) -> None:
     data = contents()
     verdict = replace(data.verdict, outcome=sb.Outcome(outcome))
-    assert Page(render(replace(data, verdict=verdict))).text["p"][0] == badge
+    page = Page(render(replace(data, verdict=verdict)))
+    assert page.text["strong"] == [badge]
 
 
 def test_drawn_numbers_are_those_compare_judged() -> None:
@@ -248,11 +254,15 @@ def test_markup_in_the_data_is_shown_not_obeyed() -> None:
             data.trace_row,
             targets,
             settings,
+            subject=HOSTILE,
+            outside=(f"{HOSTILE}|b", *[""] * 59),
+            commands=(HOSTILE,),
         )
     )
     page = Page(html)
     assert "<script" not in html
     assert page.text["h1"] == [HOSTILE]
+    assert page.text["code"][-1] == HOSTILE
     assert page.row(HOSTILE)
 
 
@@ -278,10 +288,14 @@ def test_the_network_table_says_what_becomes_of_spikes() -> None:
 
 
 def test_settings_say_how_to_repeat_the_run() -> None:
-    data = contents(settings={"command": "spikebayes compare a b", "versions": {"spikebayes": "9.9"}})
+    commands = ("spikebayes fit 'a b.csv'", "spikebayes compare run")
+    data = contents(settings={"given": "by hand", "versions": {"spikebayes": "9.9"}}, commands=commands)
     page = Page(render(data))
+    assert (
+        tuple(text for text in page.text["code"] if text.startswith("spikebayes fit ") or " run" in text) == commands
+    )
     expected = {"steps": "120", "burn_in": "60", "dt": "0.001", "synapse": "Alpha(tau=0.005)", "engine": "cpu"}
-    expected |= {"command": "spikebayes compare a b", "spikebayes": "9.9", "seeds": "[1, 2]"}
+    expected |= {"given": "by hand", "spikebayes": "9.9", "seeds": "[1, 2]"}
     for key, value in expected.items():
         assert page.row(key) == [value]
 
@@ -357,3 +371,37 @@ def test_a_network_of_one_step_has_no_output_over_time() -> None:
     data = contents()
     assert "Output over time" in render(data)
     assert "Output over time" not in render(replace(data, trace=data.trace[:1]))
+
+
+def test_too_few_calibration_rows_are_said_once_on_the_page() -> None:
+    data = contents((1, 2), rows=60, targets=torch.zeros(60, 2))
+    few = replace(data.spiking, samples=data.spiking.samples[:, :5], draw=sb.Draw(2, "row", torch.arange(5)))
+    known = few.calibrate(torch.zeros(5, 2))
+    page = Page(render(replace(data, spiking=replace(data.spiking, conformal=known))))
+    assert sum("5 calibration rows guarantee" in text for text in page.text["p"]) == 1
+
+
+@pytest.mark.parametrize("case", ["targets", "classes", "classes without targets"])
+def test_headings_go_down_one_step_at_a_time_and_what_scrolls_takes_the_keyboard(case: str) -> None:
+    html = render(contents(**CASES[case]))
+    levels = [int(level) for level in re.findall(r"<h([1-6])", html)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    scrolling = re.findall(r'<div class="scroll"([^>]*)>', html)
+    assert scrolling
+    assert all('tabindex="0" role="region" aria-label="' in attributes for attributes in scrolling)
+    order = [html.index(f'id="{name}"') for name in ("answer", "spikes", "cost", "repeat")]
+    assert order == sorted(order)
+    assert (
+        html.index("</h1>")
+        < html.index('class="tiles"')
+        < html.index('class="verdict')
+        < html.index("<summary>The w")
+    )
+
+
+def test_colours_of_figures_follow_the_page() -> None:
+    html = render(contents((1, 2)))
+    assert "fill: var(--spiking, #d55e00)" in html
+    assert not re.search(r"[:] #(222222|ffffff|d55e00)", html.split("</style>", 1)[1], re.IGNORECASE)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.evaluate.energy.energy import Energy, energy
 from spikebayes.evaluate.equivalence import Equivalence
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.prediction.inputs import as_inputs
@@ -21,6 +22,8 @@ from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.simulate import simulate
 
 Floats = NDArray[np.float64]
+
+PRICED = 5  # rows whose energy is counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,12 @@ class ReportData:
         trace_reference: ``[C]``, the module's output for the same row under the same mask.
         trace_row: that row's index in the whole data set.
         targets: ``[B, C]`` (or ``[B]`` when C = 1) values, ``[B]`` class indices, or None.
-        settings: what else is needed to repeat the run (the command, training settings, versions, ...).
+        settings: what else is needed to repeat the run (training settings, versions, ...).
+        subject: a sentence on what was predicted, from what.
+        outside: ``[B]``, of each row the columns in which it lies outside what was trained on, as
+            ``data.outside_training`` names them; None where that is not known.
+        commands: what to type to have this page again.
+        energy: what predicting a few of the rows costs, or None.
 
     Raises:
         DataError: targets or a trace that do not fit the predictions.
@@ -53,6 +61,10 @@ class ReportData:
     trace_row: int
     targets: Tensor | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    subject: str = ""
+    outside: tuple[str, ...] | None = None
+    commands: tuple[str, ...] = ()
+    energy: Energy | None = None
 
     def __post_init__(self) -> None:
         _, rows, outputs = self.classical.samples.shape
@@ -65,6 +77,8 @@ class ReportData:
             )
         if self.trace_row not in self.classical.draw.rows:
             raise DataError(f"trace_row {self.trace_row} is none of the predicted rows")
+        if self.outside is not None and len(self.outside) != rows:
+            raise DataError(f"outside must name columns of {rows} rows; got {len(self.outside)}")
         if self.targets is not None:
             classes = self.classical.task is Task.CLASSIFICATION
             allowed = {(rows,)} if classes else {(rows, outputs)} | ({(rows,)} if outputs == 1 else set())
@@ -127,8 +141,12 @@ def report_data(
     targets: Tensor | None = None,
     settings: dict[str, Any] | None = None,
     rescale: Callable[[Tensor], Tensor] | None = None,
+    **more: Any,
 ) -> ReportData:
-    """Gather a report's contents: simulates the first row once more, with sample 0's masks, and keeps its trace.
+    """Gather a report's contents.
+
+    Simulates the first row once more, with sample 0's masks, and keeps its trace; and the first few, and counts what
+    they cost.
 
     Args:
         title: the page's heading.
@@ -142,6 +160,7 @@ def report_data(
         settings: what else is needed to repeat the run.
         rescale: from the network's output to target units, when the predictions were rescaled; maps
             ``[..., C]`` to ``[..., C]``.
+        more: subject, outside and commands, as for :class:`ReportData`.
 
     Raises:
         ConfigError: the spiking prediction does not say how it was simulated.
@@ -175,5 +194,27 @@ def report_data(
     if rescale is not None:
         trace, reference = rescale(trace), rescale(reference)
     return ReportData(
-        title, network, classical, spiking, verdict, trace, reference, int(rows[0]), targets, settings or {}
+        title,
+        network,
+        classical,
+        spiking,
+        verdict,
+        trace,
+        reference,
+        int(rows[0]),
+        targets,
+        settings or {},
+        energy=_energy(network, x, spiking, timing),
+        **more,
     )
+
+
+def _energy(network: SpikingNetwork, x: Values, spiking: Predictive, timing: dict[str, int]) -> Energy | None:
+    """What predicting the first rows costs, as they were predicted; None where that is not counted."""
+    few = tuple(part[:PRICED] for part in as_inputs(x))
+    sampling: dict[str, Any] = {"samples": len(spiking.samples), "seed": spiking.draw.seed} | timing
+    sampling |= {"mask_scope": spiking.draw.scope, "rows": spiking.draw.rows[:PRICED]}
+    try:
+        return energy(network, few, **sampling)
+    except ConfigError:
+        return None

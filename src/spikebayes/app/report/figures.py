@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,11 +15,11 @@ from scipy import stats
 
 from spikebayes.app.report.svg import PANEL, draw, short
 from spikebayes.evaluate.margins import Margins
-from spikebayes.plot.style import CLASSICAL, CONTROL, GUIDE, INK, SHADE, SPIKING
+from spikebayes.plot.style import CLASSICAL, CONTROL, GUIDE, INK, SHADE, SPIKING, thinned
 
 Floats = NDArray[np.float64]
 
-MOST_POINTS = 1000  # of a scatter plot: more only fill the page's bytes
+WIDE = 4.6  # inches: text that can be read on a phone
 COLOURS = {"classical": CLASSICAL, "spiking": SPIKING, "control": CONTROL}
 
 
@@ -144,65 +144,24 @@ def worst_row(reference: ArrayLike, candidate: ArrayLike, row: int, statistic: s
     return draw("worst row", f"Predictive distributions of row {row}, {statistic}", paint)
 
 
-def predicted_against_observed(
-    mean: ArrayLike, lower: ArrayLike, upper: ArrayLike, observed: ArrayLike, name: str, interval: str
-) -> str:
-    """Spiking predictions with their intervals against the observed values, and the line where both agree.
+def plotted(name: str, label: str, plot: Callable[..., Axes], columns: int = 2, high: float = 3.1) -> str:
+    """One of ``spikebayes.plot``'s plots in the report's look: its legend above, and long names cut.
 
     Args:
-        mean: ``[B]``, predicted.
-        lower: ``[B]``, lower end of the interval.
-        upper: ``[B]``, its upper end.
-        observed: ``[B]``, the targets.
-        name: of the target, with its unit when known.
-        interval: what the interval is, for the legend.
+        name, label: as for ``draw``.
+        plot: draws on its ``axes``.
+        columns: of the legend.
+        high: height, inches.
     """
-    y, low, high, x = (_finite(values) for values in (mean, lower, upper, observed))
-    inside = (low <= x) & (x <= high)
-    share = f"{inside.mean():.0%}"
-    shown = _thinned(len(x))
-    groups = ((inside, SPIKING, "o", f"{interval} holds the target ({share})"), (~inside, INK, "X", "it does not"))
 
     def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        fade = 0.6 if len(shown) <= 200 else 0.25
-        for chosen, colour, marker, label in groups:
-            at = shown[chosen[shown]]
-            axes.vlines(x[at], low[at], high[at], color=colour, lw=1.1, alpha=fade)
-            axes.scatter(x[at], y[at], s=20, color=colour, marker=marker, lw=0, label=label, zorder=3)
-        _identity(axes, x, "observed = predicted")
-        axes.set(xlabel=f"observed {short(name)}", ylabel="predicted")
-        _legend(figure, 1)
+        axes = plot(axes=figure.add_subplot())
+        if (legend := axes.get_legend()) is not None:
+            legend.remove()
+        axes.set(xlabel=short(axes.get_xlabel(), 55), ylabel=short(axes.get_ylabel(), 30))
+        _legend(figure, columns)
 
-    label = f"Spiking predictions of {name} against observed values; {share} of targets in the {interval}"
-    return draw("predicted against observed", label, paint)
-
-
-def reliability(sides: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> str:
-    """How often the predicted class is right, by how probable the prediction calls it.
-
-    Args:
-        sides: by "classical" and "spiking": ``[B]`` probability of the predicted class, and ``[B]`` whether
-            it is the right one.
-    """
-    edges = np.linspace(0, 1, 11)
-
-    def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        _identity(axes, np.array([0.0, 1.0]), "confidence = accuracy")
-        for side, (confidence, right) in sides.items():  # rings about dots, where they coincide
-            p, hit = np.asarray(confidence, dtype=np.float64), np.asarray(right, dtype=np.float64)
-            place = np.clip(np.digitize(p, edges) - 1, 0, 9)
-            count = np.bincount(place, minlength=10)
-            at = np.flatnonzero(count)
-            x, y = (np.bincount(place, values, 10)[at] / count[at] for values in (p, hit))
-            area, colour = 20 + 150 * count[at] / len(p), COLOURS[side]
-            face, above = (colour, 2) if side == "spiking" else ("none", 3)
-            axes.scatter(x, y, s=area, c=face, edgecolors=colour, lw=1.5, label=side, zorder=above)
-        axes.set(xlim=(0, 1.04), ylim=(0, 1.04), xlabel="probability of the predicted class", ylabel="share right")
-        _legend(figure, 3)
-
-    return draw("reliability", "Share of right predictions by the probability of the predicted class", paint)
+    return draw(name, label, paint, (WIDE, high))
 
 
 def spreads(classical: ArrayLike, spiking: ArrayLike, name: str) -> str:
@@ -214,7 +173,7 @@ def spreads(classical: ArrayLike, spiking: ArrayLike, name: str) -> str:
         name: of the output.
     """
     x, y = _finite(classical), _finite(spiking)
-    shown = _thinned(len(x))
+    shown = thinned(len(x))
     factor = Margins().row_spread
     low, high = 1 / factor, factor
 
@@ -241,11 +200,6 @@ def _finite(values: ArrayLike) -> Floats:
 def _kept(values: ArrayLike) -> Floats:
     array = np.asarray(values, dtype=np.float64)
     return array[np.isfinite(array)]
-
-
-def _thinned(rows: int) -> NDArray[np.int64]:
-    """Positions of at most MOST_POINTS rows, evenly spaced."""
-    return np.unique(np.linspace(0, rows - 1, min(rows, MOST_POINTS)).round().astype(np.int64))
 
 
 def _identity(axes: Axes, x: Floats, label: str) -> None:

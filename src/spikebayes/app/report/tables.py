@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import platform
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,31 +12,13 @@ from typing import Any
 import numpy as np
 
 from spikebayes.app.report.contents import ReportData
+from spikebayes.app.report.words import ABSENT, number
 from spikebayes.evaluate.equivalence import HOLM_LEVEL, Equivalence
 from spikebayes.evaluate.scores import scores
 from spikebayes.network.network import Connection
 from spikebayes.network.operators import size
 
-ABSENT = "–"
 PACKAGES = ("spikebayes", "torch", "numpy", "scipy", "numba")
-
-
-def number(value: float | None) -> str:
-    """A number to three figures, whole from 1000 on; words where there is none.
-
-    Example:
-        >>> [number(v) for v in (0.12, 1234.5, 7, None, float("nan"), float("-inf"))]
-        ['0.120', '1,234', '7', '–', 'undefined', '−∞']
-    """
-    if value is None:
-        return ABSENT
-    if math.isnan(value):
-        return "undefined"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    if isinstance(value, int) or 1e3 <= abs(value) < 1e9:
-        return f"{value:,.0f}".replace("-", "−")
-    return f"{value:#.3g}".rstrip(".").replace("-", "−")
 
 
 def key_figures(verdict: Equivalence) -> list[dict[str, str]]:

@@ -17,8 +17,8 @@ def in_words(found: Energy) -> str:
         >>> compared(3.0, 1.2), compared(1.2, 3.0), compared(1.0, 1.01)
         ('2.5 times dearer than', '2.5 times cheaper than', 'as dear as')
     """
-    device = next((d for d in found.devices if d.event_driven), next(iter(found.devices), None))
-    if device is None or not min(found.spiking_joules(device), found.classical_joules(device)) > 0:
+    device = judged_device(found)
+    if device is None:
         return ""
     spiking, classical = found.spiking_joules(device), found.classical_joules(device)
     verdict = f"On {device.name} the spiking network is {compared(spiking, classical)} the classical passes"
@@ -35,6 +35,14 @@ def in_words(found: Energy) -> str:
         return said
     at_best, when = (events, "in any case") if sparse < events else (awake, "unless updates cost nothing")
     return f"{said} Classical passes that skip zeros beat it {when}: it is {compared(at_best, sparse)} them at best."
+
+
+def judged_device(found: Energy) -> Device | None:
+    """The first event-driven device, or else the first; None where there is none, or either costs nothing on it."""
+    device = next((d for d in found.devices if d.event_driven), next(iter(found.devices), None))
+    if device is None or not min(found.spiking_joules(device), found.classical_joules(device)) > 0:
+        return None
+    return device
 
 
 def compared(joules: float, others: float) -> str:

@@ -37,7 +37,7 @@ def statement(found: Energy) -> str:
     said += aligned([(*HEADINGS, "weight memory"), *with_memory])
     said.append("")
     for line in measured:
-        joules = f"{_joules(line['spiking_j'])} spiking, {_joules(line['classical_j'])} classical, "
+        joules = f"{in_joules(line['spiking_j'])} spiking, {in_joules(line['classical_j'])} classical, "
         said.append(f"{line['device']}: {joules if line['spiking_j'] is not None else ''}{line['source']}")
     sources: dict[str, list[str]] = {}
     for line in priced:
@@ -79,7 +79,7 @@ def _listed(counts: dict[str, tuple[int, str]]) -> list[str]:
 
 def _cells(line: dict[str, Any], suffix: str) -> list[str]:
     ratio = line.get(f"ratio{suffix}")
-    joules = [_joules(line.get(f"{name}{suffix}")) for name in JOULES]
+    joules = [in_joules(line.get(f"{name}{suffix}")) for name in JOULES]
     rates = [_rate(line.get(f"{name}{suffix}")) for name in RATES]
     return [*joules, "-" if ratio is None else f"{ratio:.3g}", *rates]
 
@@ -91,11 +91,11 @@ def _rate(rate: float | str | None) -> str:
     return f"{rate:.3g}" if rate <= 1 else "any"
 
 
-def _joules(value: float | None) -> str:
+def in_joules(value: float | None) -> str:
     """Three digits and a prefix.
 
     Example:
-        >>> _joules(0.00123), _joules(4.5e-13), _joules(0.0), _joules(None)
+        >>> in_joules(0.00123), in_joules(4.5e-13), in_joules(0.0), in_joules(None)
         ('1.23 mJ', '0.45 pJ', '0 J', '-')
     """
     if value is None:
