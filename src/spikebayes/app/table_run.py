@@ -114,7 +114,7 @@ class TableRun:
     def in_units(self, y: Tensor) -> Tensor:
         """Encoded targets in the table's own units: float64 where float32 could not tell them apart."""
         offsets = [column.offset for column in self.schema.targets.values() if isinstance(column, Number)]
-        return y.double() + torch.tensor(offsets).double() if any(offsets) else y
+        return y.double() + torch.tensor(offsets, dtype=torch.float64) if any(offsets) else y
 
 
 @dataclass(frozen=True, eq=False)

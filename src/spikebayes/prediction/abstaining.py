@@ -6,7 +6,7 @@ import math
 import warnings
 from typing import TYPE_CHECKING
 
-from scipy import stats
+from scipy.special import betaincinv
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
@@ -84,7 +84,7 @@ def upper_bound(errors: int, rows: int, level: float) -> float:
         >>> round(upper_bound(0, 59, 0.05), 4), upper_bound(3, 3, 0.05)  # 0.95^59 = 0.0485
         (0.0495, 1.0)
     """
-    return 1.0 if errors == rows else float(stats.beta.ppf(1 - level, errors + 1, rows - errors))
+    return 1.0 if errors == rows else float(betaincinv(errors + 1, rows - errors, 1 - level))
 
 
 def least_rows(risk: float, delta: float) -> int:
