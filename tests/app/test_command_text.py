@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from spikebayes.app.command_text import command_text
-from spikebayes.app.commands import compare_run, fit_run
+from spikebayes.app.commands import compare_run
+from spikebayes.app.fit_command import fit_run
 from spikebayes.app.options import parsed
 from spikebayes.app.verbs import program
 

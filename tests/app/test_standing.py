@@ -145,7 +145,8 @@ def test_what_is_stored_is_what_was_found(barely: tuple[TableRun, TableTask]) ->
 def test_weights_count_for_the_rivals_too() -> None:
     frame = lines(300).assign(w=np.arange(300) % 3 == 0, y=lambda t: t["y"].where(t["w"], 50.0))
     run, task = trained(frame.assign(w=frame["w"].astype(float)), weights="w")
-    held = task.held[task.weights[task.held] > 0]  # type: ignore[index]
+    assert task.weights is not None
+    held = task.held[task.weights[task.held] > 0]
     stands = standing(run, replace(task, held=held))
     assert isinstance(stands, Standing)
     assert stands.trained < 100

@@ -53,7 +53,6 @@ def _run(out: Path, seed: int, console: Console) -> None:
 
     held_out = table.iloc[test.numpy()].reset_index(drop=True)
     console.print(f"2/3 converting to LIF neurons; predicting {len(test)} other patients, 100 samples each")
-    console.print("    (the first simulation on a machine compiles its kernels, about half a minute)")
     comparison, network = compare_table(run, held_out, seed=seed, samples=100, progress=True)
 
     console.print("3/3 writing")

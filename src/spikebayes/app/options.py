@@ -35,6 +35,7 @@ EPILOGUE = (
 )
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
 BY_NAME = {str: 'words by name, as in {"a":"b"}', float: 'numbers by name, as in {"a":1}'}
+LISTS = (list, Sequence)
 WHOLE = re.compile(r"[+-]?\d+")
 
 
@@ -112,7 +113,7 @@ def _converted(kind: Any, tokens: Any) -> Any:
     """
     if isinstance(tokens, dict):
         return cyclopts.convert(kind, tokens)
-    each = get_args(kind)[0] if get_origin(kind) is list else kind
+    each = get_args(kind)[0] if get_origin(kind) in LISTS else kind
     by_name = next((part for part in get_args(kind) if get_origin(part) is dict), None)  # beside other kinds
     for token in tokens:
         try:
@@ -132,7 +133,7 @@ def _expected(kind: Any) -> str:
     """What an annotation takes, in words."""
     if get_origin(kind) is Literal:
         return " or ".join(map(str, get_args(kind)))
-    if get_origin(kind) is list:
+    if get_origin(kind) in LISTS:
         return f"{_expected(get_args(kind)[0]).removeprefix('a ')}s, as in 100 100"
     if get_origin(kind) in (Union, types.UnionType):
         return " or ".join(_expected(part) for part in get_args(kind) if part is not type(None))
@@ -143,7 +144,7 @@ def _expected(kind: Any) -> str:
 
 def _default_in_words(value: Any) -> Any:
     """What help says of a default; nothing of one that is nothing."""
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return " ".join(map(str, value))
     return None if value is False or value in ("", None) else value
 
@@ -171,7 +172,7 @@ def _in_one_line(error: CycloptsError) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else value
+    return str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
 
 
 def run(function: Callable[..., Any], options: dict[str, Any], program: str, stopped: Callable[[], str] = str) -> int:

@@ -8,13 +8,14 @@ from typing import Any
 from cyclopts import App
 
 from spikebayes.app import commands
+from spikebayes.app.fit_command import fit_run
 from spikebayes.app.options import application, fail, parsed, run
 from spikebayes.errors import SpikebayesError
 
 PROGRAM = "spikebayes"
 VERBS = {
     "demo": commands.demo,
-    "fit": commands.fit_run,
+    "fit": fit_run,
     "predict": commands.predict,
     "score": commands.score_run,
     "compare": commands.compare_run,

@@ -6,6 +6,7 @@ Reference: the encoders of scikit-learn and skrub (TableVectorizer), whose choic
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -24,15 +25,16 @@ Encoded = tuple[np.ndarray, np.ndarray]  # [B, K] float64 inputs; [B] bool, wher
 
 
 @dataclass(frozen=True)
-class Column:
+class Column(ABC):
     """A kind of column: a frozen dataclass of JSON values."""
 
     kind: ClassVar[str]
 
+    @abstractmethod
     def inputs(self, name: str) -> list[str]:
         """One name for each of the K inputs that the column ``name`` becomes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, values: np.ndarray, typed: bool = False) -> Encoded:
         """The inputs of its rows, and which of these hold what training never met.
 
@@ -40,7 +42,6 @@ class Column:
             values: ``[B]`` float64, NaN where missing, or labels, ``""`` where missing.
             typed: whether labels stand for numbers or truth values.
         """
-        raise NotImplementedError
 
     def fault(self) -> str | None:
         """What contradicts something else in it; None when it holds together."""
@@ -60,6 +61,9 @@ class Dropped(Column):
 
     def inputs(self, name: str) -> list[str]:
         return []
+
+    def encode(self, values: np.ndarray, typed: bool = False) -> Encoded:
+        return np.empty((len(values), 0)), np.zeros(len(values), bool)
 
     def __str__(self) -> str:
         return f"dropped, {self.why}"

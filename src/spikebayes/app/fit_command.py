@@ -1,0 +1,168 @@
+"""The verb ``fit``: from a table to a trained run in its folder. Its signature is its options."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from spikebayes.app.shared_options import OUT, split_names
+from spikebayes.data.tables import read_table
+from spikebayes.errors import ConfigError
+from spikebayes.machine.files import locked, make_folder
+from spikebayes.prediction.task import Task
+
+OF_TABLE = Parameter(group=Group.create_ordered("The table"))
+OF_NETWORK = Parameter(group=Group.create_ordered("The network"))
+OF_TRAINING = Parameter(group=Group.create_ordered("Its training"))
+
+
+def fit_run(
+    data: Path,
+    *,
+    target: Annotated[str, OF_TABLE],
+    out: Path,
+    categorical: Annotated[str, OF_TABLE] = "",
+    columns: Annotated[dict[str, str] | None, OF_TABLE] = None,
+    weights: Annotated[str | None, OF_TABLE] = None,
+    class_weights: Annotated[Literal["balanced"] | dict[str, float] | None, OF_TABLE] = None,
+    task: Annotated[Literal["auto", "regression", "classification"], OF_TABLE] = "auto",
+    network: Annotated[Literal["lif", "sharpened", "s2m"], OF_NETWORK] = "lif",
+    hidden: Annotated[Sequence[int], OF_NETWORK] = (100, 100),
+    dropout: Annotated[float | None, OF_NETWORK] = None,
+    epochs: Annotated[int, OF_TRAINING] = 200,
+    batch_size: Annotated[int, OF_TRAINING] = 64,
+    learning_rate: Annotated[float, OF_TRAINING] = 3e-3,
+    weight_decay: Annotated[float, OF_TRAINING] = 3e-4,
+    patience: Annotated[int, OF_TRAINING] = 30,
+    validation: Annotated[float, OF_TRAINING] = 0.1,
+    noise: Annotated[Literal["auto", "constant", "row"], OF_NETWORK] = "auto",
+    seed: Annotated[int, OF_TRAINING] = 0,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Train a network on a table: permanent dropout, sharpened activations or stochastic synapses.
+
+    It ends with scores of the network, its spiking twin, a linear model and boosted trees on rows held out.
+
+    Args:
+        data: table of training rows: .csv (also .csv.gz, .tsv), .parquet, .xlsx, .arrow, .feather or .npz.
+        target: column to predict, or several of numbers, separated by commas; every other column is an input.
+        out: folder for the trained run.
+        categorical: names of columns to one-hot encode, separated by commas.
+        columns: what columns are, where that shall not be found from their values: number, levels, target-encoded,
+            date, boolean or drop by name, as in {"year":"levels","id":"drop"}.
+        weights: column that says how much each row counts in training, and is no input.
+        class_weights: how much the rows of each class count, by class, as in {"no":1,"yes":5}; balanced lets all
+            classes count alike.
+        task: auto takes classification for a target that is not numeric, or of few whole numbers.
+        network: lif has permanent dropout and LIF neurons; sharpened has dropout and activations that become steps,
+            so that a sample takes one time step; s2m has units and synapses that are random, a sample per step.
+        hidden: width of each hidden layer.
+        dropout: drop probability after each hidden layer; 0.1 unless given; s2m has none.
+        epochs: passes over the training rows.
+        batch_size: rows per step of the optimiser.
+        learning_rate: highest learning rate of the cycle.
+        weight_decay: weight decay of the optimiser.
+        patience: epochs without a better validation loss after which training stops.
+        validation: share of the rows held out of training; half of them choose the weights and measure the noise, the
+            others calibrate intervals and sets.
+        noise: of observations about what a regression predicts. constant is one for all rows, row has the network
+            tell that of each row too, auto takes what held-out rows are likelier under.
+        seed: seed of weights, split, batches and masks.
+        resume: go on from the last checkpoint of an interrupted training in the same folder.
+        overwrite: replace a run that is already in the folder.
+    """
+    from spikebayes.app.run_folder import (
+        CHECKPOINTS,
+        ENERGY,
+        SETTINGS,
+        SETTINGS_FORMAT,
+        check_run_folder,
+        save_run,
+    )
+    from spikebayes.app.standing import KEY, standing
+    from spikebayes.app.table_run import prepare_table, train_table
+    from spikebayes.app.training_table import TABLE, table_digest
+    from spikebayes.machine.checked_files import read_json, write_json
+    from spikebayes.training.checks import check_training
+
+    training = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "patience": patience,
+    }
+    check_training(**training)
+    check_run_folder(out, resume=resume, overwrite=overwrite)
+    table = read_table(data)
+    prepared = prepare_table(
+        table,
+        target,
+        categorical=split_names(categorical),
+        columns=columns or {},
+        weights=weights,
+        class_weights=class_weights,
+        task=None if task == "auto" else Task(task),
+        network=network,
+        hidden=list(hidden),
+        dropout=dropout,
+        validation=validation,
+        noise=noise,
+        seed=seed,
+    )
+    OUT.print(str(prepared.schema))
+    if (left_out := len(table) - len(prepared.x)) > 0:
+        OUT.print(f"{left_out} of {len(table)} rows are left out: their target is missing")
+    config = {"data": str(data), "target": target, "categorical": categorical, "columns": columns or {}, "task": task}
+    config |= {"weights": weights, "class_weights": class_weights, "network": network, "hidden": list(hidden)}
+    config |= {"dropout": dropout, "validation": validation, "noise": noise, "seed": seed, **training}
+    config[TABLE] = table_digest(table)
+    if not resume:
+        make_folder(out)
+    with locked(out, "fit"):
+        check_run_folder(out, resume=resume, overwrite=overwrite)  # again: another fit may just have ended
+        if resume:
+            before = read_json(out / SETTINGS, SETTINGS_FORMAT)
+            changed = [name for name in config if before.get(name) != config[name]]
+            if changed == [TABLE]:
+                raise ConfigError(
+                    f"{data} is not the table that the interrupted training began with: its columns, rows or values "
+                    "differ; put that one in its place, or start afresh with --overwrite"
+                )
+            if changed:
+                raise ConfigError(
+                    f"--resume needs the settings of the interrupted training; changed: {', '.join(changed)}"
+                )
+        else:
+            # a run that is there stays until the new one is done
+            shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+            write_json(out / SETTINGS, config, SETTINGS_FORMAT)
+
+        started = time.perf_counter()
+        run = train_table(prepared, checkpoints=out / CHECKPOINTS, resume=resume, progress=True, **training)
+        stands = standing(run, prepared)
+        if not isinstance(stands, str):
+            history = run.fitted.history | {KEY: stands.to_dict()}
+            run = replace(run, fitted=replace(run.fitted, history=history))
+        save_run(replace(run, config=config), out)
+        (out / ENERGY).unlink(missing_ok=True)  # of the run before
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    seconds = time.perf_counter() - started
+    history = run.fitted.history
+    OUT.print(f"trained on {history['training_rows']} rows in {seconds:.0f} s; the run is in {out}")
+    if run.schema.task is Task.REGRESSION:
+        OUT.print(f"noise of observations: {'told row by row' if run.fitted.noise == 'row' else 'one for all rows'}")
+    known = history["calibration_rows"]
+    few = "too few rows are held out to calibrate intervals or sets"
+    OUT.print(f"{known} rows that chose nothing calibrate intervals and sets" if known else few)
+    if (tuning := run.fitted.history.get("tuning")) is not None:
+        missed = "" if tuning["error"] <= tuning["asked"] else f"; {tuning['asked']:g} was not to be had"
+        OUT.print(f"a prediction takes {tuning['found']}{missed}")
+    OUT.print(str(stands))
