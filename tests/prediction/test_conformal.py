@@ -123,19 +123,35 @@ def test_every_output_has_its_own_residuals() -> None:
 
 def test_a_set_grows_by_probability_until_the_ranked_score() -> None:
     held_out = classes(torch.tensor([[0.5, 0.3, 0.2]]).repeat(9, 1))
-    known = held_out.calibrate(torch.tensor([0] * 5 + [1] * 3 + [2]))  # scores 0.5 (5), 0.8 (3), 1.0
+    known = held_out.calibrate(torch.tensor([0] * 5 + [1] * 3 + [2]))  # scores 0 (5), 0.5 (3), 0.8
     rows = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.7, 0.2], [0.9, 0.06, 0.04]])
     p = replace(classes(rows), conformal=known)
     assert p.sets(0.5).tolist() == [[True, False, False], [False, True, False], [True, False, False]]
     assert p.sets(0.8).tolist() == [[True, True, False], [False, True, False], [True, False, False]]
-    assert p.sets(0.9).all()
+    assert p.sets(0.9).tolist() == [[True, True, True], [False, True, True], [True, False, False]]
     with pytest.warns(UserWarning, match="9 calibration rows"):
         assert p.sets(0.95).all()
 
 
+def test_sets_of_favourites_that_are_right_often_enough_are_the_favourites() -> None:
+    p = classes(torch.tensor([[0.6, 0.3, 0.1]]).repeat(99, 1))
+    known = p.calibrate(torch.tensor([0] * 95 + [1] * 4))
+    assert replace(p, conformal=known).sets(0.9).sum(1).tolist() == [1] * 99
+
+
+def test_sets_of_runs_from_before_count_the_class_itself() -> None:
+    p = classes(torch.tensor([[0.5, 0.3, 0.2]]).repeat(9, 1))
+    known = p.calibrate(torch.tensor([0] * 5 + [1] * 3 + [2]))
+    before = replace(
+        known, scores=torch.tensor([[0.5]] * 5 + [[0.8]] * 3 + [[1.0]]), settings={"penalty": 0.0, "free": 1.0}
+    )
+    for coverage in (0.5, 0.8):
+        assert torch.equal(*(replace(p, conformal=each).sets(coverage) for each in (known, before)))
+
+
 def test_ranks_are_penalised() -> None:
     scores = class_scores(torch.tensor([[0.5, 0.3, 0.2]]), penalty=0.1, free=1)
-    np.testing.assert_allclose(scores, [[0.5, 0.9, 1.2]])
+    np.testing.assert_allclose(scores, [[0, 0.6, 1.0]])
 
 
 @pytest.mark.slow
@@ -306,4 +322,5 @@ def test_scores_of_classes_are_those_of_mapie() -> None:
     y = torch.randint(0, 4, (40,), generator=rng)
     aps = scores.APSConformityScore()  # what its random numbers are taken from
     theirs, _ = aps.get_true_label_cumsum_proba(y.numpy(), probabilities.double().numpy(), np.arange(4))
-    np.testing.assert_allclose(classes(probabilities).calibrate(y).scores, theirs, atol=1e-6)
+    own = probabilities.gather(1, y[:, None])  # which theirs include
+    np.testing.assert_allclose(classes(probabilities).calibrate(y).scores + own, theirs, atol=1e-6)

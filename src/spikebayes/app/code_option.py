@@ -6,12 +6,11 @@ import re
 from dataclasses import fields
 from typing import Literal
 
-from spikebayes.app.table_run import TableRun
+from spikebayes.app.table_run import Spiking, TableRun
 from spikebayes.app.training_table import rows_to_calibrate
 from spikebayes.errors import ConfigError
 from spikebayes.machine.choices import unknown
 from spikebayes.network.codes import Code, Digits, FirstSpike, Graded, Radix
-from spikebayes.network.network import SpikingNetwork
 
 CODES: dict[str, type[Code]] = {kind.__name__: kind for kind in (Digits, FirstSpike, Radix, Graded)}
 FORM = re.compile(r"\s*(\w+)\s*(?:\(([\s\d,]*)\))?\s*")
@@ -40,7 +39,7 @@ def code_of(text: str) -> Code | Literal["lif", "auto"]:
     return kind(*numbers)
 
 
-def network_of(run: TableRun, dt: float, tau: float | None, code: str, headroom: float) -> SpikingNetwork:
+def network_of(run: TableRun, dt: float, tau: float | None, code: str, headroom: float) -> Spiking:
     """A run's spiking network; a code is calibrated on the rows that were trained on.
 
     Raises:

@@ -204,8 +204,11 @@ def info(run: Path) -> None:
     Args:
         run: folder that fit wrote.
     """
+    from spikebayes.app.cross_validation import KEY as CROSSED
+    from spikebayes.app.cross_validation import CrossValidation
     from spikebayes.app.run_folder import load_run
     from spikebayes.app.standing import KEY, Standing
+    from spikebayes.app.table_run import networks_of
     from spikebayes.data.kinds import Levels
 
     loaded = load_run(run)
@@ -219,18 +222,21 @@ def info(run: Path) -> None:
         OUT.print(f"classes   {', '.join(schema.classes)}")
     OUT.print(f"network   {loaded.architecture}")
     history = dict(fitted.history)
-    stands = history.pop(KEY, None)
+    stands, crossed = history.pop(KEY, None), history.pop(CROSSED, None)
     OUT.print(f"training  {history}")
     if stands is not None:
         OUT.print(f"scores    {Standing.from_dict(stands)}")
+    if crossed is not None:
+        OUT.print(f"scores    {CrossValidation.from_dict(crossed)}")
     if fitted.noise == "row":
         OUT.print("noise     the network tells that of each row")
     elif fitted.noise_std is not None:
         OUT.print(f"noise     standard deviation {fitted.noise_std[0]:.4g}, of all rows")
-    if fitted.conformal is not None:
-        OUT.print(f"intervals calibrated on {fitted.conformal.rows} rows that were held out of training")
+    if (known := loaded.predictor.conformal) is not None:
+        OUT.print(f"intervals calibrated on {known.rows} rows that were held out of training")
     OUT.print(f"versions  {loaded.versions}")
-    OUT.print(str(loaded.network()))
+    for network in networks_of(loaded.network()):
+        OUT.print(str(network))
 
 
 def energy_of_run(
@@ -261,6 +267,7 @@ def energy_of_run(
     """
     from spikebayes.app.code_option import network_of
     from spikebayes.app.run_folder import ENERGY, load_run, own_files
+    from spikebayes.app.table_run import networks_of
     from spikebayes.app.training_table import rows_to_judge
     from spikebayes.data.encoding import encode_features
     from spikebayes.evaluate.energy.energy import energy
@@ -275,22 +282,32 @@ def energy_of_run(
     table, origin = rows_to_judge(loaded, data)
     check_output(out, [data or Path(loaded.config["data"]), *own_files(run)])
     some = table.iloc[:rows]
-    found = energy(
-        network_of(loaded, dt, tau, code, headroom),
-        loaded.fitted.scaling.inputs(encode_features(some, loaded.schema)),
-        samples=samples,
-        steps=steps,
-        burn_in=burn_in,
-        seed=seed,
-        mask_scope=mask_scope,
-        engine=engine,
-        model=loaded.fitted.model,
-        progress=True,
-    )
+    x = loaded.fitted.scaling.inputs(encode_features(some, loaded.schema))
+    networks = networks_of(network_of(loaded, dt, tau, code, headroom))
+    bills = [
+        energy(
+            network,
+            x,
+            samples=max(1, samples // len(networks)),
+            steps=steps,
+            burn_in=burn_in,
+            seed=seed,
+            mask_scope=mask_scope,
+            engine=engine,
+            model=member.model,
+            progress=True,
+        )
+        for network, member in zip(networks, loaded.members, strict=True)
+    ]
     origin = f"{'all' if len(some) == len(table) else f'the first {len(some)} of'} {len(table)} rows of {origin}"
-    write_json(out, {"rows": origin} | found.to_dict() | {"versions": versions()}, "spikebayes.energy/1")
+    found = [bill.to_dict() for bill in bills]
+    priced = found[0] if len(bills) == 1 else {"members": found}
+    write_json(out, {"rows": origin} | priced | {"versions": versions()}, "spikebayes.energy/1")
     OUT.print(f"{run}, on {origin}")
-    OUT.print(statement(found), markup=False)
+    for k, bill in enumerate(bills):
+        if len(bills) > 1:
+            OUT.print(f"member {k + 1} of {len(bills)}, which gives one of {len(bills)} samples:")
+        OUT.print(statement(bill), markup=False)
     OUT.print(f"written to {out}")
 
 

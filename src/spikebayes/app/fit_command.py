@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
@@ -42,6 +42,8 @@ def fit_run(
     patience: Annotated[int, OF_TRAINING] = 30,
     validation: Annotated[float, OF_TRAINING] = 0.1,
     noise: Annotated[Literal["auto", "constant", "row"], OF_NETWORK] = "auto",
+    members: Annotated[int, OF_NETWORK] = 1,
+    folds: Annotated[int, OF_TRAINING] = 0,
     seed: Annotated[int, OF_TRAINING] = 0,
     resume: bool = False,
     overwrite: bool = False,
@@ -74,10 +76,16 @@ def fit_run(
             others calibrate intervals and sets.
         noise: of observations about what a regression predicts. constant is one for all rows, row has the network
             tell that of each row too, auto takes what held-out rows are likelier under.
+        members: networks trained from different first weights, which predict together: each sample is one of them,
+            under one mask.
+        folds: of a cross-validation after the training: each part of the table is predicted by networks trained on
+            the others, and the scores are shown; 0 leaves it out.
         seed: seed of weights, split, batches and masks.
         resume: go on from the last checkpoint of an interrupted training in the same folder.
         overwrite: replace a run that is already in the folder.
     """
+    from spikebayes.app.cross_validation import KEY as CROSSED
+    from spikebayes.app.cross_validation import check_folds, cross_validate
     from spikebayes.app.run_folder import (
         CHECKPOINTS,
         ENERGY,
@@ -87,7 +95,7 @@ def fit_run(
         save_run,
     )
     from spikebayes.app.standing import KEY, standing
-    from spikebayes.app.table_run import prepare_table, train_table
+    from spikebayes.app.table_run import prepare_table, train_table, with_history
     from spikebayes.app.training_table import TABLE, table_digest
     from spikebayes.machine.checked_files import read_json, write_json
     from spikebayes.training.checks import check_training
@@ -102,27 +110,30 @@ def fit_run(
     check_training(**training)
     check_run_folder(out, resume=resume, overwrite=overwrite)
     table = read_table(data)
-    prepared = prepare_table(
-        table,
-        target,
-        categorical=split_names(categorical),
-        columns=columns or {},
-        weights=weights,
-        class_weights=class_weights,
-        task=None if task == "auto" else Task(task),
-        network=network,
-        hidden=list(hidden),
-        dropout=dropout,
-        validation=validation,
-        noise=noise,
-        seed=seed,
-    )
+    given: dict[str, Any] = {
+        "categorical": split_names(categorical),
+        "columns": columns or {},
+        "weights": weights,
+        "class_weights": class_weights,
+        "task": None if task == "auto" else Task(task),
+        "network": network,
+        "hidden": list(hidden),
+        "dropout": dropout,
+        "validation": validation,
+        "noise": noise,
+        "members": members,
+        "seed": seed,
+    }
+    prepared = prepare_table(table, target, **given)
+    if folds:
+        check_folds(prepared, folds)
     OUT.print(str(prepared.schema))
     if (left_out := len(table) - len(prepared.x)) > 0:
         OUT.print(f"{left_out} of {len(table)} rows are left out: their target is missing")
     config = {"data": str(data), "target": target, "categorical": categorical, "columns": columns or {}, "task": task}
     config |= {"weights": weights, "class_weights": class_weights, "network": network, "hidden": list(hidden)}
-    config |= {"dropout": dropout, "validation": validation, "noise": noise, "seed": seed, **training}
+    config |= {"dropout": dropout, "validation": validation, "noise": noise, "members": members, "folds": folds}
+    config |= {"seed": seed, **training}
     config[TABLE] = table_digest(table)
     if not resume:
         make_folder(out)
@@ -145,24 +156,30 @@ def fit_run(
             shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
             write_json(out / SETTINGS, config, SETTINGS_FORMAT)
 
-        started = time.perf_counter()
+        started, crossed = time.perf_counter(), None
         run = train_table(prepared, checkpoints=out / CHECKPOINTS, resume=resume, progress=True, **training)
         stands = standing(run, prepared)
         if not isinstance(stands, str):
-            history = run.fitted.history | {KEY: stands.to_dict()}
-            run = replace(run, fitted=replace(run.fitted, history=history))
+            run = with_history(run, {KEY: stands.to_dict()})
+        if folds:
+            crossed = cross_validate(table, target, folds, given=given, training=training, progress=True)
+            run = with_history(run, {CROSSED: crossed.to_dict()})
         save_run(replace(run, config=config), out)
         (out / ENERGY).unlink(missing_ok=True)  # of the run before
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     seconds = time.perf_counter() - started
     history = run.fitted.history
     OUT.print(f"trained on {history['training_rows']} rows in {seconds:.0f} s; the run is in {out}")
+    if members > 1:
+        OUT.print(f"{members} networks predict together; the lines below are of the first")
     if run.schema.task is Task.REGRESSION:
         OUT.print(f"noise of observations: {'told row by row' if run.fitted.noise == 'row' else 'one for all rows'}")
-    known = history["calibration_rows"]
+    known = 0 if run.predictor.conformal is None else run.predictor.conformal.rows
     few = "too few rows are held out to calibrate intervals or sets"
     OUT.print(f"{known} rows that chose nothing calibrate intervals and sets" if known else few)
     if (tuning := run.fitted.history.get("tuning")) is not None:
         missed = "" if tuning["error"] <= tuning["asked"] else f"; {tuning['asked']:g} was not to be had"
         OUT.print(f"a prediction takes {tuning['found']}{missed}")
     OUT.print(str(stands))
+    if crossed is not None:
+        OUT.print(str(crossed))

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from spikebayes.app.table_run import TableRun, build
+from spikebayes.app.table_run import TableRun, build, outputs_of
 from spikebayes.data.columns import listed
 from spikebayes.data.schema import TableSchema
 from spikebayes.errors import ConfigError, StoreError
-from spikebayes.machine.checked_files import is_ours, read_described, write_described
+from spikebayes.machine.checked_files import format_of, is_ours, read_described, write_described
 from spikebayes.machine.fields import check_fields
 from spikebayes.machine.files import make_folder
 from spikebayes.network.synapses import Alpha
 from spikebayes.network.timing import Flat, Hann, Timing
 from spikebayes.prediction.conformal import Conformal
 from spikebayes.prediction.predictive import Task
+from spikebayes.training.ensemble import Ensemble
 from spikebayes.training.fitted import Fitted
 from spikebayes.training.scaling import Scaling
 
-FORMAT = "spikebayes.run/1"
+FORMAT, ENSEMBLE_FORMAT = "spikebayes.run/1", "spikebayes.ensemble-run/1"
 NAME, DESCRIPTION, TENSORS = "run", "run.json", "run.safetensors"
 CHECKPOINTS, SETTINGS, SETTINGS_FORMAT = "checkpoints", "fit.json", "spikebayes.fit/1"  # of its training
 ENERGY = "energy.json"  # the verb's, unless it is told another place
@@ -45,6 +46,14 @@ class RunDescription:
     versions: dict[str, str]
 
 
+@dataclass(frozen=True)
+class EnsembleDescription(RunDescription):
+    """What that of several networks must hold besides."""
+
+    members: list[dict[str, Any]]
+    ensemble: dict[str, Any] | None
+
+
 def save_run(run: TableRun, folder: Path) -> None:
     """Write a run; one that was there stays whole until the new one is.
 
@@ -52,20 +61,23 @@ def save_run(run: TableRun, folder: Path) -> None:
         ConfigError: the folder cannot be written.
     """
     make_folder(folder)
-    fitted = run.fitted
-    tensors = {f"model.{name}": tensor for name, tensor in fitted.model.state_dict().items()}
-    numbers = {name: getattr(fitted.scaling, name) for name in SCALING} | {"noise_std": fitted.noise_std}
-    tensors |= {f"fitted.{name}": tensor for name, tensor in numbers.items() if tensor is not None}
     description = {
         "architecture": run.architecture,
         "schema": run.schema.to_dict(),
-        "history": fitted.history,
         "config": run.config,
         "versions": run.versions,
-        "timing": _packed(fitted),
-        "conformal": None if fitted.conformal is None else fitted.conformal.to_dict(),
+        **_described(run.fitted),
     }
-    write_described(folder, NAME, description, tensors, FORMAT)
+    tensors = _tensors(run.fitted, "")
+    if run.ensemble is not None:
+        outputs, conformal = len(run.schema.output_names), run.ensemble.conformal
+        description["members"] = [
+            _described(m) | {"outputs": outputs_of(m, outputs)} for m in run.ensemble.members[1:]
+        ]
+        description["ensemble"] = None if conformal is None else conformal.to_dict()
+        for k, member in enumerate(run.ensemble.members[1:]):
+            tensors |= _tensors(member, f"member {k}.")
+    write_described(folder, NAME, description, tensors, FORMAT if run.ensemble is None else ENSEMBLE_FORMAT)
 
 
 def load_run(folder: Path) -> TableRun:
@@ -79,31 +91,58 @@ def load_run(folder: Path) -> TableRun:
     if not (folder / DESCRIPTION).exists():
         hint = "; its training was not finished, go on with fit --resume" if (folder / "checkpoints").exists() else ""
         raise StoreError(f"{folder} holds no finished run (no {DESCRIPTION}){hint}")
-    stored, tensors = read_described(folder, NAME, FORMAT)
-    check_fields(RunDescription, stored)
+    several = format_of(folder / DESCRIPTION) == ENSEMBLE_FORMAT
+    stored, tensors = read_described(folder, NAME, ENSEMBLE_FORMAT if several else FORMAT)
+    check_fields(EnsembleDescription if several else RunDescription, stored)
     try:
-        schema = TableSchema.from_dict(stored["schema"])
-        model = build(stored["architecture"])
-        model.load_state_dict(_under("model.", tensors))
-        numbers = _numbers(_under("fitted.", tensors), schema, stored["architecture"])
-        scaling = Scaling(**{name: numbers.get(name) for name in SCALING})  # pyright: ignore[reportArgumentType]
-        noise_std, conformal = numbers.get("noise_std"), stored.get("conformal")  # runs of before have none
-        fitted = Fitted(
-            model.eval(),
-            scaling,
-            schema.task,
-            noise_std,
-            schema.output_names,
-            stored["history"],
-            noise="row" if _told(schema, stored["architecture"]) else "constant",
-            conformal=conformal and Conformal.from_dict(conformal),
-            **_timed(stored.get("timing")),
-        )
-        return TableRun(fitted, schema, stored["architecture"], stored["config"], stored["versions"])
+        schema, architecture = TableSchema.from_dict(stored["schema"]), stored["architecture"]
+        fitted = _fitted(stored, tensors, schema, architecture)
+        run = TableRun(fitted, schema, architecture, stored["config"], stored["versions"])
+        if not several:
+            return run
+        others = [
+            _fitted(each, _under(f"member {k}.", tensors), schema, architecture | {"outputs": each["outputs"]})
+            for k, each in enumerate(stored["members"])
+        ]
+        conformal = stored["ensemble"] and Conformal.from_dict(stored["ensemble"])
+        return replace(run, ensemble=Ensemble((fitted, *others), conformal))
     except KeyError as error:
         raise StoreError(f"{folder} is damaged: {error} is missing") from error
     except (TypeError, ValueError, RuntimeError, ConfigError) as error:
         raise StoreError(f"{folder} is damaged: {str(error).splitlines()[0]}") from error
+
+
+def _described(fitted: Fitted) -> dict[str, Any]:
+    """What JSON says of a network; :func:`_tensors` are its numbers."""
+    conformal = None if fitted.conformal is None else fitted.conformal.to_dict()
+    return {"history": fitted.history, "timing": _packed(fitted), "conformal": conformal}
+
+
+def _tensors(fitted: Fitted, prefix: str) -> dict[str, Tensor]:
+    numbers = {name: getattr(fitted.scaling, name) for name in SCALING} | {"noise_std": fitted.noise_std}
+    found = {f"{prefix}model.{name}": tensor for name, tensor in fitted.model.state_dict().items()}
+    return found | {f"{prefix}fitted.{name}": tensor for name, tensor in numbers.items() if tensor is not None}
+
+
+def _fitted(
+    stored: dict[str, Any], tensors: dict[str, Tensor], schema: TableSchema, architecture: dict[str, Any]
+) -> Fitted:
+    """The way back; raises what :func:`load_run` says better."""
+    model = build(architecture)
+    model.load_state_dict(_under("model.", tensors))
+    numbers = _numbers(_under("fitted.", tensors), schema, architecture)
+    conformal = stored.get("conformal")  # runs of before have none
+    return Fitted(
+        model.eval(),
+        Scaling(**{name: numbers.get(name) for name in SCALING}),  # pyright: ignore[reportArgumentType]
+        schema.task,
+        numbers.get("noise_std"),
+        schema.output_names,
+        stored["history"],
+        noise="row" if _told(schema, architecture) else "constant",
+        conformal=conformal and Conformal.from_dict(conformal),
+        **_timed(stored.get("timing")),
+    )
 
 
 def own_files(folder: Path) -> list[Path]:
@@ -139,7 +178,7 @@ def foreign_files(folder: Path, also: Sequence[str] = ()) -> list[str]:
     ours = {name for name in (DESCRIPTION, SETTINGS, ENERGY) if is_ours(folder / name)}
     if ours & {DESCRIPTION, SETTINGS}:
         ours |= {TENSORS, f"{NAME}.next.safetensors", *also}
-    checkpoints = (folder / CHECKPOINTS).glob("*")
+    checkpoints = (p for p in (folder / CHECKPOINTS).rglob("*") if p.is_symlink() or not p.is_dir())
     if SETTINGS in ours and all(p.suffix == ".ckpt" and p.is_file() and not p.is_symlink() for p in checkpoints):
         ours.add(CHECKPOINTS)
     found = sorted(folder.iterdir())

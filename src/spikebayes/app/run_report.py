@@ -9,16 +9,15 @@ import pandas as pd
 
 from spikebayes.app.report.contents import report_data
 from spikebayes.app.report.page import write_report
-from spikebayes.app.table_run import Comparison, TableRun
+from spikebayes.app.table_run import Comparison, Spiking, TableRun, networks_of
 from spikebayes.data.columns import listed, one_line
 from spikebayes.data.encoding import encode_features, outside_training
 from spikebayes.data.schema import TableSchema
-from spikebayes.network.network import SpikingNetwork
 
 
 def write_comparison(
     run: TableRun,
-    network: SpikingNetwork,
+    network: Spiking,
     table: pd.DataFrame,
     comparison: Comparison,
     path: Path,
@@ -29,12 +28,14 @@ def write_comparison(
 ) -> None:
     """Write the HTML report of what ``compare_table`` found.
 
-    ``origin`` says what rows the table holds, ``commands`` what to type to have the report again.
+    Trace and energy of an ensemble are those of its first member. ``origin`` says what rows the
+    table holds, ``commands`` what to type to have the report again.
     """
     fitted, schema = run.fitted, run.schema
     settings = {
         "rows": origin,
         "network": run.architecture,
+        **({} if run.ensemble is None else {"members": len(run.ensemble)}),
         **({"fit": run.config} if run.config else {}),
         "training": fitted.history,
         "versions": run.versions,
@@ -43,7 +44,7 @@ def write_comparison(
     data = report_data(
         title,
         fitted.model,
-        network,
+        networks_of(network)[0],
         fitted.scaling.inputs(encode_features(table, schema)),
         comparison.classical,
         comparison.spiking,

@@ -20,7 +20,7 @@ from spikebayes.evaluate.class_scores import class_rows
 from spikebayes.evaluate.row_scores import r_squared, rmse
 from spikebayes.machine.aligned import aligned
 from spikebayes.machine.fields import check_fields
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.predictive import Predictive, Task
 from spikebayes.training.calibration_rows import SHARE, set_apart
 from spikebayes.training.fitted import SAMPLES, VALIDATION_SEED
 
@@ -31,6 +31,7 @@ SMALLEST = 500  # rows: rivals that could learn from fewer of a longer table wou
 LEVEL = 0.01  # of the test whether a network loses to the linear model
 KEY = "standing"  # in the history of a run
 NETWORK, TWIN, LINEAR, TREES = "network", "spiking twin", "linear model", "boosted trees"
+ONE = "first member's twin"  # beside those of all members together
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ def standing(run: TableRun, task: TableTask) -> Standing | str:
     10,000 at most.
     """
     apart = set_apart((task.held,), SHARE)[1]
-    alone = apart is not None and len(apart[0]) >= ENOUGH
-    judged = _some(apart[0] if apart is not None and alone else task.held, JUDGED)
+    unseen = apart is not None and len(apart[0]) >= ENOUGH
+    judged = _some(apart[0] if apart is not None and unseen else task.held, JUDGED)
     if min(len(judged), len(task.train)) < LEAST:
         few = f"{len(task.train)} rows are trained on and {len(task.held)} held out"
         return f"{few}: too few to say whether the network is any good"
@@ -116,27 +117,51 @@ def standing(run: TableRun, task: TableTask) -> Standing | str:
     classes = run.schema.task is Task.CLASSIFICATION
     if classes and len(task.y[learned].unique()) < 2:
         return "the training rows are of one class: there is nothing to compare"
-    x, y, new, target = task.x[learned], task.y[learned], task.x[judged], task.y[judged]
-    weights = None if task.weights is None else task.weights[learned]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of conversion and inputs, said to who converts and predicts
-        networks = {NETWORK: None, TWIN: run.network()}
-        settings = {"samples": SAMPLES, "seed": VALIDATION_SEED + 1}
-        means = {n: run.fitted.predict(new, network=k, **settings).mean.double() for n, k in networks.items()}
-    for name, rival in ((LINEAR, linear_model), (TREES, boosted_trees)):
-        found = rival(x, y, new, run.schema.task, weights)
-        if classes:
-            found = np.pad(found, ((0, 0), (0, len(run.schema.classes) - found.shape[1])))
-        means[name] = torch.from_numpy(found)
+    new, target = task.x[judged], task.y[judged]
+    means, _ = _means(run, task, learned, new)
     losses = {name: _losses(mean, target, classes) for name, mean in means.items()}
     return Standing(
         rows=len(judged),
-        chose=not alone,
+        chose=not unseen,
         learned=len(learned),
         trained=len(train),
-        scores=_class_scores(means, target) if classes else _value_scores(means, target, run.schema.output_names),
-        chance={name: _by_chance(losses[name] - losses[LINEAR]) for name in networks},
+        scores=_scores(run, means, target),
+        chance={name: _by_chance(losses[name] - losses[LINEAR]) for name in (NETWORK, TWIN)},
     )
+
+
+def scores_beside(
+    run: TableRun, task: TableTask, learned: Tensor, new: Tensor, target: Tensor
+) -> tuple[dict[str, dict[str, float | None]], Predictive]:
+    """Scores by name, then by model, on encoded rows; rivals learn from rows of the task.
+
+    Args:
+        run: trained on the task.
+        learned: row numbers. new, target: what to predict.
+
+    Returns:
+        The scores, and what the spiking twin predicts.
+    """
+    means, twin = _means(run, task, learned, new)
+    return _scores(run, means, target), twin
+
+
+def _means(run: TableRun, task: TableTask, learned: Tensor, new: Tensor) -> tuple[dict[str, Tensor], Predictive]:
+    """``[R, C]`` means or probabilities by model, and what the spiking twin predicts."""
+    settings: dict[str, Any] = {"samples": max(SAMPLES, task.members), "seed": VALIDATION_SEED + 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of conversion and inputs, said to who converts and predicts
+        twin = run.predict_encoded(new, run.network(), **settings)
+        means = {NETWORK: run.predict_encoded(new, None, **settings).mean, TWIN: twin.mean}
+        if run.ensemble is not None:
+            means[ONE] = run.fitted.predict(new, network=run.fitted.network(), **settings).mean
+    weights = None if task.weights is None else task.weights[learned]
+    for name, rival in ((LINEAR, linear_model), (TREES, boosted_trees)):
+        found = rival(task.x[learned], task.y[learned], new, run.schema.task, weights)
+        if run.schema.task is Task.CLASSIFICATION:
+            found = np.pad(found, ((0, 0), (0, len(run.schema.classes) - found.shape[1])))
+        means[name] = torch.from_numpy(found)
+    return {name: mean.double() for name, mean in means.items()}, twin
 
 
 def _some(rows: Tensor, most: int) -> Tensor:
@@ -150,6 +175,12 @@ def _losses(mean: Tensor, target: Tensor, classes: bool) -> Floats:
         return class_rows(mean, target).brier
     unit = target.double().std(0)
     return ((mean - target) / torch.where(unit > 0, unit, 1.0)).square().sum(1).numpy()
+
+
+def _scores(run: TableRun, means: Mapping[str, Tensor], target: Tensor) -> dict[str, dict[str, float | None]]:
+    if run.schema.task is Task.CLASSIFICATION:
+        return _class_scores(means, target)
+    return _value_scores(means, target, run.schema.output_names)
 
 
 def _class_scores(means: Mapping[str, Tensor], target: Tensor) -> dict[str, dict[str, float | None]]:

@@ -14,14 +14,13 @@ import torch
 
 from spikebayes.app.finished_parts import finished_parts
 from spikebayes.app.run_folder import DESCRIPTION
-from spikebayes.app.table_run import COPIES, TableRun
+from spikebayes.app.table_run import COPIES, Spiking, TableRun
 from spikebayes.data.chunks import read_chunks
 from spikebayes.data.encoding import outside_training
 from spikebayes.errors import ConfigError
 from spikebayes.machine.memory import check_memory
 from spikebayes.machine.progress import Bar
 from spikebayes.machine.versions import versions
-from spikebayes.network.network import SpikingNetwork
 from spikebayes.prediction.cluster import connected
 from spikebayes.prediction.conformal import check_coverage
 from spikebayes.prediction.predictive import COVERAGE, Task, open_levels
@@ -36,7 +35,7 @@ def predict_table(
     data: Path,
     out: Path,
     *,
-    network: SpikingNetwork | None,
+    network: Spiking | None,
     given: Mapping[str, Any],
     samples: int,
     coverage: float = COVERAGE,
@@ -72,7 +71,7 @@ def predict_table(
         ConfigError: a setting out of range, quantiles of classes, or parts of something else to resume.
     """
     check_coverage(coverage)
-    if run.fitted.conformal is None:
+    if run.predictor.conformal is None:
         say(f"{folder} has no calibration rows: {UNCALIBRATED}")
     open_levels(quantiles)
     if quantiles and run.schema.task is Task.CLASSIFICATION:

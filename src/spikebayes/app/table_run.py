@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -23,6 +24,7 @@ from spikebayes.data.targets import rows_with_target, target_columns
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.machine.memory import check_memory
+from spikebayes.machine.numbers import check_count
 from spikebayes.machine.versions import versions
 from spikebayes.network.codes import Code
 from spikebayes.network.network import SpikingNetwork
@@ -33,10 +35,12 @@ from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.predictive import Predictive, Task
 from spikebayes.prediction.sampling import SamplingPlan, timing_of
 from spikebayes.training.checks import Noise
+from spikebayes.training.ensemble import Ensemble, fit_ensemble
 from spikebayes.training.fit import fit
 from spikebayes.training.fitted import Fitted
 
 Kind = Literal["lif", "sharpened", "s2m"]
+Spiking = SpikingNetwork | tuple[SpikingNetwork, ...]  # of a network, or of each member of an ensemble
 DROPOUT = 0.1  # unless given
 KEYS = 100  # units from which a sharpened network reads classes
 COPIES = 6  # of samples that are in memory at once, while moments and quantiles are taken
@@ -52,11 +56,12 @@ class TableRun:
     """A trained network and the table it understands.
 
     Args:
-        fitted: the network, its scaling and residual noise.
+        fitted: the network, its scaling and residual noise; of an ensemble the first.
         schema: what the table's columns mean.
         architecture: the kind of network, and the sizes and numbers that rebuild the module, see :func:`build`.
         config: settings of the training.
         versions: of the library and of what it stands on, when it was trained.
+        ensemble: the networks that predict together, if there are several.
     """
 
     fitted: Fitted
@@ -64,6 +69,17 @@ class TableRun:
     architecture: dict[str, Any]
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    ensemble: Ensemble | None = None
+
+    @property
+    def predictor(self) -> Fitted | Ensemble:
+        """What predicts."""
+        return self.fitted if self.ensemble is None else self.ensemble
+
+    @property
+    def members(self) -> tuple[Fitted, ...]:
+        """The networks, one or several."""
+        return (self.fitted,) if self.ensemble is None else self.ensemble.members
 
     def network(
         self,
@@ -73,8 +89,8 @@ class TableRun:
         code: Code | Literal["lif", "auto"] = "lif",
         headroom: float = 4.0,
         calibrate: pd.DataFrame | None = None,
-    ) -> SpikingNetwork:
-        """The spiking network.
+    ) -> Spiking:
+        """The spiking network, or that of each member.
 
         Args:
             dt: time step, s.
@@ -91,7 +107,7 @@ class TableRun:
         if code == "lif":
             if tau is not None and kind != "lif":
                 raise ConfigError(f"tau is for networks of LIF neurons; a step of the network {kind!r} is a sample")
-            return self.fitted.network(dt=dt, synapse="tuned" if tau is None else Alpha(tau))
+            return self.predictor.network(dt=dt, synapse="tuned" if tau is None else Alpha(tau))
         if tau is not None:
             raise ConfigError(f"tau is for networks of LIF neurons; {code} has windows of ticks, and no filters")
         if kind != "lif":
@@ -99,12 +115,21 @@ class TableRun:
         if calibrate is None:
             raise ConfigError("a code needs rows that show how large activations become: give calibrate")
         rows = self.fitted.scaling.inputs(encode_features(calibrate, self.schema))
-        return replace(self.fitted, calibration=rows).network(dt=dt, code=code, headroom=headroom)
+        coded = [replace(m, calibration=rows).network(dt=dt, code=code, headroom=headroom) for m in self.members]
+        return coded[0] if self.ensemble is None else tuple(coded)
 
-    def predict(self, table: pd.DataFrame, *, network: SpikingNetwork | None = None, **settings: Any) -> Predictive:
+    def predict(self, table: pd.DataFrame, *, network: Spiking | None = None, **settings: Any) -> Predictive:
         """Predictive distribution for every line of a table; ``network`` None asks the module itself."""
-        made = self.fitted.predict(encode_features(table, self.schema), network=network, **settings)
+        made = self.predict_encoded(encode_features(table, self.schema), network, **settings)
         return replace(made, samples=self.in_units(made.samples))
+
+    def predict_encoded(self, x: Tensor, network: Spiking | None = None, **settings: Any) -> Predictive:
+        """The same for encoded rows ``[B, F]``, in units of encoded targets."""
+        if self.ensemble is None:
+            assert not isinstance(network, tuple)
+            return self.fitted.predict(x, network=network, **settings)
+        assert not isinstance(network, SpikingNetwork)
+        return self.ensemble.predict(x, network=network, **settings)
 
     def targets(self, table: pd.DataFrame) -> Tensor | None:
         """The table's targets in its own units, or None when it has no such column."""
@@ -161,6 +186,7 @@ class TableTask:
         seed: of weights, split, batches and masks.
         noise: as for ``training.fit``.
         weights: how much each row counts, or None.
+        members: networks to train.
     """
 
     schema: TableSchema
@@ -172,6 +198,7 @@ class TableTask:
     seed: int
     noise: Noise = "auto"
     weights: Tensor | None = None
+    members: int = 1
 
 
 def prepare_table(
@@ -188,6 +215,7 @@ def prepare_table(
     dropout: float | None = None,
     validation: float = 0.1,
     noise: Noise = "auto",
+    members: int = 1,
     seed: int = 0,
 ) -> TableTask:
     """Read a table for a network whose samples are a posterior.
@@ -207,6 +235,7 @@ def prepare_table(
         validation: share of the rows held out of training.
         noise: of observations about the network's output (regression). ``"constant"``: one for all rows; ``"row"``:
             the network tells that of each row too; ``"auto"``: what held-out rows are likelier under.
+        members: networks to train from different first weights, which predict together.
         seed: of everything.
 
     Raises:
@@ -220,6 +249,7 @@ def prepare_table(
     if not 0 < rate < 1:
         raise ConfigError(f"dropout must lie in (0, 1): without it nothing is random; got {rate}")
     split_seed(seed)
+    check_count("members", members, 1)
     table = learnable(table, target)
     train, held = split_rows(len(table), validation, seed)
     kinds = dict(columns or {}) | ({} if weights is None else {weights: "drop"})
@@ -241,7 +271,7 @@ def prepare_table(
         case "s2m":
             architecture |= {"keep": KEEP, "noise": NOISE, "encoders": ENCODERS}
     counts = row_weights(table, schema, y, train, weights, class_weights)
-    return TableTask(schema, architecture, x, y, train, held, seed, noise, counts)
+    return TableTask(schema, architecture, x, y, train, held, seed, noise, counts, members)
 
 
 def learnable(table: pd.DataFrame, target: str | Sequence[str]) -> pd.DataFrame:
@@ -259,6 +289,11 @@ def learnable(table: pd.DataFrame, target: str | Sequence[str]) -> pd.DataFrame:
             f"{len(there)} of {len(table)} rows have a target ({listed(names)}); training needs at least 2"
         )
     return table if len(there) == len(table) else table.iloc[there].reset_index(drop=True)
+
+
+def networks_of(network: Spiking) -> tuple[SpikingNetwork, ...]:
+    """One or several."""
+    return (network,) if isinstance(network, SpikingNetwork) else network
 
 
 def kind_of(architecture: dict[str, Any]) -> str:
@@ -284,33 +319,43 @@ def train_table(task: TableTask, **training: Any) -> TableRun:
     """Train on a prepared table; ``training`` as for ``training.fit``."""
     outputs = len(task.schema.output_names)
     told = task.schema.task is Task.REGRESSION and task.noise != "constant"  # of each row, behind its means
-    with torch.random.fork_rng():
-        torch.manual_seed(task.seed)
-        model = build(task.architecture | {"outputs": 2 * outputs if told else outputs})
+    wide = task.architecture | {"outputs": 2 * outputs if told else outputs}
     sides: list[tuple[Tensor, ...]] = [(task.x[rows], task.y[rows]) for rows in (task.train, task.held)]
     weights = None
     if task.weights is not None:
         weights = task.weights[task.train]
         if bool(task.weights[task.held].any()):  # else all of them count alike
             sides[1] = (*sides[1], task.weights[task.held])
-    fitted = fit(
-        model,
-        *sides[0],
-        validation=sides[1],  # pyright: ignore[reportArgumentType]
-        weights=weights,
-        task=task.schema.task,
-        seed=task.seed,
-        names=task.schema.output_names,
-        noise=task.noise,
-        **training,
-    )
-    architecture = task.architecture | {"outputs": 2 * outputs if fitted.noise == "row" else outputs}
-    return TableRun(fitted, task.schema, architecture, versions=versions())
+    training |= {"weights": weights, "task": task.schema.task, "names": task.schema.output_names, "noise": task.noise}
+    training |= {"validation": sides[1], "seed": task.seed}
+    if task.members > 1:
+        ensemble = fit_ensemble(partial(build, wide), *sides[0], members=task.members, **training)
+        fitted = ensemble.members[0]
+    else:
+        with torch.random.fork_rng():
+            torch.manual_seed(task.seed)
+            model = build(wide)
+        ensemble, fitted = None, fit(model, *sides[0], **training)
+    architecture = task.architecture | {"outputs": outputs_of(fitted, outputs)}
+    return TableRun(fitted, task.schema, architecture, versions=versions(), ensemble=ensemble)
+
+
+def with_history(run: TableRun, more: Mapping[str, Any]) -> TableRun:
+    """With more figures in the history of its training, or of its first network's."""
+    fitted = replace(run.fitted, history=run.fitted.history | dict(more))
+    if run.ensemble is None:
+        return replace(run, fitted=fitted)
+    return replace(run, fitted=fitted, ensemble=replace(run.ensemble, members=(fitted, *run.ensemble.members[1:])))
+
+
+def outputs_of(fitted: Fitted, outputs: int) -> int:
+    """Of its module, which may tell the noise of each row beside so many outputs."""
+    return 2 * outputs if fitted.noise == "row" else outputs
 
 
 def compare_table(
-    run: TableRun, table: pd.DataFrame, *, network: SpikingNetwork | None = None, seed: int = 0, **settings: Any
-) -> tuple[Comparison, SpikingNetwork]:
+    run: TableRun, table: pd.DataFrame, *, network: Spiking | None = None, seed: int = 0, **settings: Any
+) -> tuple[Comparison, Spiking]:
     """Judge whether the spiking network keeps the classical predictive distribution on a table's rows.
 
     Four predictions: classical, classical with another seed (the control), spiking with a third seed, and spiking
@@ -328,7 +373,8 @@ def compare_table(
     numbers = 4 * settings.get("samples", 100) * len(table) * run.architecture["outputs"]
     check_memory(COPIES * numbers, "comparing so many samples of so many rows", "take fewer of either")
     network = run.network() if network is None else network
-    timing_of(network, settings.get("steps"), settings.get("burn_in"))
+    for each in networks_of(network):
+        timing_of(each, settings.get("steps"), settings.get("burn_in"))
     classical = run.predict(table, seed=seed, **settings)
     control = run.predict(table, seed=seed + 1, **settings)
     spiking = run.predict(table, network=network, seed=seed + 2, **settings)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from spikebayes.app.table_run import COPIES, TableRun
+from spikebayes.app.table_run import COPIES, Spiking, TableRun
 from spikebayes.data.columns import column_names
 from spikebayes.data.encoding import outside_training
 from spikebayes.data.targets import rows_with_target
@@ -18,7 +18,6 @@ from spikebayes.evaluate.scores import scores
 from spikebayes.machine.aligned import aligned
 from spikebayes.machine.choices import near
 from spikebayes.machine.memory import check_memory
-from spikebayes.network.network import SpikingNetwork
 from spikebayes.prediction.conformal import check_coverage
 from spikebayes.prediction.predictive import COVERAGE
 from spikebayes.prediction.sampling import SamplingPlan
@@ -101,7 +100,7 @@ def score_table(
     run: TableRun,
     table: pd.DataFrame,
     *,
-    network: SpikingNetwork,
+    network: Spiking,
     coverage: float = COVERAGE,
     samples: int = 100,
     seed: int = 0,
@@ -112,7 +111,7 @@ def score_table(
     Args:
         run: what was trained.
         table: rows with targets, see :func:`with_targets`.
-        network: the spiking network.
+        network: the spiking network, or that of each member.
         coverage: of intervals and sets.
         samples, seed: of both predictions.
         settings: as for ``predict``.

@@ -211,10 +211,15 @@ def _move_in(folder: Path, name: str, format: str) -> None:
 
 def is_ours(path: Path) -> bool:
     """Whether a file is JSON that this library wrote, of whatever format and version."""
+    return format_of(path).startswith(f"{__name__.partition('.')[0]}.")
+
+
+def format_of(path: Path) -> str:
+    """The format that a JSON file says it has; empty if it is none that says so."""
     try:
-        return str(json.loads(_bytes(path))[_FORMAT]).startswith(f"{__name__.partition('.')[0]}.")
+        return str(json.loads(_bytes(path))[_FORMAT])
     except (StoreError, ValueError, RecursionError, LookupError, TypeError):
-        return False
+        return ""
 
 
 def _digest(obj: dict[str, Any], format: str) -> str:

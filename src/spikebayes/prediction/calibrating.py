@@ -35,5 +35,5 @@ def on_classes(p: Predictive, target: Tensor, penalty: float, free: int) -> Conf
     mean, truth = p.mean, target[:, None]
     best, favourite = mean.double().max(-1, keepdim=True)
     scores = class_scores(mean, penalty, free).gather(1, truth)
-    settings = {"penalty": penalty, "free": float(free)}
+    settings = {"penalty": penalty, "free": float(free), "u": 0.0}
     return Conformal("sets", scores, (favourite != truth).double(), 1 - best, p.disagreement, settings)

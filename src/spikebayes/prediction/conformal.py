@@ -38,7 +38,7 @@ class Conformal:
         errors: ``[n, C]``, observation - mean; of classes ``[n, 1]``, 1 where the most probable one is wrong, else 0.
         spread: ``[n, C]``, the rows' standard deviations; of classes ``[n, 1]``, 1 - largest probability.
         information: ``[n]``, what samples disagree on (nats), see :attr:`Predictive.mutual_information`.
-        settings: of the method: ``coverage`` of quantiles, ``penalty`` and ``free`` of sets.
+        settings: of the method: ``coverage`` of quantiles, ``penalty``, ``free`` and ``u`` of sets.
 
     Raises:
         DataError: numbers that do not fit together, or no rows.

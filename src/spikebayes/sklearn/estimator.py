@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -19,9 +19,7 @@ from spikebayes.errors import ConfigError
 from spikebayes.network.codes import Code
 from spikebayes.nn.zoo import mlp
 from spikebayes.prediction.predictive import Predictive, Task
-from spikebayes.training.calibration_rows import SHARE, set_apart
-from spikebayes.training.ensemble import Ensemble
-from spikebayes.training.fit import fit
+from spikebayes.training.ensemble import fit_ensemble
 
 VALIDATION = 0.1  # share of the rows held out of training
 
@@ -58,31 +56,22 @@ class SpikingEstimator(BaseEstimator):
     def _fit(self, x: NDArray[Any], y: Tensor, held: NDArray[np.bool_], seed: int, names: tuple[str, ...]) -> None:
         """Train on the rows that are not held out, calibrate on some of those that are, and convert."""
         rows, held_out = torch.from_numpy(x), torch.from_numpy(held)
-        chosen, apart = set_apart((rows[held_out], y[held_out]), SHARE)
         outputs = len(names) if self.task is Task.CLASSIFICATION else 2 * len(names)  # the noise of each row, too
-        members = []
-        for member in range(self._whole("members")):
-            with torch.random.fork_rng():
-                torch.manual_seed(seed + member)
-                model = mlp(x.shape[1], outputs, list(self.hidden), dropout=self.dropout)
-            found = fit(
-                model,
-                rows[~held_out],
-                y[~held_out],
-                validation=(chosen[0], chosen[1]),
-                task=self.task,
-                epochs=self.epochs,
-                seed=seed + member,
-                names=names,
-                calibration=0.0,
-            )
-            members.append(found)
-        ensemble = Ensemble(tuple(members))
-        if apart is not None:
-            made = ensemble.predict(apart[0], samples=self._whole("samples"), seed=seed, mask_scope="pass")
-            ensemble = replace(ensemble, conformal=made.calibrate(apart[1]))
+        ensemble = fit_ensemble(
+            partial(mlp, x.shape[1], outputs, list(self.hidden), dropout=self.dropout),
+            rows[~held_out],
+            y[~held_out],
+            validation=(rows[held_out], y[held_out]),
+            members=self._whole("members"),
+            seed=seed,
+            samples=self._whole("samples"),
+            mask_scope="pass",
+            task=self.task,
+            epochs=self.epochs,
+            names=names,
+        )
         self.ensemble_, self.seed_ = ensemble, seed
-        self.networks_ = ensemble.networks(code=self.code)
+        self.networks_ = ensemble.network(code=self.code)
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -98,5 +87,5 @@ class SpikingEstimator(BaseEstimator):
         check_is_fitted(self)
         x = torch.from_numpy(np.asarray(validate_data(self, X, reset=False, dtype=np.float64), np.float32))
         return self.ensemble_.predict(
-            x, networks=self.networks_, samples=self._whole("samples"), seed=self.seed_, mask_scope="pass"
+            x, network=self.networks_, samples=self._whole("samples"), seed=self.seed_, mask_scope="pass"
         )

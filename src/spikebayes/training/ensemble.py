@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.numbers import check_count
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.prediction.conformal import Conformal
 from spikebayes.prediction.predictive import Predictive, Task
-from spikebayes.training.fitted import Fitted
+from spikebayes.prediction.sampling import MaskScope
+from spikebayes.training.calibration_rows import SHARE, set_apart
+from spikebayes.training.fit import LAST_CHECKPOINT, fit
+from spikebayes.training.fitted import SAMPLES, Fitted
 
 APART = 0x9E3779B97F4A7C15  # times a member's number, on its seed: members have masks of their own
 
@@ -50,7 +55,7 @@ class Ensemble:
     def __len__(self) -> int:
         return len(self.members)
 
-    def networks(self, **settings: Any) -> tuple[SpikingNetwork, ...]:
+    def network(self, **settings: Any) -> tuple[SpikingNetwork, ...]:
         """The spiking network of each member, see :meth:`Fitted.network`."""
         return tuple(member.network(**settings) for member in self.members)
 
@@ -59,7 +64,7 @@ class Ensemble:
         self,
         x: Tensor,
         *,
-        networks: Sequence[SpikingNetwork] | None = None,
+        network: Sequence[SpikingNetwork] | None = None,
         samples: int = 100,
         seed: int = 0,
         **settings: Any,
@@ -68,7 +73,7 @@ class Ensemble:
 
         Args:
             x: ``[B, *shape]`` in data units.
-            networks: the members' spiking networks; None samples the modules themselves.
+            network: the members' spiking networks; None samples the modules themselves.
             samples: S in all, at least one of each member.
             seed: of the masks, from which each member's is made.
             settings: as for :meth:`Fitted.predict`.
@@ -79,14 +84,14 @@ class Ensemble:
         count = len(self.members)
         if samples < count:
             raise ConfigError(f"samples must be at least {count}, one of each member; got {samples}")
-        spiking = [None] * count if networks is None else list(networks)
+        spiking = [None] * count if network is None else list(network)
         if len(spiking) != count:
             raise ConfigError(f"{count} members have {count} networks; got {len(spiking)}")
         made = []
-        for k, (member, network) in enumerate(zip(self.members, spiking, strict=True)):
+        for k, (member, own) in enumerate(zip(self.members, spiking, strict=True)):
             share = samples * (k + 1) // count - samples * k // count
-            own = (seed + k * APART) % (1 << 64)
-            made.append(member.predict(x, network=network, samples=share, seed=own, **settings))
+            masks = (seed + k * APART) % (1 << 64)
+            made.append(member.predict(x, network=own, samples=share, seed=masks, **settings))
         if count == 1:
             return made[0] if self.conformal is None else replace(made[0], conformal=self.conformal)
         noise = None if made[0].task is Task.CLASSIFICATION else torch.cat([_noise_of_samples(p) for p in made])
@@ -99,6 +104,53 @@ class Ensemble:
             draw=replace(made[0].draw, seed=seed),
             settings=made[0].settings | {"members": count},
         )
+
+
+def fit_ensemble(
+    build: Callable[[], nn.Module],
+    x: Tensor,
+    y: Tensor,
+    *,
+    validation: tuple[Tensor, ...],
+    members: int,
+    seed: int = 0,
+    samples: int = SAMPLES,
+    mask_scope: MaskScope = "row",
+    checkpoints: Path | None = None,
+    resume: bool = False,
+    **training: Any,
+) -> Ensemble:
+    """Train members on the same rows from first weights of their own, and calibrate what they predict together.
+
+    Args:
+        build: makes an untrained module, from torch's generator.
+        x, y, validation: as for :func:`~spikebayes.training.fit`; half of the validation rows calibrate the ensemble.
+        members: how many.
+        seed: of the first; the others count on from it.
+        samples, mask_scope: of the prediction that is calibrated.
+        checkpoints: folder in which each member has one of its own.
+        resume: go on from those that are there.
+        training: as for :func:`~spikebayes.training.fit`.
+
+    Raises:
+        ConfigError: no member, or a setting out of range.
+    """
+    check_count("members", members, 1)
+    chosen, apart = set_apart(validation, SHARE)
+    made = []
+    for k in range(members):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed + k)
+            model = build()
+        own = None if checkpoints is None else checkpoints / f"member-{k + 1}"
+        begun = own is not None and (own / LAST_CHECKPOINT).exists()
+        kept = {"checkpoints": own, "resume": resume and begun, "calibration": 0.0}
+        made.append(fit(model, x, y, validation=chosen, seed=seed + k, **kept, **training))  # pyright: ignore[reportArgumentType]
+    ensemble = Ensemble(tuple(made))
+    if apart is None:
+        return ensemble
+    found = ensemble.predict(apart[0], samples=max(samples, members), seed=seed, mask_scope=mask_scope)
+    return replace(ensemble, conformal=found.calibrate(apart[1]))
 
 
 def _noise_of_samples(p: Predictive) -> Tensor:

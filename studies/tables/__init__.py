@@ -1,0 +1,1 @@
+"""Public tables as they come: how good and how sure ``spikebayes fit`` is with its defaults, beside simple rivals."""
