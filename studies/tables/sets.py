@@ -14,7 +14,7 @@ import pandas as pd
 from spikebayes import ConfigError
 from spikebayes.data import uci
 
-FRIEDMAN_ROWS, FRIEDMAN_FEATURES = 2000, 10
+FRIEDMAN_ROWS, FRIEDMAN_FEATURES = 1000, 10
 
 
 @dataclass(frozen=True)

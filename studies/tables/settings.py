@@ -7,12 +7,10 @@ from typing import Any
 
 #: what else each default of ``spikebayes fit`` could be, one at a time
 ALTERNATIVES: dict[str, tuple[Any, ...]] = {
-    "hidden": ((50,), (100,), (50, 50), (200, 200), (100, 100, 100)),
+    "hidden": ((100,), (50, 50), (200, 200)),
     "dropout": (0.05, 0.2),
     "learning_rate": (1e-3, 1e-2),
-    "epochs": (100, 400),
-    "batch_size": (32, 128),
-    "weight_decay": (0.0, 3e-3),
+    "epochs": (400,),
 }
 
 
@@ -45,7 +43,7 @@ class Settings:
     classes: tuple[str, ...] = ("cancer", "digits", "iris", "penguins", "weather", "wine")
     splits: int = 20
     test: float = 0.2
-    most: int = 2000
+    most: int = 1000
     samples: int = 100
     coverage: float = 0.9
     alternatives: dict[str, tuple[Any, ...]] = field(default_factory=lambda: dict(ALTERNATIVES))
