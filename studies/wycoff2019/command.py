@@ -13,6 +13,7 @@ from spikebayes.data.combo import ComboData, load_almanac, load_benchmark
 from studies.results import provenance, write_page, write_results
 from studies.stages import Stages
 from studies.wycoff2019 import learning
+from studies.wycoff2019.decisions import decisions
 from studies.wycoff2019.figures import figures
 from studies.wycoff2019.methods import Bench, Method
 from studies.wycoff2019.page import render
@@ -128,6 +129,7 @@ def _judge(bench: Bench, noisy: Any, stages: Stages, s: Settings) -> dict[str, d
     found["large_fewest"] = stages.run(
         "large test, fewest", lambda: protocol(bench, fast, s.large_rows, s.large_samples, keep_worst=True)
     )
+    found["decisions"] = stages.run("decisions", lambda: decisions(bench, fast, s))
     return found
 
 

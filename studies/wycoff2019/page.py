@@ -15,7 +15,7 @@ TITLES = {"paper": "the paper's steps", "fewest": "fewest steps", "redrawn": "on
 def render(found: dict[str, Any]) -> str:
     """Markdown."""
     sections = [_head(found), _data(found), _accuracy(found), _protocols(found), _large(found), _parts(found)]
-    sections += [_steps(found), _redraws(found), _energy(found), _times(found)]
+    sections += [_steps(found), _redraws(found), _energy(found), _decisions(found), _times(found)]
     return "\n\n".join(part for section in sections for part in section) + "\n"
 
 
@@ -77,6 +77,41 @@ def _protocols(found: dict[str, Any]) -> list[str]:
         _protocol_table([(TITLES[n], found[f"{k}_{n}"]) for n, k in lines]),
         "Figure 4: the row with the largest KS distance, with the paper's steps and in the larger test.",
         "![Worst row](wycoff2019/figure4.svg) ![of the larger test](wycoff2019/figure4-large.svg)",
+    ]
+
+
+def _decisions(found: dict[str, Any]) -> list[str]:
+    d = found["decisions"]
+    held, silent, outliers = d["coverage"], d["abstain"], d["outliers"]
+    header = ["", "in all", *(f"fifth {k} of the std" for k in range(1, 6))]
+    rows = [
+        ["calibrated intervals hold", f"{held['calibrated']:.3f}", *(f"{c:.3f}" for c in held["fifths"])],
+        ["RMSE", "", *(f"{e:.1f}" for e in held["rmse"])],
+    ]
+    wrong = "-" if silent["wrong of those"] is None else f"{100 * silent['wrong of those']:.1f} %"
+    pairs = [
+        [
+            " + ".join(pair["drugs"]),
+            pair["cell"],
+            *(f"{pair[name]:.3g}" for name in ("mean", "model_std", "information")),
+        ]
+        for pair in d["next"]
+    ]
+    return [
+        "## Decisions",
+        f"Spiking, with the fewest steps, {d['rows']} test rows x {d['samples']} samples; as many held-out rows tell "
+        f"the noise of a score ({d['noise_std']:.1f}), and as many others calibrate. 90 % intervals of samples alone "
+        f"hold {100 * held['samples alone']:.0f} % of the scores: dropout is no noise. Calibrated ones, "
+        f"{held['width']:.0f} wide:",
+        markdown_table(header, rows),
+        f"An answer is wrong where it is off by more than {silent['tolerance']:.1f} (half a standard deviation of "
+        f"the scores): {100 * silent['wrong of all']:.1f} % of all. Asked for at most {100 * silent['risk']:g} %, it "
+        f"answers {100 * silent['answered']:.0f} % of the rows, of which {wrong} are wrong.",
+        f"Rows whose second drug has each feature from another drug lie among the calibration rows' most uncertain "
+        f"5 % in {100 * outliers['strange rows below']:.0f} of 100 cases, test rows in "
+        f"{100 * outliers['test rows below']:.0f} (area under the curve {outliers['area']:.2f}).",
+        "Pairs to measure next, where a score would tell most about the network (mutual information, nats):",
+        markdown_table(["drugs", "cell line", "predicted score", "spread of the model", "information"], pairs),
     ]
 
 

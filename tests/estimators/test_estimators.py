@@ -23,9 +23,9 @@ NOT_HERE = {"check_array_api_input"}  # it asks for an environment variable
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of few rows, which the checks have
-@pytest.mark.parametrize("estimator", [SpikingRegressor, SpikingClassifier])
-def test_scikit_learns_checks(estimator: Any) -> None:
-    found = check_estimator(estimator(hidden=(50,), epochs=12, samples=10), on_fail=None, on_skip=None)
+@pytest.mark.parametrize(("estimator", "epochs"), [(SpikingRegressor, 12), (SpikingClassifier, 8)])
+def test_scikit_learns_checks(estimator: Any, epochs: int) -> None:
+    found = check_estimator(estimator(hidden=(50,), epochs=epochs, samples=10), on_fail=None, on_skip=None)
     assert {f["check_name"]: str(f["exception"]) for f in found if f["status"] not in ("passed", "skipped")} == {}
     assert {f["check_name"] for f in found if f["status"] == "skipped"} <= NOT_HERE
 

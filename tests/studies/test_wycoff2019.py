@@ -86,6 +86,11 @@ def test_the_run_is_written_with_page_and_figures(study: tuple[Path, dict[str, A
     assert found["data"]["rows"] == 190_300
     assert f"{found['few_paper']['paired_rmse']:.3f}" in page
     assert f"{found['training']['parameters']:,} parameters" in page
+    decided = found["decisions"]
+    assert sum(len(pair["drugs"]) for pair in decided["next"]) == 20
+    assert decided["next"][0]["information"] >= decided["next"][-1]["information"] > 0
+    assert decided["coverage"]["calibrated"] > decided["coverage"]["samples alone"]
+    assert " + ".join(decided["next"][0]["drugs"]) in page
     assert "training" in said
     (learned,) = (folder / "work" / "learning").iterdir()
     assert len(PairSplit.load(learned / "split.json", 190_300).test) == found["data"]["test"]
