@@ -9,7 +9,7 @@ from spikebayes.machine.lazy import import_late
 
 if TYPE_CHECKING:
     from spikebayes.training.callbacks import RandomState, trainer_settings
-    from spikebayes.training.ensemble import Ensemble, fit_ensemble
+    from spikebayes.training.ensemble import Ensemble
     from spikebayes.training.fit import LAST_CHECKPOINT, fit
     from spikebayes.training.fitted import Fitted
     from spikebayes.training.optimizers import make_optimizer
@@ -43,7 +43,6 @@ __all__ = [
     "check_checkpoint",
     "dead_units",
     "fit",
-    "fit_ensemble",
     "make_optimizer",
     "quiet",
     "trainer_settings",
@@ -53,7 +52,7 @@ import_late(
     __name__,
     {
         "callbacks": ["RandomState", "trainer_settings"],
-        "ensemble": ["Ensemble", "fit_ensemble"],
+        "ensemble": ["Ensemble"],
         "fit": ["LAST_CHECKPOINT", "fit"],
         "fitted": ["Fitted"],
         "optimizers": ["make_optimizer"],
