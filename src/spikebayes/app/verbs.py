@@ -9,6 +9,7 @@ from cyclopts import App
 
 from spikebayes.app import commands
 from spikebayes.app.fit_command import fit_run
+from spikebayes.app.limits_command import limits_of_run
 from spikebayes.app.options import application, fail, parsed, run
 from spikebayes.errors import SpikebayesError
 
@@ -20,6 +21,7 @@ VERBS = {
     "score": commands.score_run,
     "compare": commands.compare_run,
     "energy": commands.energy_of_run,
+    "limits": limits_of_run,
     "info": commands.info,
 }
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from spikebayes.evaluate.energy.classical_counts import ClassicalCounts
     from spikebayes.evaluate.energy.devices import DEVICES, Device, Memory
     from spikebayes.evaluate.energy.energy import Energy
-    from spikebayes.evaluate.energy.hardware_limits import HARDWARE, Demand, Limits, demand
+    from spikebayes.evaluate.energy.hardware_limits import CHIPS, HARDWARE, Demand, Latency, Limits, demand, latency
     from spikebayes.evaluate.energy.meter import Meter
     from spikebayes.evaluate.energy.spiking_counts import SpikingCounts, count
     from spikebayes.evaluate.equivalence import Equivalence, compare
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from spikebayes.evaluate.rules import Finding
 
 __all__ = [
+    "CHIPS",
     "DEVICES",
     "HARDWARE",
     "ClassRows",
@@ -57,6 +58,7 @@ __all__ = [
     "Finding",
     "Interval",
     "KsTest",
+    "Latency",
     "Limits",
     "Margins",
     "Memory",
@@ -83,6 +85,7 @@ __all__ = [
     "exchange_test",
     "holm",
     "ks_test",
+    "latency",
     "mean_equivalence",
     "negative_log_likelihood",
     "out_of_distribution_auroc",
@@ -117,7 +120,7 @@ import_late(
         "energy.classical_counts": ["ClassicalCounts"],
         "energy.devices": ["DEVICES", "Device", "Memory"],
         "energy.energy": ["Energy"],
-        "energy.hardware_limits": ["Demand", "HARDWARE", "Limits", "demand"],
+        "energy.hardware_limits": ["CHIPS", "Demand", "HARDWARE", "Latency", "Limits", "demand", "latency"],
         "energy.meter": ["Meter"],
         "energy.spiking_counts": ["SpikingCounts", "count"],
         "equivalence": ["Equivalence", "compare"],

@@ -24,12 +24,12 @@ from torch import nn
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.energy.classical_counts import ClassicalCounts
 from spikebayes.evaluate.energy.devices import DEVICES, GPU, Device
+from spikebayes.evaluate.energy.hardware_limits import weights_of
 from spikebayes.evaluate.energy.meter import Meter
 from spikebayes.evaluate.energy.spiking_counts import SpikingCounts, count
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.notebook import as_html
 from spikebayes.network.network import SpikingNetwork
-from spikebayes.network.operators import size
 from spikebayes.prediction.module_passes import NOT_RANDOM
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.redraw import Redraw
@@ -284,7 +284,7 @@ def energy(
         kept = {"code": str(network.code), "ticks": spiking.steps, "ticks_per_sample": usual.steps}
         kept["windows"] = spiking.steps // usual.steps
     settings = sampling | kept | {"dt": network.dt}
-    return Energy(spiking, classical, tuple(devices), _weights(network), measured, settings)
+    return Energy(spiking, classical, tuple(devices), weights_of(network), measured, settings)
 
 
 def _measure(
@@ -297,12 +297,6 @@ def _measure(
             predict(model, x, **settings)
         found.joules[name], found.seconds[name] = meter.joules, meter.seconds
     return found
-
-
-def _weights(network: SpikingNetwork) -> int:
-    """Stored numbers of the operators, those that connections share once."""
-    stored = {id(buffer): buffer for c in network.connections for buffer in c.operator.buffers()}
-    return sum(size(tuple(buffer.shape)) for buffer in stored.values())
 
 
 def _plain(rate: float | None) -> float | str:
