@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 
 from spikebayes import Task
-from spikebayes.evaluate.class_scores import negative_log_likelihood
-from studies.tables.judging import TWIN, parts, predictions, task_of, trained
+from studies.tables.judging import TWIN, fitted, log_likelihood, log_loss, parts, predicted_by, task_of
 from studies.tables.sets import Table, load
 from studies.tables.settings import Settings
 
@@ -22,17 +23,15 @@ def try_out(name: str, attempt: int, changed: dict[str, Any], settings: Settings
     The test rows of the split are never looked at.
     """
     torch.set_num_threads(1)
-    table, split = load(name, data), FIRST + attempt
+    table, split, task = load(name, data), FIRST + attempt, task_of(name, settings)
     learned, _ = parts(table, split, settings)
     train, judged = parts(Table(learned, table.target), split, settings)
-    task = task_of(name, settings)
-    run, _ = trained(train, table.target, {"seed": split, "task": task, **changed})
-    y = run.targets(judged)
-    assert y is not None
-    twin = predictions(run, judged, settings, split)[TWIN]
-    loss = (
-        negative_log_likelihood(twin.mean, y)
-        if task is Task.CLASSIFICATION
-        else -float(twin.log_likelihood(y).mean())
-    )
-    return {"loss": loss}
+    with TemporaryDirectory() as folder:
+        fitted(Path(folder), train, table.target, task, split, changed)
+        twin = predicted_by(Path(folder), judged, settings, split, TWIN)
+    y = judged[table.target]
+    if task is Task.REGRESSION:
+        return {"loss": -log_likelihood(twin, y.to_numpy(np.float64))}
+    labels = [column.removeprefix("p_") for column in twin.columns if column.startswith("p_")]
+    chances = twin[[f"p_{label}" for label in labels]].to_numpy(np.float64)
+    return {"loss": log_loss(chances, np.array(labels), y.astype(str).to_numpy())}

@@ -8,7 +8,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from studies.results import markdown_table
-from studies.tables.judging import CONFORMAL, NETWORK, TWIN
+from studies.tables.judging import NETWORK, TWIN
+from studies.tables.rivals import CONFORMAL
 
 ALL, FIFTH = (0.88, 0.92), (0.86, 0.94)  # wanted of 90 % intervals, in all and in each fifth
 SHARP = "boosted trees"
@@ -36,7 +37,7 @@ def render(found: dict[str, Any]) -> str:
         f"## What {100 * s['coverage']:g} % intervals of a new observation hold" if values else "",
         f"Fifths are of the predicted std, the surest rows first. Bold: outside {ALL[0]:g} to {ALL[1]:g} in all, or "
         f"outside {FIFTH[0]:g} to {FIFTH[1]:g} in a fifth. Conformal trees have intervals of one width (Lei et al. "
-        "2018), conformal quantile trees those of Romano et al. 2019; the same rows calibrate all. A finite number "
+        "2018), conformal quantile trees those of Romano et al. 2019; a tenth of the training rows calibrates both. A finite number "
         "of test rows alone moves a fifth."
         if values
         else "",

@@ -2,40 +2,71 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from torch import Tensor
 
 from spikebayes import Task
-from spikebayes.evaluate.baselines import predicted
 
 Floats = NDArray[np.float64]
-HIDDEN = (100, 100)  # those of spikebayes fit; scikit-learn's default of one layer is behind on most tables
-EPOCHS = 500  # at most
+Model = Callable[[], Any]
+EPOCHS = 500  # of the MLP, and iterations of logistic regression, at most
+MLP: dict[str, Any] = {"hidden_layer_sizes": (100, 100), "max_iter": EPOCHS, "random_state": 0}  # as wide as fit's
 
 
-def multilayer_perceptron(x: Tensor, y: Tensor, new: Tensor, task: Task) -> Floats:
-    """scikit-learn's, of standardised inputs and targets."""
-    kind = MLPClassifier if task is Task.CLASSIFICATION else MLPRegressor
-    model = make_pipeline(StandardScaler(), kind(hidden_layer_sizes=HIDDEN, max_iter=EPOCHS, random_state=0))
-    if task is Task.REGRESSION:
-        model = TransformedTargetRegressor(model, transformer=StandardScaler())
-    return predicted(model, x, y, new, task)
+def _standardised(model: Any, **settings: Any) -> Any:
+    return make_pipeline(StandardScaler(), model(**settings))
 
 
-def random_forest(x: Tensor, y: Tensor, new: Tensor, task: Task) -> Floats:
-    """scikit-learn's."""
-    kind = RandomForestClassifier if task is Task.CLASSIFICATION else RandomForestRegressor
-    return predicted(kind(random_state=0), x, y, new, task)
+def _perceptron() -> Any:
+    return TransformedTargetRegressor(_standardised(MLPRegressor, **MLP), transformer=StandardScaler())
+
+
+RIVALS: dict[Task, dict[str, Model]] = {
+    Task.REGRESSION: {
+        "scikit-learn's MLP": _perceptron,
+        "boosted trees": partial(HistGradientBoostingRegressor, random_state=0),
+        "random forest": partial(RandomForestRegressor, random_state=0),
+        "linear model": partial(_standardised, RidgeCV, alphas=np.logspace(-3, 3, 13)),
+    },
+    Task.CLASSIFICATION: {
+        "scikit-learn's MLP": partial(_standardised, MLPClassifier, **MLP),
+        "boosted trees": partial(HistGradientBoostingClassifier, random_state=0),
+        "random forest": partial(RandomForestClassifier, random_state=0),
+        "linear model": partial(_standardised, LogisticRegression, max_iter=EPOCHS),
+    },
+}
+
+
+def predicted(model: Any, x: Floats, y: NDArray[Any], new: Floats) -> Floats:
+    """``[R]`` values, or ``[R, K]`` probabilities of the K classes; ``y`` holds values, or class numbers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a rival that has not quite converged is one all the same
+        model.fit(x, y)
+        if y.dtype.kind == "f":
+            return model.predict(new)
+        found = np.zeros((len(new), int(y.max()) + 1))
+        found[:, model.classes_] = model.predict_proba(new)
+    return found
 
 
 def conformal_trees(
-    x: Tensor, y: Tensor, known_x: Tensor, known_y: Tensor, new: Tensor, coverage: float
+    x: Floats, y: Floats, known_x: Floats, known_y: Floats, new: Floats, coverage: float
 ) -> tuple[Floats, Floats]:
     """Boosted trees, with intervals of one width: split conformal prediction.
 
@@ -51,14 +82,13 @@ def conformal_trees(
     Reference:
         Lei et al. 2018, Distribution-free predictive inference for regression, algorithm 2.
     """
-    model = HistGradientBoostingRegressor(random_state=0).fit(x.double().numpy(), y.double().numpy())
-    errors = np.abs(known_y.double().numpy() - model.predict(known_x.double().numpy()))
-    middle, half = model.predict(new.double().numpy()), _least(errors, coverage)
+    model = HistGradientBoostingRegressor(random_state=0).fit(x, y)
+    half, middle = _least(np.abs(known_y - model.predict(known_x)), coverage), model.predict(new)
     return middle - half, middle + half
 
 
 def quantile_trees(
-    x: Tensor, y: Tensor, known_x: Tensor, known_y: Tensor, new: Tensor, coverage: float
+    x: Floats, y: Floats, known_x: Floats, known_y: Floats, new: Floats, coverage: float
 ) -> tuple[Floats, Floats]:
     """Trees boosted for both quantiles, made conformal; arguments and result as of :func:`conformal_trees`.
 
@@ -66,17 +96,14 @@ def quantile_trees(
         Romano, Patterson & Candès 2019, Conformalized quantile regression, algorithm 1.
     """
     tails = ((1 - coverage) / 2, (1 + coverage) / 2)
-    models = [
-        HistGradientBoostingRegressor(loss="quantile", quantile=q, random_state=0).fit(
-            x.double().numpy(), y.double().numpy()
-        )
-        for q in tails
-    ]
-    low, high = (model.predict(known_x.double().numpy()) for model in models)
-    target = known_y.double().numpy()
-    more = _least(np.maximum(low - target, target - high), coverage)
-    low, high = (model.predict(new.double().numpy()) for model in models)
+    models = [HistGradientBoostingRegressor(loss="quantile", quantile=q, random_state=0).fit(x, y) for q in tails]
+    low, high = (model.predict(known_x) for model in models)
+    more = _least(np.maximum(low - known_y, known_y - high), coverage)
+    low, high = (model.predict(new) for model in models)
     return low - more, high + more
+
+
+CONFORMAL = {"conformal trees": conformal_trees, "conformal quantile trees": quantile_trees}
 
 
 def _least(scores: Floats, coverage: float) -> float:

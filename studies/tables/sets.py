@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from spikebayes import ConfigError
-from spikebayes.data import uci
+from spikebayes.data import load_split
 
 FRIEDMAN_ROWS, FRIEDMAN_FEATURES = 1000, 10
 
@@ -35,7 +35,7 @@ def load(name: str, data: Path) -> Table:
 
 
 def _uci(name: str, data: Path) -> Table:
-    split = uci.load_split(data, name)
+    split = load_split(data, name)
     x, y = (np.concatenate(pair) for pair in ((split.x_train, split.x_test), (split.y_train, split.y_test)))
     return _numbers(x, y)
 

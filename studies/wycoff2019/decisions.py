@@ -12,8 +12,7 @@ from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 from spikebayes import Predictive, predict
-from spikebayes.evaluate.groups import coverage_by_group
-from spikebayes.training.fitted import residual_noise
+from spikebayes.evaluate import coverage_by_group
 from studies.wycoff2019.methods import Bench, Method
 from studies.wycoff2019.settings import Settings
 
@@ -26,15 +25,15 @@ def decisions(bench: Bench, method: Method, s: Settings) -> dict[str, Any]:
     """One of each, by spikes, on test rows; other held-out rows tell the noise, and others again calibrate.
 
     Returns:
-        ``coverage`` in all and by fifths of the predicted std, of calibrated intervals and of samples alone; ``next``:
-        the rows whose measurement tells most; ``abstain``; ``outliers``: p-values of test rows, and of rows whose
+        ``coverage`` in all and by fifths of the predicted std, of calibrated intervals and of samples alone;
+        ``next``: the rows whose measurement tells most; ``abstain``; ``outliers``: p-values of test rows, and of rows whose
         second drug has every feature from another drug.
     """
     start, rows, samples = s.learning.validation_rows, 2 * s.large_rows, s.few_samples // 4
     held = bench.task.split.validation[start : start + 2 * rows]
     test = bench.rows(rows)
     target = bench.task.data.target
-    noise = residual_noise(_in_units(bench, method, held[:rows], samples), target[held[:rows]])
+    noise = _noise(_in_units(bench, method, held[:rows], samples), target[held[:rows]])
     calibrating = replace(_in_units(bench, method, held[rows:], samples), noise_std=noise)
     known = calibrating.calibrate(target[held[rows:]])
     told = replace(_in_units(bench, method, test, samples), noise_std=noise, conformal=known)
@@ -75,6 +74,12 @@ def decisions(bench: Bench, method: Method, s: Settings) -> dict[str, Any]:
             "area": float(mannwhitneyu(usual, unusual).statistic / (len(usual) * len(unusual))),
         },
     }
+
+
+def _noise(made: Predictive, y: Tensor) -> Tensor:
+    """``[1]``: the standard deviation that the samples' spread leaves to noise."""
+    left = (made.mean - y).square().mean(0) - made.model_std.square().mean(0)
+    return left.clamp(min=1e-12).sqrt()
 
 
 def _in_units(bench: Bench, method: Method, rows: Tensor, samples: int, *, strange: bool = False) -> Predictive:

@@ -45,7 +45,7 @@ def linear_model(x: Tensor, y: Tensor, new: Tensor, task: Task, weights: Tensor 
         model, name = LogisticRegression(max_iter=ITERATIONS), "logisticregression"
     else:
         model, name = RidgeCV(PENALTIES, alpha_per_target=y.shape[1] > 1), "ridgecv"
-    return predicted(make_pipeline(StandardScaler(), model), x, y, new, task, weights, f"{name}__sample_weight")
+    return _predicted(make_pipeline(StandardScaler(), model), x, y, new, task, weights, f"{name}__sample_weight")
 
 
 def boosted_trees(x: Tensor, y: Tensor, new: Tensor, task: Task, weights: Tensor | None = None) -> Floats:
@@ -57,21 +57,18 @@ def boosted_trees(x: Tensor, y: Tensor, new: Tensor, task: Task, weights: Tensor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     if task is Task.CLASSIFICATION:
-        return predicted(HistGradientBoostingClassifier(random_state=0), x, y, new, task, weights, "sample_weight")
+        return _predicted(HistGradientBoostingClassifier(random_state=0), x, y, new, task, weights, "sample_weight")
     parts = [
-        predicted(HistGradientBoostingRegressor(random_state=0), x, column, new, task, weights, "sample_weight")
+        _predicted(HistGradientBoostingRegressor(random_state=0), x, column, new, task, weights, "sample_weight")
         for column in y.T
     ]
     return np.concatenate(parts, 1)
 
 
-def predicted(
-    model: Any, x: Tensor, y: Tensor, new: Tensor, task: Task, weights: Tensor | None = None, weighted: str = ""
+def _predicted(
+    model: Any, x: Tensor, y: Tensor, new: Tensor, task: Task, weights: Tensor | None, weighted: str
 ) -> Floats:
-    """What any of scikit-learn's models predicts; ``weighted`` is what its ``fit`` calls the weights.
-
-    Arguments and result as of :func:`linear_model`.
-    """
+    """Fit and predict in float64; ``weighted`` is what fit calls the weights."""
     counts = {} if weights is None else {weighted: weights.double().numpy()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a rival that has not quite converged is one all the same

@@ -1,0 +1,70 @@
+"""The verb ``limits``: what a run asks of neuromorphic chips, and whether it has room on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spikebayes.app.shared_options import OUT, BurnIn, CodeName, Dt, Headroom, Samples, Steps, Tau
+
+
+def limits_of_run(
+    run: Path,
+    *,
+    samples: Samples = 100,
+    steps: Steps = None,
+    burn_in: BurnIn = None,
+    dt: Dt = 1e-3,
+    tau: Tau = None,
+    code: CodeName = "lif",
+    headroom: Headroom = 4.0,
+    json: Path | None = None,
+) -> None:
+    """Say what a run asks of chips: neurons, fan-in, memory for synapses, time; and where it has room.
+
+    Times are of chips whose makers tell their shortest step. What inputs and outputs take is not in them.
+
+    Args:
+        run: folder that fit wrote.
+        json: file to write the figures to.
+    """
+    from dataclasses import asdict
+
+    from spikebayes.app.code_option import network_of
+    from spikebayes.app.run_folder import load_run, own_files
+    from spikebayes.app.table_run import networks_of
+    from spikebayes.evaluate.energy.hardware_limits import CHIPS, demand, latency
+    from spikebayes.machine.aligned import aligned
+    from spikebayes.machine.checked_files import write_json
+    from spikebayes.machine.files import check_output
+    from spikebayes.machine.versions import versions
+
+    if json is not None:
+        check_output(json, own_files(run))
+    loaded = load_run(run)
+    networks = networks_of(network_of(loaded, dt, tau, code, headroom))
+    needed, members = demand(networks[0]), len(networks)
+    several = max(1, samples // members)
+    takes = latency(networks[0], several, steps, burn_in)
+    each = f"one of {members} networks alike, of which each" if members > 1 else "the network, which"
+    words = "ticks" if networks[0].code is not None else "steps"
+    OUT.print(
+        f"{run}: {each} has {needed.neurons:,} neurons with at most {needed.fan_in:,} synapses, {needed.synapses:,} "
+        f"in all, from {needed.weights:,} stored numbers"
+    )
+    OUT.print(f"the first sample takes {takes.sample:,} {words}, {several} take {takes.prediction:,}")
+    lines, found, reasons = [["chip", "memory for weights", "first sample", "prediction", "room"]], [], []
+    for chip in CHIPS:
+        over = needed.excesses(chip)
+        times = [None if chip.step is None else 1e3 * chip.step * each for each in (takes.sample, takes.prediction)]
+        shown = ["not told" if time is None else f"{time:.3g} ms" for time in times]
+        memory = needed.memory(chip)
+        lines.append([chip.name, f"{memory / 1024:,.1f} KiB", *shown, "too small" if over else "fits"])
+        found.append({**asdict(chip), "memory_needed": memory, "ms": times, "excesses": over})
+        reasons += [f"{chip.name} is too small: {'; '.join(over)}"] if over else []
+    sources = [f"{chip.name}: {chip.source}" for chip in CHIPS]
+    for line in [*aligned(lines), *reasons, "figures of chips are from", *sources]:
+        OUT.print(line)
+    if json is not None:
+        told = {"demand": asdict(needed), "latency": asdict(takes), "samples": samples, "chips": found}
+        write_json(json, told | {"versions": versions()}, "spikebayes.limits/1")
+        OUT.print(f"written to {json}")
