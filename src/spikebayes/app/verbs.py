@@ -10,6 +10,7 @@ from cyclopts import App
 from spikebayes.app import commands
 from spikebayes.app.fit_command import fit_run
 from spikebayes.app.options import application, fail, parsed, run
+from spikebayes.app.serve_command import serve_run
 from spikebayes.errors import SpikebayesError
 
 PROGRAM = "spikebayes"
@@ -21,6 +22,7 @@ VERBS = {
     "compare": commands.compare_run,
     "energy": commands.energy_of_run,
     "info": commands.info,
+    "serve": serve_run,
 }
 
 
