@@ -67,7 +67,7 @@ def serving(
         folder = Path(name)
         _table(TRAINING, seed).to_csv(folder / "t.csv", index=False)
         fit = ["fit", "t.csv", "--target", "y", "--hidden", "100", "100", "--epochs", str(epochs), "--out", "run"]
-        subprocess.run(_command(fit), cwd=folder, check=True, capture_output=True)
+        subprocess.run(_command(fit), cwd=folder, check=True, stdout=subprocess.DEVNULL)
         asked, found = _in_process(folder / "run", rows, samples, seed, seconds)
         found |= {"clients": clients, "rows": rows, "samples": samples}
         with _served(folder) as server:

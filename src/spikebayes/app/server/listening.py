@@ -46,10 +46,13 @@ def listening(host: str, port: int, *, guarded: bool) -> socket.socket:
             "--host out"
         )
     try:
-        return socket.create_server(address, family=family)
+        listener = socket.create_server(address, family=family)
     except OSError as error:
         cure = "give another --port, or --host"
         raise ConfigError(f"cannot listen at {host}, port {port}: {error.strerror}; {cure}") from error
+    # connections inherit it: else an answer's body waits 40 ms for the client to have confirmed its head
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def url_of(listener: socket.socket) -> str:
@@ -69,8 +72,8 @@ def serve_until_stopped(service: Service, listener: socket.socket, token: str | 
         http="h11",
         ws="none",
         lifespan="off",
-        log_config=None,  # warnings and errors are lines on standard error
-        log_level="warning",
+        log_config=None,
+        log_level="error",  # on standard error; clients that send nonsense are no news
         access_log=False,
         proxy_headers=False,
         server_header=False,
