@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 from cyclopts import Group, Parameter
 
@@ -97,6 +98,6 @@ def serve_run(
         model = ServedModel(
             run.resolve().name, loaded, network, samples, seed, coverage, max_rows, max_samples, settings
         )
-        OUT.print(f"{run} is served at {url_of(listener)}/v2/models/{model.name}; Ctrl-C ends it")
+        OUT.print(f"{run} is served at {url_of(listener)}/v2/models/{quote(model.name)}; Ctrl-C ends it")
         serve_until_stopped(Service(model, limits), listener, given or None)
     OUT.print("stopped; every request that was running has its answer")

@@ -136,7 +136,7 @@ def test_a_process_that_is_told_to_stop_while_it_is_busy(runs: dict[str, TableRu
     with subprocess.Popen(command, cwd=tmp_path, env=environment, **streams) as process:
         assert process.stdout is not None
         said = process.stdout.readline()
-        found = re.search(r"served at (http://127.0.0.1:\d+/v2/models/my run);", said)
+        found = re.search(r"served at (http://127.0.0.1:\d+/v2/models/my%20run);", said)
         assert found, said + process.stdout.read()
         session = requests.Session()
         session.headers["Authorization"] = "Bearer sesame"

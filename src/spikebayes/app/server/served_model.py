@@ -7,6 +7,7 @@ when all samples are there, its bits are those of ``predict`` on these rows, wha
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ class Work:
         samples, seed, coverage: of the prediction.
         outputs: by name, whether in bytes.
         id: of the request.
-        said: what was warned of, which the client is told.
+        said: what was warned of, which the client is told, by its words without numbers: parts differ in these alone.
     """
 
     x: Tensor
@@ -57,7 +58,7 @@ class Work:
     coverage: float
     outputs: dict[str, bool]
     id: str | None = None
-    said: list[str] = field(default_factory=list)
+    said: dict[str, str] = field(default_factory=dict)
 
     def parts(self) -> Iterator[Tensor]:
         """``[b]``, numbers of the rows that are predicted together."""
@@ -149,7 +150,7 @@ class ServedModel:
         entries, behind = described({name: found[name] for name in work.outputs}, work.outputs)
         parameters: dict[str, Any] = {"samples": work.samples, "seed": work.seed, "coverage": work.coverage}
         if work.said:
-            parameters["warning"] = "; ".join(dict.fromkeys(work.said))
+            parameters["warning"] = "; ".join(work.said.values())
         told = {"model_name": self.name, "model_version": VERSION, "parameters": parameters, "outputs": entries}
         return told | ({} if work.id is None else {"id": work.id}), behind
 
@@ -177,9 +178,10 @@ def _joined(parts: Sequence[Predictive]) -> Predictive:
 
 
 @contextmanager
-def _heard(said: list[str]) -> Iterator[None]:
+def _heard(said: dict[str, str]) -> Iterator[None]:
     """What is warned of meanwhile is noted instead of printed; for one thread at a time."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    said += [str(warning.message) for warning in caught]
+    for text in (str(warning.message) for warning in caught):
+        said.setdefault(re.sub(r"\d", "", text), text)
