@@ -62,7 +62,7 @@ def as_table(inputs: Mapping[str, np.ndarray], schema: TableSchema) -> pd.DataFr
     """The table that tensors hold; what else is wrong with it, its encoding says.
 
     Raises:
-        DataError: another shape, or numbers for a column of labels or dates.
+        DataError: another shape, or numbers for a column of labels or dates, or too coarse ones.
 
     Example:
         >>> from spikebayes.prediction.task import Task
@@ -89,11 +89,17 @@ def as_table(inputs: Mapping[str, np.ndarray], schema: TableSchema) -> pd.DataFr
         if len({len(values) for values in columns.values()}) > 1:
             counts = listed(f"{name!r} {len(values)}" for name, values in columns.items())
             raise DataError(f"all columns must have equally many rows; got {counts}")
-    for name in features:
-        if name in columns and columns[name].dtype.kind in "iuf" and not _takes_numbers(schema.columns[name]):
+    for name in (name for name in features if name in columns):
+        column, dtype = schema.columns[name], columns[name].dtype
+        if dtype.kind in "iuf" and not _takes_numbers(column):
             raise DataError(
                 f"column {name!r} holds labels or dates, and numbers came for it: send every column as an input of "
                 f"its own name, [B], this one as {TEXT}"
+            )
+        if dtype.kind == "f" and dtype.itemsize < 8 and isinstance(column, Number) and column.offset:
+            raise DataError(
+                f"column {name!r} lies so far from 0 that {datatype_of(columns[name])} does not tell its values apart: "
+                "send FP64"
             )
     return pd.DataFrame(columns)
 
