@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -68,6 +69,14 @@ def running(
         finally:
             service.stopping = True
             thread.join()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """What does not happen within a minute fails."""
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.005)
 
 
 def tensor(values: Any, name: str = "input", datatype: str = "FP64") -> dict[str, Any]:

@@ -89,8 +89,8 @@ def as_table(inputs: Mapping[str, np.ndarray], schema: TableSchema) -> pd.DataFr
         if len({len(values) for values in columns.values()}) > 1:
             counts = listed(f"{name!r} {len(values)}" for name, values in columns.items())
             raise DataError(f"all columns must have equally many rows; got {counts}")
-    for name in (name for name in features if name in columns):
-        column, dtype = schema.columns[name], columns[name].dtype
+    for name, dtype in {name: columns[name].dtype for name in features if name in columns}.items():
+        column = schema.columns[name]
         if dtype.kind in "iuf" and not _takes_numbers(column):
             raise DataError(
                 f"column {name!r} holds labels or dates, and numbers came for it: send every column as an input of "
@@ -98,8 +98,8 @@ def as_table(inputs: Mapping[str, np.ndarray], schema: TableSchema) -> pd.DataFr
             )
         if dtype.kind == "f" and dtype.itemsize < 8 and isinstance(column, Number) and column.offset:
             raise DataError(
-                f"column {name!r} lies so far from 0 that {datatype_of(columns[name])} does not tell its values apart: "
-                "send FP64"
+                f"column {name!r} lies so far from 0 that {datatype_of(columns[name])} does not tell its values "
+                "apart: send FP64"
             )
     return pd.DataFrame(columns)
 
