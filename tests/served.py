@@ -65,6 +65,8 @@ def running(
         thread = threading.Thread(target=serve_until_stopped, args=(service, listener, token))
         thread.start()
         try:
+            # until it answers: how the thread and a test filter warnings meanwhile would get mixed up
+            requests.get(f"{url_of(listener)}/v2/health/live", timeout=60)
             yield Server(service, url_of(listener))
         finally:
             service.stopping = True
