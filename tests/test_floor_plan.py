@@ -44,6 +44,7 @@ EXCEPTIONS = {
         "spikebayes.machine.files": "results and pages are written whole or not at all, as the library's files are",
     },
     "benchmarks": {
+        "spikebayes.app.run_folder": "a server is timed beside what its run predicts in process",
         "spikebayes.engine.contract": "an engine is timed without simulate() around it",
         "spikebayes.engine.cpu": "the loops of the roofline use the engine's own instructions",
         "spikebayes.engine.select": "an engine is timed without simulate() around it",

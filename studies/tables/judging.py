@@ -43,14 +43,8 @@ def judge(name: str, split: int, settings: Settings, data: Path) -> dict[str, An
         made = {side: predicted_by(Path(folder), test, settings, split, side) for side in (NETWORK, TWIN)}
     found: dict[str, Any] = {"rows": [len(train), len(test)], "seconds": seconds}
     schema = infer_schema(train, table.target, (), task)
-    learned, target, new = (
-        each.double().numpy()
-        for each in (
-            encode_training(train, schema, split),
-            encode_target(train, schema),
-            encode_features(test, schema),
-        )
-    )
+    encoded = encode_training(train, schema, split), encode_target(train, schema), encode_features(test, schema)
+    learned, target, new = (each.double().numpy() for each in encoded)
     if task is Task.CLASSIFICATION:
         y = test[table.target].astype(str).to_numpy()
         columns = [f"p_{label}" for label in schema.classes]

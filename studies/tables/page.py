@@ -37,8 +37,8 @@ def render(found: dict[str, Any]) -> str:
         f"## What {100 * s['coverage']:g} % intervals of a new observation hold" if values else "",
         f"Fifths are of the predicted std, the surest rows first. Bold: outside {ALL[0]:g} to {ALL[1]:g} in all, or "
         f"outside {FIFTH[0]:g} to {FIFTH[1]:g} in a fifth. Conformal trees have intervals of one width (Lei et al. "
-        "2018), conformal quantile trees those of Romano et al. 2019; a tenth of the training rows calibrates both. A finite number "
-        "of test rows alone moves a fifth."
+        "2018), conformal quantile trees those of Romano et al. 2019; a tenth of the training rows calibrates "
+        "both. A finite number of test rows alone moves a fifth."
         if values
         else "",
         _coverage_table(values) if values else "",

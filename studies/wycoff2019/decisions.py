@@ -26,8 +26,8 @@ def decisions(bench: Bench, method: Method, s: Settings) -> dict[str, Any]:
 
     Returns:
         ``coverage`` in all and by fifths of the predicted std, of calibrated intervals and of samples alone;
-        ``next``: the rows whose measurement tells most; ``abstain``; ``outliers``: p-values of test rows, and of rows whose
-        second drug has every feature from another drug.
+        ``next``: the rows whose measurement tells most; ``abstain``; ``outliers``: p-values of test rows, and of rows
+        whose second drug has every feature from another drug.
     """
     start, rows, samples = s.learning.validation_rows, 2 * s.large_rows, s.few_samples // 4
     held = bench.task.split.validation[start : start + 2 * rows]

@@ -39,6 +39,13 @@ LISTS = (list, Sequence)
 WHOLE = re.compile(r"[+-]?\d+")
 
 
+class Secret(str):
+    """Text that is never shown."""
+
+    def __repr__(self) -> str:
+        return "'...'"
+
+
 def application(name: str, description: str | None = None, version: str | None = None) -> App:
     """A program whose options are signatures of functions; help texts are their docstrings'."""
     return App(
@@ -77,7 +84,8 @@ def parsed(app: App, arguments: Sequence[str]) -> tuple[Callable[..., Any], dict
     bound.apply_defaults()
     options: dict[str, Any] = dict(bound.arguments)
     if prints:
-        print(yaml.safe_dump({k: _plain(v) for k, v in options.items() if v is not None}, sort_keys=False), end="")
+        shown = {k: _plain(v) for k, v in options.items() if not isinstance(v, Secret | None)}
+        print(yaml.safe_dump(shown, sort_keys=False), end="")
         return None
     return function, options | {"config": configs}
 

@@ -11,6 +11,7 @@ from spikebayes.app import commands
 from spikebayes.app.fit_command import fit_run
 from spikebayes.app.limits_command import limits_of_run
 from spikebayes.app.options import application, fail, parsed, run
+from spikebayes.app.serve_command import serve_run
 from spikebayes.errors import SpikebayesError
 
 PROGRAM = "spikebayes"
@@ -23,6 +24,7 @@ VERBS = {
     "energy": commands.energy_of_run,
     "limits": limits_of_run,
     "info": commands.info,
+    "serve": serve_run,
 }
 
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from spikebayes.errors import ConfigError
 from spikebayes.prediction.task import Task
@@ -30,6 +31,13 @@ def columns(p: Predictive, quantiles: tuple[float, ...], coverage: float) -> dic
         if quantiles:
             raise ConfigError("quantiles are of values; this prediction is of classes: leave them out")
         return _of_classes(p, coverage)
+    parts = value_parts(p, quantiles, coverage)
+    prefixes = [f"{name}." for name in p.names] if len(p.names) > 1 else [""]
+    return {f"{prefix}{key}": part[:, c].numpy() for c, prefix in enumerate(prefixes) for key, part in parts.items()}
+
+
+def value_parts(p: Predictive, quantiles: tuple[float, ...], coverage: float) -> dict[str, Tensor]:
+    """What :func:`columns` says of values, ``[B, C]`` by name."""
     many = len(p.samples) > 1
     nothing = torch.full_like(p.mean, math.nan)
     lower, upper = p.interval(coverage) if many else (nothing, nothing)
@@ -44,8 +52,7 @@ def columns(p: Predictive, quantiles: tuple[float, ...], coverage: float) -> dic
     if quantiles:
         found = p.quantile(quantiles) if many else nothing.expand(len(quantiles), *nothing.shape)
         parts |= {f"q{q:g}": each for q, each in zip(quantiles, found, strict=True)}
-    prefixes = [f"{name}." for name in p.names] if len(p.names) > 1 else [""]
-    return {f"{prefix}{key}": part[:, c].numpy() for c, prefix in enumerate(prefixes) for key, part in parts.items()}
+    return parts
 
 
 def _of_classes(p: Predictive, coverage: float) -> dict[str, Any]:

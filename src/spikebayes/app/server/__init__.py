@@ -1,0 +1,1 @@
+"""A trained run over HTTP, by the Open Inference Protocol."""
