@@ -110,3 +110,16 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+
+
+def nengo_run(made: Any, dt: float, steps: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """What Nengo makes of a network of ``to_nengo``: (read-out ``[T, C]``, spikes ``[T, N]`` by population)."""
+    with quiet():
+        import nengo
+
+        with made:
+            probes = {ensemble.label: nengo.Probe(ensemble.neurons) for ensemble in made.ensembles}
+        with nengo.Simulator(made, dt=dt, progress_bar=False) as simulator:
+            simulator.run_steps(steps, progress_bar=False)
+            spikes = {name: torch.tensor(simulator.data[probe]) > 0 for name, probe in probes.items()}
+            return torch.tensor(simulator.data[made.probes[0]]), spikes

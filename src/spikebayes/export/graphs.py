@@ -16,7 +16,7 @@ from spikebayes.export.folding import folded
 from spikebayes.export.layers import held, node_of, said
 from spikebayes.export.neurons import PROFILES, Cell
 from spikebayes.export.neurons import node_of as neuron_node
-from spikebayes.export.packages import package
+from spikebayes.export.packages import nir_package
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import Operator, target_shape
 from spikebayes.network.synapses import Lowpass, Synapse
@@ -59,7 +59,7 @@ def graph_of(
         ConfigError: nir is not installed.
     """
     base = 1.0 if network.is_memoryless else network.dt
-    writer = _Writer(network, profile, package("nir", "to_nir"), factors, (base if dt is None else dt) / base)
+    writer = _Writer(network, profile, nir_package("to_nir"), factors, (base if dt is None else dt) / base)
     writer.write()
     if writer.obstacles:
         said = "; ".join(f"{k}. {obstacle}" for k, obstacle in enumerate(writer.obstacles, 1))
@@ -121,8 +121,11 @@ class _Writer:
         known = PROFILES[self.profile]
         if type(p.neuron) in known:
             return known[type(p.neuron)](p.neuron, synapse, self.network.dt)
-        fits = [name for name, kinds in PROFILES.items() if type(p.neuron) in kinds]
-        cure = f"use profile={fits[0]!r}" if fits else "NIR has no such neuron: use LIF or threshold units"
+        cure = "NIR has no such neuron: use LIF or threshold units"
+        for name, kinds in PROFILES.items():
+            if type(p.neuron) in kinds:
+                kinds[type(p.neuron)](p.neuron, synapse, self.network.dt)  # or what is in the way there
+                cure = f"use profile={name!r}"
         raise Blocked(Obstacle("", f"its neurons are {p.neuron.words} ({type(p.neuron).__name__})", cure))
 
     def _filter(self, node: Population | Readout) -> Synapse | None:
@@ -143,7 +146,10 @@ class _Writer:
         constant = None if target.constant is None else cell.gain * target.constant.double()
         if cell.bias:
             constant = (torch.zeros(target.shape).double() if constant is None else constant) + cell.bias
-        for c in self.network.into(target.name):
+        into = self.network.into(target.name)
+        if not into:
+            self._refuse(repr(target.name), "no connection leads to it", "leave it out")
+        for c in into:
             source = self.network.shape(c.source)
             parts = self._parts(c, cell.gain)
             if parts is None:

@@ -15,7 +15,7 @@ from spikebayes.conversion.obstacles import Obstacle
 from spikebayes.errors import ConfigError, ConversionError, StoreError
 from spikebayes.export.layers import operators_of
 from spikebayes.export.neurons import neurons_of, one_step
-from spikebayes.export.packages import package
+from spikebayes.export.packages import nir_package
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.choices import near
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
@@ -53,7 +53,7 @@ def from_nir(
     Reference:
         Pedersen et al. 2024, Nat. Commun. 15:8122.
     """
-    nir = package("nir", "from_nir")
+    nir = nir_package("from_nir")
     if isinstance(graph, str | Path):
         graph = _read(nir, Path(graph))
     if not isinstance(graph, nir.NIRGraph):
@@ -63,7 +63,7 @@ def from_nir(
 
 def network_of(graph: Any, dropout: Mapping[str, float | Dropout], dt: float | None = None) -> SpikingNetwork:
     """The network of a ``nir.NIRGraph``, see :func:`from_nir`."""
-    nir = package("nir", "from_nir")
+    nir = nir_package("from_nir")
     stated = {name: value.item() if hasattr(value, "item") else value for name, value in graph.metadata.items()}
     if dt is None:
         timed = any(type(node) in (nir.LIF, nir.CubaLIF) for node in graph.nodes.values())

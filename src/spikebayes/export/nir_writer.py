@@ -21,7 +21,7 @@ from spikebayes.export.certificate import NOT_JUDGED, Certificate, judged
 from spikebayes.export.graphs import Graph, graph_of
 from spikebayes.export.masks import factors, keeps, masked
 from spikebayes.export.neurons import PROFILES
-from spikebayes.export.packages import package
+from spikebayes.export.packages import nir_package
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.checked_files import is_ours, write_json, write_tensors
 from spikebayes.machine.choices import unknown
@@ -125,7 +125,7 @@ def to_nir(
     settings: dict[str, Any] = {"profile": profile, "dt": whole.dt, "seed": int(seed), "row": int(row)}
     settings |= {"samples": [int(sample), int(sample + samples)], "judge_samples": judge_samples if verdict else None}
     settings |= {"timing": {**asdict(timing), "window": type(timing.window).__name__}}
-    settings |= {"versions": versions() | {"nir": package("nir", "to_nir").version}}
+    settings |= {"versions": versions() | {"nir": nir_package("to_nir").version}}
     outcome = NOT_JUDGED if verdict is None else verdict.outcome.value
     certificate = Certificate(outcome, verdict, whole.differs, settings)
 
@@ -179,7 +179,7 @@ def _write_all(
 
 def _write(path: Path, graph: Graph) -> str:
     """Write a graph; SHA-256 of the file."""
-    package("nir", "to_nir").write(path, graph.graph)
+    nir_package("to_nir").write(path, graph.graph)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

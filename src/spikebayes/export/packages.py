@@ -9,6 +9,14 @@ from typing import Any
 from spikebayes.errors import ConfigError
 
 
+def nir_package(what: str) -> Any:
+    """nir, of a version whose neurons are reset to a voltage (ConfigError else)."""
+    nir = package("nir", what)
+    if not hasattr(nir.LIF, "v_reset"):
+        raise ConfigError(f"{what} needs nir 1.0.7 or newer; {nir.version} is here: pip install -U 'spikebayes[nir]'")
+    return nir
+
+
 def package(name: str, what: str) -> Any:
     """The package of that name, whose extra is named alike.
 
