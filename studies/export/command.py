@@ -80,11 +80,8 @@ def _lines(made: Case, profile: str, folder: Path, s: Settings, seed: int) -> It
     x, std = made.x[: s.rows], float(predict(made.model, made.x[: s.rows], seed=seed).model_std.mean())
     for name, importer in IMPORTERS.items():
         if not importer.missing:
-            yield {
-                "importer": name,
-                "profile": profile,
-                **_imported(made, profile, importer, x, std, folder, s, seed),
-            }
+            figures = _imported(made, profile, importer, x, std, folder, s, seed)
+            yield {"importer": name, "profile": profile, **figures}
     if profile == "portable-lif":
         network = convert(made.model, x[:1])
         yield {"importer": NENGO, "profile": "to_nengo, as converted", **_nengo(network, x, std, s, seed)}

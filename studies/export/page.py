@@ -16,12 +16,12 @@ def render(found: dict[str, Any]) -> str:
         f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
         f"on {found['cores']} cores) from `results/export.json`. Do not edit.",
         f"Networks with hidden layers {tuple(s['hidden'])}, trained on {s['set']}, go out by `sb.export` under the "
-        f"masks of {s['masks']} samples, and are shown {s['rows']} test rows ({packages}). *Spikes equal* is the share "
-        "of neurons and steps in which the simulator and this library, which reads the same file, agree whether there "
-        "is a spike, in the layer where it is lowest. *Read-outs apart* is the rms difference of their averages, in "
-        "standard deviations of the predictive distribution. *Time* is that of the runs in the simulator, files read "
-        f"and modules made, and in this library. Networks that step freely run {s['steps']} steps, of which "
-        f"{s['burn_in']} are left out; the others one.",
+        f"masks of {s['masks']} samples, and are shown {s['rows']} test rows ({packages}). *Spikes equal* is the "
+        "share of neurons and steps in which the simulator and this library, which reads the same file, agree "
+        "whether there is a spike, in the layer where it is lowest. *Read-outs apart* is the rms difference of their "
+        "averages, in standard deviations of the predictive distribution. *Time* is that of the runs in the "
+        "simulator, files read and modules made, and in this library. Networks that step freely run "
+        f"{s['steps']} steps, of which {s['burn_in']} are left out; the others one.",
         _table(found["lines"]),
     ]
     if found["missing"]:
@@ -29,9 +29,9 @@ def render(found: dict[str, Any]) -> str:
         parts.append(f"Not installed, and so left out: {absent}.")
     parts += [
         "## Do they keep the posterior?",
-        f"The certificates' verdicts on what the files say, under the same masks as the module, on {s['judge_rows']} "
-        f"rows with {s['judge_samples']} samples each (how-we-judge.md); *error* is the median over rows of the paired "
-        "rms difference, in standard deviations.",
+        "The certificates' verdicts on what the files say, under the same masks as the module, on "
+        f"{s['judge_rows']} rows with {s['judge_samples']} samples each (how-we-judge.md); *error* is the median "
+        "over rows of the paired rms difference, in standard deviations.",
         _verdicts(found["certificates"]),
     ]
     return "\n\n".join(parts) + "\n"
