@@ -36,7 +36,7 @@ def test_a_folder_holds_a_graph_for_each_sample_and_the_masks(tmp_path: Path) ->
     graphs = sorted(folder.glob("*.nir"))
     assert [p.name for p in graphs] == [f"sample-{s:03d}.nir" for s in range(10, 14)]
     manifest = read_json(folder / "manifest.json", nir_writer.FORMAT)
-    assert (manifest["seed"], manifest["row"], manifest["samples"]["sample-011.nir"]) == (5, 2, 11)
+    assert (manifest["seed"], manifest["row"], manifest["samples"]) == (5, 2, [10, 11, 12, 13])
     assert manifest["sha256"] == {p.name: digest(p) for p in folder.iterdir() if p.name != "manifest.json"}
     masks = load_file(folder / "masks.safetensors")
     for p in net.populations:
@@ -84,6 +84,10 @@ def test_what_others_wrote_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine" / "thesis.tex").write_text("words")
     with pytest.raises(ConfigError, match="holds what to_nir did not write"):
         export.to_nir(network(), tmp_path / "mine", overwrite=True)
+    export.to_nir(network(), tmp_path / "ours")
+    (tmp_path / "ours" / "notes.txt").write_text("words")
+    with pytest.raises(ConfigError, match="holds what to_nir did not write"):
+        export.to_nir(network(), tmp_path / "ours", overwrite=True)
     (tmp_path / "a.certificate.json").write_text("{}")
     with pytest.raises(ConfigError, match="no certificate of ours"):
         export.to_nir(network(), tmp_path / "a.nir", overwrite=True)
@@ -120,7 +124,7 @@ def test_without_a_module_nothing_was_judged(tmp_path: Path) -> None:
     assert "Nothing was judged" in written["summary"]
     assert written["effects"] is None
     assert written["sha256"] == {"a.nir": digest(tmp_path / "a.nir")}
-    assert written["settings"]["versions"]["nir"] == nir.version
+    assert written["versions"]["nir"] == nir.version
     assert any("below 0" in what for what in written["differs"])
 
 

@@ -12,7 +12,9 @@ from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.export.graphs import Graph
 from spikebayes.export.masks import masked
 from spikebayes.export.nir_reader import network_of
+from spikebayes.export.packages import nir_package
 from spikebayes.machine.checked_files import write_json
+from spikebayes.machine.versions import versions
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.sampling import Values
@@ -63,6 +65,7 @@ class Certificate:
             "summary": self.summary(),
             "differs": list(self.differs),
             "settings": self.settings,
+            "versions": versions() | {"nir": nir_package("to_nir").version},
             "sha256": sha256,
             "effects": None if self.verdict is None else self.verdict.to_dict(),
         }

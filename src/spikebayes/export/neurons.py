@@ -192,6 +192,7 @@ def parameter(values: Any, shape: Shape) -> float | Tensor:
     array = np.asarray(values)
     if array.size == 1 or bool((array == array.flat[0]).all()):
         return float(array.flat[0])
-    if array.shape != shape:
-        raise ConfigError(f"parameters of shape {list(array.shape)} for neurons of shape {list(shape)}")
-    return tensor(array)
+    try:
+        return tensor(np.broadcast_to(array, shape))
+    except ValueError:
+        raise ConfigError(f"parameters of shape {list(array.shape)} for neurons of shape {list(shape)}") from None

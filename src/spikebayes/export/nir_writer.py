@@ -23,11 +23,10 @@ from spikebayes.export.masks import factors, keeps, masked
 from spikebayes.export.neurons import PROFILES
 from spikebayes.export.packages import nir_package
 from spikebayes.machine.arguments import checked
-from spikebayes.machine.checked_files import is_ours, write_json, write_tensors
+from spikebayes.machine.checked_files import is_ours, read_json, write_json, write_tensors
 from spikebayes.machine.choices import unknown
 from spikebayes.machine.files import atomic, check_writable
 from spikebayes.machine.numbers import check_count
-from spikebayes.machine.versions import versions
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.sampling import Values, timing_of
@@ -125,7 +124,6 @@ def to_nir(
     settings: dict[str, Any] = {"profile": profile, "dt": whole.dt, "seed": int(seed), "row": int(row)}
     settings |= {"samples": [int(sample), int(sample + samples)], "judge_samples": judge_samples if verdict else None}
     settings |= {"timing": {**asdict(timing), "window": type(timing.window).__name__}}
-    settings |= {"versions": versions() | {"nir": nir_package("to_nir").version}}
     outcome = NOT_JUDGED if verdict is None else verdict.outcome.value
     certificate = Certificate(outcome, verdict, whole.differs, settings)
 
@@ -159,8 +157,7 @@ def _write_all(
     settings: dict[str, Any],
 ) -> dict[str, str]:
     """Graphs, masks and manifest; SHA-256 of each file by its name."""
-    digits = len(str(max(kept)))
-    names = {sample: f"sample-{sample:0{max(3, digits)}d}.nir" for sample in kept}
+    names = {sample: f"sample-{sample:03d}.nir" for sample in kept}
     sha256 = {names[sample]: _write(folder / names[sample], made(keep)) for sample, keep in kept.items()}
     nodes = {node.name: node.dropout for node in masked(network)}
     masks = {name: torch.stack([keep[name] for keep in kept.values()]) for name in nodes}  # [S, *shape]
@@ -168,7 +165,8 @@ def _write_all(
     manifest = {
         "seed": settings["seed"],
         "row": settings["row"],
-        "samples": {name: sample for sample, name in names.items()},
+        "samples": list(names),
+        "graphs": list(names.values()),
         "sites": {name: {**asdict(noise), "shape": masks[name].shape[1:]} for name, noise in nodes.items() if noise},
         "sha256": sha256,
         "settings": settings,
@@ -193,8 +191,10 @@ def _check_place(path: Path, beside: Path, overwrite: bool) -> None:
         raise ConfigError(f"{beside} is no certificate of ours; give another path, or move it away")
     if path.suffix == ".nir":
         check_writable(path)
-    elif path.exists() and not is_ours(path / MANIFEST):
-        raise ConfigError(f"{path} holds what to_nir did not write; give another path, or move it away")
+    elif path.exists():
+        ours = is_ours(path / MANIFEST) and {MANIFEST, *read_json(path / MANIFEST, FORMAT)["sha256"]}
+        if not ours or {place.name for place in path.iterdir()} - ours:
+            raise ConfigError(f"{path} holds what to_nir did not write; give another path, or move that away")
     check_writable(beside)
 
 
