@@ -6,29 +6,15 @@ import warnings
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from exported import decisions, dense, maps
 from spikebayes import ConfigError, ConversionError, DataError, SpikingNetwork, convert, export, simulate
 from spikebayes.nn import SoftLIF
-
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", "numpy.core is deprecated", DeprecationWarning)  # Nengo 4.1 under NumPy 2
-    nengo = pytest.importorskip("nengo")
+from studies.export.importers import nengo_run
 
 STEPS = 80
-
-
-def run(made: Any, dt: float) -> tuple[dict[str, Any], Any]:
-    """Spikes ``[T, N]`` by ensemble and the read-out ``[T, C]``."""
-    with made:
-        probes = {ensemble.label: nengo.Probe(ensemble.neurons) for ensemble in made.ensembles}
-    with nengo.Simulator(made, dt=dt, progress_bar=False) as simulator:
-        simulator.run_steps(STEPS, progress_bar=False)
-        found = {label: np.array(simulator.data[probe]) > 0 for label, probe in probes.items()}
-        return found, np.array(simulator.data[made.probes[0]])
 
 
 @pytest.mark.parametrize("made", [lambda: maps(whole=True), lambda: maps(whole=False), dense])
@@ -41,15 +27,15 @@ def test_convolutions_and_masks(made: Any) -> None:
     ours = simulate(
         network, x, samples=2, seed=3, steps=STEPS, probe=["spikes", "trace"], engine="reference", dtype=torch.float64
     )
-    spikes, trace = run(export.to_nengo(network, sample=1, row=2, seed=3, x=x[2]), network.dt)
+    trace, spikes = nengo_run(export.to_nengo(network, sample=1, row=2, seed=3, x=x[2]), network.dt, STEPS)
     assert spikes.keys() == ours.spikes.keys()
     for name, theirs in spikes.items():
-        mine = ours.spikes[name][1, 2].numpy()
+        mine = ours.spikes[name][1, 2]
         kept = mine.any(0)  # a dropped neuron fires, unheard
-        np.testing.assert_array_equal(mine[:, kept], theirs[:, kept])
+        assert torch.equal(mine[:, kept], theirs[:, kept])
         assert mine.sum() > 20
     assert ours.trace is not None
-    np.testing.assert_allclose(trace, ours.trace[1, 2].numpy(), atol=1e-12)
+    assert torch.allclose(trace, ours.trace[1, 2], rtol=0, atol=1e-12)
 
 
 def test_inputs_are_nodes_to_be_set() -> None:
@@ -58,7 +44,7 @@ def test_inputs_are_nodes_to_be_set() -> None:
     given, later = (export.to_nengo(network, x=row) for row in (x[0], None))
     (node,) = [n for n in later.nodes if n.label == network.inputs[0].name]
     node.output = x[0].numpy()
-    np.testing.assert_array_equal(run(given, network.dt)[1], run(later, network.dt)[1])
+    assert torch.equal(nengo_run(given, network.dt, STEPS)[0], nengo_run(later, network.dt, STEPS)[0])
     assert [ensemble.label for ensemble in later.ensembles] == [p.name for p in network.populations]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from spikebayes.export.layers import held, node_of, said
 from spikebayes.export.neurons import PROFILES, Cell
 from spikebayes.export.neurons import node_of as neuron_node
 from spikebayes.export.packages import nir_package
+from spikebayes.network.discrete import Discrete
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import Operator, target_shape
 from spikebayes.network.synapses import Lowpass, Synapse
@@ -106,7 +107,8 @@ class _Writer:
                 self._refuse(f"population {p.name!r}", blocked.obstacle.reason, blocked.obstacle.cure)
                 cell = Cell()
             self.differs += cell.differs
-            node = cell.neuron and neuron_node(self.nir, cell.neuron, p.shape, self._dtype, self.unit)
+            dtype = None if isinstance(p.neuron, Discrete) else _dtype(self.network.connections)
+            node = cell.neuron and neuron_node(self.nir, cell.neuron, p.shape, dtype, self.unit)
             self._connect(p, cell, self._add(p, p.name, node))
         if any(c.synapse for c in net.into(net.readout.name)):
             self._filter(net.readout)
@@ -154,12 +156,13 @@ class _Writer:
             parts = self._parts(c, cell.gain)
             if parts is None:
                 continue
-            bias = None if constant is None else held(parts, source, constant)
-            constant = constant if bias is None else None
-            last = self.names[c.source]
+            dtype, last = _dtype([c]), self.names[c.source]
+            at, bias = None, None
+            if constant is not None and (found := held(parts, source, constant)):
+                at, bias = found[0], found[1].to(dtype if target.constant is None else target.constant.dtype)
+                constant = None
             for k, part in enumerate(parts):
-                here = bias[1] if bias is not None and bias[0] == k else None
-                node = node_of(self.nir, part, source, here, self._dtype)
+                node = node_of(self.nir, part, source, bias if k == at else None, dtype)
                 name = self._unused(f"{end}_{type(node).__name__.lower()}")
                 self.nodes[name] = node
                 self.edges.append((last, name))
@@ -206,14 +209,14 @@ class _Writer:
         numbered = (f"{name}_{k}" for k in range(1, len(self.nodes) + 1))
         return next(free for free in (name, *numbered) if free not in self.nodes)
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        """Of the arrays: float64 if the network's weights are."""
-        numbers = (b for c in self.network.connections for b in c.operator.buffers())
-        return torch.float64 if any(b.dtype == torch.float64 for b in numbers) else torch.float32
-
     def _refuse(self, where: str, reason: str, cure: str) -> None:
         self.obstacles.append(Obstacle(where, reason, cure))
+
+
+def _dtype(connections: Iterable[Connection]) -> torch.dtype:
+    """Of arrays: float64 if any weights of the connections are."""
+    numbers = (b for c in connections for b in c.operator.buffers())
+    return torch.float64 if any(b.dtype == torch.float64 for b in numbers) else torch.float32
 
 
 def _where(c: Connection) -> str:

@@ -91,21 +91,25 @@ def held(operators: Sequence[Operator], source: Shape, constant: Tensor) -> tupl
 
 
 def node_of(nir: Any, operator: Operator, source: Shape, bias: Tensor | None, dtype: torch.dtype) -> Any:
-    """The node of an operator that is :func:`sayable`, with a bias ``[O]`` for one with weights."""
+    """The node of an operator that is :func:`sayable`, with a bias ``[O]`` for one with weights.
+
+    Args:
+        dtype: of the arrays but the bias, which keeps its own.
+    """
 
     def array(values: Tensor) -> Array:
         return values.to(dtype).contiguous().numpy()
 
     if isinstance(operator, Dense):
         weight = array(operator.weight)
-        return nir.Linear(weight=weight) if bias is None else nir.Affine(weight=weight, bias=array(bias))
+        return nir.Linear(weight=weight) if bias is None else nir.Affine(weight=weight, bias=bias.numpy())
     if isinstance(operator, Conv):
         weight = array(_ungrouped(operator))
-        bias = torch.zeros(len(weight)) if bias is None else bias
+        bias = torch.zeros(len(weight), dtype=dtype) if bias is None else bias
         settings: list[Any] = [operator.stride, _numbers(operator), operator.dilation]
         space, kind = (source[1:], nir.Conv2d) if weight.ndim == 4 else (source[1], nir.Conv1d)
         stride, padding, dilation = settings if weight.ndim == 4 else [part[0] for part in settings]
-        return kind(space, weight, stride, padding, dilation, 1, array(bias))
+        return kind(space, weight, stride, padding, dilation, 1, bias.numpy())
     if isinstance(operator, AvgPool):
         kind = nir.SumPool2d if isinstance(operator, SumPool) else nir.AvgPool2d
         return kind(*(np.array(part) for part in (operator.kernel, operator.stride, operator.padding)))

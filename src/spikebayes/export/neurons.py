@@ -106,16 +106,19 @@ PROFILES: dict[str, dict[type[Neuron], Callable[[Any, Synapse | None, float], Ce
 }
 
 
-def node_of(nir: Any, neuron: Discrete, shape: Shape, dtype: torch.dtype, unit: float) -> Any:
+def node_of(nir: Any, neuron: Discrete, shape: Shape, dtype: torch.dtype | None, unit: float) -> Any:
     """The node of neurons ``[*shape]``.
 
     Args:
+        dtype: of the arrays; None takes for each the one that changes no bit.
         unit: what a second is in the file.
     """
 
     def full(value: float | Tensor | None, factor: float = 1.0) -> Array:
         assert value is not None
-        return (torch.as_tensor(value, dtype=torch.float64) * factor).expand(shape).to(dtype).contiguous().numpy()
+        exact = torch.as_tensor(value, dtype=torch.float64) * factor
+        found = dtype or (torch.float32 if torch.equal(exact.float().double(), exact) else torch.float64)
+        return exact.expand(shape).to(found).contiguous().numpy()
 
     fires = {"v_threshold": full(neuron.v_threshold), "v_reset": full(neuron.v_reset)}
     if isinstance(neuron, IF):
