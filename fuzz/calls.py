@@ -231,7 +231,7 @@ def right() -> dict[str, Any]:
         "energy.engine": "cpu", "tune.rows": torch.rand(12, 4), "tune.error": 0.5, "tune.taus": (0.01, 0.02),
         "timing": None, "fit.error": 0.5,
         "cluster": None, "distribute.cluster": "local:1",
-        "profile": "portable-lif", "judge_samples": 20, "overwrite": True, "graph": Path("none.nir"),
+        "profile": "portable-lif", "flat": False, "judge_samples": 20, "overwrite": True, "graph": Path("none.nir"),
         "to_nir.network": portable, "to_nir.path": Path("out.nir"), "to_nir.samples": 1, "to_nengo.x": x[0],
         "from_nir.dropout": {"layer1": 0.1}, "tau_mem": 0.02, "tau_syn": None, "r": 1.0, "v_leak": 0.0,
         "v_threshold": 1.0, "v_reset": 0.0, "w_in": 1.0, "SumPool.kernel": (2, 2), "SumPool.stride": (2, 2),

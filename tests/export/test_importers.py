@@ -49,15 +49,15 @@ def test_thresholds(importer: str, tmp_path: Path) -> None:
     assert torch.allclose(trace[:, 0], ours.mean[0], atol=1e-5)
 
 
-def test_convolutions(importer: str, tmp_path: Path) -> None:
-    if importer == "Norse":
-        pytest.skip("Norse 1.1 counts the axes of Flatten with the batch's")
-    model, x = maps(whole=True)
+@pytest.mark.parametrize("flat", [False, True])
+def test_convolutions(importer: str, flat: bool, tmp_path: Path) -> None:
+    if importer != "SpikingJelly" and not flat:
+        pytest.skip("Norse 1.1 and snnTorch 1.0 count the axes of Flatten with the batch's")
+    model, x = maps(whole=not flat)
     network, path = spiking(model, x), tmp_path / "a.nir"
     dt = IMPORTERS[importer].dt or network.dt
-    export.to_nir(network, path, dt=dt)
-    if importer == "snnTorch":
-        pytest.skip("snnTorch 1.0 counts the axes of Flatten with the batch's")
+    export.to_nir(network, path, dt=dt, flat=flat)
+    x = x.flatten(1) if flat else x
     ours = simulate(export.from_nir(path), x, steps=STEPS, probe=["spikes"])
     _, spikes = imported_run(IMPORTERS[importer], path, x, STEPS, dt, list(ours.spikes))
     assert all(torch.equal(ours.spikes[name][0].flatten(2), theirs) for name, theirs in spikes.items())

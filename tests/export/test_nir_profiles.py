@@ -110,6 +110,17 @@ def test_the_first_layer_fires_alike_and_what_differs_is_said(tmp_path: Path) ->
     assert torch.equal(ours.spikes["layer1"], theirs.spikes["layer1"])
 
 
+def test_units_in_a_line_do_the_same(tmp_path: Path) -> None:
+    model, x = maps(whole=False)
+    network = spiking(model, x)
+    options = {"steps": 90, "burn_in": 30, "dtype": FLOAT}
+    maps_, line = (read_back(network, tmp_path, sample=2, flat=flat) for flat in (False, True))
+    one, other = simulate(maps_, x, **options), simulate(line, x.flatten(1), **options)  # pyright: ignore
+    assert torch.allclose(one.mean, other.mean, rtol=1e-4, atol=1e-5)
+    kinds = {type(node) for node in nir.read(tmp_path / "a.nir").nodes.values()}
+    assert kinds == {nir.Input, nir.Output, nir.Affine, nir.LIF, nir.CubaLIF}
+
+
 def test_a_file_for_another_step_says_the_same(tmp_path: Path) -> None:
     model, x = dense()
     network = spiking(model, x)

@@ -16,8 +16,10 @@ from spikebayes.export.packages import nir_package
 from spikebayes.machine.checked_files import write_json
 from spikebayes.machine.versions import versions
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.sampling import Values
+from spikebayes.prediction.simulate import argument_shapes
 from spikebayes.prediction.task import Task
 
 FORMAT = "spikebayes.certificate/1"
@@ -82,5 +84,7 @@ def judged(
         samples: S, of each row.
     """
     exported = network_of(graph.graph, {graph.names[n.name]: n.dropout for n in masked(network) if n.dropout})
-    both = (predict(m, x, samples=samples, seed=seed, task=task) for m in (model, exported))
-    return compare(*both)
+    rows = zip(as_inputs(x, argument_shapes(network)), argument_shapes(exported), strict=True)
+    given = [part.reshape(-1, *shape) for part, shape in rows]
+    options: dict[str, Any] = {"samples": samples, "seed": seed, "task": task}
+    return compare(predict(model, x, **options), predict(exported, given, **options))

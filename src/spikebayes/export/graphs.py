@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spikebayes.conversion.obstacles import Blocked, Obstacle
 from spikebayes.errors import ConversionError
+from spikebayes.export.flattening import dtype_of
 from spikebayes.export.folding import folded
 from spikebayes.export.layers import held, node_of, said
 from spikebayes.export.neurons import PROFILES, Cell
@@ -19,7 +20,7 @@ from spikebayes.export.neurons import node_of as neuron_node
 from spikebayes.export.packages import nir_package
 from spikebayes.network.discrete import Discrete
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.operators import Operator, target_shape
+from spikebayes.network.operators import Chain, Operator, target_shape
 from spikebayes.network.synapses import Lowpass, Synapse
 from spikebayes.network.timing import Timing
 
@@ -93,7 +94,7 @@ class _Writer:
     differs: list[str] = field(default_factory=list)
 
     def write(self) -> None:
-        net = self.network
+        net, dtype = self.network, dtype_of(Chain(tuple(c.operator for c in self.network.connections)))
         self._check_noise()
         if len({i.argument for i in net.inputs}) < len(net.inputs):
             self._refuse("inputs", "several read one argument, each under a mask of its own", "mask it once")
@@ -107,7 +108,11 @@ class _Writer:
                 self._refuse(f"population {p.name!r}", blocked.obstacle.reason, blocked.obstacle.cure)
                 cell = Cell()
             self.differs += cell.differs
-            dtype = None if isinstance(p.neuron, Discrete) else _dtype(self.network.connections)
+            dtype = (
+                None
+                if isinstance(p.neuron, Discrete)
+                else dtype_of(Chain(tuple(c.operator for c in self.network.connections)))
+            )
             node = cell.neuron and neuron_node(self.nir, cell.neuron, p.shape, dtype, self.unit)
             self._connect(p, cell, self._add(p, p.name, node))
         if any(c.synapse for c in net.into(net.readout.name)):
@@ -156,7 +161,7 @@ class _Writer:
             parts = self._parts(c, cell.gain)
             if parts is None:
                 continue
-            dtype, last = _dtype([c]), self.names[c.source]
+            dtype, last = dtype_of(c.operator), self.names[c.source]
             at, bias = None, None
             if constant is not None and (found := held(parts, source, constant)):
                 at, bias = found[0], found[1].to(dtype if target.constant is None else target.constant.dtype)
@@ -170,7 +175,7 @@ class _Writer:
             self.edges.append((last, end))
         if constant is not None and bool(constant.any()):
             what = "its biases differ within a feature map, or no layer before it has weights that could hold them"
-            self._refuse(repr(target.name), what, "leave the biases out, or put a dense layer before it")
+            self._refuse(repr(target.name), what, "give flat=True, or leave the biases out")
 
     def _parts(self, c: Connection, gain: float) -> tuple[Operator, ...] | None:
         """The operators of a connection with all factors in them; None if NIR has no such nodes."""
@@ -178,7 +183,11 @@ class _Writer:
         parts = said(c.operator, source.shape, self.network.shape(c.target))
         if parts is None:
             kinds = " and ".join(dict.fromkeys(type(part).__name__ for part in c.operator.parts))
-            self._refuse(_where(c), f"NIR has no nodes for {kinds} here", "use Linear, Conv, AvgPool2d and Flatten")
+            self._refuse(
+                _where(c),
+                f"NIR has no nodes for {kinds} here",
+                "use Linear, Conv, AvgPool2d and Flatten, or give flat=True",
+            )
             return None
         value = source.neuron.on(self.network.dt) if isinstance(source, Population) else 1.0
         factor = torch.full(source.shape, value * gain, dtype=torch.float64)
@@ -211,12 +220,6 @@ class _Writer:
 
     def _refuse(self, where: str, reason: str, cure: str) -> None:
         self.obstacles.append(Obstacle(where, reason, cure))
-
-
-def _dtype(connections: Iterable[Connection]) -> torch.dtype:
-    """Of arrays: float64 if any weights of the connections are."""
-    numbers = (b for c in connections for b in c.operator.buffers())
-    return torch.float64 if any(b.dtype == torch.float64 for b in numbers) else torch.float32
 
 
 def _where(c: Connection) -> str:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spikebayes.export.flattening import dense
 from spikebayes.network.operators import (
     AvgPool,
     Chain,
@@ -60,9 +61,8 @@ def said(operator: Operator, source: Shape, target: Shape) -> tuple[Operator, ..
         return tuple(part for part, _ in parts)
     if len(target) != 1:
         return None
-    matrix: Any = operator.matrix(source)
-    dense = Dense(torch.from_numpy(matrix if isinstance(matrix, np.ndarray) else matrix.toarray()).T)
-    return (dense,) if len(source) == 1 else (Reshape((-1,)), dense)
+    weights = dense(operator, source)
+    return (weights,) if len(source) == 1 else (Reshape((-1,)), weights)
 
 
 def held(operators: Sequence[Operator], source: Shape, constant: Tensor) -> tuple[int, Tensor] | None:

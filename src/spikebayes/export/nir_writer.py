@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate.margins import Outcome
 from spikebayes.export.certificate import NOT_JUDGED, Certificate, judged
+from spikebayes.export.flattening import flattened
 from spikebayes.export.graphs import Graph, graph_of
 from spikebayes.export.masks import factors, keeps, masked
 from spikebayes.export.neurons import PROFILES
@@ -48,6 +49,7 @@ def to_nir(
     *,
     sample: int = 0,
     dt: float | None = None,
+    flat: bool = False,
     model: nn.Module | None = None,
     x: Values | None = None,
     task: Task | str = Task.REGRESSION,
@@ -80,6 +82,8 @@ def to_nir(
         sample: the first of them.
         dt: the step that importers will take, s; by default the network's. snnTorch 1.0 takes 1e-4 whatever it
             reads: with ``dt=1e-4`` its steps are those of the network.
+        flat: put all units in a line and write every connection as the matrix that it is. What has no node of NIR can
+            be said then, importers that stumble over Flatten (Norse 1.1, snnTorch 1.0) read it, and rows are flat too.
         model: the module that the network was made of: the certificate judges what the graphs say against it.
         x: ``[B, *shape]``, the rows on which it does.
         task: of the module, see ``predict``.
@@ -116,29 +120,29 @@ def to_nir(
     beside = path.with_name(f"{path.stem if single else path.name}.certificate.json")
     _check_place(path, beside, overwrite)
 
-    timing = timing_of(network)
-    whole = graph_of(network, profile, timing, dt, {})
+    timing, said = timing_of(network), flattened(network) if flat else network
+    whole = graph_of(said, profile, timing, dt, {})
     verdict = None
     if model is not None and x is not None:
         verdict = judged(network, whole, model, x, judge_samples, seed, Task(task))
-    settings: dict[str, Any] = {"profile": profile, "dt": whole.dt, "seed": int(seed), "row": int(row)}
+    settings: dict[str, Any] = {"profile": profile, "flat": flat, "dt": whole.dt, "seed": int(seed), "row": int(row)}
     settings |= {"samples": [int(sample), int(sample + samples)], "judge_samples": judge_samples if verdict else None}
     settings |= {"timing": {**asdict(timing), "window": type(timing.window).__name__}}
     outcome = NOT_JUDGED if verdict is None else verdict.outcome.value
     certificate = Certificate(outcome, verdict, whole.differs, settings)
 
     def made(keep: dict[str, Tensor]) -> Graph:
-        return graph_of(network, profile, timing, dt, factors(network, keep)) if keep else whole
+        return graph_of(said, profile, timing, dt, factors(said, keep)) if keep else whole
 
     if single:
         with atomic(path) as partial:
-            digest = _write(partial, made(keeps(network, sample, row, seed)))
+            digest = _write(partial, made(keeps(said, sample, row, seed)))
             certificate.write(beside, {path.name: digest})
     else:
         with _folder(path) as folder:
             numbers = range(sample, sample + samples)
-            kept = {s: keeps(network, s, row, seed) for s in numbers}
-            sha256 = _write_all(folder, network, kept, made, settings)
+            kept = {s: keeps(said, s, row, seed) for s in numbers}
+            sha256 = _write_all(folder, said, kept, made, settings)
             certificate.write(beside, sha256)
     if verdict is not None and verdict.outcome is Outcome.NOT_KEPT:
         warnings.warn(
