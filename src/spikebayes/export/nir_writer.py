@@ -63,14 +63,11 @@ def to_nir(
     are constant over the steps, and the read-out is what arrives at the Output, to be averaged over the steps after
     the burn-in; the graph's metadata states dt, steps and burn-in, which NIR has no place for.
 
-    ====================  ============================================================================
-    profile               what
-    ====================  ============================================================================
-    ``portable-lif``      LIF neurons without refractory time, a Lowpass as their synaptic current: LIF and CubaLIF,
-                          with time constants with which Euler's step is the exact leak, reset to 0
-    ``threshold``         threshold units as ``IF`` with r = 1, run for one step of dt = 1
-    ``integrate-and-fire``  neurons without a leak, and codes of two numbers in one tick (``Radix(1)``)
-    ====================  ============================================================================
+    Profiles:
+        ``portable-lif``: LIF neurons without refractory time, a Lowpass as their synaptic current. They become LIF and
+            CubaLIF, reset to 0, with time constants with which a step of Euler's is the exact leak.
+        ``threshold``: threshold units as IF with r = 1, for one step of dt = 1.
+        ``integrate-and-fire``: neurons without a leak, and codes of two numbers in one tick (``Radix(1)``).
 
     Args:
         network: to be written.
@@ -82,8 +79,8 @@ def to_nir(
         sample: the first of them.
         dt: the step that importers will take, s; by default the network's. snnTorch 1.0 takes 1e-4 whatever it
             reads: with ``dt=1e-4`` its steps are those of the network.
-        flat: put all units in a line and write every connection as the matrix that it is. What has no node of NIR can
-            be said then, importers that stumble over Flatten (Norse 1.1, snnTorch 1.0) read it, and rows are flat too.
+        flat: put all units in a line and write every connection as its matrix. What has no node of NIR can be said
+            then, importers that stumble over Flatten (Norse 1.1, snnTorch 1.0) read it, and it takes flat rows.
         model: the module that the network was made of: the certificate judges what the graphs say against it.
         x: ``[B, *shape]``, the rows on which it does.
         task: of the module, see ``predict``.
