@@ -14,7 +14,7 @@ from spikebayes.nn import SoftLIF, Step
 
 def unit() -> SoftLIF:
     """Neurons as chips have them: no refractory time."""
-    return SoftLIF(gamma=1e-3, tau_ref=0.0, gain=6.0, bias=1.6)
+    return SoftLIF(gamma=1e-3, tau_ref=0.0, gain=8.0, bias=2.0)
 
 
 def dense(p: float = 0.3) -> tuple[nn.Module, Tensor]:

@@ -40,6 +40,8 @@ def test_portable_lif(importer: str, filtered: bool, tmp_path: Path) -> None:
 
 
 def test_thresholds(importer: str, tmp_path: Path) -> None:
+    if importer == "snnTorch":
+        pytest.skip("snnTorch 1.0 reads IF as a layer that gives its voltage too, which the next cannot take")
     model, x = decisions()
     network, path = convert(model, x), tmp_path / "a.nir"
     export.to_nir(network, path, profile="threshold")

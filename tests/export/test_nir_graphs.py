@@ -145,8 +145,8 @@ def test_dropout_is_added_by_the_caller() -> None:
     assert predict(network, x, samples=20, steps=60, burn_in=20).model_std.min() > 0
     whole = export.from_nir(graph, dt=1e-3)
     assert not whole.is_random
-    with pytest.raises(ConfigError, match=r"'n2'.*\(did you mean 'n1'"):
-        export.from_nir(graph, dropout={"n2": 0.1})
+    with pytest.raises(ConfigError, match=r"'inputs'.*\(did you mean 'input'"):
+        export.from_nir(graph, dropout={"inputs": 0.1})
 
 
 # -- there and back ----------------------------------------------------------------------------------------

@@ -108,12 +108,8 @@ class _Writer:
                 self._refuse(f"population {p.name!r}", blocked.obstacle.reason, blocked.obstacle.cure)
                 cell = Cell()
             self.differs += cell.differs
-            dtype = (
-                None
-                if isinstance(p.neuron, Discrete)
-                else dtype_of(Chain(tuple(c.operator for c in self.network.connections)))
-            )
-            node = cell.neuron and neuron_node(self.nir, cell.neuron, p.shape, dtype, self.unit)
+            kept = None if isinstance(p.neuron, Discrete) and dtype == torch.float32 else dtype
+            node = cell.neuron and neuron_node(self.nir, cell.neuron, p.shape, kept, self.unit)
             self._connect(p, cell, self._add(p, p.name, node))
         if any(c.synapse for c in net.into(net.readout.name)):
             self._filter(net.readout)
