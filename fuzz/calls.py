@@ -114,8 +114,8 @@ def right() -> dict[str, Any]:
     coded = sb.convert(ordinary, x, code=sb.Digits(4, 2), calibrate=torch.rand(100, 4))
     memoryless = sb.convert(sb.nn.few_bits(steps).eval(), x)
     resting = sb.convert(model, x, synapse=sb.Lowpass(0.01))
-    portable = replace(resting, populations=tuple(
-        replace(p, neuron=replace(p.neuron, tau_ref=0.0)) for p in resting.populations))  # fmt: skip
+    unrested = sb.LIF(tau_ref=0.0, amplitude=0.002, gain=30.0, bias=4.0)
+    portable = replace(resting, populations=tuple(replace(p, neuron=unrested) for p in resting.populations))
     scaling = Scaling.learn(x, y)
     known = infer_schema(frame, "y", ["b"])
     wide, many = rng.normal(size=(5, 6)), rng.random(6)

@@ -43,7 +43,8 @@ def declared(*extras: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "extras"), [("src", ["chem", "cluster", "xarray"]), ("studies", ["chem"]), ("benchmarks", ["bench"])]
+    ("folder", "extras"),
+    [("src", ["chem", "cluster", "xarray"]), ("studies", ["chem", "bench"]), ("benchmarks", ["bench", "sinabs"])],
 )
 def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:
     homes = packages_distributions()

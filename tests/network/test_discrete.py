@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
 
-from spikebayes import LIF, Connection, Input, Population, Readout, SpikebayesError, SpikingNetwork, simulate
-from spikebayes.network import IF, Dense, DiscreteLIF, Neuron, load_network, save_network
+from spikebayes import LIF, SpikebayesError
+from spikebayes.network import IF, DiscreteLIF, Neuron
 from spikebayes.network.discrete import euler
 
 DT = 1e-3
@@ -78,20 +77,6 @@ def test_each_neuron_may_have_its_own_parameters() -> None:
     assert fired(both, x) == alone
     assert "0.004 to 0.01" in repr(neuron)
     assert "v_threshold 0.5 to 1" in neuron.words
-
-
-def test_networks_of_them_are_stored(tmp_path: Path) -> None:
-    neurons = DiscreteLIF(0.01, tau_syn=0.005, v_threshold=torch.tensor([1.0, 0.8])), IF(r=1000.0, v_reset=None)
-    populations = tuple(Population(name, (2,), neuron) for name, neuron in zip("ab", neurons, strict=True))
-    wires = (("x", "a"), ("a", "b"), ("b", "readout"))
-    dense = torch.tensor([[2.0, 1.0], [0.5, 1.5]])
-    connections = tuple(Connection(*wire, Dense(dense)) for wire in wires)
-    network = SpikingNetwork((Input("x", (2,)),), populations, connections, Readout((2,)))
-    save_network(network, tmp_path)
-    before, after = (simulate(n, torch.ones(1, 2), steps=80) for n in (network, load_network(tmp_path)))
-    assert torch.equal(before.mean, after.mean)
-    assert before.counts["b"].item() > 5
-    assert before.engine == "reference"
 
 
 @pytest.mark.parametrize(

@@ -34,16 +34,17 @@ Array = NDArray[Any]
 
 def sayable(operator: Operator, source: Shape) -> bool:
     """Whether a single operator on rows of this shape is a node of NIR."""
-    kind = type(operator)
-    if kind is Dense:
+    if type(operator) not in (Dense, Conv, AvgPool, SumPool, Scale, Reshape):
+        return False
+    if isinstance(operator, Dense):
         return len(source) == 1
-    if kind is Conv:
+    if isinstance(operator, Conv):
         return _numbers(operator) is not None
-    if kind in (AvgPool, SumPool):
+    if isinstance(operator, AvgPool):
         whole = AvgPool(operator.kernel, operator.stride, operator.padding)
-        edges = kind is SumPool or operator.count_include_pad or not any(operator.padding)
+        edges = isinstance(operator, SumPool) or operator.count_include_pad or not any(operator.padding)
         return len(operator.kernel) == 2 and edges and target_shape(whole, source) == target_shape(operator, source)
-    return kind is Scale or (kind is Reshape and len(target_shape(operator, source)) == 1)
+    return isinstance(operator, Scale) or len(target_shape(operator, source)) == 1
 
 
 def said(operator: Operator, source: Shape, target: Shape) -> tuple[Operator, ...] | None:

@@ -165,10 +165,12 @@ def _from_if(node: Any, shape: Shape, dt: float) -> IF:
 
 
 def _from_lif(node: Any, shape: Shape, dt: float) -> DiscreteLIF:
-    names = {"tau_mem": getattr(node, "tau", None), "tau_syn": None, "w_in": 1.0}
-    names = {name: getattr(node, name, other) for name, other in names.items()}
-    names |= {name: getattr(node, name) for name in ("r", "v_leak", "v_threshold", "v_reset")}
-    found = DiscreteLIF(**{name: None if v is None else parameter(v, shape) for name, v in names.items()})
+    given = {name: getattr(node, name) for name in ("r", "v_leak", "v_threshold", "v_reset")}
+    if hasattr(node, "tau_syn"):
+        given |= {name: getattr(node, name) for name in ("tau_mem", "tau_syn", "w_in")}
+    else:
+        given["tau_mem"] = node.tau
+    found = DiscreteLIF(**{name: parameter(values, shape) for name, values in given.items()})
     for name in ("tau_mem", "tau_syn"):
         value = getattr(found, name)
         if value is not None and float(torch.as_tensor(value).min()) < dt * (1 - 1e-6):
