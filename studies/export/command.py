@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikebayes import SpikingNetwork, convert, export, predict, simulate
+from spikebayes import Alpha, SpikingNetwork, export, predict, simulate
 from studies.export.importers import IMPORTERS, Importer, imported_run, nengo_run
-from studies.export.networks import PUBLISHED, UNITS, Case, Settings, case
+from studies.export.networks import PUBLISHED, UNITS, Case, Settings, case, filtered
 from studies.export.page import render
 from studies.results import provenance, write_page, write_results
 
@@ -83,7 +83,7 @@ def _lines(made: Case, profile: str, folder: Path, s: Settings, seed: int) -> It
             figures = _imported(made, profile, importer, x, std, folder, s, seed)
             yield {"importer": name, "profile": profile, **figures}
     if profile == "portable-lif":
-        network = convert(made.model, x[:1])
+        network = filtered(made.model, x, Alpha(s.tau))
         yield {"importer": NENGO, "profile": "to_nengo, as converted", **_nengo(network, x, std, s, seed)}
 
 

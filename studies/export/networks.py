@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from spikebayes import LIF, Lowpass, Population, Radix, SpikingNetwork, Timing, convert, fit
 from spikebayes.data import load_split, split_rows
+from spikebayes.network import Synapse
 from spikebayes.nn import Sharpened, SoftLIF, zoo
 
 DROPOUT = 0.1
@@ -89,13 +90,18 @@ def case(data: Path, profile: str, settings: Settings, seed: int) -> Case:
     if profile == "integrate-and-fire":
         rows = fitted.scaling.inputs(split.x_train[train])
         return Case(fitted.model, convert(fitted.model, x[:1], code=Radix(1), calibrate=rows, headroom=1.0), x)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "dt = ")  # longer than the refractory time, which does not go out
-        network = convert(fitted.model, x[:1], synapse=Lowpass(settings.tau))
+    network = filtered(fitted.model, x, Lowpass(settings.tau))
     if profile == "portable-lif":
         network = replace(network, timing=Timing(settings.steps, settings.burn_in))
         network = replace(network, populations=tuple(_without_rest(p) for p in network.populations))
     return Case(fitted.model, network, x)
+
+
+def filtered(model: nn.Module, x: Tensor, synapse: Synapse) -> SpikingNetwork:
+    """The module's network behind filters of a kind."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "dt = ")  # longer than the refractory time
+        return convert(model, x[:1], synapse=synapse)
 
 
 def _without_rest(p: Population) -> Population:
