@@ -53,20 +53,20 @@ def graph_of(
         network: any.
         profile: of ``PROFILES``.
         timing: how long it is to run, which the graph states.
-        dt: the step that importers will take, s; by default the network's.
+        dt: the step that importers will take, s; by default the network's. Graphs of one step have no time.
         factors: by name of an input or population, ``[*shape]`` by what its output is multiplied: masks.
 
     Raises:
         ConversionError: what NIR, or the profile, cannot say; all of it, by name.
         ConfigError: nir is not installed.
     """
-    base = 1.0 if network.is_memoryless else network.dt
-    writer = _Writer(network, profile, nir_package("to_nir"), factors, (base if dt is None else dt) / base)
+    stated = 1.0 if network.is_memoryless else network.dt if dt is None else dt
+    unit = 1.0 if network.is_memoryless else stated / network.dt
+    writer = _Writer(network, profile, nir_package("to_nir"), factors, unit)
     writer.write()
     if writer.obstacles:
         said = "; ".join(f"{k}. {obstacle}" for k, obstacle in enumerate(writer.obstacles, 1))
         raise ConversionError(f"the network cannot be said in NIR's profile {profile!r}: {said}")
-    stated = base if dt is None else dt
     metadata = {"profile": profile, "dt": stated, "one_step": network.is_memoryless}
     metadata |= {"steps": timing.steps, "burn_in": timing.burn_in, "window": type(timing.window).__name__}
     metadata["arguments"] = ",".join(writer.names[i.name] for i in sorted(network.inputs, key=lambda i: i.argument))

@@ -78,7 +78,7 @@ def to_nir(
         seed, row: keys of the masks, those with which ``predict`` simulates this row.
         sample: the first of them.
         dt: the step that importers will take, s; by default the network's. snnTorch 1.0 takes 1e-4 whatever it
-            reads: with ``dt=1e-4`` its steps are those of the network.
+            reads: with ``dt=1e-4`` its steps are those of the network. Graphs of one step have no time.
         flat: put all units in a line and write every connection as its matrix. What has no node of NIR can be said
             then, importers that stumble over Flatten (Norse 1.1, snnTorch 1.0) read it, and it takes flat rows.
         model: the module that the network was made of: the certificate judges what the graphs say against it.
