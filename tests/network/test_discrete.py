@@ -84,7 +84,7 @@ def test_each_neuron_may_have_its_own_parameters() -> None:
     [
         (DiscreteLIF, {"tau_mem": 0.0}, "tau_mem must be a positive number of seconds; got 0"),
         (DiscreteLIF, {"tau_syn": torch.tensor([0.1, -1.0])}, "tau_syn must be a positive .* got -1 to 0.1"),
-        (IF, {"v_threshold": math.nan}, "v_threshold must be finite"),
+        (IF, {"v_threshold": math.nan}, "v_threshold must be real and finite"),
         (IF, {"r": "fast"}, "r must be"),
     ],
 )

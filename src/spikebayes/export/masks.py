@@ -5,10 +5,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spikebayes.machine.numbers import check_count
 from spikebayes.network.network import Input, Population, SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.keys import Keys
+from spikebayes.noise.philox import split_seed
+from spikebayes.prediction.sampling import MOST_SAMPLES
+
+MOST_ROWS = 1 << 32
+
+
+def check_keys(sample: int, row: int, seed: int) -> None:
+    """Refuse what no draw can be a function of (ConfigError)."""
+    check_count("sample", sample, 0, MOST_SAMPLES - 1, "samples are numbered from 0")
+    check_count("row", row, 0, MOST_ROWS - 1, "rows are numbered from 0")
+    split_seed(seed)
 
 
 def masked(network: SpikingNetwork) -> tuple[Input | Population, ...]:

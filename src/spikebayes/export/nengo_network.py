@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikebayes.conversion.obstacles import Obstacle
-from spikebayes.errors import ConversionError
-from spikebayes.export.masks import factors, keeps
+from spikebayes.errors import ConversionError, DataError
+from spikebayes.export.masks import check_keys, factors, keeps
 from spikebayes.export.packages import package
 from spikebayes.machine.arguments import checked
 from spikebayes.network.network import Connection, Population, SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.operators import size
 from spikebayes.network.synapses import Alpha, Lowpass
-from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.simulate import argument_shapes
@@ -56,7 +56,7 @@ def to_nengo(
         >>> [ensemble.label for ensemble in made.ensembles], [probe.label for probe in made.probes]
         (['layer1'], ['readout'])
     """
-    split_seed(seed)
+    check_keys(sample, row, seed)
     nengo = package("nengo", "to_nengo")
     obstacles = _obstacles(network)
     if obstacles:
@@ -136,9 +136,12 @@ def _transform(nengo: Any, network: SpikingNetwork, c: Connection, mask: Tensor 
 def _row(network: SpikingNetwork, x: Values) -> list[Array]:
     """The values of each argument, in a line."""
     shapes = argument_shapes(network)
-    parts = [x] if len(shapes) == 1 else list(x)
-    rows = as_inputs([torch.as_tensor(part)[None] for part in parts], shapes, torch.float64)
-    return [_flat(part[0]) for part in rows]
+    parts = [x] if len(shapes) == 1 or not isinstance(x, Sequence) else x
+    try:
+        batch = [torch.as_tensor(p if isinstance(p, Tensor) else np.asarray(p))[None] for p in parts]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"x must hold numbers: {str(error).splitlines()[0]}") from error
+    return [_flat(part[0]) for part in as_inputs(batch, shapes, torch.float64)]
 
 
 def _flat(values: Tensor) -> Array:

@@ -20,7 +20,7 @@ from spikebayes.evaluate.margins import Outcome
 from spikebayes.export.certificate import NOT_JUDGED, Certificate, judged
 from spikebayes.export.flattening import flattened
 from spikebayes.export.graphs import Graph, graph_of
-from spikebayes.export.masks import factors, keeps, masked
+from spikebayes.export.masks import check_keys, factors, keeps, masked
 from spikebayes.export.neurons import PROFILES
 from spikebayes.export.packages import nir_package
 from spikebayes.machine.arguments import checked
@@ -29,13 +29,11 @@ from spikebayes.machine.choices import unknown
 from spikebayes.machine.files import atomic, check_writable
 from spikebayes.machine.numbers import check_count
 from spikebayes.network.network import SpikingNetwork
-from spikebayes.noise.philox import split_seed
-from spikebayes.prediction.sampling import Values, timing_of
+from spikebayes.prediction.sampling import MOST_SAMPLES, Values, timing_of
 from spikebayes.prediction.task import Task
 
 FORMAT = "spikebayes.masks/1"
 MANIFEST, MASKS = "manifest.json", "masks.safetensors"
-MOST_SAMPLES, MOST_ROWS = 1 << 20, 1 << 32
 
 
 @checked
@@ -104,12 +102,12 @@ def to_nir(
     if profile not in PROFILES:
         raise ConfigError(unknown("profile", profile, PROFILES))
     single = path.suffix == ".nir"
-    check_count("samples", samples, 1, MOST_SAMPLES)
+    if not path.name:
+        raise ConfigError(f"a path needs a name; got {str(path)!r}: give a file that ends in .nir, or a folder")
+    check_count("samples", samples, 1, MOST_SAMPLES, "write some at a time, with sample=")
     if single and samples > 1:
         raise ConfigError(f"{path} is one graph, under one mask; for {samples} samples give a folder")
-    check_count("sample", sample, 0, MOST_SAMPLES)
-    check_count("row", row, 0, MOST_ROWS - 1)
-    split_seed(seed)
+    check_keys(sample, row, seed)
     if dt is not None and not 0 < dt < float("inf"):
         raise ConfigError(f"dt must be a positive number of seconds; got {dt}")
     if (model is None) != (x is None):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.kinds import shown
 from spikebayes.network.neurons import Chance, Neuron, State
 from spikebayes.network.vocabulary import stored
 
@@ -54,8 +55,8 @@ class Discrete(Neuron):
         for f in fields(self):  # pyright: ignore[reportArgumentType]
             value = getattr(self, f.name)
             numbers = torch.as_tensor(0.0 if value is None else value)
-            if not bool(numbers.isfinite().all()):
-                raise ConfigError(f"{f.name} must be finite; got {_short(value)}")
+            if numbers.is_complex() or not bool(numbers.isfinite().all()):
+                raise ConfigError(f"{f.name} must be real and finite; got {shown(value)}")
             if f.name in positive and value is not None and not bool((numbers > 0).all()):
                 raise ConfigError(f"{f.name} must be a positive number of seconds; got {_short(value)}")
 
