@@ -21,8 +21,9 @@ def neurons() -> st.SearchStrategy[Any]:
     return st.builds(DiscreteLIF, tau, st.floats(0.5, 8), tau_syn=syn, w_in=st.floats(0.5, 3))
 
 
+@pytest.mark.slow
 @given(feed_forward(neurons(), redraws=True), st.integers(0, 2**64 - 1))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_the_cpu_engine_fires_the_references_spikes(drawn: Any, seed: int) -> None:
     network, x = drawn
     inputs = tuple(replace(i, dropout=i.dropout and replace(i.dropout, hold=None)) for i in network.inputs)

@@ -38,7 +38,7 @@ NEGLIGIBLE = 1e-20  # of an impulse response's peak
 
 
 class CpuEngine:
-    """LIF and threshold populations with masks on their outputs, held or redrawn."""
+    """LIF (discrete LIF too) and threshold populations with masks on their outputs, held or redrawn."""
 
     name = "cpu"
     abilities = Abilities(NEURONS, SYNAPSES, (Dropout,), " beside neurons or filters with a memory")
