@@ -64,7 +64,7 @@ class AvgPool(Operator):
 @checked
 @stored
 class SumPool(AvgPool):
-    """Sums over windows of a feature map with 2 spatial axes; beyond the edge are zeros.
+    """Sums over windows of a feature map with 1 or 2 spatial axes; beyond the edge are zeros.
 
     Example:
         >>> from torch import ones
@@ -76,7 +76,10 @@ class SumPool(AvgPool):
         super().__init__(kernel, stride, padding)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, self.kernel, self.stride, self.padding, divisor_override=1)
+        if len(self.kernel) == 2:
+            return F.avg_pool2d(x, self.kernel, self.stride, self.padding, divisor_override=1)
+        line = (1, *self.kernel), (1, *self.stride), (0, *self.padding)
+        return F.avg_pool2d(x.unsqueeze(-2), *line, divisor_override=1).squeeze(-2)
 
     def config(self) -> dict[str, Any]:
         return {"kernel": self.kernel, "stride": self.stride, "padding": self.padding}
