@@ -247,7 +247,7 @@ def _lif_run(reads: bool) -> Any:
             masks = builder.bitcast(e.data(signature.args[12], args[12], index(0)), mask.as_pointer())
             masks_of_step = builder.mul(args[13], index(64 // e.lanes))
             synapse = _Filter(e, signature.args[14], args[14], args[15], args[16])
-            membrane, nothing = _Membrane(e, *args[17:20], args[23]), e.constant(0.0)
+            membrane, nothing = _Membrane(e, args[17], args[18], args[19], args[23]), e.constant(0.0)
             stride = builder.mul(args[2], index(e.lanes))
 
             def together(first: Any, count: int) -> None:
