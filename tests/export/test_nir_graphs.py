@@ -252,6 +252,22 @@ def test_a_node_that_does_not_fit_is_named(graph: Any, message: str | None) -> N
         export.from_nir(graph())
 
 
+def test_edges_and_metadata_that_do_not_add_up() -> None:
+    graph = chain(nir.Linear(np.ones((2, 3))), lif(2))
+    graph.edges.append(("n1", "elsewhere"))
+    with pytest.raises(ConversionError, match="edge n1 -> elsewhere joins what is not among the graph's nodes"):
+        export.from_nir(graph)
+    twice = chain(nir.Linear(np.eye(2)), shape=(2,))
+    twice.edges.append(twice.edges[0])
+    twice.metadata = {"dt": "fast", "notes": np.arange(3)}
+    with pytest.raises(ConversionError, match="metadata does not add up"):
+        export.from_nir(twice)
+    twice.metadata = {"dt": 2e-4, "notes": np.arange(3)}
+    network = export.from_nir(twice)
+    assert network.dt == 2e-4
+    assert simulate(network, torch.ones(1, 2)).mean.tolist() == [[[1.0, 1.0]]]  # an edge given twice is one edge
+
+
 def test_files_that_are_no_graphs(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="missing"):
         export.from_nir(tmp_path / "none.nir")

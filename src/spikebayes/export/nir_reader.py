@@ -64,16 +64,42 @@ def from_nir(
 def network_of(graph: Any, dropout: Mapping[str, float | Dropout], dt: float | None = None) -> SpikingNetwork:
     """The network of a ``nir.NIRGraph``, see :func:`from_nir`."""
     nir = nir_package("from_nir")
-    stated = {name: value.item() if hasattr(value, "item") else value for name, value in graph.metadata.items()}
+    stated = _Stated.of(graph.metadata)
     if dt is None:
         timed = any(type(node) in (nir.LIF, nir.CubaLIF) for node in graph.nodes.values())
-        dt = float(stated.get("dt", DT if timed else 1.0))
-    reader = _Reader(nir, graph, dt, bool(stated.get("one_step")), str(stated.get("arguments", "")).split(","))
+        dt = stated.dt or (DT if timed else 1.0)
+    reader = _Reader(nir, graph, dt, stated)
     network = reader.read(_masks(dropout, reader.noisy))
-    if network.is_memoryless or "steps" not in stated:
-        return network
-    window = WINDOWS.get(stated.get("window", ""), Flat())
-    return replace(network, timing=Timing(int(stated["steps"]), int(stated.get("burn_in", 0)), window))
+    return network if network.is_memoryless else replace(network, timing=stated.timing)
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What :func:`to_nir` states in a graph's metadata, as far as it is there.
+
+    Args:
+        dt: step, s. timing: how long it is to run. one_step: for one step alone. arguments: the inputs, in order.
+    """
+
+    dt: float | None = None
+    timing: Timing | None = None
+    one_step: bool = False
+    arguments: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> _Stated:
+        try:
+            dt = float(metadata["dt"]) if "dt" in metadata else None
+            timing = None
+            if "steps" in metadata:
+                window = WINDOWS.get(str(metadata.get("window")), Flat())
+                timing = Timing(int(metadata["steps"]), int(metadata.get("burn_in", 0)), window)
+            arguments = tuple(str(metadata.get("arguments", "")).split(","))
+            return cls(dt, timing, bool(metadata.get("one_step", False)), arguments)
+        except (TypeError, ValueError) as error:
+            raise ConversionError(
+                f"the graph's metadata does not add up: {error}; give it a dt in seconds"
+            ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +133,17 @@ class _Reader:
         ConversionError: edges that go round, or a node that a network cannot have.
     """
 
-    def __init__(self, nir: Any, graph: Any, dt: float, once: bool, arguments: list[str]) -> None:
-        self.nir, self.nodes, self.dt, self.once = nir, graph.nodes, dt, once
+    def __init__(self, nir: Any, graph: Any, dt: float, stated: _Stated) -> None:
+        self.nir, self.nodes, self.dt, self.once = nir, graph.nodes, dt, stated.one_step
         named = [n for n in graph.nodes if type(graph.nodes[n]) is nir.Input]  # of a file, by the alphabet
-        self.argument = {name: k for k, name in enumerate(arguments if {*arguments} == {*named} else named)}
+        self.argument = {
+            name: k for k, name in enumerate(stated.arguments if {*stated.arguments} == {*named} else named)
+        }
         self.linear, self.neurons = operators_of(nir), neurons_of(nir)
         self.into: dict[str, list[str]] = {name: [] for name in self.nodes}
-        for source, target in graph.edges:
+        for source, target in dict.fromkeys(map(tuple, graph.edges)):
+            if not {source, target} <= self.into.keys():
+                raise ConversionError(f"the edge {source} -> {target} joins what is not among the graph's nodes")
             self.into[target].append(source)
         try:
             self.order = list(TopologicalSorter(self.into).static_order())
