@@ -30,7 +30,7 @@ def test_portable_lif(importer: str, filtered: bool, tmp_path: Path) -> None:
     for sample in (0, 1):
         export.to_nir(network, path, sample=sample, dt=dt, overwrite=True)
         back = export.from_nir(path)
-        ours = simulate(back, x, steps=STEPS, probe=["spikes", "trace"])
+        ours = simulate(back, x, steps=STEPS, probe=["spikes", "trace"], engine="reference")
         trace, spikes = imported_run(IMPORTERS[importer], path, x, STEPS, dt, list(ours.spikes))
         for name, theirs in spikes.items():
             assert torch.equal(ours.spikes[name][0], theirs)
@@ -60,6 +60,6 @@ def test_convolutions(importer: str, flat: bool, tmp_path: Path) -> None:
     dt = IMPORTERS[importer].dt or network.dt
     export.to_nir(network, path, dt=dt, flat=flat)
     x = x.flatten(1) if flat else x
-    ours = simulate(export.from_nir(path), x, steps=STEPS, probe=["spikes"])
+    ours = simulate(export.from_nir(path), x, steps=STEPS, probe=["spikes"], engine="reference")
     _, spikes = imported_run(IMPORTERS[importer], path, x, STEPS, dt, list(ours.spikes))
     assert all(torch.equal(ours.spikes[name][0].flatten(2), theirs) for name, theirs in spikes.items())

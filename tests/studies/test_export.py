@@ -35,5 +35,5 @@ def test_a_small_study(real: Path, tmp_path: Path) -> None:
         if importer == "snnTorch" and profile != "portable-lif":  # its IF layers give what the next cannot take
             assert line["failed"].startswith("TypeError")
             continue
-        assert line["equal"] == 1.0
+        assert line["equal"] > 0.999  # float32, summed up in other orders
         assert line["std"] < 1e-4
