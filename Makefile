@@ -31,6 +31,7 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .venv-bench/.bench: pyproject.toml constraints.txt | .venv-bench/bin/python
 	$(BENCH)/pip install --quiet -c constraints.txt -e ".[bench]"
+	$(BENCH)/pip install --quiet -c constraints.txt --no-deps sinabs pbr
 # only the simulators' data sets need these two; built for another torch than the one here, they break its import
 	$(BENCH)/pip uninstall --quiet --yes torchvision torchaudio
 	@touch $@

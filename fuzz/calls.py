@@ -28,7 +28,7 @@ from spikebayes.nn import zoo
 from spikebayes.training import Scaling
 
 FACES = ("spikebayes", "spikebayes.nn", "spikebayes.nn.zoo", "spikebayes.training", "spikebayes.data",
-         "spikebayes.evaluate", "spikebayes.network", "spikebayes.plot")  # fmt: skip
+         "spikebayes.evaluate", "spikebayes.export", "spikebayes.network", "spikebayes.plot")  # fmt: skip
 LEFT_OUT = {
     *("Task", "Outcome", "Curve", "Values"),  # enumerations
     *("load_images", "load_jasper_ridge", "load_split", "Meter"),  # they ask the network, or the machine
@@ -40,7 +40,7 @@ LEFT_OUT = {
     *("Run", "Equivalence", "Energy", "SpikingCounts", "ClassicalCounts", "RowEffects", "KsTest", "ClassRows",
     "Decision",
       "Finding", "Interval", "IntegerNetwork", "HyperspectralPixels", "ImageSet", "Split", "Units", "Place",
-      "Demand"),
+      "Demand", "Certificate"),
 }  # fmt: skip
 
 
@@ -113,6 +113,9 @@ def right() -> dict[str, Any]:
     ordinary = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Dropout(0.2), nn.Linear(3, 1)).eval()
     coded = sb.convert(ordinary, x, code=sb.Digits(4, 2), calibrate=torch.rand(100, 4))
     memoryless = sb.convert(sb.nn.few_bits(steps).eval(), x)
+    resting = sb.convert(model, x, synapse=sb.Lowpass(0.01))
+    unrested = sb.LIF(tau_ref=0.0, amplitude=0.002, gain=30.0, bias=4.0)
+    portable = replace(resting, populations=tuple(replace(p, neuron=unrested) for p in resting.populations))
     scaling = Scaling.learn(x, y)
     known = infer_schema(frame, "y", ["b"])
     wide, many = rng.normal(size=(5, 6)), rng.random(6)
@@ -228,6 +231,11 @@ def right() -> dict[str, Any]:
         "energy.engine": "cpu", "tune.rows": torch.rand(12, 4), "tune.error": 0.5, "tune.taus": (0.01, 0.02),
         "timing": None, "fit.error": 0.5,
         "cluster": None, "distribute.cluster": "local:1",
+        "profile": "portable-lif", "flat": False, "judge_samples": 20, "overwrite": True, "graph": Path("none.nir"),
+        "to_nir.network": portable, "to_nir.path": Path("out.nir"), "to_nir.samples": 1, "to_nengo.x": x[0],
+        "from_nir.dropout": {"layer1": 0.1}, "tau_mem": 0.02, "tau_syn": None, "r": 1.0, "v_leak": 0.0,
+        "v_threshold": 1.0, "v_reset": 0.0, "w_in": 1.0, "SumPool.kernel": (2, 2), "SumPool.stride": (2, 2),
+        "SumPool.padding": (0, 0),
         "measure": False, "Chain.operators": (Dense(torch.ones(2, 4)),), "quantised.bits": 4,
     } | {f"{name}.target": torch.tensor([0, 1, 2, 0, 1, 2]) for name in (
         "brier", "calibration_error", "class_rows", "error_rate", "excess_risk_coverage_area",

@@ -44,7 +44,11 @@ def declared(*extras: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("src", ["chem", "cluster", "serve", "xarray"]), ("studies", ["chem"]), ("benchmarks", ["bench"])],
+    [
+        ("src", ["chem", "cluster", "serve", "xarray"]),
+        ("studies", ["chem", "bench"]),
+        ("benchmarks", ["bench", "sinabs"]),
+    ],
 )
 def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:
     homes = packages_distributions()

@@ -6,7 +6,7 @@ from spikebayes.machine.lazy import import_late
 from spikebayes.machine.products import ask_for_steady_products
 
 if TYPE_CHECKING:
-    from spikebayes import data, evaluate, network, nn, plot, sklearn, training
+    from spikebayes import data, evaluate, export, network, nn, plot, sklearn, training
     from spikebayes.conversion.convert import check, convert
     from spikebayes.conversion.folding import folded
     from spikebayes.conversion.imperfect_spikes import with_spike_noise
@@ -97,6 +97,7 @@ __all__ = [
     "energy",
     "estimate_carry_over",
     "evaluate",
+    "export",
     "fit",
     "folded",
     "integers",
@@ -155,5 +156,5 @@ import_late(  # torch, Lightning and SciPy take seconds to import, in which the 
         "prediction.tuning": ["tune"],
         "training.fit": ["fit"],
     },
-    rooms=["data", "evaluate", "network", "nn", "plot", "sklearn", "training"],
+    rooms=["data", "evaluate", "export", "network", "nn", "plot", "sklearn", "training"],
 )

@@ -81,6 +81,8 @@ def _protocols(found: dict[str, Any]) -> list[str]:
 
 
 def _decisions(found: dict[str, Any]) -> list[str]:
+    if "decisions" not in found:
+        return []
     d = found["decisions"]
     held, silent, outliers = d["coverage"], d["abstain"], d["outliers"]
     header = ["", "in all", *(f"fifth {k} of the std" for k in range(1, 6))]

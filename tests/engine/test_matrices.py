@@ -30,6 +30,7 @@ from spikebayes.network.operators import (
     Scale,
     Shape,
     Slice,
+    SumPool,
     Windows,
     size,
     target_shape,
@@ -39,7 +40,7 @@ from spikebayes.network.vocabulary import VOCABULARY
 KINDS = {name: kind for name, kind in VOCABULARY.items() if issubclass(kind, Operator)}
 SIZES = st.integers(1, 7)
 SHAPES = st.lists(SIZES, min_size=1, max_size=3).map(tuple)
-ON_IMAGES = (Conv, AvgPool, AdaptiveAvgPool, Windows)
+ON_IMAGES = (Conv, AvgPool, SumPool, AdaptiveAvgPool, Windows)
 IMAGES = st.lists(SIZES, min_size=2, max_size=3).map(tuple)  # channels and 1 or 2 spatial axes
 
 
@@ -65,9 +66,11 @@ def operators(draw: st.DrawFn, kind: type[Operator], shape: Shape) -> Operator:
         padding = padding or each(draw, dims, st.integers(0, 3))
         weight = normal(groups * draw(st.integers(1, 2)), shape[0] // groups, *kernel)
         return Conv(weight, stride, padding, dilation, groups)
-    if kind is AvgPool:
+    if kind in (AvgPool, SumPool):
         kernel = each(draw, dims, st.integers(1, 4))
         padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+        if kind is SumPool:
+            return SumPool(kernel, each(draw, dims, st.integers(1, 4)), padding)
         return AvgPool(kernel, each(draw, dims, st.integers(1, 4)), padding, draw(st.booleans()), draw(st.booleans()))
     if kind is Windows:
         kernel, stride, dilation = (each(draw, dims, st.integers(1, 3)) for _ in range(3))

@@ -18,10 +18,11 @@ from spikebayes.conversion.convert import convert
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.machine.checked_files import read_json, read_tensors, write_json, write_tensors
 from spikebayes.network.codes import Graded
+from spikebayes.network.discrete import IF, DiscreteLIF
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Sign, Threshold
 from spikebayes.network.noise import BlankOut, Dropout, Gaussian, Law
-from spikebayes.network.operators import Chain, Dense, Operator, Pick, Scale
+from spikebayes.network.operators import Chain, Dense, Operator, Pick, Reshape, Scale, SumPool
 from spikebayes.network.store import DESCRIPTION, FORMAT, TENSORS, load_network, save_network
 from spikebayes.network.synapses import Alpha, Lowpass
 from spikebayes.network.vocabulary import VOCABULARY
@@ -114,7 +115,18 @@ def numbers() -> SpikingNetwork:
     return convert(Residual(), torch.rand(100, 1, 8, 8), code=Graded(8))
 
 
-NETWORKS = [small, images, towers, stochastic_synapses, stochastic_units, gaussian_maps, law_maps]
+def sums() -> SpikingNetwork:
+    """What only graphs of NIR make: sums of windows, and neurons in discrete steps."""
+    neurons = DiscreteLIF(0.004, tau_syn=0.002, r=4.0), IF(r=torch.tensor([300.0, 500.0]), v_reset=None)
+    populations = (Population("a", (1, 4, 4), neurons[0]), Population("b", (2,), neurons[1]))
+    pooled = Chain((SumPool((4, 2), (4, 2), (0, 0)), Reshape((2,))))
+    wires = Connection("x", "a", Scale(torch.tensor(2.0))), Connection("a", "b", pooled)
+    return SpikingNetwork(
+        (Input("x", (1, 4, 4)),), populations, (*wires, Connection("b", "readout", Chain())), Readout((2,))
+    )
+
+
+NETWORKS = [small, images, towers, stochastic_synapses, stochastic_units, gaussian_maps, law_maps, sums]
 CODED = [numbers]
 
 

@@ -2,6 +2,7 @@
 
 from spikebayes.network.coded import Coded, Function, Race, Ramp, Response, Table
 from spikebayes.network.codes import Code, Digits, FirstSpike, Graded, Radix
+from spikebayes.network.discrete import IF, DiscreteLIF
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork, output_scale
 from spikebayes.network.neurons import LIF, Bernoulli, Curve, Neuron, Sign, Threshold
 from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law, Sampling, SpikeNoise
@@ -18,6 +19,7 @@ from spikebayes.network.operators import (
     Scale,
     Shape,
     Slice,
+    SumPool,
     Windows,
     size,
     target_shape,
@@ -27,6 +29,7 @@ from spikebayes.network.synapses import Alpha, Lowpass, Synapse, impulse_respons
 from spikebayes.network.timing import Flat, Hann, Timing, Window
 
 __all__ = [
+    "IF",
     "LIF",
     "AdaptiveAvgPool",
     "Alpha",
@@ -41,6 +44,7 @@ __all__ = [
     "Curve",
     "Dense",
     "Digits",
+    "DiscreteLIF",
     "Dropout",
     "Exact",
     "FirstSpike",
@@ -70,6 +74,7 @@ __all__ = [
     "Slice",
     "SpikeNoise",
     "SpikingNetwork",
+    "SumPool",
     "Synapse",
     "Table",
     "Threshold",

@@ -22,13 +22,12 @@ from spikebayes.app.server.answers import answers, unasked
 from spikebayes.app.server.request import Asked
 from spikebayes.app.server.table_tensors import as_table, input_entries, tensor_entry
 from spikebayes.app.server.tensors import datatype_of, described
-from spikebayes.app.table_run import TableRun
+from spikebayes.app.table_run import Spiking, TableRun
 from spikebayes.data.columns import listed
 from spikebayes.data.encoding import encode_features, outside_training
 from spikebayes.errors import ConfigError
 from spikebayes.machine.choices import near
 from spikebayes.machine.numbers import check_count
-from spikebayes.network.network import SpikingNetwork
 from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.conformal import check_coverage
 from spikebayes.prediction.predictive import COVERAGE, Predictive
@@ -83,7 +82,7 @@ class ServedModel:
 
     name: str
     run: TableRun
-    network: SpikingNetwork | None
+    network: Spiking | None
     samples: int = 100
     seed: int = 0
     coverage: float = COVERAGE
@@ -142,7 +141,7 @@ class ServedModel:
         """Some rows of a request."""
         settings = {"samples": work.samples, "seed": work.seed, "rows": rows, **self.settings}
         with _heard(work.said):
-            return self.run.fitted.predict(work.x[rows], network=self.network, **settings)
+            return self.run.predict_encoded(work.x[rows], self.network, **settings)
 
     def answer(self, work: Work, parts: Sequence[Predictive]) -> tuple[dict[str, Any], bytes]:
         """The JSON of a response, and the bytes behind it."""

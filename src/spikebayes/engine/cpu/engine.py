@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from spikebayes.engine.cpu import loops
 from spikebayes.engine.cpu.drive import drive_dense, drive_sparse
 from spikebayes.engine.cpu.packing import NEURONS, SYNAPSES, Drive, Layout, lay_out
 from spikebayes.machine.threads import share_out
+from spikebayes.network.discrete import DiscreteLIF
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.noise import Dropout
@@ -36,7 +38,7 @@ NEGLIGIBLE = 1e-20  # of an impulse response's peak
 
 
 class CpuEngine:
-    """LIF and threshold populations with masks on their outputs, held or redrawn."""
+    """LIF (discrete LIF too) and threshold populations with masks on their outputs, held or redrawn."""
 
     name = "cpu"
     abilities = Abilities(NEURONS, SYNAPSES, (Dropout,), " beside neurons or filters with a memory")
@@ -48,6 +50,8 @@ class CpuEngine:
         for p in network.populations:
             if type(p.neuron) is LIF and p.neuron.tau_ref > LONGEST * p.neuron.tau_rc:
                 return f"refractory times beyond {LONGEST} membrane time constants are not compiled"
+            if type(p.neuron) is DiscreteLIF and (why := _uncompiled(p.neuron, network, p.name)):
+                return f"{why} are not compiled, as in population {p.name!r}"
         inputs = {i.name for i in network.inputs}
         if any(c.source in inputs and c.synapse for c in network.connections):
             return "filtered inputs are not yet compiled"
@@ -63,6 +67,21 @@ class CpuEngine:
         units = sum(size(node.shape) for node in network.nodes()) * (len(_changes(network, steps)) - 1)
         probed = steps * (network.neurons if probes & {SPIKES, POTENTIALS} else size(network.readout.shape))
         return max(1, min(1 << 15, BUDGET // (units + (probed if probes else 0))))
+
+
+def _uncompiled(neuron: DiscreteLIF, network: SpikingNetwork, name: str) -> str | None:
+    """What of neurons in discrete steps the loops do not run; None where they do."""
+    if any(isinstance(getattr(neuron, f.name), Tensor) for f in fields(neuron)):
+        return "neurons of one population that differ"
+    if (neuron.v_threshold, neuron.v_reset, neuron.v_leak) != (1, 0, 0):
+        return "neurons of another threshold than 1, and other voltages than 0 at rest and after a spike,"
+    if neuron.tau_syn is not None:
+        into = network.into(name)
+        if any(c.synapse for c in into) or {c.source for c in into} <= {i.name for i in network.inputs}:
+            return "currents of what is filtered already, or of inputs alone,"
+        if any(i.dropout and i.dropout.acts and i.dropout.hold is not None for i in network.inputs):
+            return "currents beside masks on inputs that are redrawn"
+    return None
 
 
 def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> Result:
@@ -104,6 +123,9 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
             result.spikes[p.name] = torch.from_numpy(spikes[:, :, here])
         if POTENTIALS in work.probes and not p.neuron.memoryless:
             result.potentials[p.name] = torch.from_numpy(potentials[:, :, here])
+            if type(p.neuron) is DiscreteLIF and p.dropout and p.dropout.acts and p.dropout.hold is None:
+                kept = dropout_keep(p.dropout, work.keys, size(p.shape))[:, None]  # others fall without end
+                result.potentials[p.name] = torch.where(kept, result.potentials[p.name], 0.0)
     if TRACE in work.probes:
         result.trace = torch.from_numpy(trace).reshape(runs, work.steps, *network.readout.shape)
     return result

@@ -129,12 +129,12 @@ def run_group(
             if reads:
                 lif_run_read(
                     sums, steps, vectors, base, base_at, base_step, v, rest, at, x, y, state, bits, words,
-                    coefficient, bank, tiny, decay, full, after, share, share_at + past, heard,
+                    coefficient, bank, tiny, decay, full, after, share, share_at + past, heard, threshold,
                 )  # fmt: skip
             else:
                 lif_run(
                     sums, steps, vectors, base, base_at, base_step, v, rest, at, x, y, state, bits, words,
-                    coefficient, bank, tiny, decay, full, after, share, share_at + past, heard,
+                    coefficient, bank, tiny, decay, full, after, share, share_at + past, heard, threshold,
                 )  # fmt: skip
         else:
             for t in range(steps):

@@ -188,9 +188,10 @@ class _Filter:
 class _Membrane:
     """One step of a vector of LIF neurons."""
 
-    def __init__(self, e: Emitter, decay: Any, full: Any, after: Any) -> None:
+    def __init__(self, e: Emitter, decay: Any, full: Any, after: Any, lowest: Any) -> None:
         self.e = e
         self.decay, self.full, self.after = (e.broadcast(value) for value in (decay, full, after))
+        self.lowest = e.broadcast(lowest)
         self.zero, self.one = e.constant(0.0), e.constant(1.0)
         self.floor = e.mul(e.constant(0.5), self.decay)
 
@@ -199,7 +200,7 @@ class _Membrane:
         e = self.e
         left = e.largest(e.mul(rest, self.decay), self.floor)
         fraction = e.least(e.largest(e.sub(self.one, left), self.zero), self.full)
-        v = e.largest(e.add(v, e.mul(e.sub(current, v), fraction)), self.zero)
+        v = e.largest(e.add(v, e.mul(e.sub(current, v), fraction)), self.lowest)
         fired = e.builder.fcmp_ordered(">", v, self.one)
         late = e.builder.fdiv(e.sub(v, self.one), e.sub(current, self.one))
         rest = e.builder.select(fired, e.mul(e.sub(self.one, late), self.after), left)
@@ -211,7 +212,7 @@ def _lif_run(reads: bool) -> Any:
 
     def lif_run(
         typingctx, drive, steps, vectors, base, base_at, base_step, v, rest, at, x, y, line, bits, words,
-        coefficient, bank, tiny, decay, full, after, share, share_at, heard,
+        coefficient, bank, tiny, decay, full, after, share, share_at, heard, lowest,
     ):  # fmt: skip
         """LIF neurons and the filter in front of them through many steps, their state in registers.
 
@@ -223,6 +224,7 @@ def _lif_run(reads: bool) -> Any:
             coefficient, bank, tiny: of the filter, see :func:`filter_current`.
             share, share_at, heard: heard[j] gains share[share_at + t] for each spike of neuron j in step t; not
                 looked at unless spikes are read.
+            lowest: no voltage falls below it.
 
         With dt the step, a neuron that fired a time s ago is free for clip(s - tau_ref, 0, dt) of it, and its
         membrane goes the fraction 1 - exp(-free / tau_rc) towards the current. ``rest`` is exp((tau_ref - s) /
@@ -245,7 +247,7 @@ def _lif_run(reads: bool) -> Any:
             masks = builder.bitcast(e.data(signature.args[12], args[12], index(0)), mask.as_pointer())
             masks_of_step = builder.mul(args[13], index(64 // e.lanes))
             synapse = _Filter(e, signature.args[14], args[14], args[15], args[16])
-            membrane, nothing = _Membrane(e, *args[17:20]), e.constant(0.0)
+            membrane, nothing = _Membrane(e, args[17], args[18], args[19], args[23]), e.constant(0.0)
             stride = builder.mul(args[2], index(e.lanes))
 
             def together(first: Any, count: int) -> None:
@@ -288,7 +290,7 @@ def _lif_run(reads: bool) -> Any:
         i64, real = types.int64, v.dtype
         arguments = (
             drive, i64, i64, base, i64, i64, v, rest, i64, x, y, i64, bits, i64,
-            coefficient, i64, real, real, real, real, share, i64, heard,
+            coefficient, i64, real, real, real, real, share, i64, heard, real,
         )  # fmt: skip
         return types.void(*arguments), codegen
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from spikebayes.engine.cpu.group import FEW, run_group
 from spikebayes.engine.cpu.instructions import AT_ONCE
-from spikebayes.engine.cpu.masking import draw_kept, keep_and_base
+from spikebayes.engine.cpu.masking import begin_currents, draw_kept, keep_and_base
 from spikebayes.engine.cpu.reading import follow, read, weigh
 from spikebayes.machine.kernel_cache import compiled
 
@@ -86,6 +86,8 @@ def simulate(
             for r in range(batch):
                 line = base[position[order[r], epoch]]
                 keep_and_base(constant, r * total, layout, line, samples[order[r]], rows[order[r]], key, shares)
+                if past == 0:
+                    begin_currents(y, r * lines, constant, r * total, layout)
         before, now = now, min(stretch, change[epoch + 1] - past)
         spike, earlier = earlier, spike
         used = np.int64(0)

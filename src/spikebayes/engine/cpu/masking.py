@@ -38,6 +38,19 @@ def keep_and_base(constant, at, layout, base, sample, row, key, shares):
 
 
 @compiled(nogil=True)
+def begin_currents(y, line, constant, at, layout):
+    """Where neurons have a current of their own, constants go through its filter too: it begins at minus them.
+
+    For c + y, with y <- a y + (1 - a) x from -c on, is what c + x come to when they go through the filter together.
+    """
+    for p in range(layout.size.shape[0]):
+        if layout.own_current[p]:
+            here, first = line + layout.line[layout.bank[p]], at + layout.start[p]
+            for j in range(layout.start[p + 1] - layout.start[p]):
+                y[here + j] = -constant[first + j]
+
+
+@compiled(nogil=True)
 def draw_kept(kept, layout, p, sample, row, key, step):
     """Which neurons of a population the mask keeps in a step, in the engine's order."""
     noise, offset, repeat = layout.dropout[p], np.int64(layout.dropout[p, 4]), layout.repeat[p]

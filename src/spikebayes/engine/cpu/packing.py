@@ -13,6 +13,7 @@ from spikebayes.engine.cpu.instructions import DRIVE_VECTORS
 from spikebayes.engine.cpu.matrices import Patches, Wire, wires
 from spikebayes.engine.cpu.tiles import Grid, cut
 from spikebayes.machine.llvm import VECTOR_BYTES
+from spikebayes.network.discrete import DiscreteLIF
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF, Neuron, Threshold
 from spikebayes.network.noise import Dropout
@@ -50,7 +51,8 @@ class Layout(NamedTuple):
     tile_at: Array  # [tiles] first neuron within its population
     tile_vectors: Array  # [tiles]
     is_lif: Array  # [P] else threshold
-    neuron: Array  # [P, 4] threshold, exp(-dt/tau_rc), 1 - exp(-dt/tau_rc), exp(tau_ref/tau_rc)
+    own_current: Array  # [P] whether what neurons take in, constants too, goes through a filter of their own
+    neuron: Array  # [P, 4] threshold (of LIF the lowest voltage), decay of a step, 1 - decay, exp(tau_ref/tau_rc)
     dropout: Array  # [P, 5] uint64: on, bits, threshold, site word, offset
     hold: Array  # [P, 3] steps between redraws of the mask (0: none), first steps besides, whether samples succeed
     repeat: Array  # [P] units per dropout draw
@@ -103,7 +105,8 @@ def lay_out(network: SpikingNetwork, dtype: np.dtype[Any]) -> tuple[Layout, Driv
     for i, target in enumerate((*populations, network.readout)):
         incoming = [w for w in made if w.target == target.name and w.source in index]
         grid = grids[i] if i < len(grids) else None
-        packer.target(incoming, index, gains.get(target.name, 1.0), network.dt, grid)
+        own = compiled[target.name].current if target.name in compiled else None
+        packer.target(incoming, index, gains.get(target.name, 1.0), network.dt, grid, own or NO_FILTER)
 
     groups = [group for grid in grids for group in grid.groups]
     layout = Layout(
@@ -121,6 +124,7 @@ def lay_out(network: SpikingNetwork, dtype: np.dtype[Any]) -> tuple[Layout, Driv
         tile=_starts(len(group) for group in groups),
         tile_at=np.array([at for group in groups for at, _ in group], np.int64),
         tile_vectors=np.array([v for group in groups for _, v in group], np.int64),
+        own_current=np.array([compiled[p.name].current is not None for p in populations], np.bool_),
         is_lif=np.array([compiled[p.name].is_lif for p in populations]),
         neuron=np.array([compiled[p.name].numbers for p in populations], dtype).reshape(-1, 4),
         dropout=np.array([_dropout(p.dropout) for p in populations], np.uint64).reshape(-1, 5),
@@ -136,20 +140,32 @@ class Compiled(NamedTuple):
 
     Args:
         is_lif: else a threshold unit.
-        numbers: threshold, decay of a step, 1 - decay, exp(tau_ref / tau_rc).
+        numbers: threshold (of LIF the lowest voltage), decay of a step, 1 - decay, exp(tau_ref / tau_rc).
         gain, bias: current per unit of input, and without input.
+        current: a, b, c, d of a filter of its own, see ``SYNAPSES``, which delivers in the same step.
     """
 
     is_lif: bool
     numbers: tuple[float, float, float, float]
     gain: float = 1.0
     bias: float = 0.0
+    current: tuple[float, float, float, float] | None = None
 
 
 def _lif(neuron: LIF, dt: float) -> Compiled:
     decay = dt / neuron.tau_rc
-    numbers = 1.0, math.exp(-decay), -math.expm1(-decay), math.exp(neuron.tau_ref / neuron.tau_rc)
+    numbers = 0.0, math.exp(-decay), -math.expm1(-decay), math.exp(neuron.tau_ref / neuron.tau_rc)
     return Compiled(True, numbers, neuron.gain, neuron.bias)
+
+
+def _discrete_lif(neuron: DiscreteLIF, dt: float) -> Compiled:
+    """Of one number for each parameter, threshold 1, and 0 at rest and after a spike."""
+    r, leak, w_in = float(neuron.r), dt / float(neuron.tau_mem), float(neuron.w_in)
+    numbers = -math.inf, 1 - leak, leak, 1.0
+    if neuron.tau_syn is None:
+        return Compiled(True, numbers, r)
+    share = dt / float(neuron.tau_syn)
+    return Compiled(True, numbers, r * w_in, current=(1 - share, share, 0.0, share))
 
 
 def _threshold(neuron: Threshold, dt: float) -> Compiled:
@@ -157,7 +173,11 @@ def _threshold(neuron: Threshold, dt: float) -> Compiled:
 
 
 #: the neurons that the loops run, each from its parameters and dt
-NEURONS: dict[type[Neuron], Callable[[Any, float], Compiled]] = {LIF: _lif, Threshold: _threshold}
+NEURONS: dict[type[Neuron], Callable[[Any, float], Compiled]] = {
+    LIF: _lif,
+    DiscreteLIF: _discrete_lif,
+    Threshold: _threshold,
+}
 
 
 def _dropout(noise: Dropout | None) -> list[int]:
@@ -228,11 +248,23 @@ class _Packer:
         self.stored: dict[tuple[Any, ...], int] = {}
         self.held: list[Any] = []  # keeps matrices alive while their ids are keys
 
-    def target(self, incoming: list[Wire], index: dict[str, int], gain: float, dt: float, grid: Grid | None) -> None:
-        """Add a population's wires, or the read-out's (``grid`` None), whose neurons are not cut."""
+    def target(
+        self,
+        incoming: list[Wire],
+        index: dict[str, int],
+        gain: float,
+        dt: float,
+        grid: Grid | None,
+        unfiltered: tuple[float, ...],
+    ) -> None:
+        """Add a population's wires, or the read-out's (``grid`` None), whose neurons are not cut.
+
+        Args:
+            unfiltered: coefficients for wires without a synapse.
+        """
         for synapse in dict.fromkeys(w.synapse for w in incoming):
             self.order.append(0 if synapse is None else synapse.order)
-            self.coefficient.append(NO_FILTER if synapse is None else SYNAPSES[type(synapse)](synapse, dt))
+            self.coefficient.append(unfiltered if synapse is None else SYNAPSES[type(synapse)](synapse, dt))
             for w in incoming:
                 if w.synapse == synapse:
                     source = index[w.source]

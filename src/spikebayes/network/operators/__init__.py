@@ -10,7 +10,7 @@ from spikebayes.network.operators.conv import Conv, patches
 from spikebayes.network.operators.dense import Dense, Scale
 from spikebayes.network.operators.mixing import Mix
 from spikebayes.network.operators.operator import Operator, Shape, WeightRows, size, target_shape
-from spikebayes.network.operators.pooling import AdaptiveAvgPool, AvgPool
+from spikebayes.network.operators.pooling import AdaptiveAvgPool, AvgPool, SumPool
 from spikebayes.network.operators.rearranging import Permute, Pick, Place, Reshape, Slice
 from spikebayes.network.operators.windows import Windows
 
@@ -29,6 +29,7 @@ __all__ = [
     "Scale",
     "Shape",
     "Slice",
+    "SumPool",
     "WeightRows",
     "Windows",
     "patches",

@@ -63,6 +63,30 @@ class AvgPool(Operator):
 
 @checked
 @stored
+class SumPool(AvgPool):
+    """Sums over windows of a feature map with 1 or 2 spatial axes; beyond the edge are zeros.
+
+    Example:
+        >>> from torch import ones
+        >>> SumPool((2, 3), (2, 3), (0, 0))(ones(1, 1, 4, 3)).tolist()
+        [[[[6.0], [6.0]]]]
+    """
+
+    def __init__(self, kernel: Shape, stride: Shape, padding: Shape) -> None:
+        super().__init__(kernel, stride, padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(self.kernel) == 2:
+            return F.avg_pool2d(x, self.kernel, self.stride, self.padding, divisor_override=1)
+        line = (1, *self.kernel), (1, *self.stride), (0, *self.padding)
+        return F.avg_pool2d(x.unsqueeze(-2), *line, divisor_override=1).squeeze(-2)
+
+    def config(self) -> dict[str, Any]:
+        return {"kernel": self.kernel, "stride": self.stride, "padding": self.padding}
+
+
+@checked
+@stored
 class AdaptiveAvgPool(Operator):
     """Average pooling to a given spatial size (None keeps an axis)."""
 

@@ -1,0 +1,62 @@
+"""The page of the study, from what its JSON file holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from studies.results import markdown_table
+
+
+def render(found: dict[str, Any]) -> str:
+    """The page, from what the JSON file holds."""
+    s = found["settings"]
+    packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
+    parts = [
+        "# What other simulators make of an export",
+        f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
+        f"on {found['cores']} cores) from `results/export.json`. Do not edit.",
+        f"Networks with hidden layers {tuple(s['hidden'])}, trained on {s['set']}, go out by `sb.export` under the "
+        f"masks of {s['masks']} samples, and are shown {s['rows']} test rows ({packages}). *Spikes equal* is the "
+        "share of neurons and steps in which the simulator and this library, which reads the same file, agree "
+        "whether there is a spike, in the layer where it is lowest. *Read-outs apart* is the rms difference of their "
+        "averages, in standard deviations of the predictive distribution. *Time* is that of the runs in the "
+        "simulator, files read and modules made, and in this library. Networks that step freely run "
+        f"{s['steps']} steps, of which {s['burn_in']} are left out; the others one.",
+        _table(found["lines"]),
+    ]
+    if found["missing"]:
+        absent = "; ".join(f"{name} ({', '.join(needed)})" for name, needed in found["missing"].items())
+        parts.append(f"Not installed, and so left out: {absent}.")
+    parts += [
+        "## Do they keep the posterior?",
+        "The certificates' verdicts on what the files say, under the same masks as the module, on "
+        f"{s['judge_rows']} rows with {s['judge_samples']} samples each (how-we-judge.md); *error* is the median "
+        "over rows of the paired rms difference, in standard deviations.",
+        _verdicts(found["certificates"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(lines: list[dict[str, Any]]) -> str:
+    header = ["importer", "profile", "spikes equal %", "read-outs apart, std", "time s", "ours s"]
+    rows = []
+    for line in lines:
+        if "failed" in line:
+            figures = [line["failed"], "", "", ""]
+        else:
+            figures = [
+                f"{100 * line['equal']:.3f}",
+                f"{line['std']:.1e}",
+                f"{line['seconds']:.1f}",
+                f"{line['ours']:.1f}",
+            ]
+        rows.append([line["importer"], line["profile"], *figures])
+    return markdown_table(header, rows)
+
+
+def _verdicts(certificates: dict[str, dict[str, Any]]) -> str:
+    rows = [
+        [profile, said["outcome"], f"{said['error']:.3f}", "; ".join(said["differs"]) or "nothing"]
+        for profile, said in certificates.items()
+    ]
+    return markdown_table(["profile", "verdict", "error", "what differs from the network"], rows)

@@ -1,0 +1,39 @@
+"""The study of exports: a small run on real data, and its page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from studies.export.command import run_export
+from studies.export.importers import IMPORTERS
+from studies.export.networks import UNITS, Settings
+from studies.export.page import render
+
+pytest.importorskip("nir")
+pytest.importorskip("nengo")
+
+SMALL = Settings(
+    set="yacht", hidden=(10, 8), epochs=20, rows=5, masks=2, judge_rows=10, judge_samples=20, steps=60, burn_in=20
+)
+
+
+@pytest.mark.slow
+def test_a_small_study(real: Path, tmp_path: Path) -> None:
+    found = run_export(real, tmp_path / "e.json", tmp_path / "e.md", settings=SMALL, seed=1)
+    assert json.loads((tmp_path / "e.json").read_text("utf-8")) == json.loads(json.dumps(found))
+    assert (tmp_path / "e.md").read_text("utf-8") == render(found)
+    assert found["missing"].keys() == {name for name, importer in IMPORTERS.items() if importer.missing}
+    assert found["certificates"].keys() == UNITS.keys()
+    assert found["certificates"]["threshold"]["outcome"] == "kept"
+    here = [name for name in IMPORTERS if name not in found["missing"]]
+    lines = {(line["importer"], line["profile"]): line for line in found["lines"]}
+    assert lines.keys() == {(n, p) for n in here for p in UNITS} | {("Nengo", "to_nengo, as converted")}
+    for (importer, profile), line in lines.items():
+        if importer == "snnTorch" and profile != "portable-lif":  # its IF layers give what the next cannot take
+            assert line["failed"].startswith("TypeError")
+            continue
+        assert line["equal"] > 0.999  # float32, summed up in other orders
+        assert line["std"] < 1e-4
