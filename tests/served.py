@@ -70,7 +70,8 @@ def running(
             yield Server(service, url_of(listener))
         finally:
             service.stopping = True
-            thread.join()
+            thread.join(90)
+            assert not thread.is_alive()
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

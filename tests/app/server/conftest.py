@@ -25,7 +25,7 @@ def runs() -> dict[str, TableRun]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no server is there while other tests change what it stands on
 def start(runs: dict[str, TableRun]) -> Iterator[Callable[..., Server]]:
     """Starts a server of a run by its name; a second call with the same arguments finds it running."""
     with ExitStack() as stack:
