@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -50,7 +50,7 @@ def run_export(
     found = {
         **origin,
         "settings": asdict(settings),
-        "packages": {name: version(name) for name in packages},
+        "packages": {name: version(name) for name in packages if _is_here(name)},
         "missing": missing,
         "certificates": certificates,
         "lines": lines,
@@ -131,3 +131,12 @@ def _nengo(network: SpikingNetwork, x: Tensor, std: float, s: Settings, seed: in
 
 def _rms(parts: list[Tensor], std: float) -> float:
     return float(torch.stack(parts).double().square().mean().sqrt()) / std
+
+
+def _is_here(package: str) -> bool:
+    """Importers bring packages of their own, which are not there without them."""
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
