@@ -278,7 +278,13 @@ def test_nothing_to_resume_from(tmp_path: Path, checkpoints: str | None) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-40], lambda b: b"", lambda b: b"text"])
+def zeroed(content: bytes) -> bytes:
+    """In the middle, where a tensor lies."""
+    third = len(content) // 3
+    return content[:third] + bytes(64) + content[third + 64 :]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-40], lambda b: b"", lambda b: b"text", zeroed])
 def test_a_torn_checkpoint_is_refused(tmp_path: Path, damage: Any) -> None:
     quick_fit(network(), *plane(), epochs=2, checkpoints=tmp_path)
     (tmp_path / LAST_CHECKPOINT).write_bytes(damage((tmp_path / LAST_CHECKPOINT).read_bytes()))

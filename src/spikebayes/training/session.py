@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import ZipFile
 
 import torch
 from lightning.pytorch import Callback
@@ -33,6 +34,9 @@ def alone_in(folder: Path | None) -> Iterator[None]:
 def check_checkpoint(path: Path, learner: nn.Module, callbacks: Sequence[Callback] = ()) -> None:
     """Refuse a checkpoint that is torn, of another module, or without the state of these callbacks (StoreError)."""
     try:
+        with ZipFile(path) as archive:  # torch.load looks at no checksums
+            if (torn := archive.testzip()) is not None:
+                raise StoreError(f"its part {torn} is torn")
         kept = torch.load(path, map_location="cpu", weights_only=True)
         learner.load_state_dict(kept["state_dict"])
     except Exception as error:  # torn bytes fail in many ways
