@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def serving(
             found["many clients"] = server.measured(asked, clients, seconds)
             with _troubled(server.port):
                 found["beside slow and broken ones"] = server.measured(asked, clients, seconds)
-            stop = lambda: server.process.send_signal(signal.SIGTERM)  # noqa: E731
+            stop = partial(server.process.send_signal, signal.SIGTERM)
             found["told to stop"] = server.measured(asked, clients, seconds, after=stop)
             found["told to stop"]["exit code"] = server.process.wait(PATIENCE)
         with _served(folder) as server:

@@ -39,7 +39,7 @@ def decisions(p: float = 0.3) -> tuple[nn.Module, Tensor]:
     return nn.Sequential(*hidden, nn.Linear(12, 2)).eval(), torch.randn(40, 5)
 
 
-def spiking(model: nn.Module, x: Tensor, synapse: Synapse | None = Lowpass(0.01)) -> SpikingNetwork:  # noqa: B008
+def spiking(model: nn.Module, x: Tensor, synapse: Synapse | None = Lowpass(0.01)) -> SpikingNetwork:
     """The module's network with Lowpass filters."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "dt = ")  # longer than the refractory time, as it should be

@@ -26,6 +26,8 @@ def test_a_table_of_chips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     asked = ["limits", str(tmp_path / "run"), "--samples", "10", "--steps", "50", "--burn-in", "20"]
     assert main([*asked, "--json", str(tmp_path / "l.json")]) == 0
     said = capsys.readouterr().out
+    assert main(["limits", str(tmp_path / "run"), "--samples", "0"]) == 2
+    assert "samples must be a whole number, at least 1; got 0" in capsys.readouterr().err
     assert "308 neurons with at most 300 synapses" in said
     assert "the first sample takes 50 steps, 10 take 500" in said
     (small,) = (line for line in said.splitlines() if " is too small: " in line)

@@ -74,6 +74,7 @@ def test_every_verb_takes_such_a_run(both: Path, capsys: pytest.CaptureFixture[s
     assert pd.read_csv(both / "p.csv")["mean"].to_numpy() == pytest.approx(expected.mean[:, 0].numpy(), rel=1e-5)
     for verb in ("score", "energy"):
         assert main([verb, run, *few]) == 0
+    assert main(["energy", run, "--data", rows, "--samples", "3"]) == 2  # two of each at least
     assert "member 2 of 2, which gives one of 2 samples:" in capsys.readouterr().out
     assert main(["compare", run, "--data", rows, "--samples", "10", "--out", str(both / "r.html")]) == 0
     assert main(["info", run]) == 0

@@ -267,7 +267,7 @@ def energy_of_run(
     """
     from spikebayes.app.code_option import network_of
     from spikebayes.app.run_folder import ENERGY, load_run, own_files
-    from spikebayes.app.table_run import networks_of
+    from spikebayes.app.table_run import networks_of, share_of
     from spikebayes.app.training_table import rows_to_judge
     from spikebayes.data.encoding import encode_features
     from spikebayes.evaluate.energy.energy import energy
@@ -283,12 +283,13 @@ def energy_of_run(
     check_output(out, [data or Path(loaded.config["data"]), *own_files(run)])
     some = table.iloc[:rows]
     x = loaded.fitted.scaling.inputs(encode_features(some, loaded.schema))
-    networks = networks_of(network_of(loaded, dt, tau, code, headroom))
+    spiking = network_of(loaded, dt, tau, code, headroom)
+    networks, share = networks_of(spiking), share_of(spiking, samples, least=2)
     bills = [
         energy(
             network,
             x,
-            samples=max(1, samples // len(networks)),
+            samples=share,
             steps=steps,
             burn_in=burn_in,
             seed=seed,

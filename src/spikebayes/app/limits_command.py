@@ -31,7 +31,7 @@ def limits_of_run(
 
     from spikebayes.app.code_option import network_of
     from spikebayes.app.run_folder import load_run, own_files
-    from spikebayes.app.table_run import networks_of
+    from spikebayes.app.table_run import networks_of, share_of
     from spikebayes.evaluate.energy.hardware_limits import CHIPS, demand, latency
     from spikebayes.machine.aligned import aligned
     from spikebayes.machine.checked_files import write_json
@@ -41,11 +41,15 @@ def limits_of_run(
     if json is not None:
         check_output(json, own_files(run))
     loaded = load_run(run)
-    networks = networks_of(network_of(loaded, dt, tau, code, headroom))
-    needed, members = demand(networks[0]), len(networks)
-    several = max(1, samples // members)
-    takes = latency(networks[0], several, steps, burn_in)
-    each = f"one of {members} networks alike, of which each" if members > 1 else "the network, which"
+    spiking = network_of(loaded, dt, tau, code, headroom)
+    networks, several = networks_of(spiking), share_of(spiking, samples)
+    needed = max(map(demand, networks), key=lambda one: one.weights)
+    takes = max((latency(one, several, steps, burn_in) for one in networks), key=lambda one: one.prediction)
+    each = (
+        "the network"
+        if len(networks) == 1
+        else f"the largest of {len(networks)} networks, each on a chip of its own,"
+    )
     words = "ticks" if networks[0].code is not None else "steps"
     OUT.print(
         f"{run}: {each} has {needed.neurons:,} neurons with at most {needed.fan_in:,} synapses, {needed.synapses:,} "

@@ -52,11 +52,17 @@ def write_comparison(
         targets=run.targets(table),
         settings=settings,
         rescale=lambda y: run.in_units(fitted.scaling.outputs(y[..., : len(schema.output_names)])),
-        subject=f"Predicted: {_predicted(schema)}, from {len(schema.features)} columns, for {origin}.",
+        subject=f"Predicted: {_predicted(schema)}, from {len(schema.features)} columns, for {origin}{_by(run)}.",
         outside=outside_training(table, schema),
         commands=tuple(commands),
     )
     write_report(data, path)
+
+
+def _by(run: TableRun) -> str:
+    if run.ensemble is None:
+        return ""
+    return f", by {len(run.ensemble)} networks together; what is shown over time and in joules is of the first"
 
 
 def _predicted(schema: TableSchema) -> str:

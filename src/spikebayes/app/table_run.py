@@ -296,6 +296,17 @@ def networks_of(network: Spiking) -> tuple[SpikingNetwork, ...]:
     return (network,) if isinstance(network, SpikingNetwork) else network
 
 
+def share_of(network: Spiking, samples: int, least: int = 1) -> int:
+    """How many of the samples a network gives: all, or of an ensemble's members each as many.
+
+    Raises:
+        ConfigError: fewer than ``least`` for each.
+    """
+    members = len(networks_of(network))
+    check_count("samples", samples, least * members)
+    return samples // members
+
+
 def kind_of(architecture: dict[str, Any]) -> str:
     """The kind of network; the first runs did not say, since there was one only."""
     return architecture.get("kind", "lif")

@@ -58,7 +58,7 @@ def _advice(verb: str, options: dict[str, Any]) -> str:
     from spikebayes.app.finished_parts import folder_of
     from spikebayes.app.run_folder import CHECKPOINTS
 
-    if verb == "fit" and any((options["out"] / CHECKPOINTS).glob("last.ckpt")):
+    if verb == "fit" and any((options["out"] / CHECKPOINTS).rglob("last.ckpt")):
         return "fit --resume goes on from the last epoch"
     if verb == "predict" and any(folder_of(options["out"]).glob("*.parquet")):
         return "predict --resume goes on after the rows that are finished"

@@ -140,12 +140,12 @@ def fit_ensemble(
     made = []
     for k in range(members):
         with torch.random.fork_rng():
-            torch.manual_seed(seed + k)
+            torch.manual_seed(own_seed := (seed + k) % (1 << 64))
             model = build()
         own = None if checkpoints is None else checkpoints / f"member-{k + 1}"
         begun = own is not None and (own / LAST_CHECKPOINT).exists()
         kept = {"checkpoints": own, "resume": resume and begun, "calibration": 0.0}
-        made.append(fit(model, x, y, validation=chosen, seed=seed + k, **kept, **training))  # pyright: ignore[reportArgumentType]
+        made.append(fit(model, x, y, validation=chosen, seed=own_seed, **kept, **training))  # pyright: ignore[reportArgumentType]
     ensemble = Ensemble(tuple(made))
     if apart is None:
         return ensemble
