@@ -297,14 +297,14 @@ def networks_of(network: Spiking) -> tuple[SpikingNetwork, ...]:
 
 
 def share_of(network: Spiking, samples: int, least: int = 1) -> int:
-    """How many of the samples a network gives: all, or of an ensemble's members each as many.
+    """How many of the samples a network gives at most: all, or of an ensemble's members each its share.
 
     Raises:
         ConfigError: fewer than ``least`` for each.
     """
     members = len(networks_of(network))
     check_count("samples", samples, least * members)
-    return samples // members
+    return -(-samples // members)
 
 
 def kind_of(architecture: dict[str, Any]) -> str:
