@@ -61,7 +61,8 @@ def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:
 
 @pytest.mark.slow
 def test_what_only_benchmarks_need_is_not_installed_with_the_library() -> None:
-    needed = {normal(d) for name in imported(ROOT / "src") for d in packages_distributions().get(name, [name])}
+    homes = packages_distributions()
+    needed = {normal(d) for name in imported(ROOT / "src") for d in homes.get(name, [name])}
     assert declared() - needed <= {"pyarrow"}  # pandas reads Parquet with it
     assert "threadpoolctl" not in declared()
 

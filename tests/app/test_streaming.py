@@ -244,25 +244,27 @@ def test_a_killed_process_resumes_to_the_same_bytes(rows: Path) -> None:
     """SIGKILL at moments that random numbers chose, between the first part and the last."""
     x = pd.read_csv("new.csv")
     pd.concat([x] * 6).to_csv("many.csv", index=False)
-    suffix = "parquet"  # tables of text are resumed in the tests above
-    arguments = [*predict(f"p.{suffix}", data="many.csv"), "--samples", "60"]
-    assert main([*arguments[:5], f"whole.{suffix}", *arguments[6:]]) == 0
-    folder, kills = finished_parts.folder_of(Path(f"p.{suffix}")), 0
-    command = [sys.executable, "-c", "from spikebayes.app import streaming as s; s.ROWS = 23; "]
-    command[-1] += "import sys; from spikebayes.app.cli import main; sys.exit(main(sys.argv[1:]))"
-    for _ in range(2):
-        before = len(list(folder.glob("*.parquet")))
-        with subprocess.Popen([*command, *arguments, "--resume"], stdout=subprocess.DEVNULL, stderr=-1) as process:
-            deadline = time.monotonic() + 120
-            while len(list(folder.glob("*.parquet"))) < before + 5 and time.monotonic() < deadline:
-                assert process.poll() is None, process.communicate()
-                time.sleep(0.01)
-            process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
-    assert kills == 2
-    assert not Path(f"p.{suffix}").exists()
-    assert main([*arguments, "--resume"]) == 0
-    assert Path(f"p.{suffix}").read_bytes() == Path(f"whole.{suffix}").read_bytes()
+    for suffix in ("csv", "parquet"):
+        arguments = [*predict(f"p.{suffix}", data="many.csv"), "--samples", "60"]
+        assert main([*arguments[:5], f"whole.{suffix}", *arguments[6:]]) == 0
+        folder, kills = finished_parts.folder_of(Path(f"p.{suffix}")), 0
+        command = [sys.executable, "-c", "from spikebayes.app import streaming as s; s.ROWS = 23; "]
+        command[-1] += "import sys; from spikebayes.app.cli import main; sys.exit(main(sys.argv[1:]))"
+        for _ in range(2):
+            before = len(list(folder.glob("*.parquet")))
+            with subprocess.Popen(
+                [*command, *arguments, "--resume"], stdout=subprocess.DEVNULL, stderr=-1
+            ) as process:
+                deadline = time.monotonic() + 120
+                while len(list(folder.glob("*.parquet"))) < before + 5 and time.monotonic() < deadline:
+                    assert process.poll() is None, process.communicate()
+                    time.sleep(0.01)
+                process.send_signal(signal.SIGKILL)
+            kills += process.wait() == -signal.SIGKILL
+        assert kills == 2
+        assert not Path(f"p.{suffix}").exists()
+        assert main([*arguments, "--resume"]) == 0
+        assert Path(f"p.{suffix}").read_bytes() == Path(f"whole.{suffix}").read_bytes()
 
 
 def test_classes_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,32 +75,32 @@ def test_too_few_rows_are_said_and_give_the_widest_interval() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["scaled", "quantile"])
 def test_calibrated_intervals_hold_what_they_say(method: str) -> None:
-    """Coverage over calibration and new rows is k / (n + 1) exactly; 150 draws of 100 new rows."""
+    """Coverage over calibration and new rows is k / (n + 1) exactly; 400 draws of 100 new rows, error 0.002."""
     covered, plain = [], []
-    for seed in range(150):
+    for seed in range(400):
         held_out, y = drawn(59, seed)
         known = held_out.calibrate(y, method, coverage=0.8)
         new, target = drawn(100, 10_000 + seed)
         for found, p in ((covered, replace(new, conformal=known)), (plain, new)):
             lower, upper = p.interval(0.8)
             found.append(float(((lower <= target) & (target <= upper)).double().mean()))
-    # sd of one draw: of k of 60 (0.052) and of 100 rows (0.04); 4 sd of the mean are 0.022
-    assert np.mean(covered) == pytest.approx(48 / 60, abs=0.022)
+    # sd of one draw: of k of 60 (0.052) and of 100 rows (0.04); 4 sd of the mean are 0.013
+    assert np.mean(covered) == pytest.approx(48 / 60, abs=0.013)
     assert np.mean(plain) < 0.6  # the std was half as large as it should be
 
 
 @pytest.mark.slow
 def test_calibrated_quantiles_hold_what_they_say() -> None:
     below = {0.1: [], 0.5: [], 0.9: []}
-    for seed in range(150):
+    for seed in range(400):
         held_out, y = drawn(59, seed)
         new, target = drawn(100, 10_000 + seed)
         p = replace(new, conformal=held_out.calibrate(y))
         for q, found in below.items():
             found.append(float((target <= p.quantile(q)).double().mean()))
-    assert np.mean(below[0.1]) == pytest.approx(6 / 60, abs=0.022)
-    assert np.mean(below[0.9]) == pytest.approx(54 / 60, abs=0.022)
-    assert np.mean(below[0.5]) == pytest.approx(0.5, abs=0.027)
+    assert np.mean(below[0.1]) == pytest.approx(6 / 60, abs=0.013)
+    assert np.mean(below[0.9]) == pytest.approx(54 / 60, abs=0.013)
+    assert np.mean(below[0.5]) == pytest.approx(0.5, abs=0.016)
 
 
 def test_quantiles_of_one_coverage_serve_no_other() -> None:
@@ -157,9 +157,9 @@ def test_ranks_are_penalised() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("penalty", [0.0, 0.05])
 def test_sets_hold_the_true_class_as_often_as_they_say(penalty: float) -> None:
-    """At least 0.9 on average over 120 draws, whose mean has a standard error below 0.005."""
+    """At least 0.9 on average over 300 draws, whose mean has a standard error below 0.003."""
     covered, size = [], []
-    for seed in range(120):
+    for seed in range(300):
         rng = torch.Generator().manual_seed(seed)
         truth = (2 * torch.randn(199, 5, generator=rng)).softmax(-1)
         y = torch.multinomial(truth, 1, generator=rng)[:, 0]
@@ -187,16 +187,16 @@ def sure_and_unsure(rows: int, seed: int) -> tuple[Predictive, Tensor]:
 
 @pytest.mark.slow
 def test_answers_are_wrong_no_more_often_than_the_risk() -> None:
-    """The risk of answers, which is known here, exceeds 9 % in at most 10 % of 120 draws (4 sd: 21 %)."""
+    """The risk of answers, which is known here, exceeds 9 % in at most 10 % of 300 draws (4 sd: 17 %)."""
     risks, answered = [], []
     reference, _ = sure_and_unsure(20_000, 999)
-    for seed in range(120):
+    for seed in range(300):
         held_out, y = sure_and_unsure(1000, seed)
         p = replace(reference, conformal=held_out.calibrate(y))
         answers = ~p.abstain(0.09, delta=0.1)
         risks.append(float((1 - reference.mean[:, 0])[answers].double().mean()))
         answered.append(float(answers.double().mean()))
-    assert np.mean(np.array(risks) > 0.09) <= 0.21
+    assert np.mean(np.array(risks) > 0.09) <= 0.17
     order = reference.mean[:, 0].sort(descending=True).values
     best = float(((1 - order).cumsum(0) / torch.arange(1, 20_001) <= 0.09).double().mean())
     assert 0.5 * best < np.mean(answered) < best
