@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from studies.stages import Stages
@@ -15,12 +16,13 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class Job:
-    """A stage that another process works out: ``work(*arguments)``, both picklable."""
+    """A stage that another process works out: ``work(*arguments)``, both picklable; it makes or judges weights."""
 
     stages: Stages
     stage: str
     work: Callable[..., dict[str, Any]]
     arguments: tuple[Any, ...]
+    weights: tuple[Path, ...] = ()
 
 
 def side_by_side(jobs: Mapping[Key, Job], count: int) -> dict[Key, dict[str, Any]]:
@@ -35,7 +37,10 @@ def side_by_side(jobs: Mapping[Key, Job], count: int) -> dict[Key, dict[str, Any
     runs = {key: pool.submit(job.work, *job.arguments) for key, job in missing.items()}
     workers = pool._processes  # shutdown forgets them
     try:
-        return {key: job.stages.run(job.stage, lambda k=key: runs[k].result()) for key, job in jobs.items()}
+        return {
+            key: job.stages.run(job.stage, lambda k=key: runs[k].result(), lambda j=job: j.weights)
+            for key, job in jobs.items()
+        }
     except BaseException:
         for worker in list(workers.values()):
             worker.terminate()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ class Stages:
 
     Args:
         folder: made if it is not there.
-        key: what the figures depend on (settings, seed, data), JSON values.
+        key: what the figures depend on (settings, data, and the ``seed``), JSON values.
         commit: of the code that runs; kept with each stage.
         say: is told what begins and what was there already.
 
@@ -43,12 +43,19 @@ class Stages:
     ) -> None:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         self.folder = folder / digest[:12]
-        self.commit, self.say = commit, say
+        self.commit, self.seed, self.say = commit, key.get("seed"), say
         self.figures: dict[str, dict[str, Any]] = {}
         make_folder(self.folder)
 
-    def run(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def run(
+        self, name: str, work: Callable[[], dict[str, Any]], weights: Callable[[], Sequence[Path]] = tuple
+    ) -> dict[str, Any]:
         """What ``work`` returns (JSON values), from the file if the stage was finished before.
+
+        Args:
+            name: of the stage.
+            work: is done if it was not.
+            weights: files that the stage judged, or made; asked when it is done, and their digests are kept.
 
         Raises:
             StoreError: the stage's file is torn.
@@ -63,7 +70,13 @@ class Stages:
         self.say(name)
         started = time.perf_counter()
         result = json.loads(json.dumps(work()))  # what the file will give
-        kept = {"seconds": time.perf_counter() - started, "commit": self.commit, "result": result}
+        kept = {
+            "commit": self.commit,
+            "seed": self.seed,
+            "seconds": time.perf_counter() - started,
+            "weights_sha256": [_sha256(path) for path in weights()],
+            "result": result,
+        }
         with atomic(path) as partial:
             partial.write_text(json.dumps(kept), encoding="utf-8")
         self.figures[name] = kept
@@ -77,6 +90,10 @@ class Stages:
         """Wall time of each stage, in order."""
         return {name: figure["seconds"] for name, figure in self.figures.items()}
 
+    def told(self) -> dict[str, dict[str, Any]]:
+        """Of each stage, in order: commit, seed, wall time, and the digests of the weights that it judged or made."""
+        return {name: {k: v for k, v in kept.items() if k != "result"} for name, kept in self.figures.items()}
+
     def commits(self) -> list[str | None]:
         """Commits that the stages ran at; more than one if the study was stopped and the code changed."""
         return list(dict.fromkeys(figure["commit"] for figure in self.figures.values()))
@@ -84,8 +101,18 @@ class Stages:
     def _read(self, path: Path) -> dict[str, Any]:
         try:
             kept = json.loads(path.read_text("utf-8"))
-            if kept.keys() != {"seconds", "commit", "result"}:
+            if kept.keys() != {"commit", "seed", "seconds", "weights_sha256", "result"}:
                 raise ValueError(f"it holds {sorted(kept)}")
         except (OSError, ValueError, AttributeError) as error:
             raise StoreError(f"{path} is torn ({error}); delete it to run the stage again") from error
         return kept
+
+
+def stage_seconds(stage: float | Mapping[str, Any]) -> float:
+    """Of a stage in a results file; those of before held nothing else."""
+    return stage["seconds"] if isinstance(stage, Mapping) else stage
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

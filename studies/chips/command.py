@@ -101,7 +101,7 @@ def run_chips(
         **origin,
         "settings": asdict(settings),
         "commits": stages.commits(),
-        "stages": stages.seconds(),
+        "stages": stages.told(),
         "seconds": sum(stages.seconds().values()),
         "cases": cases,
     }

@@ -59,7 +59,7 @@ def run_codes(
         "settings": asdict(settings),
         "one": ONE.name,
         "commits": stages.commits(),
-        "stages": stages.seconds(),
+        "stages": stages.told(),
         "seconds": sum(stages.seconds().values()),
         "cases": cases,
     }

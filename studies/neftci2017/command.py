@@ -66,10 +66,10 @@ def run_neftci2017(
     training = _learn(data, learned, settings, seed)
     found = _judge(digits, judged, learned.folder, settings, seed, progress=progress)
 
-    stages = {"data": loading, **learned.seconds(), **judged.seconds()}
+    stages = {"data": {"seconds": loading}, **learned.told(), **judged.told()}
     commits = list(dict.fromkeys([*learned.commits(), *judged.commits()]))
     origin |= {"settings": asdict(settings), "commits": commits}
-    seconds = sum(t for stage, t in stages.items() if not stage.startswith("training"))
+    seconds = sum(told["seconds"] for stage, told in stages.items() if not stage.startswith("training"))
     found = {
         **origin,
         "images": sizes,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from studies.neftci2017.claims import SCALED, claims
 from studies.neftci2017.figures import NAMES, PAPER
 from studies.results import markdown_table
 from studies.scoring import SCORES, interval_text, score_text
+from studies.stages import stage_seconds
 
 TITLES = NAMES | {"conv": "convolutional S2M", "dropout": "permanent dropout", "deterministic": "deterministic"}
-SCALED = 1.38  # per cent, the paper's table I
 CHANGES = {
     "none": "as trained",
     "scaled": "weights x {:g}",
@@ -21,8 +22,8 @@ CHANGES = {
 
 def render(found: dict[str, Any]) -> str:
     """Markdown."""
-    sections = [_head(found), _table(found), _figures(found), _law(found), _uncertainty(found), _robustness(found)]
-    return "\n\n".join(part for section in [*sections, _times(found)] for part in section) + "\n"
+    sections = [_head(found), claims(found), _table(found), _figures(found), _law(found), _uncertainty(found)]
+    return "\n\n".join(part for section in [*sections, _robustness(found), _times(found)] for part in section) + "\n"
 
 
 def _head(found: dict[str, Any]) -> list[str]:
@@ -175,7 +176,7 @@ def _times(found: dict[str, Any]) -> list[str]:
         else [f"training, {kind}", f"{t['epochs']}", f"{t['seconds']:,.0f}"]
         for kind, t in found["training"].items()
     ]
-    rest = [[k, "", f"{s:,.0f}"] for k, s in found["stages"].items() if not k.startswith("training")]
+    rest = [[k, "", f"{stage_seconds(s):,.0f}"] for k, s in found["stages"].items() if not k.startswith("training")]
     return [
         "## Time",
         "Training, one core each, two at a time and beside other work; its seconds are those of the epochs, without "

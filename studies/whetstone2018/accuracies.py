@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from studies.claims import share_error
 from studies.results import markdown_table
 from studies.whetstone2018.figures import recipes, title
 from studies.whetstone2018.learning import ORIGINAL, SPIKING
@@ -70,9 +73,9 @@ def accuracies(found: dict[str, Any]) -> list[str]:
                 title(name),
                 architecture(recipes(found)[name]),
                 f"{judged[0]['parameters']:,}",
-                ranged(_percent(judged, ORIGINAL)),
-                ranged(_percent(judged, SPIKING)),
-                f"{_lost(judged):+.2f}",
+                ranged(percent(judged, ORIGINAL)),
+                ranged(percent(judged, SPIKING)),
+                f"{lost(judged):+.2f}",
                 PUBLISHED.get(name, "-"),
             ]
         )
@@ -86,41 +89,57 @@ def accuracies(found: dict[str, Any]) -> list[str]:
 
 
 def bars(found: dict[str, Any]) -> list[str]:
-    rows, short, count = [], [], 0
+    rows, count = [], dict.fromkeys(("met", "tied", "missed"), 0)
     for name, judged in found["judged"].items():
         bar = BARS.get(name, Bar())
-        spiking, lost = mean(_percent(judged, SPIKING)), _lost(judged)
+        spiking = mean(percent(judged, SPIKING)), percent_error(found, name, SPIKING)
         line = [title(name)]
-        for what, value, asked, sign in (("spiking", spiking, bar.spiking, 1), ("lost", lost, bar.lost, -1)):
+        for (value, error), asked, sign in (
+            (spiking, bar.spiking, 1),
+            ((lost(judged), lost_error(found, name)), bar.lost, -1),
+        ):
             if asked is None:
                 line += ["-", "-"]
                 continue
             gap = sign * (value - asked)
-            count += 1
-            line += [f"{asked:g}", _verdict(gap)]
-            short += [f"{title(name)}, {what}, by {_gap(gap)}"] if missed(gap) else []
+            outcome = "missed" if missed(gap) else "tied" if gap < error else "met"
+            count[outcome] += 1
+            line += [f"{asked:g}", f"{outcome}, {'short' if missed(gap) else 'better'} by {_gap(gap)} +- {error:.2f}"]
         if bar != Bar():
             rows.append(line)
     if not rows:
         return []
     header = ["network", "spiking at least (%)", "", "points lost at most", ""]
-    said = f"{count - len(short)} of {count} bars are met." + (f" Missed: {'; '.join(short)}." if short else "")
-    return ["This project's bars, for the means over seeds:", markdown_table(header, rows), said]
+    return [
+        "This project's bars, for the means over seeds; met by less than a standard error (over test rows and seeds) "
+        "counts as tied:",
+        markdown_table(header, rows),
+        f"{sum(count.values())} bars: {', '.join(f'{number} {outcome}' for outcome, number in count.items())}.",
+    ]
 
 
 def _gap(gap: float) -> str:
     return f"{abs(gap):.2f}" if abs(gap) >= 0.005 else "less than 0.01"
 
 
-def _verdict(gap: float) -> str:
-    return f"missed by {_gap(gap)}" if missed(gap) else f"met by {_gap(gap)}" if gap > 1e-9 else "met"
-
-
-def _percent(judged: Sequence[dict[str, Any]], which: str) -> list[float]:
+def percent(judged: Sequence[dict[str, Any]], which: str) -> list[float]:
     """Accuracy of every seed."""
     return [100 * one[which] for one in judged]
 
 
-def _lost(judged: Sequence[dict[str, Any]]) -> float:
+def percent_error(found: dict[str, Any], name: str, which: str) -> float:
+    """Standard error of the mean over seeds, per cent: what seeds differ by, and the choice of test rows."""
+    values = percent(found["judged"][name], which)
+    rows = found["rows"][recipes(found)[name].data]["test"]
+    seeds = statistics.variance(values) / len(values) if len(values) > 1 else 0.0
+    return math.sqrt(seeds + (100 * share_error(mean(values) / 100, rows)) ** 2)
+
+
+def lost(judged: Sequence[dict[str, Any]]) -> float:
     """Points of accuracy between the original and the spiking network, mean over seeds."""
-    return mean(_percent(judged, ORIGINAL)) - mean(_percent(judged, SPIKING))
+    return mean(percent(judged, ORIGINAL)) - mean(percent(judged, SPIKING))
+
+
+def lost_error(found: dict[str, Any], name: str) -> float:
+    """Standard error of :func:`lost`, points; at most, since both networks see the same rows."""
+    return math.hypot(*(percent_error(found, name, which) for which in (ORIGINAL, SPIKING)))

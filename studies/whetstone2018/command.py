@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from studies.whetstone2018.page import render
 from studies.whetstone2018.pictures import pictures
 from studies.whetstone2018.posterior import uncertainty
 from studies.whetstone2018.settings import PUBLISHED, Recipe, Settings
+from studies.whetstone2018.tries import tries
 
 NAME = "whetstone2018"
 SHOWN = ("stpu_cnn", "cnn_unrestricted")  # networks whose spikes are drawn
@@ -94,7 +96,10 @@ def run_whetstone2018(
             )
 
     every = [*learned.values(), judged]
-    seconds = {name: sum(stages.seconds().values()) for name, stages in learned.items()}
+    trainings = {
+        name: {"seconds": sum(stages.seconds().values()), "trainings": stages.told()}
+        for name, stages in learned.items()
+    }
     found = {
         **origin,
         "networks": names,
@@ -102,10 +107,12 @@ def run_whetstone2018(
         "commits": list(dict.fromkeys(c for stages in every for c in stages.commits())),
         "rows": {kind: _sizes(rows) for kind, rows in sets.items()},
         "seconds": sum(judged.seconds().values()),
-        "stages": {"training": seconds, "judging": judged.seconds()},
+        "stages": {"training": trainings, "judging": judged.told()},
         "training": training,
         **found,
     }
+    with suppress(ConfigError):  # without the history there is none to tell
+        found["tries"] = tries()
     write_results(found, results)
     write_page(render(found), docs / f"{NAME}.md", figures(found))
     return found

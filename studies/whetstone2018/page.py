@@ -7,7 +7,9 @@ from typing import Any
 
 from spikebayes.data import PUBLISHED_ROWS
 from studies.results import markdown_table
+from studies.stages import stage_seconds
 from studies.whetstone2018.accuracies import accuracies, bars
+from studies.whetstone2018.claims import claims, tried
 from studies.whetstone2018.figures import captions, recipes, title
 from studies.whetstone2018.forms import agreement, hardware
 from studies.whetstone2018.learning import LOOK, ORIGINAL, SPIKING, WARM
@@ -31,7 +33,7 @@ def render(found: dict[str, Any]) -> str:
     """Markdown."""
     sections = [_head(found), _data(found), _training(found)]
     if found["judged"]:
-        sections += [accuracies(found), bars(found), agreement(found), hardware(found)]
+        sections += [claims(found), accuracies(found), bars(found), tried(found), agreement(found), hardware(found)]
     sections += [posterior(found), _figures(found), _times(found)]
     return "\n\n".join(part for section in sections for part in section) + "\n"
 
@@ -160,8 +162,8 @@ def _times(found: dict[str, Any]) -> list[str]:
         ]
         for name in found["networks"]
     ]
-    rest = [[stage, "", "", f"{seconds:,.0f}"] for stage, seconds in found["stages"]["judging"].items()]
-    waited = sum(found["stages"]["training"].values()) / 60
+    rest = [[stage, "", "", f"{stage_seconds(told):,.0f}"] for stage, told in found["stages"]["judging"].items()]
+    waited = sum(map(stage_seconds, found["stages"]["training"].values())) / 60
     return [
         "## Time",
         "Seconds of training are those of the epochs, without the looks at validation and test rows after each; "

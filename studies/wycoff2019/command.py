@@ -74,10 +74,10 @@ def run_wycoff2019(
     noisy = learning.trained(task, settings.learning, seed, learned.folder, learning.WITH_NOISE)
     found |= _judge(Bench(task, net, seed, progress), noisy, judged, settings)
 
-    stages = {"data": loading, **learned.seconds(), **judged.seconds()}
+    stages = {"data": {"seconds": loading}, **learned.told(), **judged.told()}
     commits = list(dict.fromkeys([*learned.commits(), *judged.commits()]))
     origin |= {"settings": asdict(settings), "source": source, "commits": commits}
-    found = {**origin, "seconds": sum(stages.values()), "stages": stages, **found}
+    found = {**origin, "seconds": sum(told["seconds"] for told in stages.values()), "stages": stages, **found}
     write_results(found, results)
     write_page(render(found), docs / f"{NAME}.md", figures(found))
     return found

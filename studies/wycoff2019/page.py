@@ -5,16 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from studies.results import markdown_table
+from studies.stages import stage_seconds
+from studies.wycoff2019.claims import claims
 from studies.wycoff2019.learning import DT
 from studies.wycoff2019.protocols import EQUIVALENT, PAIRED_RMSE, R2_GAP, STD_RATIO, UNIFORMITY
 
 COUNTED = ("synaptic_events", "neuron_updates", "dense_synaptic_operations", "input_macs", "mask_bits")
-TITLES = {"paper": "the paper's steps", "fewest": "fewest steps", "redrawn": "one run, masks redrawn"}
+TITLES = {"paper": "the paper's burn-in", "fewest": "fewest steps", "redrawn": "one run, masks redrawn"}
 
 
 def render(found: dict[str, Any]) -> str:
     """Markdown."""
-    sections = [_head(found), _data(found), _accuracy(found), _protocols(found), _large(found), _parts(found)]
+    sections = [
+        _head(found),
+        claims(found),
+        _data(found),
+        _accuracy(found),
+        _protocols(found),
+        _large(found),
+        _parts(found),
+    ]
     sections += [_steps(found), _redraws(found), _energy(found), _decisions(found), _times(found)]
     return "\n\n".join(part for section in sections for part in section) + "\n"
 
@@ -69,13 +79,13 @@ def _protocols(found: dict[str, Any]) -> list[str]:
     lines = [(n, k) for n in TITLES for k in ("few", "many") if f"{k}_{n}" in found]
     return [
         "## The paper's checks",
-        "Figure 3: the read-out of the first test row over time, with the paper's steps and with the fewest.",
+        "Figure 3: the read-out of the first test row over time, with the paper's burn-in and with the fewest steps.",
         "![Output trace](wycoff2019/figure3.svg) ![with the fewest steps](wycoff2019/figure3-fewest.svg)",
         "Figure 2, KS p-values over rows: as the paper takes them, randomised (uniform for equal distributions), and "
         "for two classical predictions.",
         *(_histograms(found, k, n) for n in ("paper", "fewest") for k in ("few", "many")),
         _protocol_table([(TITLES[n], found[f"{k}_{n}"]) for n, k in lines]),
-        "Figure 4: the row with the largest KS distance, with the paper's steps and in the larger test.",
+        "Figure 4: the row with the largest KS distance, with the paper's burn-in and in the larger test.",
         "![Worst row](wycoff2019/figure4.svg) ![of the larger test](wycoff2019/figure4-large.svg)",
     ]
 
@@ -316,7 +326,7 @@ def _energy(found: dict[str, Any]) -> list[str]:
 
 
 def _times(found: dict[str, Any]) -> list[str]:
-    rows = [[name, f"{seconds:.0f}"] for name, seconds in found["stages"].items()]
+    rows = [[name, f"{stage_seconds(stage):.0f}"] for name, stage in found["stages"].items()]
     return ["## Wall time by stage", markdown_table(["stage", "s"], [*rows, ["all", f"{found['seconds']:.0f}"]])]
 
 

@@ -9,6 +9,7 @@ from spikebayes.nn.coded import Coded
 from spikebayes.nn.decoding import PopulationDecode, WinnerTakeAll
 from spikebayes.nn.encoders import BernoulliSpikes, Contours, NoisySign
 from spikebayes.nn.few_bits import few_bits
+from spikebayes.nn.first_weights import spread_weights
 from spikebayes.nn.permadrop import Permadrop
 from spikebayes.nn.sharpened import Sharpened
 from spikebayes.nn.signs import SigmoidSign
@@ -36,5 +37,6 @@ __all__ = [
     "Values",
     "WinnerTakeAll",
     "few_bits",
+    "spread_weights",
     "zoo",
 ]

@@ -20,6 +20,7 @@ from spikebayes.nn.combo import Combo, ComboRows, combo
 from spikebayes.nn.decoding import PopulationDecode
 from spikebayes.nn.encoders import NoisySign
 from spikebayes.nn.few_bits import few_bits
+from spikebayes.nn.first_weights import spread_weights
 from spikebayes.nn.hidden import check_widths, hidden_layers
 from spikebayes.nn.permadrop import Permadrop
 from spikebayes.nn.sharpened import Sharpened
@@ -43,6 +44,7 @@ def mlp(
     dropout: float = 0.1,
     *,
     activation: Callable[[], nn.Module] = SoftLIF,
+    spread: float | None = None,
 ) -> nn.Sequential:
     """Dense layers with an activation and permanent dropout after each, then a linear read-out.
 
@@ -51,16 +53,18 @@ def mlp(
         hidden: width of each hidden layer.
         dropout: drop probability in [0, 1).
         activation: makes one activation; SoftLIF with its defaults unless given.
+        spread: of first weights, see :func:`~spikebayes.nn.spread_weights`; None leaves torch's.
 
     Raises:
-        ConfigError: no hidden layer, or a width below 1.
+        ConfigError: no hidden layer, a width below 1, or a spread that is not positive.
 
     Example:
         >>> [type(m).__name__ for m in mlp(10, 1, (200,))]
         ['Linear', 'SoftLIF', 'Permadrop', 'Linear']
     """
     check_widths(inputs, outputs, hidden)
-    return nn.Sequential(*hidden_layers([inputs, *hidden], dropout, activation), nn.Linear(hidden[-1], outputs))
+    made = nn.Sequential(*hidden_layers([inputs, *hidden], dropout, activation), nn.Linear(hidden[-1], outputs))
+    return made if spread is None else spread_weights(made, spread)
 
 
 @checked
