@@ -16,6 +16,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
 
 from spikebayes.machine.files import atomic
+from spikebayes.machine.progress import Bar
 from spikebayes.training.sharpening import Sharpening
 
 LATER = 1.0  # s between two writes of a checkpoint of the same training
@@ -43,6 +44,32 @@ class Patience(EarlyStopping):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if all_sharp(trainer):
             super().on_validation_end(trainer, pl_module)
+
+
+class EpochBar(Callback):
+    """A bar of the epochs, for notebooks: those of Lightning take a new line for each validation there."""
+
+    def __init__(self, epochs: int) -> None:
+        self._epochs = epochs
+        self._bar: Bar | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._bar = Bar("training", self._epochs, trainer.current_epoch).__enter__()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._bar is not None:
+            self._bar.advance(1)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._close(None)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._close(type(exception))
+
+    def _close(self, error: type[BaseException] | None) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(error)
+            self._bar = None
 
 
 class Best(Callback):

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 from spikebayes.conversion.calibration import MOST_ROWS
 from spikebayes.errors import ConfigError, DataError, SpikebayesError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.progress import in_notebook
 from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.prediction.predictive import Task
 from spikebayes.prediction.sampling import Values
@@ -28,6 +29,7 @@ from spikebayes.training.calibration_rows import SHARE, set_apart
 from spikebayes.training.callbacks import (
     PRECISION,
     Best,
+    EpochBar,
     Last,
     Patience,
     RandomState,
@@ -145,7 +147,7 @@ def fit(
             at single batches costs more than a small network's steps, as Lightning then goes batch by batch.
         logger: of Lightning's, one or several, or a function of a mapping, which is told ``epoch``, ``step``,
             ``loss``, ``val_loss`` and ``learning_rate`` after every epoch.
-        progress: show Lightning's progress bar.
+        progress: show Lightning's progress bar; in a notebook one of the epochs.
 
     Returns:
         :class:`Fitted`: the module, its scaling, noise and calibration, its filters and timing.
@@ -225,9 +227,11 @@ def fit(
             hooks = [*sharpenings, best, Patience("val_loss", patience=patience, check_on_train_epoch_end=False)]
             hooks += [*callbacks, Telling(), RandomState()]
             hooks += [Last(last)] if last is not None else []
-            hooks += [RichProgressBar()] if progress else []
+            hooks += [EpochBar(epochs) if in_notebook() else RichProgressBar()] if progress else []
             begin = last if resume else None
-            trainer = _train(learner, (train, held), begin, hooks, as_loggers(logger), epochs, progress)
+            trainer = _train(
+                learner, (train, held), begin, hooks, as_loggers(logger), epochs, progress and not in_notebook()
+            )
             _keep_best(learner, best, trainer)
     model.cpu().eval()
     history = {
