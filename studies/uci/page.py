@@ -1,0 +1,97 @@
+"""The page of the study, from what its JSON file holds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import Any
+
+from studies.results import markdown_table
+from studies.uci.judging import CODE, LIF
+from studies.uci.published import DROPOUT, LOG_LIKELIHOOD, RMSE, STRONG
+
+SCORES = {"rmse": ("RMSE", RMSE, -1), "log_likelihood": ("log-likelihood, nats", LOG_LIKELIHOOD, 1)}
+CLOSE = 0.01  # nats between spikes and classical passes
+SPIKES = {LIF: "LIF neurons", CODE: "spikes in digits"}
+
+
+def render(found: dict[str, Any]) -> str:
+    """The page, from what the JSON file holds."""
+    s, sets = found["settings"], found["sets"]
+    commits, took = ", ".join(f"`{c}`" for c in found["commits"]), sum(x["seconds"] for x in found["stages"].values())
+    parts = [
+        "# The UCI benchmark of MC dropout, by spikes",
+        f"Made by `{found['command']}` (seed {found['seed']}, commit "
+        f"{commits}, {took:,.0f} "
+        "core-seconds) from `results/uci.json`. Do not edit.",
+        f"The published splits and protocol: one hidden layer of {s['hidden']} units ({max(s['wide'].values())} for "
+        f"the protein set), dropout on inputs and hidden units; {100 * s['held']:g} % of the training rows choose "
+        f"among drop probabilities {', '.join(f'{p:g}' for p in s['dropout'])} and tell the noise, anew in each "
+        "split; then a network of all training rows is scored on the test rows. Their networks learn for 400 epochs "
+        f"(the protein set 200), these for {s['optimiser_steps']:,} steps, at least 20 epochs and at most 400. "
+        f"{s['samples']} samples (theirs: 10,000), at most {s['rows']:,} test rows. +- is the standard error over "
+        "splits. LIF neurons run a network of SoftLIF units, digits one of ReLUs.",
+    ]
+    for score, (title, published, sign) in SCORES.items():
+        parts += [
+            f"## {title[0].upper()}{title[1:]}",
+            _scores(sets, score, published),
+            _said(sets, score, published, sign),
+        ]
+    parts += ["## What spikes change", _changes(sets)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _scores(sets: list[dict[str, Any]], score: str, published: Any) -> str:
+    header = ["set", "splits", *(f"{SPIKES[k]} (classical)" for k in SPIKES), DROPOUT, STRONG]
+    rows = []
+    for one in sets:
+        cells = [
+            f"{_shown(*_mean(one, kind, 'spiking', score))} ({_mean(one, kind, 'classical', score)[0]:.3f})"
+            for kind in SPIKES
+        ]
+        theirs = [
+            f"{mean:.2f} +- {error:.2f}" for mean, error in (published[one["name"]][k] for k in (DROPOUT, STRONG))
+        ]
+        rows.append([one["name"], str(len(one["splits"])), *cells, *theirs])
+    return markdown_table(header, rows)
+
+
+def _said(sets: list[dict[str, Any]], score: str, published: Any, sign: int) -> str:
+    """How many sets reach each published figure within its standard error and ours."""
+    parts = []
+    for who in (DROPOUT, STRONG):
+        for kind, name in SPIKES.items():
+            reached = 0
+            for one in sets:
+                (ours, error), (theirs, their_error) = _mean(one, kind, "spiking", score), published[one["name"]][who]
+                rounding = 0.005  # of what is published
+                reached += sign * (ours - theirs) >= -max(math.hypot(error, their_error), rounding)
+            parts.append(f"{name}: {reached} of {len(sets)} sets within a standard error of {who} or better")
+    return "; ".join(parts) + "."
+
+
+def _changes(sets: list[dict[str, Any]]) -> str:
+    header = ["set", "", "log-likelihood less classical", "error (std)", "kept", "steps or ticks"]
+    rows, within, count = [], 0, 0
+    for one in sets:
+        for kind, name in SPIKES.items():
+            each = [split[kind] for split in one["splits"]]
+            gap = statistics.mean(e["spiking"]["log_likelihood"] - e["classical"]["log_likelihood"] for e in each)
+            within, count = within + (abs(gap) <= CLOSE), count + 1
+            kept = sum(e["outcome"] == "kept" for e in each)
+            error = statistics.median(e["error"] for e in each)
+            steps = statistics.median(e["steps"] for e in each)
+            rows.append([one["name"], name, f"{gap:+.4f}", f"{error:.3f}", f"{kept} of {len(each)}", f"{steps:g}"])
+    said = f"Under the same masks. Within {CLOSE:g} nats: {within} of {count}."
+    return f"{said}\n\n{markdown_table(header, rows)}"
+
+
+def _mean(one: dict[str, Any], kind: str, side: str, score: str) -> tuple[float, float]:
+    values = [split[kind][side][score] for split in one["splits"]]
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return statistics.mean(values), error
+
+
+def _shown(mean: float, error: float) -> str:
+    return f"{mean:.3f} +- {error:.3f}"
