@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tarfile
 import tomllib
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
+
+from spikebayes.machine.extras import EXTRAS, HOMES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -29,6 +32,8 @@ def imported(folder: Path) -> set[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
                 found.add(node.module.split(".")[0])
+            if isinstance(node, ast.Constant) and path.name != "extras.py":  # asked for by its name
+                found |= {str(node.value).split(".")[0]} & HOMES.keys()
     return found - set(sys.stdlib_module_names) - HOUSE
 
 
@@ -38,15 +43,20 @@ def normal(name: str) -> str:
 
 
 def declared(*extras: str) -> set[str]:
-    optional = PROJECT["optional-dependencies"]
-    return {normal(line) for part in (PROJECT["dependencies"], *(optional[e] for e in extras)) for line in part}
+    """Distributions of the core and of some extras, those that the extras ask for themselves included."""
+    found = {normal(line) for line in PROJECT["dependencies"]}
+    for extra in extras:
+        for line in PROJECT["optional-dependencies"][extra]:
+            own = re.match(r"spikebayes\[([\w,]+)\]", line)
+            found |= declared(*own[1].split(",")) if own else {normal(line)}
+    return found
 
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("src", ["chem", "cluster", "serve", "xarray"]),
-        ("studies", ["chem", "bench"]),
+        ("src", ["all"]),
+        ("studies", ["studies", "chem", "bench"]),
         ("benchmarks", ["bench", "sinabs"]),
     ],
 )
@@ -63,14 +73,88 @@ def test_what_is_imported_is_declared(folder: str, extras: list[str]) -> None:
 def test_what_only_benchmarks_need_is_not_installed_with_the_library() -> None:
     homes = packages_distributions()
     needed = {normal(d) for name in imported(ROOT / "src") for d in homes.get(name, [name])}
-    assert declared() - needed <= {"pyarrow"}  # pandas reads Parquet with it
-    assert "threadpoolctl" not in declared()
+    assert declared("all") - needed <= {"h5py", "dask"}  # which nir and distributed need
+    assert "threadpoolctl" not in declared("all")
+
+
+def test_every_package_of_an_extra_is_known_by_it() -> None:
+    """So that where it is missing, the extra is named."""
+    homes = packages_distributions()
+    for extra, packages in EXTRAS.items():
+        brought = declared(extra) - declared()
+        assert {normal(homes.get(name, [name])[0]) for name in packages} <= brought | {"h5py"}, extra
+    core = {"torch", "numpy", "scipy", "numba", "llvmlite", "safetensors", "rich", "tqdm"}
+    assert imported(ROOT / "src") - core <= set(HOMES)
+
+
+BLOCKED = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {packages!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing())
+{code}
+"""
+
+CORE = """
+import torch, spikebayes as sb
+from torch import nn
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(4, 30), sb.nn.SoftLIF(gamma=1e-3), sb.nn.Permadrop(0.1), nn.Linear(30, 1))
+x = torch.randn(20, 4)
+network = sb.convert(model, x)
+one, other = sb.predict(model, x, samples=20), sb.predict(network, x, samples=20, progress=True)
+assert sb.compare(one, other).outcome in ("kept", "undecided")
+assert sb.simulate(network, x, samples=2, probe=["spikes"]).spikes
+assert sb.energy(network, x, samples=2).to_dict()
+assert "20 rows" in other._repr_html_()
+sb.save_network(sb.tune(network, model, x, error=0.1), "n")
+"""
+
+PARTS = {
+    "table": "import spikebayes as sb; sb.data.read_table",
+    "train": "import spikebayes as sb; sb.fit",
+    "report": "import torch, spikebayes as sb; sb.plot.frontier([1, 2], [2, 1])",
+    "cluster": "import spikebayes as sb; from spikebayes.prediction.cluster import connected\n"
+    "with connected('local:1'): pass",
+    "nir": "import spikebayes as sb; sb.export.from_nir('x.nir')",
+    "xarray": "import torch, spikebayes as sb\n"
+    "sb.Predictive(torch.zeros(2, 1, 1), sb.Draw(0, 'row', torch.arange(1))).to_xarray()",
+}
+
+
+def without(packages: tuple[str, ...], code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A program run where packages are missing."""
+    program = BLOCKED.format(packages=packages, code=code)
+    return subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_the_core_alone_converts_predicts_and_judges(tmp_path: Path) -> None:
+    done = without(tuple(HOMES), CORE, tmp_path)
+    assert not done.returncode, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("extra", PARTS)
+def test_a_missing_extra_says_its_name(extra: str, tmp_path: Path) -> None:
+    done = without(EXTRAS[extra], PARTS[extra], tmp_path)
+    assert f"pip install 'spikebayes[{extra}]'" in done.stderr.splitlines()[-1], done.stderr
+
+
+@pytest.mark.slow
+def test_the_command_line_without_its_extra_is_one_line(tmp_path: Path) -> None:
+    done = without(EXTRAS["cli"], "from spikebayes.app.cli import entry; entry()", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'spikebayes[cli]'" in done.stderr
 
 
 def test_every_pinned_version_satisfies_what_is_declared() -> None:
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text("utf-8").split())
     pinned = {normal(name) for name in pins}
-    assert declared("chem", "bench", "test", "check") <= pinned
+    assert declared("bench", "test", "check") <= pinned
 
 
 def test_the_wheel_is_the_library_alone(tmp_path: Path) -> None:

@@ -40,6 +40,13 @@ def entry() -> NoReturn:
         code = run_verb(sys.argv[1:])
         if sys.stdout is not None:
             sys.stdout.flush()
+    except ModuleNotFoundError as error:
+        from spikebayes.machine.extras import missing
+
+        lacking = missing(error, "the command line")
+        if lacking is None:
+            raise
+        code = _say(str(lacking), 1)
     except KeyboardInterrupt as stop:
         code = _say("interrupted", 128 + (stop.args[0] if stop.args else signal.SIGINT))
     except BrokenPipeError:  # the reader has what it wanted

@@ -24,6 +24,7 @@ from spikebayes.app.shared_options import (
     Tau,
 )
 from spikebayes.errors import ConfigError
+from spikebayes.machine.extras import missing
 
 OF_SERVER = Parameter(group=Group.create_ordered("The server"))
 OF_LIMITS = Parameter(group=Group.create_ordered("Limits"))
@@ -84,8 +85,8 @@ def serve_run(
         from spikebayes.app.server.listening import ENVIRONMENT, listening, serve_until_stopped, url_of
         from spikebayes.app.server.served_model import ServedModel
         from spikebayes.app.server.service import Limits, Service
-    except ImportError as error:
-        raise ConfigError(f"serve needs {error.name}, which is not here: pip install 'spikebayes[serve]'") from error
+    except ModuleNotFoundError as error:
+        raise missing(error, "serve") or error from error
 
     given = str(token or os.environ.get(ENVIRONMENT) or "")
     if not given.isascii() or not given.isprintable() or " " in given:

@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 from spikebayes.data.columns import one_line
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.extras import needed
 from spikebayes.machine.files import atomic, make_folder, user_cache
 
 TIMEOUT = 60.0  # seconds without an answer before a download is given up
@@ -92,8 +93,7 @@ def _download(url: str, place: Path, known: str, by_hand: str) -> None:
 
     Where standard error is a terminal, a bar there shows how far it is.
     """
-    import pooch  # which takes a while; few need it
-    import requests
+    pooch, requests = (needed(name, "a download") for name in ("pooch", "requests"))  # they take a while
 
     def look_at(answer: Any, **_: Any) -> None:
         if not answer.ok:  # pooch leaves it open

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from spikebayes.data.columns import AS_WRITTEN, as_written, check_width, listed, one_line
 from spikebayes.data.delimited import read_delimited, write_delimited
 from spikebayes.errors import DataError
+from spikebayes.machine.extras import needed
 
 FORMATS = {
     ".csv": "csv",
@@ -160,12 +161,8 @@ def _parse_excel(path: Path) -> pd.DataFrame:
     """The first sheet of a workbook, its first line the names."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of styles and the like
-        try:
-            frame = pd.read_excel(path, engine="openpyxl", keep_default_na=False, na_values=[""])
-        except ImportError as error:
-            raise DataError(
-                "Excel files need openpyxl: pip install 'spikebayes[table]', or save it as CSV"
-            ) from error
+        needed("openpyxl", "an Excel file")
+        frame = pd.read_excel(path, engine="openpyxl", keep_default_na=False, na_values=[""])
     return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from spikebayes.evaluate.arrays import Floats
+from spikebayes.machine.extras import needed
 from spikebayes.prediction.predictive import Task
 
 PENALTIES = np.logspace(-3, 3, 13)  # of ridge regression, which takes what predicts left-out rows best
@@ -37,6 +38,7 @@ def linear_model(x: Tensor, y: Tensor, new: Tensor, task: Task, weights: Tensor 
         >>> linear_model(x, 3 * x, torch.tensor([[2.0]]), Task.REGRESSION).round(2)
         array([[6.]])
     """
+    needed("sklearn", "a linear model")
     from sklearn.linear_model import LogisticRegression, RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -54,6 +56,7 @@ def boosted_trees(x: Tensor, y: Tensor, new: Tensor, task: Task, weights: Tensor
     Reference:
         Ke et al. 2017, LightGBM.
     """
+    needed("sklearn", "a model of boosted trees")
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     if task is Task.CLASSIFICATION:

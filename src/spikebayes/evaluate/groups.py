@@ -12,6 +12,7 @@ from torch import Tensor
 from spikebayes.errors import DataError
 from spikebayes.evaluate.arrays import aligned
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.extras import needed
 from spikebayes.machine.numbers import check_count
 from spikebayes.prediction.predictive import COVERAGE, Predictive, Task
 
@@ -56,8 +57,7 @@ def coverage_by_group(
         0     a     1       1.0
         1     b     1       0.0
     """
-    import pandas as pd
-
+    pd = needed("pandas", "coverage_by_group")
     check_count("bins", bins, 1)
     rows = len(prediction.draw.rows)
     observed = prediction.observed(target)
@@ -118,8 +118,7 @@ def risk_coverage_curve(confidence: ArrayLike, wrong: ArrayLike) -> pd.DataFrame
         1         2.0      0.75  0.333
         2         1.0      1.00  0.500
     """
-    import pandas as pd
-
+    pd = needed("pandas", "risk_coverage_curve")
     c, w = aligned(-1, confidence=confidence, loss=wrong)
     if c.ndim != 1:
         raise DataError(f"confidence must be [B]; got {list(c.shape)}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from importlib import import_module
 from typing import Any
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.extras import needed
 
 
 def nir_package(what: str) -> Any:
@@ -18,7 +18,7 @@ def nir_package(what: str) -> Any:
 
 
 def package(name: str, what: str) -> Any:
-    """The package of that name, whose extra is named alike.
+    """The package of that name.
 
     Args:
         name: of the package.
@@ -29,7 +29,4 @@ def package(name: str, what: str) -> Any:
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "numpy.core is deprecated", DeprecationWarning)  # Nengo 4.1 under NumPy 2
-        try:
-            return import_module(name)
-        except ImportError as error:
-            raise ConfigError(f"{what} needs {name}, which is not here: pip install 'spikebayes[{name}]'") from error
+        return needed(name, what)

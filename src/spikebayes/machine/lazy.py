@@ -8,6 +8,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from spikebayes.machine.extras import missing
+
 
 class _Package(ModuleType):
     """A package some of whose names wait in modules that are slow to import."""
@@ -15,10 +17,10 @@ class _Package(ModuleType):
     def __getattr__(self, name: str) -> Any:
         homes, rooms = self.__dict__["_homes"], self.__dict__["_rooms"]
         if name in rooms:
-            return import_module(f"{self.__name__}.{name}")
+            return _imported(f"{self.__name__}.{name}", name)
         if name not in homes:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        self.__dict__[name] = getattr(import_module(homes[name]), name)
+        self.__dict__[name] = getattr(_imported(homes[name], name), name)
         return self.__dict__[name]
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -31,6 +33,14 @@ class _Package(ModuleType):
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.__dict__["_homes"], *self.__dict__["_rooms"]})
+
+
+def _imported(module: str, name: str) -> ModuleType:
+    """The module; where a package of an extra is missing, whoever asked for the name is told which (ConfigError)."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise missing(error, name) or error from error
 
 
 def import_late(package: str, homes: Mapping[str, Sequence[str]], rooms: Sequence[str] = ()) -> None:

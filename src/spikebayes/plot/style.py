@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.extras import needed
 from spikebayes.machine.kinds import shown
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ MOST_POINTS = 1000  # of a scatter plot: more only fill the file
 def axes_or_new(axes: Axes | None) -> Axes:
     """The axes, or pyplot's current ones (ConfigError for what is none)."""
     if axes is None:
-        from matplotlib import pyplot
-
-        return pyplot.gca()
+        return needed("matplotlib.pyplot", "a plot").gca()
     from matplotlib.axes import Axes
 
     if not isinstance(axes, Axes):

@@ -19,6 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, SpikebayesError
+from spikebayes.machine.extras import needed
 from spikebayes.machine.files import locked
 from spikebayes.machine.kernel_cache import kernels_folder
 from spikebayes.machine.numbers import check_count
@@ -91,10 +92,8 @@ def connected(cluster: str | Workers) -> Iterator[Workers]:
         raise ConfigError(f"{FORM}; got {cluster!r}")
     if local is not None:
         check_count("N of local:N", int(local[1]), 1, MOST, "more than there are processors are no faster")
-    try:
-        from distributed import Client, LocalCluster  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise ConfigError("a cluster needs Dask, which is not here: pip install 'spikebayes[cluster]'") from error
+    dask = needed("distributed", "a cluster")
+    Client, LocalCluster = dask.Client, dask.LocalCluster
     with ExitStack() as stack:
         address: Any = cluster
         if local is not None:

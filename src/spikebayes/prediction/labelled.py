@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from spikebayes.errors import ConfigError
+from spikebayes.machine.extras import needed
 from spikebayes.prediction.task import Task
 
 if TYPE_CHECKING:
@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
 def as_datatree(p: Predictive) -> xarray.DataTree:
     """See :meth:`Predictive.to_xarray`."""
-    try:
-        import xarray
-    except ImportError as error:
-        raise ConfigError("to_xarray needs xarray: pip install 'spikebayes[xarray]'") from error
+    xarray = needed("xarray", "to_xarray")
     settings: dict[str, Any] = {k: v if isinstance(v, str | int | float) else str(v) for k, v in p.settings.items()}
     attributes = settings | {"seed": str(p.draw.seed), "mask_scope": p.draw.scope}
     classes = p.task is Task.CLASSIFICATION

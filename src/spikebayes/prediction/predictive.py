@@ -17,6 +17,7 @@ from torch import Tensor
 
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.extras import needed
 from spikebayes.machine.memory import AT_ONCE, row_parts
 from spikebayes.machine.notebook import as_html
 from spikebayes.prediction import abstaining, calibrating, labelled, normal_mixture, prediction_file
@@ -360,8 +361,7 @@ class Predictive:
         each behind the output's name when there are several. Classes: class, p_<label> of each, entropy,
         mutual_information and set (labels of :meth:`sets`, separated by "|").
         """
-        import pandas as pd  # takes longer to import than many a prediction to make
-
+        pd = needed("pandas", "to_pandas")  # takes longer to import than many a prediction to make
         from spikebayes.prediction.columns import columns
 
         return pd.DataFrame(
@@ -387,7 +387,12 @@ class Predictive:
             first = replace(first, noise_std=self.noise_std[:few])
         heading = f"{self.task.value}: {s} samples x {b} rows x {c} outputs"
         more = f" (the first {few} rows)" if few < b else ""
-        return as_html(heading + more, after=first.to_pandas().to_html())
+        try:
+            table = first.to_pandas().to_html()
+        except ConfigError:  # without pandas there are no more than means
+            means = [(int(row), *(f"{v:.6g}" for v in m)) for row, m in zip(first.draw.rows, first.mean, strict=True)]
+            return as_html(heading + more, [("row", *self.names), *means])
+        return as_html(heading + more, after=table)
 
     @checked
     def save(self, path: str | Path) -> None:

@@ -1,6 +1,13 @@
 """Estimators that fit into scikit-learn: pipelines, searches, cross-validation."""
 
-from spikebayes.sklearn.classifier import SpikingClassifier
-from spikebayes.sklearn.regressor import SpikingRegressor
+from typing import TYPE_CHECKING
+
+from spikebayes.machine.lazy import import_late
+
+if TYPE_CHECKING:
+    from spikebayes.sklearn.classifier import SpikingClassifier
+    from spikebayes.sklearn.regressor import SpikingRegressor
 
 __all__ = ["SpikingClassifier", "SpikingRegressor"]
+
+import_late(__name__, {"classifier": ["SpikingClassifier"], "regressor": ["SpikingRegressor"]})

@@ -13,6 +13,7 @@ import numpy as np
 
 from spikebayes.data.columns import listed, one_line
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.extras import needed
 from spikebayes.machine.progress import track
 
 RADIUS = 2  # bonds around an atom that a bit of the fingerprint tells apart
@@ -64,9 +65,7 @@ def describe(
 
 
 def _rdkit() -> tuple[Any, Any, Any, Any]:
-    try:
-        from rdkit import Chem, rdBase
-        from rdkit.Chem import Descriptors, rdFingerprintGenerator
-    except ImportError as error:
-        raise ImportError("drug features need RDKit: pip install 'spikebayes[chem]'") from error
-    return rdBase, Chem, Descriptors, rdFingerprintGenerator
+    chem = "rdkit.Chem"
+    parts = ("rdkit.rdBase", chem, f"{chem}.Descriptors", f"{chem}.rdFingerprintGenerator")
+    base, molecules, descriptors, fingerprints = (needed(part, "a drug's features") for part in parts)
+    return base, molecules, descriptors, fingerprints
