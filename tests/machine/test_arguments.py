@@ -87,3 +87,13 @@ def test_a_whole_number_in_the_place_of_a_float_becomes_one() -> None:
 def test_a_number_beyond_all_floats_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"tau_rc must be a number; got 10000"):
         sb.nn.SoftLIF(tau_rc=10**400)
+
+
+def test_a_type_variable_asks_for_its_bound() -> None:
+    with pytest.raises(ConfigError, match="module must be a Module; got 'cpu'"):
+        sb.nn.spread_weights("cpu")  # pyright: ignore[reportArgumentType]
+
+
+def test_names_that_only_type_checkers_import_are_looked_at_where_they_are_of_collections() -> None:
+    with pytest.raises(ConfigError, match="names must be a list, each of it text"):
+        sb.plot.frontier([1], [2], names=3)  # pyright: ignore[reportArgumentType]

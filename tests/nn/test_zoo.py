@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -213,3 +214,10 @@ def test_chance_networks_without_units_are_refused(
 def test_probabilities_of_transmission_without_a_law_are_refused(make: Callable[..., nn.Module], keep: float) -> None:
     with pytest.raises(ConfigError, match="transmit"):
         make(keep=keep)
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.Linear, lambda: 3])
+def test_an_activation_is_what_makes_a_module(activation: Any) -> None:
+    for make in (lambda: mlp(3, 1, (4,), activation=activation), lambda: combo(2, 2, 3, activation=activation)):
+        with pytest.raises(ConfigError, match="must make a module without being given anything"):
+            make()

@@ -489,3 +489,14 @@ def test_the_table_of_many_classes_takes_time_in_proportion() -> None:
     frame = Counted(p.samples, p.draw, p.task).to_pandas()
     assert frame.shape == (4, 4 + 300)
     assert calls < 10
+
+
+@pytest.mark.parametrize("calibrated", [False, True])
+@pytest.mark.parametrize("noise", [False, True])
+def test_no_quantiles_at_all_are_refused(noise: bool, calibrated: bool) -> None:
+    made = regression(rows=12, noise=noise)
+    if calibrated:
+        made = replace(made, conformal=made.calibrate(torch.randn(12, 2)))
+    for ask in (made.quantile, made.predicted_quantile, made.model_quantile):
+        with pytest.raises(ConfigError, match="give a probability"):
+            ask(())

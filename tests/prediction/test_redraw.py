@@ -237,3 +237,9 @@ def test_what_draws_by_itself_is_refused(sampling: Sampling) -> None:
 def test_two_samples_have_no_neighbours_to_correlate() -> None:
     with pytest.raises(ConfigError, match="at least 3 samples; got 2"):
         estimate_carry_over(torch.zeros(2, 1, 1))
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (5, 2), (5, 2, 1, 1)])
+def test_samples_of_another_shape_have_no_carry_over(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ConfigError, match=r"samples must be \[S, B, C\]"):
+        estimate_carry_over(torch.zeros(shape))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from spikebayes.errors import DataError
 from spikebayes.training.scaling import Scaling
 
 COLUMNS = hnp.arrays(np.float32, (7, 3), elements=st.floats(-1000, 1000, width=32))
@@ -68,3 +69,16 @@ def test_identity_leaves_everything_as_it_is() -> None:
     assert torch.equal(scaling.inputs(x), x)
     assert torch.equal(scaling.targets(y), y)
     assert torch.equal(scaling.outputs(y), y)
+
+
+def test_rows_of_another_shape_are_not_broadcast() -> None:
+    scaling = Scaling.learn(torch.randn(9, 3), torch.randn(9, 2))
+    for rows in (torch.randn(4, 1), torch.randn(3), torch.randn(2, 4, 3)):
+        with pytest.raises(DataError, match="must have the shape"):
+            scaling.inputs(rows)
+    for y in (torch.randn(4, 1), torch.randn(4, 3), torch.tensor(1.0)):
+        with pytest.raises(DataError, match="must have 2 columns"):
+            scaling.targets(y)
+        with pytest.raises(DataError, match="must have 2 columns"):
+            scaling.outputs(y)
+    assert scaling.outputs(torch.randn(5, 4, 2)).shape == (5, 4, 2)

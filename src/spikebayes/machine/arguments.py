@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import sys
 import types
+from collections import abc
 from collections.abc import Callable
 from enum import StrEnum
 from functools import cache, wraps
@@ -30,7 +31,7 @@ def checked(public: Checked) -> Checked:
 
     NumPy's numbers are numbers, a whole number is a float where one is asked for, lists are tuples, and truth values
     are no numbers. What an annotation says beyond
-    that (a protocol, a type that only type checkers import) is not looked at. A class is checked when it is made.
+    that (a protocol, a class that only type checkers import) is not looked at. A class is checked when it is made.
 
     Raises:
         ConfigError: a value of another kind; DataError, where an array is expected.
@@ -80,9 +81,10 @@ def _resolved(annotation: Any, module: str) -> Any:
     if not isinstance(annotation, str):
         return Any if annotation is inspect.Parameter.empty else annotation
     try:
-        return eval(annotation, vars(sys.modules[module]))  # the library's own annotations
+        found = eval(annotation, {**vars(abc), **vars(sys.modules[module])})  # the library's own annotations
     except (NameError, AttributeError):
         return Any
+    return (found.__bound__ or Any) if isinstance(found, TypeVar) else found
 
 
 def _refusal(what: str, value: Any, hint: Any) -> ConfigError | DataError:

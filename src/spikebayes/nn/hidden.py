@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import nn
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.kinds import shown
 from spikebayes.machine.memory import check_size
 from spikebayes.nn.permadrop import Permadrop
 
@@ -16,8 +17,21 @@ def hidden_layers(widths: Sequence[int], dropout: float, activation: Callable[[]
     """A linear layer, an activation and permanent dropout, from each width to the next."""
     layers: list[nn.Module] = []
     for a, b in pairwise(widths):
-        layers += [nn.Linear(a, b), activation(), Permadrop(dropout)]
+        layers += [nn.Linear(a, b), _made(activation), Permadrop(dropout)]
     return layers
+
+
+def _made(activation: Callable[[], nn.Module]) -> nn.Module:
+    try:
+        made = None if isinstance(activation, nn.Module) else activation()
+    except TypeError:  # it wants arguments
+        made = None
+    if not isinstance(made, nn.Module):
+        raise ConfigError(
+            "activation must make a module without being given anything, as the class nn.ReLU does, not one of its "
+            f"modules; got {shown(activation)}"
+        )
+    return made
 
 
 def check_widths(inputs: int, outputs: int, hidden: Sequence[int]) -> None:

@@ -37,6 +37,7 @@ from spikebayes.prediction.task import Task
 __all__ = ["Draw", "Predictive", "Task", "default_names", "open_levels"]
 
 COVERAGE = 0.9  # of intervals and sets, unless another is asked for
+NO_LEVELS = "give a probability, as in quantile(0.5), or several; got none"
 SHOWN = 10  # rows of a prediction, in a notebook
 
 
@@ -137,6 +138,8 @@ class Predictive:
             ``[B, C]`` for one probability, ``[Q, B, C]`` for several.
         """
         levels = torch.as_tensor(q, dtype=self.samples.dtype)
+        if not levels.numel():
+            raise ConfigError(NO_LEVELS)
         if not ((levels >= 0) & (levels <= 1)).all():
             raise ConfigError(f"quantiles must lie in [0, 1]; got {q}")
         s, b, c = self.samples.shape
@@ -203,7 +206,7 @@ class Predictive:
         if self.conformal is None:
             return self.predicted_quantile(q)
         mean, std = self.mean, self.std
-        found = [scaled_quantile(self.conformal, mean, std, each).to(mean) for each in open_levels(q)]
+        found = [scaled_quantile(self.conformal, mean, std, each).to(mean) for each in _some_levels(q)]
         return torch.stack(found) if isinstance(q, Sequence) else found[0]
 
     @checked
@@ -445,7 +448,7 @@ class Predictive:
         if self.noise_std is None:
             return self.model_quantile(q)
         found = [
-            normal_mixture.quantile(self.samples, self._noise(), each).to(self.samples) for each in open_levels(q)
+            normal_mixture.quantile(self.samples, self._noise(), each).to(self.samples) for each in _some_levels(q)
         ]
         return torch.stack(found) if isinstance(q, Sequence) else found[0]
 
@@ -500,4 +503,12 @@ def open_levels(q: float | Sequence[float]) -> list[float]:
     levels = [float(each) for each in (q if isinstance(q, Sequence) else (q,))]
     if not all(0 < each < 1 for each in levels):
         raise ConfigError(f"quantiles of a new observation must lie in (0, 1); got {q}")
+    return levels
+
+
+def _some_levels(q: float | Sequence[float]) -> list[float]:
+    """The same, and at least one."""
+    levels = open_levels(q)
+    if not levels:
+        raise ConfigError(NO_LEVELS)
     return levels

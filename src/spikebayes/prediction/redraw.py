@@ -129,13 +129,15 @@ def estimate_carry_over(samples: Tensor) -> float:
         a in [0, 1/2); 0 where neighbours are not positively correlated.
 
     Raises:
-        ConfigError: fewer than 3 samples.
+        ConfigError: fewer than 3 samples, or samples of another shape.
 
     Example:
         >>> f = torch.randn(2000, 5, 1, generator=torch.Generator().manual_seed(0))
         >>> round(estimate_carry_over(0.9 * f[1:] + 0.1 * f[:-1]), 1)
         0.1
     """
+    if samples.ndim != 3:
+        raise ConfigError(f"samples must be [S, B, C]; got {list(samples.shape)}")
     if len(samples) < 3:
         raise ConfigError(f"a correlation of neighbours needs at least 3 samples; got {len(samples)}")
     centred = samples.double() - samples.double().mean(0)

@@ -59,18 +59,26 @@ class Scaling:
 
     @checked
     def inputs(self, x: Tensor) -> Tensor:
-        """Inputs ``[B, *shape]`` in the units the network takes."""
+        """Inputs ``[B, *shape]`` in the units the network takes; DataError for rows of another shape."""
+        if x.shape[1:] != self.x_mean.shape:
+            raise DataError(f"rows must have the shape {list(self.x_mean.shape)}; got {list(x.shape)} of them all")
         return (x - self.x_mean) / self.x_std
 
     @checked
     def targets(self, y: Tensor) -> Tensor:
-        """Targets ``[B, C]`` in the units the network gives."""
+        """Targets ``[B, C]`` in the units the network gives; DataError for another C."""
+        self._check_targets(y)
         return y if self.y_mean is None or self.y_std is None else (y - self.y_mean) / self.y_std
 
     @checked
     def outputs(self, y: Tensor) -> Tensor:
-        """The network's outputs ``[..., C]`` in the targets' own units."""
+        """The network's outputs ``[..., C]`` in the targets' own units; DataError for another C."""
+        self._check_targets(y)
         return y if self.y_mean is None or self.y_std is None else y * self.y_std + self.y_mean
+
+    def _check_targets(self, y: Tensor) -> None:
+        if self.y_mean is not None and y.shape[-1:] != self.y_mean.shape:
+            raise DataError(f"targets must have {len(self.y_mean)} columns; got the shape {list(y.shape)}")
 
 
 def _moments(columns: Tensor) -> tuple[Tensor, Tensor]:
