@@ -125,7 +125,7 @@ def regular_events(
     given, worth = _checked(x, steps, dt, max_rate, value)
     if isinstance(phase, Tensor) and phase.is_complex():
         raise ConfigError("phase must be real; got complex numbers")
-    start = torch.as_tensor(phase, dtype=torch.float64)
+    start = torch.as_tensor(phase, dtype=torch.float64, device="cpu").detach()
     if not bool(((start >= 0) & (start < 1)).all()):
         raise ConfigError("phase must lie in [0, 1): it is the share of an interval that has gone by at the start")
     try:
