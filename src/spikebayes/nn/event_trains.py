@@ -156,7 +156,8 @@ def _checked(
             f"dt max_rate must be at most {MOST_EVENTS:g} events in a step; got {dt * max_rate:g}: give a lower "
             "max_rate or a smaller dt"
         )
-    worth = 1 / (dt * max_rate) if value is None else value
+    told = dt * max_rate  # events of a value of 1 in a step
+    worth = value if value is not None else 1 / told if told > 0 else math.inf
     if not math.isfinite(worth):
         raise ConfigError(f"what an event is worth must be finite; got {worth}: give value=")
     given = _as_tensor(x, "x")
