@@ -1,4 +1,4 @@
-"""Inputs that change over time: on every engine the reference's spikes, and of inputs that stay the constant ones' bits."""
+"""Inputs over time: all engines fire the reference's spikes, and what stays the same has a constant input's bits."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ from spikebayes.nn import Permadrop, SoftLIF
 from spikebayes.noise.keys import Keys
 
 DTYPES = [torch.float32, torch.float64]
+MASK = Dropout(0.25, site=1)
 STEPS = 90
 
 
@@ -57,7 +58,7 @@ def two_layers(
     second: Neuron,
     synapse: Synapse | None = None,
     drop_in: Dropout | None = None,
-    drop: Dropout | None = Dropout(0.25, site=1),
+    drop: Dropout | None = MASK,
 ) -> SpikingNetwork:
     """Both layers and the read-out hear the input, the read-out both layers; every node has a constant."""
     wires = (
@@ -320,7 +321,7 @@ def test_an_engine_that_cannot_is_passed_over_or_refused(monkeypatch: pytest.Mon
     x = over_time(network)
     assert simulate(network, x).engine == "reference"
     assert simulate(network, x[0][:, 0], steps=5).engine == "cpu"
-    with pytest.raises(ConfigError, match="cpu engine cannot run this network: inputs that change .*engine='auto'"):
+    with pytest.raises(ConfigError, match=r"cpu engine cannot run this network: inputs that change .*engine='auto'"):
         simulate(network, x, engine="cpu")
 
 
@@ -334,5 +335,5 @@ def test_filtered_inputs_over_time_run_on_the_reference() -> None:
     assert run.engine == "reference"
     assert run.trace is not None
     a = torch.exp(torch.tensor(-0.2, dtype=torch.float64))
-    expected = torch.where(torch.arange(30) > 4, (1 - a) * a ** (torch.arange(30) - 5.0), 0.0)
+    expected = torch.where(torch.arange(30) > 4, (1 - a) * a ** (torch.arange(30).double() - 5), 0.0)
     torch.testing.assert_close(run.trace[0, 0, :, 0], expected, rtol=1e-12, atol=1e-15)

@@ -95,7 +95,7 @@ def regular_events(
 
         floor(phase + x max_rate dt (t + 1)).
 
-    Nothing is drawn. With phase 1/2 the number of events never strays from x max_rate times the time by more than 1/2.
+    Nothing is drawn. With phase 1/2 there never were more than half an event more or less than x max_rate says.
 
     Args:
         x: ``[B, *shape]`` in [0, 1].

@@ -14,7 +14,7 @@ from torch import Tensor
 from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Abilities, Result, Work
 from spikebayes.engine.cpu import loops
 from spikebayes.engine.cpu.drive import add_currents
-from spikebayes.engine.cpu.over_time import add_mean, moving, nothing_moves
+from spikebayes.engine.cpu.over_time import mean_over_time, moving, nothing_moves
 from spikebayes.engine.cpu.packing import NEURONS, SYNAPSES, Drive, Layout, lay_out
 from spikebayes.machine.threads import share_out
 from spikebayes.network.discrete import DiscreteLIF
@@ -88,16 +88,16 @@ def _uncompiled(neuron: DiscreteLIF, network: SpikingNetwork, name: str) -> str 
 def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> Result:
     runs, neurons = len(work), sum(size(p.shape) for p in network.populations)
     real = drive.constant.dtype
-    moved = nothing_moves(layout, real)
+    weights, change = work.timing.weights().numpy(), _changes(network, work.steps)
+    outputs = size(network.readout.shape)
     if work.over_time:
-        change = np.array([0, work.steps])
-        moved, base, position = moving(network, layout, drive, work)
+        moved, base, line = moving(network, layout, drive, work)
+        position = np.repeat(line[:, None], len(change) - 1, axis=1)
+        mean = mean_over_time(moved, base, line, change, weights, outputs)
     else:
-        change = _changes(network, work.steps)
+        moved = nothing_moves(layout, real)
         base, position = _base(network, drive, work, change)
-    weights = work.timing.weights().numpy()
-    mean = _input_mean(base, position, change, weights, size(network.readout.shape))
-    add_mean(mean, moved, position[:, 0], weights)
+        mean = _input_mean(base, position, change, weights, outputs)
     counts = np.zeros((runs, len(network.populations)), np.int64)
 
     def probe(name: str, units: int, dtype: Any) -> NDArray[Any]:

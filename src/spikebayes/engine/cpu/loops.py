@@ -45,7 +45,7 @@ def simulate(
     base ``[b, N + C]`` current from the inputs, neurons in the network's order; it is constant over the steps
     change[e] .. change[e + 1] - 1 of epoch e, in which simulation r reads line position[r, e] of it. moving
     ``[b, T, M]`` is that of inputs over time: population p takes it from column[p] on, the read-out from column[P],
-    none where that is negative; then base is that of the first step, and there is one epoch. window
+    none where that is negative; then base is that of the first step, in all epochs. window
     ``[banks into the read-out, T]`` share of the average that a spike in step t has; mean ``[R, C]`` float64, to
     which the average is added; counts ``[R, P]``; spikes and potentials ``[R, T, N]`` and trace ``[R, T, C]``, or of
     length 0 where not asked for.

@@ -1,4 +1,4 @@
-"""Currents that inputs over time make: one line for each row and step, or under masks on inputs each simulation's own.
+"""Currents of inputs over time: a line for each row and step; with masks on inputs for each simulation and step.
 
 All inputs' currents are then worked out so, those of constant ones too. A line is summed as that of constant inputs
 is, so that an input that happens to stay the same gives the bits of a constant one.
@@ -6,6 +6,7 @@ is, so that an input that happens to stay the same gives the bits of a constant 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,7 +47,7 @@ def moving(
     Without noise on the inputs a row's line serves all its samples; with it every simulation has its own.
 
     Returns:
-        (what changes; ``[b, N + C]`` current in the first step; ``[R, 1]`` line of each simulation)
+        (what changes; ``[b, N + C]`` current in the first step; ``[R]`` line of each simulation)
     """
     noisy = any(i.dropout and i.dropout.acts for i in network.inputs)
     lines = len(work) if noisy else len(work.inputs[0])
@@ -64,16 +65,14 @@ def moving(
     neurons = int(layout.size.sum())
     column = [begin.get(first, -1) for first in (*layout.first.tolist(), neurons)]
     position = np.arange(lines) if noisy else work.position.numpy()
-    return Moving(current, np.array(column, np.int64)), base, np.ascontiguousarray(position[:, None])
+    return Moving(current, np.array(column, np.int64)), base, position
 
 
 def _values(node: Input, work: Work, noisy: bool) -> NDArray[Any]:
     """One input's values ``[b * T, F]``, masked where it has noise; the mask's 1/(1 - p) is part of the weights."""
     given, noise = work.inputs[node.argument], node.dropout
-    if node.argument in work.over_time:
-        x = given.flatten(2)
-    else:
-        x = given.flatten(1)[:, None].expand(-1, work.steps, -1)
+    lasting = given if node.argument in work.over_time else given[:, None].expand(-1, work.steps, *node.shape)
+    x = lasting.flatten(2)
     if noisy:
         x = x[work.position]  # a copy
     if noise is not None and noise.acts:
@@ -85,16 +84,31 @@ def _values(node: Input, work: Work, noisy: bool) -> NDArray[Any]:
     return np.ascontiguousarray(x.reshape(-1, x.shape[2]).numpy())
 
 
-def add_mean(
-    mean: NDArray[np.float64], moved: Moving, position: NDArray[np.int64], weights: NDArray[Any]
-) -> None:
-    """Adds to the average ``[R, C]`` by what inputs give the read-out more than in the first step."""
-    first = moved.column[-1]
-    if first < 0:
-        return
-    direct = moved.current[:, :, first : first + mean.shape[1]]  # [b, T, C]
-    more = np.zeros((len(direct), mean.shape[1]))
-    for step, weight in enumerate(weights):  # one after another: a product's order depends on how many lines there are
-        more += weight * (direct[:, step].astype(np.float64) - direct[:, 0])
-    mean += more[position]
+def mean_over_time(
+    moved: Moving,
+    base: NDArray[Any],
+    position: NDArray[np.int64],
+    redrawn: NDArray[np.int64],
+    weights: NDArray[Any],
+    outputs: int,
+) -> NDArray[np.float64]:
+    """What inputs and constants alone give the read-out, averaged over time: ``[R, C]``.
 
+    That of the first step after each redraw of masks, as of constant inputs, and what the other steps give more.
+
+    Args:
+        position: ``[R]`` line of each simulation.
+        redrawn: the steps at which a mask on an input is redrawn, the first step and the end among them.
+    """
+    shares, column = np.add.reduceat(weights, redrawn[:-1]), moved.column[-1]
+    if column < 0:
+        direct = np.repeat(base[:, None, base.shape[1] - outputs :], len(weights), axis=1)
+    else:
+        direct = moved.current[:, :, column : column + outputs]
+    direct = direct.astype(np.float64)  # [b, T, C]
+    more = np.zeros((len(direct), outputs))
+    for first, last in pairwise(redrawn.tolist()):
+        for step in range(first + 1, last):  # one after another: a product would sum by how many lines there are
+            more += weights[step] * (direct[:, step] - direct[:, first])
+    first = np.ascontiguousarray(direct[:, redrawn[:-1]][position])  # [R, E, C]
+    return np.einsum("rec,e->rc", first, shares) + more[position]
