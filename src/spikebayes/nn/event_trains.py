@@ -60,10 +60,10 @@ def poisson_events(
         Heeger 2000, Poisson model of spike generation; Dayan & Abbott 2001, section 1.4.
 
     Example:
-        >>> x = torch.tensor([[0.0, 0.25, 1.0]])
+        >>> x = torch.tensor([[0.0, 0.5, 1.0]])
         >>> events = poisson_events(x, 10_000, max_rate=200.0)
-        >>> [round(mean, 2) for mean in events.mean(1)[0].tolist()], events.unique()[:3].tolist()
-        ([0.0, 0.25, 1.0], [0.0, 5.0, 10.0])
+        >>> [round(mean, 1) for mean in events.mean(1)[0].tolist()], events.unique()[:3].tolist()
+        ([0.0, 0.5, 1.0], [0.0, 5.0, 10.0])
     """
     given, worth = _checked(x, steps, dt, max_rate, value)
     split_seed(seed)

@@ -32,7 +32,7 @@ def poisson_counts(
         >>> out = np.empty((1, 4, 2), np.float32)
         >>> poisson_counts(np.array([[0.0, 1.5]]), 4, 0, np.zeros(1, np.uint64), out)
         >>> out[0].T.tolist()
-        [[0.0, 0.0, 0.0, 0.0], [2.0, 1.0, 0.0, 1.0]]
+        [[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 3.0, 0.0]]
     """
     key = np.array([site_word(SITES - 1, DRAWS - 1), *split_seed(seed)], np.uint64)
     silence = np.exp(-mean)  # probability of no event
