@@ -238,6 +238,7 @@ def right() -> dict[str, Any]:
         "from_nir.dropout": {"layer1": 0.1}, "tau_mem": 0.02, "tau_syn": None, "r": 1.0, "v_leak": 0.0,
         "v_threshold": 1.0, "v_reset": 0.0, "w_in": 1.0, "SumPool.kernel": (2, 2), "SumPool.stride": (2, 2),
         "SumPool.padding": (0, 0),
+        "max_rate": 100.0, "phase": 0.5, "poisson_events.value": None, "regular_events.value": None,
         "measure": False, "Chain.operators": (Dense(torch.ones(2, 4)),), "quantised.bits": 4,
     } | {f"{name}.target": torch.tensor([0, 1, 2, 0, 1, 2]) for name in (
         "brier", "calibration_error", "class_rows", "error_rate", "excess_risk_coverage_area",

@@ -21,6 +21,7 @@ class OneByOne:
     """Threshold units behind dense layers, one simulation after another."""
 
     name = "one by one"
+    over_time = False
     abilities = Abilities((Threshold,), (), (Dropout,))
 
     def refusal(self, network: SpikingNetwork) -> str | None:
@@ -68,6 +69,8 @@ def test_it_runs_what_it_says_and_is_refused_by_name(monkeypatch: pytest.MonkeyP
     found, expected = predict(made, x, samples=20), predict(made, x, samples=20, engine="reference")
     assert found.settings["engine"] == "one by one"
     torch.testing.assert_close(found.samples, expected.samples)
+    lasting = predict(made, x[:, None].expand(-1, 3, -1), samples=2)
+    assert lasting.settings["engine"] == "cpu"
     signs = network(Sign())
     assert predict(signs, x, samples=2).settings["engine"] == "cpu"
     with pytest.raises(ConfigError, match="the one by one engine cannot run this network: Sign neurons, as in"):

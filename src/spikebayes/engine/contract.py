@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import Neuron
-from spikebayes.network.noise import Noise
+from spikebayes.network.noise import BlankOut, Noise
 from spikebayes.network.operators import Operator
 from spikebayes.network.synapses import Synapse
 from spikebayes.network.timing import Timing
@@ -30,11 +30,12 @@ class Work:
     """R simulations, one for each (sample, row) pair.
 
     Args:
-        inputs: for each of the network's inputs ``[b, *shape]``, the rows of this block.
+        inputs: each argument of the network ``[b, *shape]``, the rows of this block; or ``[b, T, *shape]``.
         position: ``[R]`` int64, which of the b rows each simulation sees.
         keys: R pairs, what keys the draws.
         timing: steps to simulate, and which of them are averaged.
         probes: what to record besides, of ``PROBES``.
+        over_time: which of the arguments are ``[b, T, *shape]``: step t sees ``[:, t]``.
     """
 
     inputs: tuple[Tensor, ...]
@@ -42,11 +43,25 @@ class Work:
     keys: Keys
     timing: Timing
     probes: frozenset[str] = frozenset()
+    over_time: frozenset[int] = frozenset()
 
     @property
     def steps(self) -> int:
         """T."""
         return self.timing.steps
+
+    @property
+    def fresh(self) -> Keys:
+        """Keys of what is drawn anew in every step, as for the next sample: stochastic units, synapses.
+
+        Of constant inputs a step is a sample, so that step t of sample s is drawn as s + t. Of inputs over time a
+        sample is a run of T steps, drawn as s T + t: no two samples share a draw.
+        """
+        return self.keys.apart(self.steps) if self.over_time else self.keys
+
+    def keys_of(self, noise: BlankOut) -> Keys:
+        """Keys of what a connection's synapses draw."""
+        return self.fresh if noise.successive else self.keys
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -126,9 +141,15 @@ def unknown_noise(network: SpikingNetwork, known: Collection[type[Noise]]) -> st
 
 
 class Engine(Protocol):
-    """An implementation. It equals ``reference.py`` in the same dtype, up to the order of summation."""
+    """An implementation. It equals ``reference.py`` in the same dtype, up to the order of summation.
+
+    Attributes:
+        name: by which it is asked for.
+        over_time: whether it takes inputs that change over time (``Work.over_time``).
+    """
 
     name: str
+    over_time: bool
 
     def refusal(self, network: SpikingNetwork) -> str | None:
         """Why it cannot run this network, or None when it can."""

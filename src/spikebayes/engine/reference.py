@@ -34,6 +34,7 @@ class ReferenceEngine:
     """Every network, every noise, every probe; float32 or float64."""
 
     name = "reference"
+    over_time = True
 
     def refusal(self, network: SpikingNetwork) -> str | None:
         unknown = unknown_noise(network, (Dropout, BlankOut, SpikeNoise))
@@ -100,7 +101,7 @@ class _Simulator:
         blank = {n.name: torch.zeros(count, *n.shape, dtype=self.dtype) for n in net.nodes()}
         neurons = {p.name: p.neuron.initial(blank[p.name]) for p in net.populations}
         filters = {id(k): (blank[k.connection.target],) * k.connection.synapse.order for k in self.filtered}  # pyright: ignore[reportOptionalMemberAccess]
-        arguments = [x.to(self.dtype)[work.position] for x in work.inputs]
+        constant = {k: self._seen(work, k) for k in range(len(work.inputs)) if k not in work.over_time}
         keep: dict[str, Tensor | None] = {}
         weights = work.timing.weights().tolist()
 
@@ -109,10 +110,12 @@ class _Simulator:
             for node in (*net.inputs, *net.populations):
                 keep[node.name] = _keep(node, work, step, keep.get(node.name))
                 if isinstance(node, Input):
-                    values[node.name] = _masked(arguments[node.argument], node, keep[node.name])
+                    argument = node.argument
+                    seen = constant[argument] if argument in constant else self._seen(work, argument, step)
+                    values[node.name] = _masked(seen, node, keep[node.name])
                     continue
                 drive = self._drive(node, values, filters, work, step, blank)
-                advance = node.neuron.drawing_by(partial(fired, keys=work.keys.later(step)))
+                advance = node.neuron.drawing_by(partial(fired, keys=work.fresh.later(step)))
                 spiked, output, neurons[node.name] = advance(drive, neurons[node.name], net.dt)
                 values[node.name] = _masked(output, node, keep[node.name])
                 _record(result, node, spiked, neurons[node.name], keep[node.name], step)
@@ -125,6 +128,11 @@ class _Simulator:
             for link in self.filtered:
                 delivered = link.deliver(values[link.connection.source], work, step)
                 filters[id(link)] = link.connection.synapse.step(filters[id(link)], delivered, net.dt)  # pyright: ignore[reportOptionalMemberAccess]
+
+    def _seen(self, work: Work, argument: int, step: int = 0) -> Tensor:
+        """What the simulations see of an argument in a step, ``[R, *shape]``."""
+        x = work.inputs[argument]
+        return (x[work.position, step] if argument in work.over_time else x[work.position]).to(self.dtype)
 
     def _drive(
         self,
@@ -169,10 +177,10 @@ def _blanked(noise: BlankOut, operator: Any, values: Tensor, work: Work, step: i
     mean = seen @ weight.T  # [R, L, O]
     scale = torch.as_tensor(noise.scale, dtype=values.dtype)
     if isinstance(noise.sampling, Gaussian):
-        drawn = gaussian_sums(noise, seen, weight, work.keys, step)
+        drawn = gaussian_sums(noise, seen, weight, work.keys_of(noise), step)
     else:
         bits = Synapses(seen.shape[1], seen.shape[2], len(weight))
-        keep = blank_out_keep(noise, work.keys, bits, step)  # [R, L, K, O]
+        keep = blank_out_keep(noise, work.keys_of(noise), bits, step)  # [R, L, K, O]
         drawn = torch.einsum("rlko,ok,rlk->rlo", keep.to(values.dtype), weight, seen)
     target = operator(values[:1]).shape[1:]
     return rows.fold(drawn + scale * mean, target)

@@ -31,7 +31,7 @@ from spikebayes.network.vocabulary import stored
 @checked
 @dataclass(frozen=True)
 class Input:
-    """An argument of the network, constant over a simulation.
+    """An argument of the network, constant over a simulation unless it is given over time, ``[B, T, *shape]``.
 
     Args:
         name: unique in the network.

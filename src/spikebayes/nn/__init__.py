@@ -1,4 +1,4 @@
-"""Layers to build a network from, encoders to stand before them, and whole networks in ``zoo``.
+"""Layers to build a network from, encoders to stand before them, trains of events, and whole networks in ``zoo``.
 
 Everything else in a network may be plain torch.
 """
@@ -8,6 +8,7 @@ from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear
 from spikebayes.nn.coded import Coded
 from spikebayes.nn.decoding import PopulationDecode, WinnerTakeAll
 from spikebayes.nn.encoders import BernoulliSpikes, Contours, NoisySign
+from spikebayes.nn.event_trains import poisson_events, regular_events
 from spikebayes.nn.few_bits import few_bits
 from spikebayes.nn.first_weights import spread_weights
 from spikebayes.nn.permadrop import Permadrop
@@ -37,6 +38,8 @@ __all__ = [
     "Values",
     "WinnerTakeAll",
     "few_bits",
+    "poisson_events",
+    "regular_events",
     "spread_weights",
     "zoo",
 ]

@@ -36,6 +36,10 @@ class Keys:
         """The keys of so many samples later."""
         return Keys(self.seed, self.samples + samples, self.rows)
 
+    def apart(self, steps: int) -> Keys:
+        """The keys with sample s as s times so many: runs of so many steps, a sample each, then share none."""
+        return Keys(self.seed, self.samples * steps, self.rows)
+
     def drawn(self, noise: Noise, step: int) -> tuple[Keys, int]:
         """The keys of what a noise has drawn in a step of a simulation, and how many draws of theirs came before."""
         redraws = noise.redraws(step)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
 
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.network.operators import Shape
 from spikebayes.prediction.inputs import as_inputs, is_array
 from spikebayes.prediction.rounding import Extremes
 from spikebayes.prediction.sampling import Sampler
@@ -41,14 +42,15 @@ def pieces(x: Iterable[Any], sampler: Sampler) -> Iterator[tuple[tuple[Tensor, .
 
     Raises:
         ConfigError: row indices were given, or the loader gives rows in another order than theirs.
-        DataError: no batch; one that is mis-shaped, empty, NaN or infinite, or that begins with other arguments than
-            the model's; rows that rounding merges.
+        DataError: no batch; one that is mis-shaped, empty, NaN or infinite, that begins with other arguments than the
+            model's, or lasts for other steps than the first; rows that rounding merges.
     """
     if sampler.plan.rows is not None:
         raise ConfigError(f"rows= is for rows that are there all at once; {ONE_BY_ONE}: leave rows out")
     if isinstance(x, DataLoader):
         _refuse_other_orders(x)
     shapes, first, waiting = sampler.shapes, 0, []
+    alike: list[Shape] = []  # of a row of the first batch, steps included
     extremes = Extremes()
 
     def joined() -> tuple[tuple[Tensor, ...], Tensor]:
@@ -59,10 +61,12 @@ def pieces(x: Iterable[Any], sampler: Sampler) -> Iterator[tuple[tuple[Tensor, .
     for number, batch in enumerate(x, start=1):
         try:
             arguments = _arguments(batch, *sampler.arguments)
-            inputs = as_inputs(arguments, shapes, sampler.dtype, extremes=extremes)
+            inputs = as_inputs(arguments, shapes, sampler.dtype, extremes=extremes, still=sampler.still)
+            alike = alike or [tuple(part.shape[1:]) for part in inputs]
+            _refuse_other_shapes(inputs, alike)
         except DataError as error:
             raise DataError(f"batch {number}, whose first row is row {first}: {error}") from error
-        shapes = [tuple(part.shape[1:]) for part in inputs]
+        shapes = sampler.shapes or alike
         waiting.append(tuple(part.clone() for part in inputs))  # whoever gives batches may use their memory again
         first += len(inputs[0])
         if sum(len(parts[0]) for parts in waiting) >= _together(inputs, sampler):
@@ -104,6 +108,16 @@ def _arguments(batch: Any, fewest: int, most: float) -> Any:
             f"them are arguments is not known; give tuples of {fewest}, as in ((x,) for x, label in loader)"
         )
     return tuple(batch[: None if most == float("inf") else int(most)])
+
+
+def _refuse_other_shapes(inputs: tuple[Tensor, ...], alike: Sequence[Shape]) -> None:
+    """Refuse what is over time for another number of steps than in the first batch, or in one of them alone."""
+    for part, shape in zip(inputs, alike, strict=True):
+        if tuple(part.shape[1:]) != shape:
+            raise DataError(
+                f"all batches must last equally long; this one has rows of shape {list(part.shape[1:])}, the first "
+                f"{list(shape)}: give every row the same T, predict those of another T by themselves"
+            )
 
 
 def _refuse_other_orders(loader: DataLoader[Any]) -> None:

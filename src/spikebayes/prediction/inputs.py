@@ -13,6 +13,7 @@ from torch import Tensor
 from spikebayes.errors import DataError
 from spikebayes.network.operators import Shape
 from spikebayes.noise.keys import Keys
+from spikebayes.prediction.over_time import STILL, changing
 from spikebayes.prediction.rounding import Extremes, refuse_merged
 from spikebayes.prediction.sampling import SamplingPlan, Values
 
@@ -39,6 +40,7 @@ def as_inputs(
     dtype: torch.dtype = torch.float32,
     name: str = "the input",
     extremes: Extremes | None = None,
+    still: str | None = STILL,
 ) -> tuple[Tensor, ...]:
     """The arguments of a network as finite tensors with equally many rows.
 
@@ -49,10 +51,11 @@ def as_inputs(
             it.
         name: what errors call a single argument; several are called input 0, input 1, ...
         extremes: of rows that are one batch of several: told of the features, which are judged when all are there.
+        still: why no argument may change over time, ``[B, T, *shape]``; None where they may.
 
     Raises:
-        DataError: not numbers, no rows, unequal numbers of rows, another shape, NaN or infinity, or differences
-            between rows that rounding loses.
+        DataError: not numbers, no rows, unequal numbers of rows or steps, another shape, an argument over time that
+            may not be, NaN or infinity, or differences between rows that rounding loses.
     """
     several = isinstance(x, tuple | list) and len(x) > 0 and is_array(x[0])
     parts = x if several else [x]
@@ -65,13 +68,13 @@ def as_inputs(
             raise DataError(f"{name} must be [B, *shape] with at least one row; got {list(tensor.shape)}")
         if len(tensor) != len(tensors[0]):
             raise DataError(f"{name} has {len(tensor)} rows, the first input {len(tensors[0])}")
-        if shapes is not None and tuple(tensor.shape[1:]) != tuple(shapes[i]):
-            raise DataError(f"{name} must have rows of shape {list(shapes[i])}; got {list(tensor.shape[1:])}")
+        over_time = shapes is not None and _is_over_time(tensor, tuple(shapes[i]), name, still)
         finite = torch.isfinite(tensor)
         if not finite.all():
             rows = int((~finite).flatten(1).any(1).sum())
             raise DataError(f"{name} has NaN or infinite values in {rows} of {len(tensor)} rows")
-        (refuse_merged if extremes is None else extremes.add)(_features(parts[i]), dtype, name)
+        (refuse_merged if extremes is None else extremes.add)(_features(parts[i], over_time), dtype, name)
+    _refuse_other_lengths(tensors, shapes)
     return tuple(tensors)
 
 
@@ -90,8 +93,38 @@ def plain(value: Any) -> Any:
     return array.astype(np.float64) if array.dtype == object else array
 
 
-def _features(value: Any) -> Iterator[tuple[str, np.ndarray]]:
-    """Values ``[B, *shape]`` of features as they came; of a frame each, since its columns have types of their own."""
+def _is_over_time(tensor: Tensor, shape: Shape, name: str, still: str | None) -> bool:
+    """Whether an argument is ``[B, T, *shape]``; refused unless it is that or ``[B, *shape]``, and may be."""
+    own = tuple(tensor.shape[1:])
+    if own == shape:
+        return False
+    if own[1:] != shape:
+        raise DataError(f"{name} must have rows of shape {list(shape)}; got {list(own)}")
+    if still is not None:
+        raise DataError(
+            f"{name} has {own[0]} steps of rows of shape {list(shape)}, so it is an input over time; {still}"
+        )
+    return True
+
+
+def _refuse_other_lengths(tensors: Sequence[Tensor], shapes: Sequence[Shape] | None) -> None:
+    over_time = () if shapes is None else sorted(changing(tensors, shapes))
+    lengths = {k: tensors[k].shape[1] for k in over_time}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"input {k} has {steps}" for k, steps in lengths.items())
+        raise DataError(f"inputs over time must have equally many steps; {told}: give all of them the same T")
+
+
+def _features(value: Any, over_time: bool) -> Iterator[tuple[str, np.ndarray]]:
+    """Values ``[B, *shape]`` of features as they came; of a frame each, since its columns have types of their own.
+
+    Of an input over time each step is one more row.
+    """
+    for name, values in _columns(value):
+        yield name, values.reshape(-1, *values.shape[2:]) if over_time else values
+
+
+def _columns(value: Any) -> Iterator[tuple[str, np.ndarray]]:
     if hasattr(value, "to_numpy") and hasattr(value, "columns"):
         yield from ((repr(name)[:60], plain(value[name])) for name in value.columns)
     elif not isinstance(value, Tensor):

@@ -22,6 +22,7 @@ from spikebayes.noise.ownership import owned
 from spikebayes.prediction.decisions import decided
 from spikebayes.prediction.heads import Head, Sigmoids
 from spikebayes.prediction.inputs import Block
+from spikebayes.prediction.over_time import KNOWS_NO_TIME
 
 PAIRS_PER_BLOCK = 1 << 16
 LINES = (128, 2048)  # fewest and most pairs per forward pass
@@ -158,6 +159,34 @@ class Passes:
         except Exception:  # whatever a model says that cannot be run so
             agrees = False
         return Way(_lines_per_pass(self.forward, not agrees, device), agrees, taken, True, self.head)
+
+
+def refuse_steps(model: nn.Module, inputs: tuple[Tensor, ...], head: Head) -> None:
+    """Refuse a module that would take each step of an input over time by itself (DataError): it has no time.
+
+    A layer such as Linear takes ``[B, T, F]``, and gives T answers, each under masks of its own. It is known by
+    giving the first and the last of them when it is asked for these alone.
+    """
+    lasting = [part for part in inputs if part.ndim > 2]
+    steps = {part.shape[1] for part in lasting}
+    if len(head.shape) < 2 or steps != {head.shape[0]} or head.shape[0] < 2:
+        return
+    rows, last = torch.arange(2).clamp(max=len(inputs[0]) - 1), head.shape[0] - 1
+
+    def answers(step: int | None = None) -> Any:
+        with DropoutInputs():
+            return model(*(part[rows] if step is None or part.ndim < 3 else part[rows, step] for part in inputs))
+
+    try:
+        whole, ends = answers(), torch.stack([answers(0), answers(last)], 1)
+        alike = ends.shape == whole[:, [0, last]].shape and torch.allclose(ends, whole[:, [0, last]], 1e-3, 1e-5)
+    except Exception:  # whatever a module says to rows of another shape
+        return
+    if alike:
+        raise DataError(
+            f"the model answers each of {steps.pop()} steps by itself, under masks of their own, as if x were an "
+            f"input over time: {KNOWS_NO_TIME}. If they are cases of their own, give each as a row, x.flatten(0, 1)"
+        )
 
 
 def _deciding(run: Callable[[Tile], Tensor], taken: list[bool]) -> Callable[[Tile], Tensor]:

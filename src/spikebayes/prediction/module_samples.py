@@ -30,7 +30,8 @@ from spikebayes.nn.unit import STANDARDISED
 from spikebayes.noise.masks import evaluating
 from spikebayes.prediction.heads import Head
 from spikebayes.prediction.inputs import Block, Blocks
-from spikebayes.prediction.module_passes import PAIRS_PER_BLOCK, Passes, Tile, Way, tiles
+from spikebayes.prediction.module_passes import PAIRS_PER_BLOCK, Passes, Tile, Way, refuse_steps, tiles
+from spikebayes.prediction.over_time import KNOWS_NO_TIME
 from spikebayes.prediction.sampling import Piece, SamplingPlan, check_samples
 
 
@@ -45,6 +46,7 @@ class ModuleSampler:
     """
 
     shapes: Sequence[Shape] | None = None
+    still: str | None = KNOWS_NO_TIME
 
     def __init__(self, model: nn.Module, plan: SamplingPlan) -> None:
         self.model, self.plan = unwrapped(model), plan
@@ -66,7 +68,8 @@ class ModuleSampler:
         Raises:
             ConfigError: nothing in the model is random; or something is that the masks do not own; or a row's answer
                 depends on the rest of its batch.
-            DataError: the module does not take the rows, or gives no tensor with a line for each.
+            DataError: the module does not take the rows, gives no tensor with a line for each, or takes each step of
+                an input over time by itself.
         """
         if (guarded := dropout_of_training_alone(self.model, inputs)) is not None:
             raise ConfigError(str(guarded))
@@ -79,6 +82,7 @@ class ModuleSampler:
             with one_thread():
                 self.way = Passes(self.model, self._here(inputs)).way(first)
             self.way = replace(self.way, alone=not _stateless(self.model, before))
+            refuse_steps(self.model, self._here(inputs), self.way.head)
 
     @torch.no_grad()
     def __call__(self, inputs: tuple[Tensor, ...], rows: Tensor, progress: bool = False) -> Piece:

@@ -18,9 +18,10 @@ from spikebayes.network.timing import Flat, Timing, Window
 from spikebayes.prediction.cautions import warn_of_saturation
 from spikebayes.prediction.heads import Head
 from spikebayes.prediction.module_passes import NOT_RANDOM
+from spikebayes.prediction.over_time import REDRAWN, changing, steps_of, timing_over, why_still
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import Piece, SamplingPlan, check_samples, timing_of
-from spikebayes.prediction.simulate import Simulator
+from spikebayes.prediction.simulate import Simulator, argument_shapes
 
 
 class NetworkSampler:
@@ -33,7 +34,7 @@ class NetworkSampler:
         redraw: all samples of a row out of one run, if at all.
 
     Raises:
-        ConfigError: nothing in the network is random, or a setting out of range.
+        ConfigError: nothing in the network is random.
     """
 
     def __init__(
@@ -45,26 +46,35 @@ class NetworkSampler:
         window: Window | None = None,
         redraw: Redraw | None = None,
     ) -> None:
-        if redraw is None:
-            timing = timing_of(network, steps, burn_in, window)
-        else:
-            timing = Timing(redraw.steps(plan.samples, network), window=window or Flat())
-        if not network.is_random:
-            raise ConfigError(NOT_RANDOM)
-        self.model, self.plan, self.timing, self.redraw = network, plan, timing, redraw
-        if redraw is None:
-            self.simulator = Simulator(network, plan, timing)
-        else:
-            once = replace(plan, samples=1, least=1)
-            self.simulator = Simulator(redraw.apply(network), once, replace(timing, window=Flat()), [TRACE])
-        self.dtype = plan.dtype
-        self.shapes: Sequence[Shape] | None = self.simulator.shapes
-        self.arguments: tuple[int, float] = len(self.simulator.shapes), len(self.simulator.shapes)
+        self.model, self.plan, self.redraw, self.dtype = network, plan, redraw, plan.dtype
+        self.asked = steps, burn_in, window
+        self.shapes: Sequence[Shape] | None = argument_shapes(network)
+        self.still = why_still(network) or (None if redraw is None else REDRAWN)
+        self.arguments: tuple[int, float] = len(self.shapes), len(self.shapes)
         self.standardised = any(i.standardised for i in network.inputs)
         self.head = Head(network.readout.shape)
+        if not network.is_random:
+            raise ConfigError(NOT_RANDOM)
 
     def begin(self, inputs: tuple[Tensor, ...], rows: Tensor) -> None:
-        """Nothing hangs on the first rows."""
+        """See how long they last, if they are over time, and choose the engine.
+
+        Raises:
+            ConfigError: a setting out of range, or no engine that can.
+        """
+        assert self.shapes is not None
+        network, plan, (steps, burn_in, window) = self.model, self.plan, self.asked
+        if self.redraw is not None:
+            self.timing = Timing(self.redraw.steps(plan.samples, network), window=window or Flat())
+            once = replace(plan, samples=1, least=1)
+            self.simulator = Simulator(self.redraw.apply(network), once, replace(self.timing, window=Flat()), [TRACE])
+            return
+        total = steps_of(inputs, self.shapes)
+        if total is None:
+            self.timing = timing_of(network, steps, burn_in, window)
+        else:
+            self.timing = timing_over(network, total, steps, burn_in, window)
+        self.simulator = Simulator(network, plan, self.timing, over_time=changing(inputs, self.shapes))
 
     def __call__(self, inputs: tuple[Tensor, ...], rows: Tensor, progress: bool = False) -> Piece:
         """Samples of some rows, see :class:`Piece`."""

@@ -23,6 +23,7 @@ from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.module_samples import ModuleSampler
 from spikebayes.prediction.network_samples import NetworkSampler
 from spikebayes.prediction.noise_std import as_noise_std
+from spikebayes.prediction.over_time import over_steps
 from spikebayes.prediction.predictive import Draw, Predictive, Task
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import MaskScope, Piece, Sampler, SamplingPlan, Values, check_samples
@@ -63,18 +64,23 @@ def predict(
             tensor, an array or a frame each, or a tuple that begins with the model's arguments (what follows, such as
             labels, is left out). Rows are numbered on from batch to batch, so that the samples are those of all rows
             in one call; a loader that shuffles is refused, a generator that does cannot be seen through.
+            Of a network that steps freely also ``[B, T, *shape]``, an input over time, as a sensor gives events or a
+            signal: step t, from 0, sees ``x[:, t]``, and a sample is a run of T steps under its masks, whose read-out
+            is averaged over the steps after the burn-in. Beside it other inputs may be constant.
         samples: S; a single one has no spread.
         seed: key of the masks, in [0, 2^64). Two predictions to be compared by a KS test need different seeds.
-        steps: T, time steps per sample, burn-in included; by default those of the timing that the network carries
-            (``tune`` finds it), else the usual burn-in and 100 more. A step of a network without memory is a sample.
-            A coded network takes none: a sample is a window of ticks, and one run gives all samples.
+        steps: T, time steps per sample, burn-in included; those of x where it is over time, else by default those of
+            the timing that the network carries (``tune`` finds it), else the usual burn-in and 100 more. A step of a
+            network without memory is a sample; under an input over time a sample is all T of them, and in each of
+            them stochastic units and synapses draw anew, none as in another sample. A coded network takes no steps: a
+            sample is a window of ticks, and one run gives all samples.
         burn_in: steps left out of the average at the start; by default those of the network's timing, else as many as
             99 % of a step needs to come through the slowest chain of filters (with L Alpha filters in a row the
             quantile of Gamma(2 L) times tau / dt; 200 where neurons remember and nothing is filtered).
         window: weights of the others in the average, :class:`Flat` or :class:`Hann`; by default the network's, else
             Flat.
         redraw: all samples of a row out of one run whose masks are redrawn, see :class:`Redraw` (then steps, burn_in
-            and the network's timing are not used); None simulates every sample apart.
+            and the network's timing are not used); None simulates every sample apart. Not for inputs over time.
         mask_scope: ``"row"``: each row its own masks, as the papers simulate; ``"pass"``: one mask per sample for
             all rows, so that each sample is a draw of a whole function.
         rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default. Not for batches.
@@ -98,9 +104,9 @@ def predict(
 
     Raises:
         ConfigError: a setting out of range; nothing in the model is random, or something that masks do not govern;
-            answers that depend on the rest of the batch.
-        DataError: x is mis-shaped, empty, NaN or infinite, or rounding to float32 loses what tells its rows apart;
-            outputs that are no class probabilities.
+            answers that depend on the rest of the batch; other steps than those of x.
+        DataError: x is mis-shaped, empty, NaN or infinite, or rounding to float32 loses what tells its rows apart; x
+            is over time, for a module or a coded network; outputs that are no class probabilities.
 
     Reference:
         Gal & Ghahramani 2016; Wycoff 2019, section 3.
@@ -143,12 +149,12 @@ def _sampled(sampler: Sampler, x: Values) -> Iterator[Piece]:
     if is_batches(x):
         found = pieces(x, sampler)
         inputs, rows = first = next(found)
-        warn_of_raw_inputs(inputs, sampler.standardised)
+        warn_of_raw_inputs(over_steps(inputs, sampler.shapes), sampler.standardised)
         sampler.begin(inputs, rows)
         found = chain([first], found)
     else:
-        inputs = as_inputs(x, sampler.shapes, sampler.dtype)
-        warn_of_raw_inputs(inputs, sampler.standardised)
+        inputs = as_inputs(x, sampler.shapes, sampler.dtype, still=sampler.still)
+        warn_of_raw_inputs(over_steps(inputs, sampler.shapes), sampler.standardised)
         warn_of_repeated_masks(sampler.model, inputs, plan)
         rows = plan.indices(len(inputs[0]))
         sampler.begin(inputs, rows)

@@ -135,6 +135,7 @@ class Sampler(Protocol):
         shapes: of a row of each argument, where the model says so.
         arguments: fewest and most that it takes.
         standardised: whether it was trained on standardised inputs.
+        still: why no argument may change over time; None where they may.
     """
 
     model: Any
@@ -143,6 +144,7 @@ class Sampler(Protocol):
     shapes: Sequence[Shape] | None
     arguments: tuple[int, float]
     standardised: bool
+    still: str | None
 
     @property
     def head(self) -> Head:

@@ -22,7 +22,10 @@ from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Shape, size
 from spikebayes.network.timing import Timing, Window
 from spikebayes.prediction.inputs import Block, Blocks, as_inputs
+from spikebayes.prediction.over_time import changing, check_draws, steps_of, timing_over, why_still
 from spikebayes.prediction.sampling import FEWER, MaskScope, SamplingPlan, Values, timing_of
+
+MOVING = 1 << 25  # numbers of the currents that inputs over time give in every step of a block
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,15 @@ def simulate(
 
     Args:
         network: what ``convert`` made, or one put together by hand.
-        x: ``[B, *shape]``, or one for each input; constant over the simulation.
+        x: ``[B, *shape]``, or one for each input, constant over the simulation; or ``[B, T, *shape]``, an input over
+            time, of which step t, from 0, sees ``x[:, t]``. Some inputs may be over time and others constant. A coded
+            network takes constant ones alone.
         samples: S, simulations per row, each with masks of its own.
         seed: key of the masks, in [0, 2^64).
-        steps: T, time steps of ``network.dt`` seconds; by default as for :func:`spikebayes.predict`. A coded network
-            takes none.
-        burn_in: steps left out of the average; none where steps are given, else as for ``predict``.
+        steps: T, time steps of ``network.dt`` seconds; those of x where it is over time, else by default as for
+            :func:`spikebayes.predict`. A coded network takes none.
+        burn_in: steps left out of the average; none where steps are given, or x is over time, else as for
+            ``predict``.
         window: weights of the others in it, :class:`Flat` or :class:`Hann`; by default as for ``predict``.
         probe: of ``"spikes"``, ``"potentials"``, ``"trace"``, whose size grows with S B T N; of a coded network
             ``"numbers"`` too.
@@ -95,8 +101,9 @@ def simulate(
         A :class:`Run`.
 
     Raises:
-        DataError: x is mis-shaped, empty, NaN or infinite.
-        ConfigError: a setting is out of range, or the named engine does not support the network.
+        DataError: x is mis-shaped, empty, NaN or infinite, or over time for a coded network.
+        ConfigError: a setting is out of range, other steps than those of x are asked for, or the named engine does
+            not support the network.
 
     Example:
         >>> from spikebayes import convert, nn as sbnn
@@ -107,9 +114,16 @@ def simulate(
         (torch.Size([1, 4, 50, 3]), True)
     """
     plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, dtype, progress)
-    free = network.code is None and steps is not None
-    timing = timing_of(network, steps, 0 if free and burn_in is None else burn_in, window)
-    simulations = Simulations(network, x, plan, timing, probe)
+    shapes = argument_shapes(network)
+    inputs = as_inputs(x, shapes, plan.dtype, still=why_still(network))
+    total = steps_of(inputs, shapes)
+    if network.code is None and (steps is not None or total is not None):
+        burn_in = 0 if burn_in is None else burn_in
+    if total is None:
+        timing = timing_of(network, steps, burn_in, window)
+    else:
+        timing = timing_over(network, total, steps, burn_in, window)
+    simulations = Simulations(network, inputs, plan, timing, probe)
     found = _empty(network, simulations, plan, timing)
     for block, _, result in simulations:
         _store(found, result, (block.samples, block.rows))
@@ -119,12 +133,22 @@ def simulate(
 class Simulator:
     """A network made ready once, for rows that may come in parts.
 
+    Args:
+        network: it.
+        plan: which samples. timing: of each. probe: what is recorded.
+        over_time: which of its arguments are ``[B, T, *shape]``.
+
     Raises:
-        ConfigError: an unknown probe, or the plan's engine does not support the network.
+        ConfigError: an unknown probe, or the plan's engine does not support the network, or inputs over time.
     """
 
     def __init__(
-        self, network: SpikingNetwork, plan: SamplingPlan, timing: Timing, probe: Sequence[str] = ()
+        self,
+        network: SpikingNetwork,
+        plan: SamplingPlan,
+        timing: Timing,
+        probe: Sequence[str] = (),
+        over_time: frozenset[int] = frozenset(),
     ) -> None:
         known = [p for p in PROBES if p != NUMBERS or network.code is not None]
         unknown = set(probe) - set(known)
@@ -132,7 +156,9 @@ class Simulator:
             raise ConfigError(f"there is no probe {sorted(unknown)[0]!r} here; there are {', '.join(known)}")
         plan = _by_ticks(plan, probe) if network.code is not None else plan
         self.network, self.plan, self.timing, self.probes = network, plan, timing, frozenset(probe)
-        self.engine = select(plan.engine, network)
+        self.engine, self.over_time = select(plan.engine, network, bool(over_time)), over_time
+        if over_time:
+            check_draws(network, plan.samples, timing.steps)
         self.shapes = argument_shapes(network)
 
     @cached_property
@@ -156,26 +182,44 @@ class Simulator:
             rows: ``[B]`` their indices.
             progress: show a progress bar on standard error.
         """
-        most = self.engine.block(self.network, self.timing.steps, self.probes)
-        for block in track(Blocks(rows, self.plan, most), "simulating", progress):
+        for block in track(Blocks(rows, self.plan, self._most), "simulating", progress):
             rows_here = tuple(part[block.rows] for part in inputs)
-            work = Work(rows_here, block.position, block.keys, self.timing, self.probes)
+            work = Work(rows_here, block.position, block.keys, self.timing, self.probes, self.over_time)
             yield block, work, self.simulate_block(work)
+
+    @property
+    def _most(self) -> int:
+        """How many simulations go to the engine at once; inputs over time give lines of currents in every step."""
+        most = self.engine.block(self.network, self.timing.steps, self.probes)
+        if not self.over_time:
+            return most
+        lines = max(1, MOVING // (self.timing.steps * sum(size(node.shape) for node in self.network.nodes())))
+        masked = any(i.dropout and i.dropout.acts for i in self.network.inputs)  # then each simulation has its own
+        return min(most, lines if masked else lines * self.plan.samples)
 
 
 class Simulations:
     """The simulations that a plan asks for, block by block: (block, work, result), for whoever looks at them.
 
+    Args:
+        network: it.
+        inputs: its arguments, checked.
+        plan: which samples. timing: of each. probe: what is recorded.
+
     Raises:
-        DataError: x is mis-shaped, empty, NaN or infinite.
-        ConfigError: an unknown probe, or the plan's engine does not support the network.
+        ConfigError: an unknown probe, or the plan's engine does not support the network, or inputs over time.
     """
 
     def __init__(
-        self, network: SpikingNetwork, x: Values, plan: SamplingPlan, timing: Timing, probe: Sequence[str] = ()
+        self,
+        network: SpikingNetwork,
+        inputs: tuple[Tensor, ...],
+        plan: SamplingPlan,
+        timing: Timing,
+        probe: Sequence[str] = (),
     ) -> None:
-        self.simulator = Simulator(network, plan, timing, probe)
-        self.inputs = as_inputs(x, self.simulator.shapes, plan.dtype)
+        over_time = changing(inputs, argument_shapes(network))
+        self.simulator, self.inputs = Simulator(network, plan, timing, probe, over_time), inputs
         self.rows = plan.indices(len(self.inputs[0]))
 
     def __iter__(self) -> Iterator[tuple[Block, Work, Result]]:

@@ -1,13 +1,41 @@
-"""Compiled: the constant current that a network's inputs make."""
+"""The current that a network's inputs make, compiled."""
 
 # pyright: reportMissingParameterType=false
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from spikebayes.engine.cpu.instructions import ROWS, multiply_tile
+from spikebayes.engine.cpu.masking import SILENT
 from spikebayes.machine.kernel_cache import compiled
+from spikebayes.machine.threads import share_out
+
+LINES = 60  # whose currents are computed together
+QUIET = SILENT / 2  # a current below it is that of a dropped neuron
+
+
+def add_currents(out: NDArray[Any], wires: Sequence[tuple[Any, ...]], values: Sequence[NDArray[Any]]) -> None:
+    """Adds to each line of ``out`` ``[b, N]`` what the inputs give it.
+
+    Args:
+        wires: (input, first target, targets, weights), see ``packing.Drive``.
+        values: of each input ``[b, F]``, contiguous.
+    """
+
+    def add(begin: int, end: int) -> None:
+        for source, first, width, weight in wires:
+            if isinstance(weight, tuple):
+                drive_sparse(out, values[source], begin, end, first, *weight)
+            else:
+                drive_dense(out, values[source], begin, end, first, width, weight)
+
+    share_out(add, len(out), max(1, min(LINES, -(-len(out) // torch.get_num_threads()))))
 
 
 @compiled(nogil=True)
@@ -38,3 +66,18 @@ def drive_sparse(out, x, begin, end, first, pointer, column, weight):
             if value != 0:
                 for k in range(pointer[i], pointer[i + 1]):
                     out[r, first + column[k]] += value * weight[k]
+
+
+@compiled(nogil=True)
+def fill_currents(out, steps, width, constant, at, current, line, past, column, unit, first):
+    """out[t width + j] = the current of a group's neuron j in step past + t, or SILENT where ``constant`` is.
+
+    Args:
+        constant: of the neurons, from ``at`` on, in the first step.
+        current: ``[b, T, M]``, of which this simulation reads ``line``, its population from ``column`` on.
+        unit: which of its population's neurons each one is, from ``first`` on.
+    """
+    for t in range(steps):
+        for j in range(width):
+            own = constant[at + j]
+            out[t * width + j] = own if own < QUIET else current[line, past + t, column + unit[first + j]]

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Abilities, Result, Work
 from spikebayes.engine.cpu import loops
-from spikebayes.engine.cpu.drive import drive_dense, drive_sparse
+from spikebayes.engine.cpu.drive import add_currents
+from spikebayes.engine.cpu.over_time import mean_over_time, moving, nothing_moves
 from spikebayes.engine.cpu.packing import NEURONS, SYNAPSES, Drive, Layout, lay_out
 from spikebayes.machine.threads import share_out
 from spikebayes.network.discrete import DiscreteLIF
@@ -32,7 +33,6 @@ BUDGET = 1 << 25  # numbers held at once
 BATCH = 64  # simulations that go through the network together, at most
 PARTS = 4  # of the work of each of several threads, since cores differ in speed
 STRETCH = 320  # steps that a population runs ahead of the next
-LINES = 60  # rows whose input currents are computed together
 STATE_BYTES = 1 << 22  # most state of a batch
 NEGLIGIBLE = 1e-20  # of an impulse response's peak
 
@@ -41,6 +41,7 @@ class CpuEngine:
     """LIF (discrete LIF too) and threshold populations with masks on their outputs, held or redrawn."""
 
     name = "cpu"
+    over_time = True
     abilities = Abilities(NEURONS, SYNAPSES, (Dropout,), " beside neurons or filters with a memory")
 
     def refusal(self, network: SpikingNetwork) -> str | None:
@@ -87,10 +88,16 @@ def _uncompiled(neuron: DiscreteLIF, network: SpikingNetwork, name: str) -> str 
 def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> Result:
     runs, neurons = len(work), sum(size(p.shape) for p in network.populations)
     real = drive.constant.dtype
-    change = _changes(network, work.steps)
-    base, position = _base(network, drive, work, change)
-    weights = work.timing.weights().numpy()
-    mean = _input_mean(base, position, change, weights, size(network.readout.shape))
+    weights, change = work.timing.weights().numpy(), _changes(network, work.steps)
+    outputs = size(network.readout.shape)
+    if work.over_time:
+        moved, base, line = moving(network, layout, drive, work)
+        position = np.repeat(line[:, None], len(change) - 1, axis=1)
+        mean = mean_over_time(moved, base, line, change, weights, outputs)
+    else:
+        moved = nothing_moves(layout, real)
+        base, position = _base(network, drive, work, change)
+        mean = _input_mean(base, position, change, weights, outputs)
     counts = np.zeros((runs, len(network.populations)), np.int64)
 
     def probe(name: str, units: int, dtype: Any) -> NDArray[Any]:
@@ -108,7 +115,7 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
     def simulate(begin: int, end: int) -> None:
         arrays = (mean, counts, spikes, potentials, trace)
         some = order[begin:end]
-        loops.simulate(layout, base, position, change, samples, rows, key, stretch, window, some, *arrays)
+        loops.simulate(layout, base, position, change, *moved, samples, rows, key, stretch, window, some, *arrays)
 
     share_out(simulate, runs, _batch(layout, runs))
 
@@ -169,15 +176,7 @@ def _base(
     lines = len(work) * epochs if noisy else len(work.inputs[0])
     base = np.repeat(drive.constant[None], lines, axis=0)
     values = [_input_values(network, k, work, noisy, change).astype(real) for k in range(len(network.inputs))]
-
-    def add(begin: int, end: int) -> None:
-        for source, first, width, weight in drive.wires:
-            if isinstance(weight, tuple):
-                drive_sparse(base, values[source], begin, end, first, *weight)
-            else:
-                drive_dense(base, values[source], begin, end, first, width, weight)
-
-    share_out(add, lines, max(1, min(LINES, -(-lines // torch.get_num_threads()))))
+    add_currents(base, drive.wires, values)
     position = np.arange(lines).reshape(epochs, -1).T if noisy else work.position.numpy()[:, None]
     return base, np.ascontiguousarray(position)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikebayes.engine.cpu.drive import fill_currents
 from spikebayes.engine.cpu.instructions import (
     AT_ONCE,
     add_run,
@@ -44,6 +45,11 @@ def run_group(
     y,
     sums,
     current,
+    given,
+    moving,
+    entry,
+    since,
+    inlet,
     bits,
     spike,
     spike_start,
@@ -60,6 +66,9 @@ def run_group(
 
     With ``reads`` there are no lists: neurons gain their shares in ``heard``, and found_start[now] is how many spikes
     there were. Returns how much of ``found`` is used then.
+
+    Where inputs change (inlet >= 0), ``given`` is filled with what they give in each step: the line ``entry`` of
+    ``moving`` from its step ``since`` on, its columns from ``inlet`` on; constant is that of the first step.
     """
     zero = v.dtype.type(0)
     lanes, left, vectors = layout.lanes, layout.group_at[group], layout.group_vectors[group]
@@ -80,13 +89,21 @@ def run_group(
     pointer, column, run, value = layout.pointer, layout.column, layout.run, layout.value
 
     several = last_bank - first_bank > 1 or not is_lif  # currents are summed before the neurons see them
-    base, base_at, base_step = (current, 0, width) if several else (constant, at, 0)
+    moves, own = inlet >= 0, layout.own_current[p]
+    base, base_at, base_step = constant, at, 0
+    if several:
+        base, base_at, base_step = current, 0, width
+    elif moves and not own:
+        base, base_at, base_step = given, 0, width
     bits[: min(now, chunk) * words] = 0
     if not driven:
         sums[: min(now, chunk) * width] = zero
     told = 0
     for past in range(0, now, chunk):
         steps = min(chunk, now - past)
+        if moves:
+            first = layout.start[p] + left
+            fill_currents(given, steps, width, constant, at, moving, entry, since + past, inlet, layout.unit, first)
         for bank in range(first_bank, last_bank):
             first = past + 1 if order[bank] == 0 else past
             added = False
@@ -114,11 +131,17 @@ def run_group(
                                 else:
                                     add_run(sums, line_of_sums + column[e], n, value, run[e])
                 added = True
+            if moves and own:  # the neurons' own filter takes in what changes; where it began is in its state
+                for t in range(steps):
+                    for j in range(width):
+                        sums[t * width + j] += given[t * width + j] - constant[at + j]
             if several and (bank + 1 < last_bank or not is_lif):
                 state = line + line_at[bank] + left
                 for t in range(steps):
                     here = t * width
-                    before, before_at = (constant, at) if bank == first_bank else (current, here)
+                    before, before_at = current, here
+                    if bank == first_bank:
+                        before, before_at = (given, here) if moves else (constant, at)
                     filter_current(
                         current, here, before, before_at, x, y, state, sums, here, vectors, coefficient, bank, tiny
                     )
@@ -140,6 +163,8 @@ def run_group(
             for t in range(steps):
                 if driven:
                     threshold_step(current, t * width, bits, t * words, vectors, threshold)
+                elif moves:
+                    threshold_step(given, t * width, bits, t * words, vectors, threshold)
                 else:
                     threshold_step(constant, at, bits, t * words, vectors, threshold)
 

@@ -26,6 +26,8 @@ def simulate(
     base,
     position,
     change,
+    moving,
+    column,
     samples,
     rows,
     key,
@@ -41,7 +43,9 @@ def simulate(
     """The simulations ``order``, together, at most ``stretch`` steps at a time.
 
     base ``[b, N + C]`` current from the inputs, neurons in the network's order; it is constant over the steps
-    change[e] .. change[e + 1] - 1 of epoch e, in which simulation r reads line position[r, e] of it; window
+    change[e] .. change[e + 1] - 1 of epoch e, in which simulation r reads line position[r, e] of it. moving
+    ``[b, T, M]`` is that of inputs over time: population p takes it from column[p] on, the read-out from column[P],
+    none where that is negative; then base is that of the first step, in all epochs. window
     ``[banks into the read-out, T]`` share of the average that a spike in step t has; mean ``[R, C]`` float64, to
     which the average is added; counts ``[R, P]``; spikes and potentials ``[R, T, N]`` and trace ``[R, T, C]``, or of
     length 0 where not asked for.
@@ -64,7 +68,7 @@ def simulate(
     # behind the filters' states those of no filter
     x, y = np.zeros(batch * lines + layout.widest, base.dtype), np.zeros(batch * lines + layout.widest, base.dtype)
     room = max(layout.widest, AT_ONCE)
-    scratch = np.zeros((2, room + layout.longest), base.dtype)
+    scratch = np.zeros((3, room + layout.longest), base.dtype)
     bits = np.zeros(room // 8 + 1, np.uint64)
     shared = window.astype(base.dtype)
     heard = np.zeros(layout.start[populations] + 1, base.dtype)
@@ -121,6 +125,11 @@ def simulate(
                         y,
                         scratch[0],
                         scratch[1],
+                        scratch[2],
+                        moving,
+                        position[order[r], 0],
+                        past,
+                        column[p],
                         bits,
                         spike,
                         spike_start,
@@ -190,9 +199,14 @@ def simulate(
         for r in range(batch):
             weigh(weighted[r], layout, shared, past, now, spike, spike_start, r, heard)
             if want_trace:
-                constants = base[position[order[r], epoch], base.shape[1] - outputs :]
+                entry, direct = position[order[r], epoch], column[populations]
                 part = trace[order[r], past : past + now]
-                follow(part, read_x[r], read_y[r], layout, constants, spike, spike_start, r)
+                if direct < 0:
+                    constants = base[entry : entry + 1, base.shape[1] - outputs :]
+                    follow(part, read_x[r], read_y[r], layout, constants, 0, spike, spike_start, r)
+                else:
+                    changing = moving[entry, past : past + now, direct : direct + outputs]
+                    follow(part, read_x[r], read_y[r], layout, changing, 1, spike, spike_start, r)
 
         past += now
         if past == change[epoch + 1]:

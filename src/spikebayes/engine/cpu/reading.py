@@ -55,14 +55,17 @@ def read(out, layout, weighted):
 
 
 @compiled(nogil=True)
-def follow(trace, x, y, layout, constant, spike, spike_start, r):
-    """The read-out step by step, for those who want to look at it. ``[now, C]``; x, y ``[banks, C]``."""
+def follow(trace, x, y, layout, constant, moves, spike, spike_start, r):
+    """The read-out step by step, for those who want to look at it. ``[now, C]``; x, y ``[banks, C]``.
+
+    constant ``[1, C]`` what it is without spikes; with moves = 1 ``[now, C]``, in each step.
+    """
     outputs = trace.shape[1]
     target = layout.size.shape[0]
     sums = np.empty(outputs)
     for t in range(trace.shape[0]):
         for c in range(outputs):
-            trace[t, c] = constant[c]
+            trace[t, c] = constant[t * moves, c]
         for bank in range(layout.bank[target], layout.bank[target + 1]):
             b = bank - layout.bank[target]
             ca, cb, cc, cd = layout.coefficient[bank]

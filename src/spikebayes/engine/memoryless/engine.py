@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -48,6 +48,7 @@ class MemorylessEngine:
     """Threshold, sign and stochastic units without filters, with noise on their outputs and on synapses."""
 
     name = "cpu"
+    over_time = True
     abilities = Abilities((*THRESHOLDS, Bernoulli), (), (Dropout, BlankOut))
 
     def refusal(self, network: SpikingNetwork) -> str | None:
@@ -58,9 +59,17 @@ class MemorylessEngine:
     def prepare(self, network: SpikingNetwork, dtype: torch.dtype) -> Callable[[Work], Result]:
         check_steady_products()
         operators = copy.deepcopy([c.operator for c in network.connections]).__iter__()
-        quiet = _quiet(network)
-        links = [_link(c, next(operators).to(dtype), network, quiet, dtype) for c in network.connections]
-        return _Simulator(network, links, quiet, dtype).run
+        links = [_link(c, next(operators).to(dtype), network, dtype) for c in network.connections]
+        made: dict[frozenset[int], _Simulator] = {}  # by the arguments that change over time
+
+        def run(work: Work) -> Result:
+            if work.over_time not in made:
+                quiet = _quiet(network, work.over_time)
+                known = [replace(k, quiet=k.source in quiet and not k.connection.blank_out) for k in links]
+                made[work.over_time] = _Simulator(network, known, quiet, dtype)
+            return made[work.over_time].run(work)
+
+        return run
 
     def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
         probed = steps * (network.neurons if SPIKES in probes else size(network.readout.shape))
@@ -94,11 +103,16 @@ class _Link:
     product: Product | None
     rows: WeightRows | None
     weights: Weights | None
-    quiet: bool
+    quiet: bool = False
 
     @property
     def source(self) -> str:
         return self.connection.source
+
+    @property
+    def renewed(self) -> bool:
+        """Whether its synapses are drawn as those of the next sample, see ``Work.fresh``."""
+        return self.connection.blank_out is not None and self.connection.blank_out.successive
 
     def deliver(self, values: Tensor, keys: Keys, step: int) -> Tensor:
         """What the source's values ``[R, *source]`` add to the target in a step."""
@@ -115,17 +129,15 @@ class _Link:
         return rows.fold(drawn + scale * mean, target_shape(self.operator, tuple(values.shape[1:])))
 
 
-def _link(
-    connection: Connection, operator: Any, network: SpikingNetwork, quiet: frozenset[str], dtype: torch.dtype
-) -> _Link:
+def _link(connection: Connection, operator: Any, network: SpikingNetwork, dtype: torch.dtype) -> _Link:
     noise, rows = connection.blank_out, operator.weight_rows()
     if noise is None or rows is None:
         source = next(n for n in (*network.inputs, *network.populations) if n.name == connection.source)
-        return _Link(connection, operator, product_of(operator, source, dtype), None, None, source.name in quiet)
+        return _Link(connection, operator, product_of(operator, source, dtype), None, None)
     if isinstance(noise.sampling, Gaussian):
-        return _Link(connection, operator, None, rows, None, False)
+        return _Link(connection, operator, None, rows, None)
     places = size(network.shape(connection.target)) // len(rows.weight)
-    return _Link(connection, operator, None, rows, lay_out_weights(rows.weight, places), False)
+    return _Link(connection, operator, None, rows, lay_out_weights(rows.weight, places))
 
 
 @dataclass(frozen=True)
@@ -205,7 +217,8 @@ class _Simulator:
         def once(begin: int, end: int) -> None:
             with torch.no_grad(), one_thread():
                 lines = torch.arange(begin, begin + self.tile).clamp(max=count - 1)
-                self._once([x[first + lines] for x in inputs], kept, begin, end)
+                constant = {k: x[first + lines] for k, x in enumerate(inputs) if k not in work.over_time}
+                self._once(constant, kept, begin, end)
 
         def pairs(begin: int, end: int) -> None:
             with torch.no_grad(), one_thread():
@@ -216,7 +229,7 @@ class _Simulator:
         if len(chosen):
             share_out(pairs, len(chosen), self.tile)
 
-    def _once(self, inputs: list[Tensor], kept: _Kept, begin: int, end: int) -> None:
+    def _once(self, inputs: dict[int, Tensor], kept: _Kept, begin: int, end: int) -> None:
         """What is kept of rows ``begin`` to ``end``, from the inputs of a whole tile."""
         given = _Given()
         for node in self.network.nodes():
@@ -249,7 +262,7 @@ class _Simulator:
     ) -> None:
         """Simulate a tile of pairs ``at`` ``[R]``, of rows ``position`` of what is kept; the first lines count."""
         to, weights = at[:lines], work.timing.weights().tolist()
-        keys, masks = work.keys.at(at), dict[str, Tensor]()
+        keys, fresh, masks = work.keys.at(at), work.fresh.at(at), dict[str, Tensor]()
         for name, counts in kept.counts.items():
             result.counts[name][to] = work.steps * counts[position[:lines]]
             if name in result.spikes:
@@ -262,7 +275,9 @@ class _Simulator:
                     continue
                 if isinstance(node, Input):
                     self._mask(node, keys, step, masks)
-                    given.values[name] = _masked(node, inputs[node.argument][work.position[at]], masks)
+                    x, row = inputs[node.argument], work.position[at]
+                    x = x[row, step] if node.argument in work.over_time else x[row]
+                    given.values[name] = _masked(node, x, masks)
                     continue
                 if name in self.quiet:
                     assert isinstance(node, Population)
@@ -270,7 +285,7 @@ class _Simulator:
                     continue
                 base = [lambda part, base=kept.base[name]: base[position[part]]] if name in kept.base else []
                 parts = base + [
-                    _part(k, given, lambda x, k=k, step=step: k.deliver(x, keys, step))
+                    _part(k, given, lambda x, k=k, step=step: k.deliver(x, fresh if k.renewed else keys, step))
                     for k in self.into[name]
                     if not k.quiet
                 ]
@@ -280,7 +295,7 @@ class _Simulator:
                     if result.trace is not None:
                         result.trace[to, step] = drive
                     continue
-                spiked = self._fired(node, parts, len(at), keys, step)
+                spiked = self._fired(node, parts, len(at), fresh, step)
                 self._mask(node, keys, step, masks)
                 if name in self.valued:
                     given.values[name] = _masked(node, _values(node.neuron, spiked, self.dtype), masks)
@@ -372,9 +387,14 @@ def _constant(node: Population | Readout, dtype: torch.dtype) -> Tensor | None:
     return one if bool((constant == one).all()) else constant
 
 
-def _quiet(network: SpikingNetwork) -> frozenset[str]:
-    """Inputs and populations whose output is the same in every sample and step of a row."""
-    quiet = {i.name for i in network.inputs if not (i.dropout and i.dropout.acts)}
+def _quiet(network: SpikingNetwork, over_time: frozenset[int]) -> frozenset[str]:
+    """Inputs and populations whose output is the same in every sample and step of a row.
+
+    Args:
+        over_time: arguments that change from step to step.
+    """
+    still = [i for i in network.inputs if i.argument not in over_time]
+    quiet = {i.name for i in still if not (i.dropout and i.dropout.acts)}
     for p in network.populations:
         noisy = p.neuron.random or (p.dropout is not None and p.dropout.acts)
         if not noisy and all(c.source in quiet and not c.blank_out for c in network.into(p.name)):

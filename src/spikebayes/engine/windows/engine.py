@@ -39,6 +39,7 @@ class WindowsEngine:
     """Networks whose populations tell numbers, with dropout."""
 
     name = "windows"
+    over_time = False
 
     def refusal(self, network: SpikingNetwork) -> str | None:
         if network.code is None:

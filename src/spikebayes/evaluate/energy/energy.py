@@ -248,7 +248,7 @@ def energy(
         An :class:`Energy`.
 
     Raises:
-        DataError: x is mis-shaped, empty, NaN or infinite.
+        DataError: x is mis-shaped, empty, NaN or infinite, or over time.
         ConfigError: a setting is out of range, nothing in the network is random, or synapses are drawn as Gaussian
             sums, which are not counted.
 

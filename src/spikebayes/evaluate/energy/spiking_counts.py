@@ -26,9 +26,11 @@ from spikebayes.network.network import Population, SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.network.timing import Timing
 from spikebayes.noise.keys import Keys
+from spikebayes.prediction.inputs import as_inputs
+from spikebayes.prediction.over_time import UNCOUNTED, why_still
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import MaskScope, SamplingPlan, Values, timing_of
-from spikebayes.prediction.simulate import Simulations
+from spikebayes.prediction.simulate import Simulations, argument_shapes
 
 NUMBERS = 1 << 22  # of one tensor held at once while masks are looked at
 
@@ -115,7 +117,7 @@ def count(
         samples: S >= 1.
 
     Raises:
-        DataError: x is mis-shaped, empty, NaN or infinite.
+        DataError: x is mis-shaped, empty, NaN or infinite, or over time.
         ConfigError: a setting is out of range, or synapses are drawn as Gaussian sums, which are not counted.
 
     Example:
@@ -129,6 +131,7 @@ def count(
         True
     """
     plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, progress=progress)
+    inputs = as_inputs(x, argument_shapes(network), plan.dtype, still=why_still(network) or UNCOUNTED)
     passes, together = samples, 1  # of a row; samples of a row in one simulation
     schedule: Schedule
     if redraw is not None:
@@ -144,7 +147,7 @@ def count(
     zeros = None if network.code is None else Zeros(network)
     units = zeros is None and network.is_memoryless and schedule.drawn_steps == 1  # spikes tell which values are 0
     probes = [contract.NUMBERS] if zeros else [SPIKES] if units or spiking.by_neuron else []
-    simulations = Simulations(network, x, plan, timing, probes)
+    simulations = Simulations(network, inputs, plan, timing, probes)
     lines = max(1, NUMBERS // max(size(node.shape) for node in network.nodes()))
     for _, work, result in simulations:
         spikes = _spikes(network, result)
@@ -153,10 +156,10 @@ def count(
             keys = work.keys.at(some)
             here = {name: each[some] for name, each in spikes.items()}
             spiking.add(keys, here)
-            inputs = [x[work.position[some]] for x in work.inputs]
-            nonzero = {i.name: inputs[i.argument].flatten(1) != 0 for i in network.inputs}
+            seen = [x[work.position[some]] for x in work.inputs]
+            nonzero = {i.name: seen[i.argument].flatten(1) != 0 for i in network.inputs}
             if zeros:
-                nonzero |= zeros.nonzero(inputs, keys)
+                nonzero |= zeros.nonzero(seen, keys)
             elif units:
                 nonzero |= {p.name: (here[p.name] > 0) | (p.neuron.off != 0) for p in network.populations}
             for sample in range(together):
