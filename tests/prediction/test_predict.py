@@ -579,3 +579,18 @@ def test_models_that_return_something_else(forward: Any, message: str) -> None:
 def test_what_is_no_model() -> None:
     with pytest.raises(ConfigError, match=r"a SpikingNetwork or a Module; got 'model'"):
         predict("model", torch.ones(2, 2))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("law", [Exact(), Law()])
+@pytest.mark.parametrize("engine", ["reference", "cpu"])
+def test_samples_of_several_steps_share_no_draws(law: Sampling, engine: str) -> None:
+    """One run of all steps, cut into samples: neighbours that shared steps would be averages of the same draws."""
+    torch.manual_seed(0)
+    x = torch.randn(3, 6)
+    network = convert(s2m(6, 2, (20, 10), sampling=law), x, sampling=law)
+    samples, steps = 12, 5
+    made = predict(network, x, samples=samples, steps=steps, seed=3, engine=engine)
+    run = simulate(network, x, samples=1, steps=samples * steps, seed=3, probe=["trace"], engine=engine)
+    assert run.trace is not None
+    expected = run.trace[0].unflatten(1, (samples, steps)).mean(2).transpose(0, 1)  # [S, B, C]
+    torch.testing.assert_close(made.samples, expected, rtol=1e-5, atol=1e-5)

@@ -54,10 +54,9 @@ class Work:
     def fresh(self) -> Keys:
         """Keys of what is drawn anew in every step, as for the next sample: stochastic units, synapses.
 
-        Of constant inputs a step is a sample, so that step t of sample s is drawn as s + t. Of inputs over time a
-        sample is a run of T steps, drawn as s T + t: no two samples share a draw.
+        Step t of sample s is drawn as s T + t: a run of one step is a sample, and no two samples share a draw.
         """
-        return self.keys.apart(self.steps) if self.over_time else self.keys
+        return self.keys.apart(self.steps)
 
     def keys_of(self, noise: BlankOut) -> Keys:
         """Keys of what a connection's synapses draw."""

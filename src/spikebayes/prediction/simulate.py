@@ -157,8 +157,7 @@ class Simulator:
         plan = _by_ticks(plan, probe) if network.code is not None else plan
         self.network, self.plan, self.timing, self.probes = network, plan, timing, frozenset(probe)
         self.engine, self.over_time = select(plan.engine, network, bool(over_time)), over_time
-        if over_time:
-            check_draws(network, plan.samples, timing.steps)
+        check_draws(network, plan.samples, timing.steps)
         self.shapes = argument_shapes(network)
 
     @cached_property
