@@ -114,6 +114,12 @@ class Equivalence:
             found.append(f"KS tests reject {self.rejections} rows at {HOLM_LEVEL:g} after Holm's adjustment")
         return tuple(found)
 
+    def __repr__(self) -> str:
+        return f"Equivalence({self.outcome}, {len(self.rows)} rows)"
+
+    def __str__(self) -> str:
+        return self.summary()
+
     def _repr_html_(self) -> str:
         """For notebooks: the outcome, and what each rule found."""
         found = [

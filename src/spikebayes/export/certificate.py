@@ -43,6 +43,12 @@ class Certificate:
     differs: tuple[str, ...]
     settings: dict[str, Any]
 
+    def __repr__(self) -> str:
+        return f"Certificate({self.outcome})"
+
+    def __str__(self) -> str:
+        return self.summary()
+
     def summary(self) -> str:
         """The verdict in a few sentences."""
         if self.verdict is None:

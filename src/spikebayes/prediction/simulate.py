@@ -55,6 +55,12 @@ class Run:
     numbers: dict[str, Tensor] = field(default_factory=dict)
     saturated: dict[str, Tensor] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        s, b, c = self.mean.shape
+        found = {SPIKES: self.spikes, POTENTIALS: self.potentials, NUMBERS: self.numbers}
+        probed = [name for name in PROBES if (self.trace is not None if name == TRACE else found[name])]
+        return f"Run({', '.join([f'{s} samples x {b} rows x {c} outputs', self.engine, *probed])})"
+
 
 @checked
 def simulate(

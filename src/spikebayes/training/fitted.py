@@ -68,6 +68,10 @@ class Fitted:
     def __post_init__(self) -> None:
         setattr(self.model, STANDARDISED, not self.scaling.is_identity)  # who gives it raw values is warned
 
+    def __repr__(self) -> str:
+        noise = "" if self.noise_std is None else f", {self.noise} noise"
+        return f"Fitted({self.task.value}{noise}, after {self.history.get('epochs', 0)} epochs)\n{self.model}"
+
     def _repr_html_(self) -> str:
         """For notebooks: how the training went, and the module."""
         history = [(name.replace("_", " "), value) for name, value in self.history.items()]

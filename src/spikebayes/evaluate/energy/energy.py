@@ -74,6 +74,15 @@ class Energy:
     measured: Measured = field(default_factory=Measured)
     settings: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Energy({self.spiking.rows} rows, {len(self.devices)} devices)"
+
+    def __str__(self) -> str:
+        """The statement that the command line prints."""
+        from spikebayes.evaluate.energy.text import statement
+
+        return statement(self)
+
     def _repr_html_(self) -> str:
         """For notebooks: the statement that the command line prints."""
         from spikebayes.evaluate.energy.text import statement
