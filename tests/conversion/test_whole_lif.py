@@ -24,6 +24,7 @@ from spikebayes import (
     Timing,
     compare,
     convert,
+    energy,
     integers,
     load_network,
     predict,
@@ -184,11 +185,19 @@ def test_what_fixed_point_cannot_say_is_refused() -> None:
     assert integers(replace(network, connections=heavy)).readout_scale > 1  # one scale: no loss
 
 
-def test_float32_is_refused_in_a_simulation() -> None:
+def test_it_is_simulated_in_float64_whatever_is_asked_for() -> None:
     network, x = spiking()
     made = integers(network)
-    with pytest.raises(ConfigError, match=r"held in float64; got torch.float32"):
-        simulate(made.network, made.inputs(x).float(), steps=5)
+    asked = {"steps": 50, "probe": ["spikes"], "samples": 2}
+    exact = simulate(made.network, made.inputs(x), **asked, dtype=torch.float64)
+    found = simulate(made.network, made.inputs(x), **asked)
+    assert torch.equal(found.mean, exact.mean.float())
+    assert all(torch.equal(found.spikes[name], fired) for name, fired in exact.spikes.items())
+    spent, before = (energy(n, i, samples=2, steps=50, burn_in=20).spiking for n, i in
+                     ((made.network, made.inputs(x)), (network, x)))  # fmt: skip
+    assert spent.spikes == {p.name: int(exact.counts[p.name].sum()) for p in made.network.populations}
+    assert spent.synapses == before.synapses
+    assert abs(spent.synaptic_events / before.synaptic_events - 1) < 0.02
 
 
 def test_a_network_in_fixed_point_is_stored(tmp_path: Path) -> None:

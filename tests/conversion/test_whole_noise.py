@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,7 @@ from spikebayes import (
     Threshold,
     compare,
     convert,
+    energy,
     integers,
     predict,
     simulate,
@@ -181,3 +183,15 @@ def test_draws_of_real_numbers_are_refused() -> None:
     lawful = tuple(replace(p, neuron=Bernoulli(Curve.ERF, site=5)) for p in network.populations)
     with pytest.raises(ConfigError, match="units that fire by a law draw real numbers; convert with sampling=Exact"):
         integers(replace(network, populations=lawful))
+
+
+def test_what_a_network_in_whole_numbers_costs_and_shows() -> None:
+    network, x = noisy(Threshold(0.3), MASK), rows_of(6)
+    made = integers(network)
+    first, *others = repr(made).splitlines()
+    assert first == "IntegerNetwork(bits of weight 8, threshold 8, sum 32; inputs +-1 in steps of 1/255)"
+    assert others == repr(made.network).splitlines()
+    before = energy(network, x.float(), samples=5)
+    after = energy(made.network, made.inputs(x), samples=5)
+    assert after.spiking.spikes == before.spiking.spikes
+    assert pickle.loads(pickle.dumps(made)).widths == made.widths

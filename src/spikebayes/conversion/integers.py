@@ -62,6 +62,13 @@ class IntegerNetwork:
         exact = max(self.largest.values()) < EXACT and "current" not in self.widths
         return torch.float32 if exact else torch.float64
 
+    def __repr__(self) -> str:
+        widths = ", ".join(f"{what} {bits}" for what, bits in self.widths.items())
+        return (
+            f"IntegerNetwork(bits of {widths}; inputs +-{self.largest_input:g} in steps of 1/{self.levels})\n"
+            + repr(self.network)
+        )
+
     def inputs(self, x: Tensor) -> Tensor:
         """Inputs of any shape as the whole numbers that the network takes, nearest first, in :attr:`dtype`.
 
@@ -113,7 +120,7 @@ def integers(
     are L times as coarse; more bits or fewer levels help.
 
     float32 has the sums exactly below 2^24: ``predict`` takes an :class:`IntegerNetwork` and sees to that;
-    ``simulate`` takes its network and ``dtype=``:attr:`IntegerNetwork.dtype`.
+    ``simulate`` takes its network and ``dtype=``:attr:`IntegerNetwork.dtype`. LIF is simulated in float64 anyhow.
 
     Args:
         network: of threshold or sign neurons without memory, of a code in windows, or of LIF neurons; each population

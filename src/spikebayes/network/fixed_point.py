@@ -68,6 +68,7 @@ class FixedPointLIF(Neuron):
     leak: int
     refractory: int = 0
     bits: int = 24
+    whole = True
 
     def __post_init__(self) -> None:
         _check_factor("leak", self.leak)

@@ -43,8 +43,7 @@ class WholeRamp(Response):
 
     def __post_init__(self) -> None:
         for name, values in (("unit", self.unit), ("below", self.below)):
-            size = None if values is None else values.double().abs()
-            if size is not None and not bool((_is_whole(size) | _halves(size)).all() & (size > 0).all()):
+            if values is not None and not _holds_units(values):
                 raise ConfigError(f"{name} must hold whole numbers other than 0, or 1 over powers of two")
         if not bool((self.unit > 0).all()):
             raise ConfigError(f"unit must be positive; got {float(self.unit.min()):g}")
@@ -77,10 +76,10 @@ class WholeRamp(Response):
         return unit if self.below is None else torch.where(x < 0, self.below.to(unit).abs(), unit)
 
 
-def _is_whole(values: Tensor) -> Tensor:
-    return values == values.round()
-
-
-def _halves(values: Tensor) -> Tensor:
-    """Where a value is a power of two, below 1 too."""
-    return torch.frexp(values).mantissa == 0.5
+def _holds_units(values: Tensor) -> bool:
+    """Whether all are whole numbers, or powers of two below 1, of either sign and not 0."""
+    if values.is_complex():
+        return False
+    size = values.double().abs()
+    halves = torch.frexp(size).mantissa == 0.5
+    return bool((((size == size.round()) | halves) & (size > 0) & size.isfinite()).all())

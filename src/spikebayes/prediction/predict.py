@@ -130,7 +130,9 @@ def predict(
     elif isinstance(model, nn.Module):
         sampler = ModuleSampler(model, plan)
     else:
-        raise ConfigError(f"predict takes a SpikingNetwork or an nn.Module; got {type(model).__name__}")
+        raise ConfigError(
+            f"predict takes a SpikingNetwork, an IntegerNetwork or an nn.Module; got {type(model).__name__}"
+        )
     found = _joined(_sampled(sampler, x))
     output = found.samples
     settings = sampler.settings(found.spikes, found.saturated, output.shape[:2].numel())
