@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from spikebayes.conversion.integers import IntegerNetwork
+from spikebayes.conversion.whole_paths import layer_of
 from spikebayes.conversion.whole_thresholds import constant_synapses, is_or
-from spikebayes.conversion.whole_weights import kept, largest_sum, layer_of
+from spikebayes.conversion.whole_weights import kept, largest_sum
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.network.network import Connection, Population, SpikingNetwork

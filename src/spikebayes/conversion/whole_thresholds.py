@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from spikebayes.conversion.whole_paths import names_of
 from spikebayes.conversion.whole_weights import (
     TINY,
     Scales,
@@ -20,7 +21,6 @@ from spikebayes.conversion.whole_weights import (
     kept,
     largest_sum,
     largest_weights,
-    names_of,
     rows_of,
     whole_readout,
     with_whole_inputs,

@@ -14,19 +14,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from spikebayes.conversion.whole_paths import layer_of, summed
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
-from spikebayes.network.operators import (
-    AdaptiveAvgPool,
-    AvgPool,
-    Chain,
-    Operator,
-    Scale,
-    Shape,
-    SumPool,
-    size,
-    target_shape,
-)
+from spikebayes.network.operators import Chain, Operator, Scale, Shape, size, target_shape
 
 ACCUMULATOR = 2**31  # sums stay below it
 EXACT = 2**24  # float32 holds every whole number below it
@@ -145,7 +136,7 @@ def wire(network: SpikingNetwork, c: Connection, source: Source, factor: float =
     Raises:
         ConfigError: an operator that is not of that form.
     """
-    c, units = _summed(network, c)
+    c, units = summed(network, c)
     before, layer, after = layer_of(network, c)
     most, factor = source.most * units, factor / units
     if layer is None:
@@ -154,31 +145,6 @@ def wire(network: SpikingNetwork, c: Connection, source: Source, factor: float =
     assert layer.weight is not None
     rows = after(layer.row_of(target_shape(before, network.shape(c.source)))[None])[0]
     return Wire(c, source.per_unit(layer.weight) * factor, most, layer, rows)
-
-
-def _summed(network: SpikingNetwork, c: Connection) -> tuple[Connection, int]:
-    """A connection with averages over windows as sums, and of how many units these are."""
-    parts, shape, units = [], network.shape(c.source), 1
-    for part in c.operator.parts:
-        parts.append(_sum_of(part, shape))
-        if parts[-1] is not part:
-            units *= size(parts[-1].kernel)  # pyright: ignore[reportArgumentType]
-        shape = target_shape(part, shape)
-    if units == 1:
-        return c, 1
-    return replace(c, operator=parts[0] if len(parts) == 1 else Chain(tuple(parts))), units
-
-
-def _sum_of(part: Operator, shape: Shape) -> Operator:
-    """An average over windows of equal size as the sum; any other operator as it is."""
-    if type(part) is AvgPool and not part.ceil_mode and (part.count_include_pad or not any(part.padding)):
-        return SumPool(part.kernel, part.stride, part.padding)
-    if type(part) is AdaptiveAvgPool:
-        sizes = [(n, n if k is None else k) for n, k in zip(shape[1:], part.size, strict=True)]
-        if all(n % k == 0 for n, k in sizes):
-            kernel = tuple(n // k for n, k in sizes)
-            return SumPool(kernel, kernel, (0,) * len(kernel))
-    return part
 
 
 def _factors(network: SpikingNetwork, c: Connection) -> Tensor:
@@ -209,46 +175,6 @@ def blanked_wires(network: SpikingNetwork, c: Connection, source: Source, factor
     always = replace(own, connection=replace(c, blank_out=None))
     rows = scale.reshape(-1, *[1] * (own.weight.ndim - 1)) if scale.ndim else scale
     return own, replace(always, weight=own.weight * rows)
-
-
-def layer_of(network: SpikingNetwork, c: Connection) -> tuple[Chain, Operator | None, Chain]:
-    """What is before the weights, the operator that has them (None where a unit has a factor), and what is after."""
-    path, shape, at, scales = c.operator.parts, network.shape(c.source), [], 0
-    fits = True
-    for i, part in enumerate(path):
-        target = target_shape(part, shape)
-        if part.weight is not None:
-            at.append(i)
-        elif type(part) is Scale:
-            scales += 1
-            fits &= target == shape
-        elif type(part) is SumPool:
-            fits &= not at and not scales
-        else:  # in front of weights units may be missing; behind them each has its row
-            fits &= part.rearranges if not at else part.only_moves(shape)
-        shape = target
-    if len(at) + scales > 1 or not fits or (not at and not all(_whole_path(path, network.shape(c.source)))):
-        raise ConfigError(
-            f"the connection {c.source!r} to {c.target!r} is not one Dense or Conv ({names_of(c.operator)}): put an "
-            "activation between layers, and pool by maxima, or in front of a layer by averages over whole windows"
-        )
-    if not at:
-        return Chain(path), None, Chain()
-    return Chain(path[: at[0]]), path[at[0]], Chain(path[at[0] + 1 :])
-
-
-def _whole_path(path: Sequence[Operator], shape: Shape) -> list[bool]:
-    """Of each part but scales and sums, whether it only moves units."""
-    found = []
-    for part in path:
-        found.append(type(part) in (Scale, SumPool) or part.only_moves(shape))
-        shape = target_shape(part, shape)
-    return found
-
-
-def names_of(operator: Operator) -> str:
-    """Its parts' kinds, in words."""
-    return ", ".join(type(o).__name__ for o in operator.parts or (operator,))
 
 
 def rows_of(wires: Sequence[Wire], shape: Shape) -> tuple[int, Tensor]:
