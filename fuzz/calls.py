@@ -40,7 +40,7 @@ LEFT_OUT = {
     *("Run", "Equivalence", "Energy", "SpikingCounts", "ClassicalCounts", "RowEffects", "KsTest", "ClassRows",
     "Decision",
       "Finding", "Interval", "IntegerNetwork", "HyperspectralPixels", "ImageSet", "Split", "Units", "Place",
-      "Demand", "Certificate"),
+      "Demand", "Certificate", "Room", "Rooms"),
 }  # fmt: skip
 
 
@@ -116,6 +116,7 @@ def right() -> dict[str, Any]:
     resting = sb.convert(model, x, synapse=sb.Lowpass(0.01))
     unrested = sb.LIF(tau_ref=0.0, amplitude=0.002, gain=30.0, bias=4.0)
     portable = replace(resting, populations=tuple(replace(p, neuron=unrested) for p in resting.populations))
+    whole = sb.integers(memoryless, largest_input=10.0)
     scaling = Scaling.learn(x, y)
     known = infer_schema(frame, "y", ["b"])
     wide, many = rng.normal(size=(5, 6)), rng.random(6)
@@ -223,6 +224,10 @@ def right() -> dict[str, Any]:
         "PopulationDecode.width": 6, "sharpened.width": None, "sharpened.padding": "same",
         "Draw.rows": torch.arange(6), "by_row": True, "scaled.factor": 0.5,
         "binned_gap.axis": -1, "demand.network": network, "integers.network": memoryless,
+        "split_fan_in.network": whole, "split_fan_in.fan_in": 256, "weight_bits": 16, "state_bits": None,
+        "chips": sb.evaluate.CHIPS, "leak": 200, "mix": 7852, "refractory": 2,
+        "FixedPointLIF.threshold": torch.ones(4),
+        "FixedPointLIF.bits": 24, "FixedPointLowpass.bits": 24, "FixedPointAlpha.bits": 24, "unit": torch.ones(4),
         "with_blank_out.network": memoryless, "network.shape.name": "readout", "network.into.target": "readout",
         "decide.classes": False, "with_blank_out.inputs": False, "WinnerTakeAll.classes": 2, "Dropout.start": 0,
         "FrozenNorms.start": 1, "NoisySign.threshold": 0.0, "Slice.start": 0, "ceil_mode": False,

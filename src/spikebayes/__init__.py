@@ -8,6 +8,7 @@ from spikebayes.machine.products import ask_for_steady_products
 if TYPE_CHECKING:
     from spikebayes import data, evaluate, export, network, nn, plot, sklearn, training
     from spikebayes.conversion.convert import check, convert
+    from spikebayes.conversion.fan_in import split_fan_in
     from spikebayes.conversion.folding import folded
     from spikebayes.conversion.imperfect_spikes import with_spike_noise
     from spikebayes.conversion.imperfections import quantised, scaled, with_device_noise, with_row_gains
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
     from spikebayes.evaluate.energy.devices import Device
     from spikebayes.evaluate.energy.energy import Energy, energy
+    from spikebayes.evaluate.energy.hardware_limits import demand
+    from spikebayes.evaluate.energy.room import limits
     from spikebayes.evaluate.equivalence import Equivalence, compare
     from spikebayes.evaluate.margins import Margins, Outcome
     from spikebayes.machine.versions import versions
@@ -93,6 +96,7 @@ __all__ = [
     "compare",
     "convert",
     "data",
+    "demand",
     "distribute",
     "energy",
     "estimate_carry_over",
@@ -101,6 +105,7 @@ __all__ = [
     "fit",
     "folded",
     "integers",
+    "limits",
     "load_network",
     "network",
     "nn",
@@ -111,6 +116,7 @@ __all__ = [
     "scaled",
     "simulate",
     "sklearn",
+    "split_fan_in",
     "training",
     "tune",
     "versions",
@@ -125,6 +131,7 @@ import_late(  # torch, Lightning and SciPy take seconds to import, in which the 
     __name__,
     {
         "conversion.convert": ["check", "convert"],
+        "conversion.fan_in": ["split_fan_in"],
         "conversion.folding": ["folded"],
         "conversion.imperfect_spikes": ["with_spike_noise"],
         "conversion.imperfections": ["quantised", "scaled", "with_device_noise", "with_row_gains"],
@@ -134,6 +141,8 @@ import_late(  # torch, Lightning and SciPy take seconds to import, in which the 
         "errors": ["ConfigError", "ConversionError", "DataError", "SpikebayesError", "StoreError"],
         "evaluate.energy.devices": ["Device"],
         "evaluate.energy.energy": ["Energy", "energy"],
+        "evaluate.energy.hardware_limits": ["demand"],
+        "evaluate.energy.room": ["limits"],
         "evaluate.equivalence": ["Equivalence", "compare"],
         "evaluate.margins": ["Margins", "Outcome"],
         "machine.versions": ["versions"],

@@ -10,11 +10,9 @@ import torch
 from torch import nn
 
 from spikebayes import (
-    BlankOut,
     ConfigError,
     Connection,
     DataError,
-    Dropout,
     Input,
     Lowpass,
     Population,
@@ -26,6 +24,7 @@ from spikebayes import (
     integers,
     simulate,
 )
+from spikebayes.network import DiscreteLIF
 from spikebayes.network.operators import (
     AdaptiveAvgPool,
     AvgPool,
@@ -37,7 +36,7 @@ from spikebayes.network.operators import (
     Scale,
     Slice,
 )
-from spikebayes.nn import Permadrop, Sharpened, SoftLIF
+from spikebayes.nn import Sharpened, SoftLIF
 from stepped import stepped
 
 
@@ -358,10 +357,12 @@ def test_what_is_not_of_that_form_is_refused() -> None:
     def of(*layers: nn.Module) -> SpikingNetwork:
         return convert(nn.Sequential(nn.Linear(3, 4), *layers, nn.Linear(4, 2)), torch.zeros(1, 3))
 
-    with pytest.raises(ConfigError, match="LIF neurons; whole numbers are for threshold neurons"):
-        integers(of(SoftLIF()))
-    with pytest.raises(ConfigError, match="has dropout; convert the network without it"):
-        integers(of(Sharpened("brelu", 1.0), Permadrop(0.5)))
+    lif = of(SoftLIF())
+    stepped_by_euler = replace(lif, populations=(replace(lif.populations[0], neuron=DiscreteLIF()),))
+    with pytest.raises(
+        ConfigError, match="DiscreteLIF neurons; whole numbers are for threshold and sign neurons, LIF"
+    ):
+        integers(stepped_by_euler)
     with pytest.raises(ConfigError, match="is not one Dense or Conv"):
         integers(of(Sharpened("brelu", 1.0), nn.Linear(4, 4), nn.Linear(4, 4), Sharpened("brelu", 1.0)))
     good = of(Sharpened("brelu", 1.0))
@@ -371,20 +372,16 @@ def test_what_is_not_of_that_form_is_refused() -> None:
     for levels in (0, 1 << 16):
         with pytest.raises(ConfigError, match="levels must be a whole number from 1 to 65535"):
             integers(good, levels=levels)
+    for state_bits, reason in ((7, "must be 8 to 32"), (24, "of LIF neurons, and the network has none")):
+        with pytest.raises(ConfigError, match=f"state_bits .*{reason}"):
+            integers(good, state_bits=state_bits)
 
 
-def test_noise_memory_and_missing_connections_are_refused() -> None:
+def test_memory_and_missing_connections_are_refused() -> None:
     good = by_hand([[1.0], [2.0]], 0.5)
-    masked = convert(nn.Sequential(Permadrop(0.5), nn.Linear(3, 4), step(), nn.Linear(4, 2)), torch.zeros(1, 3))
-    with pytest.raises(ConfigError, match="input 'input_1' has dropout; convert the network without it"):
-        integers(masked)
-    unmasked = replace(good, inputs=(replace(good.inputs[0], dropout=Dropout(0.0)),))
-    assert integers(unmasked).bits == 8
     first, last = good.connections
     with pytest.raises(ConfigError, match="'h' to 'readout' has a filter"):
         integers(replace(good, connections=(first, replace(last, synapse=Lowpass(0.01)))))
-    with pytest.raises(ConfigError, match="'x' to 'h' has synapses that blank out"):
-        integers(replace(good, connections=(replace(first, blank_out=BlankOut(0.5)), last)))
     for left, name in ((last, "h"), (first, "readout")):
         with pytest.raises(ConfigError, match=f"no connection ends in {name!r}"):
             integers(replace(good, connections=(left,)))

@@ -577,7 +577,7 @@ def test_models_that_return_something_else(forward: Any, message: str) -> None:
 
 
 def test_what_is_no_model() -> None:
-    with pytest.raises(ConfigError, match=r"a SpikingNetwork or a Module; got 'model'"):
+    with pytest.raises(ConfigError, match=r"a SpikingNetwork, an IntegerNetwork or a Module; got 'model'"):
         predict("model", torch.ones(2, 2))  # pyright: ignore[reportArgumentType]
 
 

@@ -33,7 +33,7 @@ def limits_of_run(
     from spikebayes.app.run_folder import load_run, own_files
     from spikebayes.app.table_run import networks_of, share_of
     from spikebayes.evaluate.energy.hardware_limits import CHIPS, demand, latency
-    from spikebayes.machine.aligned import aligned
+    from spikebayes.evaluate.energy.room import rooms
     from spikebayes.machine.checked_files import write_json
     from spikebayes.machine.files import check_output
     from spikebayes.machine.versions import versions
@@ -56,19 +56,15 @@ def limits_of_run(
         f"in all, from {needed.weights:,} stored numbers"
     )
     OUT.print(f"the first sample takes {takes.sample:,} {words}, {several} take {takes.prediction:,}")
-    lines, found, reasons = [["chip", "memory for weights", "first sample", "prediction", "room"]], [], []
-    for chip in CHIPS:
-        over = needed.excesses(chip)
-        times = [None if chip.step is None else 1e3 * chip.step * each for each in (takes.sample, takes.prediction)]
-        shown = ["not told" if time is None else f"{time:.3g} ms" for time in times]
-        memory = needed.memory(chip)
-        lines.append([chip.name, f"{memory / 1024:,.1f} KiB", *shown, "too small" if over else "fits"])
-        found.append({**asdict(chip), "memory_needed": memory, "ms": times, "excesses": over})
-        reasons += [f"{chip.name} is too small: {'; '.join(over)}"] if over else []
+    found = rooms(needed, takes)
     sources = [f"{chip.name}: {chip.source}" for chip in CHIPS]
-    for line in [*aligned(lines), *reasons, "figures of chips are from", *sources]:
+    for line in [*found.lines, "figures of chips are from", *sources]:
         OUT.print(line)
     if json is not None:
-        told = {"demand": asdict(needed), "latency": asdict(takes), "samples": samples, "chips": found}
+        chips = [
+            {**asdict(room.chip), "memory_needed": room.memory, "ms": list(room.ms), "excesses": room.excesses}
+            for room in found.chips
+        ]
+        told = {"demand": asdict(needed), "latency": asdict(takes), "samples": samples, "chips": chips}
         write_json(json, told | {"versions": versions()}, "spikebayes.limits/1")
         OUT.print(f"written to {json}")

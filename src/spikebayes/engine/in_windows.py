@@ -12,6 +12,7 @@ from spikebayes.network.coded import Coded, Ramp
 from spikebayes.network.codes import Code
 from spikebayes.network.noise import SpikeNoise
 from spikebayes.network.operators import size
+from spikebayes.network.whole_ramp import WholeRamp
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.spike_noise import lateness
 
@@ -93,9 +94,11 @@ class Sender:
     @property
     def potential(self) -> Tensor:
         """What is left of the input: a ramp's is reset by what each spike told."""
-        if not isinstance(self.neuron.response, Ramp):
+        response = self.neuron.response
+        if not isinstance(response, Ramp | WholeRamp):
             return self.drive
-        return self.drive - self.sign * self.told.abs()
+        unit = response.unit_of(self.drive) if isinstance(response, WholeRamp) else 1
+        return self.drive - self.sign * self.told.abs() * unit
 
 
 class Racer:

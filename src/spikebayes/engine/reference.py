@@ -44,6 +44,8 @@ class ReferenceEngine:
         check_steady_products()
         if network.code is not None:
             return TickSimulator(network, dtype).run
+        if any(p.neuron.whole for p in network.populations):
+            dtype = torch.float64
         operators = copy.deepcopy([c.operator for c in network.connections])  # one deepcopy keeps sharing
         modules = [operator.to(dtype) for operator in operators]
         connections = [_Link(c, m) for c, m in zip(network.connections, modules, strict=True)]

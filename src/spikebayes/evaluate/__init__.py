@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from spikebayes.evaluate.energy.energy import Energy
     from spikebayes.evaluate.energy.hardware_limits import CHIPS, HARDWARE, Demand, Latency, Limits, demand, latency
     from spikebayes.evaluate.energy.meter import Meter
+    from spikebayes.evaluate.energy.room import Room, Rooms, limits
     from spikebayes.evaluate.energy.spiking_counts import SpikingCounts, count
     from spikebayes.evaluate.equivalence import Equivalence, compare
     from spikebayes.evaluate.groups import coverage_by_group, risk_coverage_curve
@@ -64,6 +65,8 @@ __all__ = [
     "Memory",
     "Meter",
     "Outcome",
+    "Room",
+    "Rooms",
     "RowEffects",
     "SpikingCounts",
     "binned_gap",
@@ -86,6 +89,7 @@ __all__ = [
     "holm",
     "ks_test",
     "latency",
+    "limits",
     "mean_equivalence",
     "negative_log_likelihood",
     "out_of_distribution_auroc",
@@ -122,6 +126,7 @@ import_late(
         "energy.energy": ["Energy"],
         "energy.hardware_limits": ["CHIPS", "Demand", "HARDWARE", "Latency", "Limits", "demand", "latency"],
         "energy.meter": ["Meter"],
+        "energy.room": ["Room", "Rooms", "limits"],
         "energy.spiking_counts": ["SpikingCounts", "count"],
         "equivalence": ["Equivalence", "compare"],
         "groups": ["coverage_by_group", "risk_coverage_curve"],

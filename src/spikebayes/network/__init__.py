@@ -3,6 +3,7 @@
 from spikebayes.network.coded import Coded, Function, Race, Ramp, Response, Table
 from spikebayes.network.codes import Code, Digits, FirstSpike, Graded, Radix
 from spikebayes.network.discrete import IF, DiscreteLIF
+from spikebayes.network.fixed_point import FixedPointAlpha, FixedPointLIF, FixedPointLowpass
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork, output_scale
 from spikebayes.network.neurons import LIF, Bernoulli, Curve, Neuron, Sign, Threshold
 from spikebayes.network.noise import BlankOut, Dropout, Exact, Gaussian, Law, Sampling, SpikeNoise
@@ -27,6 +28,7 @@ from spikebayes.network.operators import (
 from spikebayes.network.store import load_network, save_network
 from spikebayes.network.synapses import Alpha, Lowpass, Synapse, impulse_response
 from spikebayes.network.timing import Flat, Hann, Timing, Window
+from spikebayes.network.whole_ramp import WholeRamp
 
 __all__ = [
     "IF",
@@ -48,6 +50,9 @@ __all__ = [
     "Dropout",
     "Exact",
     "FirstSpike",
+    "FixedPointAlpha",
+    "FixedPointLIF",
+    "FixedPointLowpass",
     "Flat",
     "Function",
     "Gaussian",
@@ -79,6 +84,7 @@ __all__ = [
     "Table",
     "Threshold",
     "Timing",
+    "WholeRamp",
     "Window",
     "Windows",
     "impulse_response",

@@ -45,6 +45,7 @@ class Neuron(ABC):
         off: its output in a step without a spike.
         site: stable index of the place in the network, which keys the draws.
         pools: each neuron takes several values, along a last axis of its input.
+        whole: its states are whole numbers, which float64 holds: it is simulated in that, whatever is asked for.
     """
 
     memoryless: bool = False
@@ -52,6 +53,7 @@ class Neuron(ABC):
     off: int = 0
     site: int = 0
     pools: bool = False
+    whole: bool = False
 
     def on(self, dt: float) -> float:
         """Its output in a step with a spike, for steps of dt seconds."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikebayes.conversion.integers import IntegerNetwork
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.progress import track
@@ -27,11 +28,12 @@ from spikebayes.prediction.over_time import over_steps
 from spikebayes.prediction.predictive import Draw, Predictive, Task
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import MaskScope, Piece, Sampler, SamplingPlan, Values, check_samples
+from spikebayes.prediction.whole_number_samples import WholeNumberSampler
 
 
 @checked
 def predict(
-    model: SpikingNetwork | nn.Module,
+    model: SpikingNetwork | IntegerNetwork | nn.Module,
     x: Values,
     *,
     samples: int = 100,
@@ -58,7 +60,8 @@ def predict(
     batch size, the order of the rows (by their indices) or the number of threads.
 
     Args:
-        model: a spiking network, or a torch module with dropout (then steps, burn_in, engine and dtype are unused;
+        model: a spiking network; what ``integers`` made of one, whose inputs are rounded and whose outputs are in the
+            units of that one; or a torch module with dropout (then steps, burn_in, engine and dtype are unused;
             only its dropout layers act as in training).
         x: ``[B, *shape]``, or one for each argument. Or a ``DataLoader``, or any iterator or generator of batches: a
             tensor, an array or a frame each, or a tuple that begins with the model's arguments (what follows, such as
@@ -128,10 +131,14 @@ def predict(
     sampler: Sampler
     if isinstance(model, SpikingNetwork):
         sampler = NetworkSampler(model, plan, steps, burn_in, window, redraw)
+    elif isinstance(model, IntegerNetwork):
+        sampler = WholeNumberSampler(model, plan, steps, burn_in, window, redraw)
     elif isinstance(model, nn.Module):
         sampler = ModuleSampler(model, plan)
     else:
-        raise ConfigError(f"predict takes a SpikingNetwork or an nn.Module; got {type(model).__name__}")
+        raise ConfigError(
+            f"predict takes a SpikingNetwork, an IntegerNetwork or an nn.Module; got {type(model).__name__}"
+        )
     found = _joined(_sampled(sampler, x))
     output = found.samples
     settings = sampler.settings(found.spikes, found.saturated, output.shape[:2].numel())

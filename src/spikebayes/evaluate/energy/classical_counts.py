@@ -21,6 +21,7 @@ from spikebayes.evaluate.energy.random_bits import blanked, drawn_nodes, draws, 
 from spikebayes.network.coded import Coded, Race, Ramp
 from spikebayes.network.network import Connection, Population, SpikingNetwork
 from spikebayes.network.operators import size
+from spikebayes.network.whole_ramp import WholeRamp
 from spikebayes.noise.keys import Keys
 
 
@@ -162,6 +163,9 @@ def moves_values(population: Population) -> bool:
     neuron = population.neuron
     if isinstance(neuron, Coded) and isinstance(neuron.response, Ramp):
         return neuron.response.below is not None and bool((neuron.response.below == 1).all())
+    if isinstance(neuron, Coded) and isinstance(neuron.response, WholeRamp):
+        below = neuron.response.below
+        return below is not None and bool((below == neuron.response.unit).all())
     return isinstance(neuron, Race)
 
 

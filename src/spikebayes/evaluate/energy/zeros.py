@@ -13,6 +13,7 @@ from spikebayes.evaluate.energy.classical_counts import moves_values
 from spikebayes.evaluate.energy.random_bits import kept, masked
 from spikebayes.network.coded import FUNCTIONS, Coded, Function, Ramp
 from spikebayes.network.network import Population, Readout, SpikingNetwork
+from spikebayes.network.whole_ramp import WholeRamp
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.one_pass import Passed, one_pass
 
@@ -59,4 +60,6 @@ class Zeros:
         if isinstance(response, Ramp):
             below = torch.zeros(()) if response.below is None else response.below
             return (drive > 0) | ((drive < 0) & (below != 0))
+        if isinstance(response, WholeRamp):
+            return drive != 0 if response.signed else drive > 0
         return passed.output != 0
