@@ -1,6 +1,7 @@
 # make demo    install, then train, convert, simulate and compare on embedded data
 # make test    install, then run the quick tests
 # make check   all tests, ruff, pyright, and which room imports which: what CI runs
+# make docs    install, then build the documentation site: docs/_build; minutes, for its tutorials run
 # make fuzz    install, then try 3,000 random inputs: tables, files, calls, modules; minutes
 # make bench   install the other simulators into .venv-bench, then measure: results/bench.json, docs/performance.md
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BENCH := .venv-bench/bin
 # files side by side on two cores, each on one thread: threads that wait for one another would take longer
 TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-.PHONY: demo test check fuzz bench clean
+.PHONY: demo test check docs fuzz bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -36,6 +37,10 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 	$(BENCH)/pip uninstall --quiet --yes torchvision torchaudio
 	@touch $@
 
+.venv/.docs: .venv/.core
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[docs]"
+	@touch $@
+
 demo: .venv/.core
 	$(BIN)/spikebayes demo --out demo
 
@@ -48,6 +53,9 @@ check: .venv/.check
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+docs: .venv/.docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build
 
 fuzz: .venv/.test
 	OMP_NUM_THREADS=1 $(BIN)/python -m fuzz

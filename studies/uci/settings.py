@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from spikebayes.data.uci import SETS
+
+SETS = (
+    "bostonHousing",
+    "energy",
+    "kin8nm",
+    "naval-propulsion-plant",
+    "protein-tertiary-structure",
+    "wine-quality-red",
+    "yacht",
+)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,8 @@ CLASSES = {
 }
 
 SETS = (*CHECKSUMS, cifar.NAME)
-PUBLISHED_ROWS = {**dict.fromkeys(CHECKSUMS, (60000, 10000)), cifar.NAME: cifar.PUBLISHED_ROWS}  # to train, to test
+#: by set, how many rows were published to train and to test
+PUBLISHED_ROWS = {**dict.fromkeys(CHECKSUMS, (60000, 10000)), cifar.NAME: cifar.PUBLISHED_ROWS}
 IMAGES, LABELS = 0x00000803, 0x00000801  # magic numbers: unsigned bytes along 3 axes and along 1
 SIDE = 28  # pixels, of the images in idx files
 

@@ -62,10 +62,10 @@ def to_nir(
     the burn-in; the graph's metadata states dt, steps and burn-in, which NIR has no place for.
 
     Profiles:
-        ``portable-lif``: LIF neurons without refractory time, a Lowpass as their synaptic current: LIF and CubaLIF,
-            reset to 0, with time constants with which a step of Euler's is the exact leak.
-        ``threshold``: threshold units as IF with r = 1, for one step of dt = 1.
-        ``integrate-and-fire``: neurons without a leak, and codes of two numbers in one tick (``Radix(1)``).
+        - ``portable-lif``: LIF neurons without refractory time, a Lowpass as their synaptic current: LIF and CubaLIF,
+          reset to 0, with time constants with which a step of Euler's is the exact leak.
+        - ``threshold``: threshold units as IF with r = 1, for one step of dt = 1.
+        - ``integrate-and-fire``: neurons without a leak, and codes of two numbers in one tick (``Radix(1)``).
 
     Args:
         network: to be written.

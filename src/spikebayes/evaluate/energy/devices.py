@@ -136,4 +136,5 @@ ARITHMETIC = Device(
     weight_memory=HOROWITZ,
 )
 
+#: what :func:`spikebayes.energy` prices by
 DEVICES = (LOIHI, SPINNAKER, SPINNAKER2, CPU, GPU, ARM, ARITHMETIC)

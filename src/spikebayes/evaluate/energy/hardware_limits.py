@@ -92,6 +92,7 @@ AKIDA = Limits(
     weight_bits=4,
     shared=True,
 )
+#: what the published networks were built for
 HARDWARE = (STPU_LIKE, LOIHI, TRUENORTH)
 #: chips of today, and what they are measured against
 CHIPS = (LOIHI_2, SPINNAKER_2, SPECK, AKIDA, TRUENORTH, LOIHI)

@@ -1,0 +1,54 @@
+"""The documentation site, as far as it is not built: its figures, its pages, its tutorials."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+RESULTS = DOCS.parent / "results"
+TUTORIALS = sorted((DOCS / "examples").glob("*.py"))
+
+
+def figures() -> dict[str, str]:
+    spec = importlib.util.spec_from_file_location("front_figures", DOCS / "front_figures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.figures_of(RESULTS)
+
+
+def test_every_figure_of_the_front_page_is_in_the_results() -> None:
+    made = figures()
+    told = set(re.findall(r"\{\{ (\w+) \}\}", (DOCS / "index.md").read_text("utf-8")))
+    assert told
+    assert told <= made.keys()
+    kept = json.loads((RESULTS / "posterior.json").read_text("utf-8"))["summary"]["spikebayes"]
+    assert made["paired_kept"] == f"{kept['paired_kept']} of {kept['cases']}"
+
+
+def test_every_page_stands_in_a_table_of_contents() -> None:
+    listed = {"index"}
+    for page in DOCS.rglob("*.md"):
+        for block in re.findall(r"```\{toctree\}\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+            listed |= {line.strip() for line in block.splitlines() if line.strip() and not line.startswith(":")}
+    pages = {page.stem for page in DOCS.glob("*.md")}
+    assert pages <= {name.split("/")[-1] for name in listed}
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_begins_with_its_title_and_uses_public_names_alone(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    title, line, *_ = (ast.get_docstring(tree) or "").splitlines()
+    assert set(line) == {"="}
+    assert len(line) >= len(title)
+    private = [
+        n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and (n.module or "")[:10] == "spikebayes"
+    ]
+    assert not private
