@@ -164,6 +164,13 @@ def test_predict_rounds_inputs_and_takes_batches() -> None:
         predict(made, x + 1.5 - x[0, 0], samples=7, seed=1)
 
 
+def test_inputs_that_change_over_time_are_rounded_in_every_step() -> None:
+    network, x = noisy(Threshold(0.3), MASK), rows_of(24).float().reshape(8, 3, 6)
+    made = integers(network)
+    frames = [predict(made, x[:, t], samples=5).samples for t in range(3)]
+    torch.testing.assert_close(predict(made, x, samples=5).samples, torch.stack(frames).mean(0))
+
+
 def test_inputs_that_should_be_standardised_are_told_of_before_they_are_rounded() -> None:
     x = 100 + torch.randn(50, 49, generator=torch.Generator().manual_seed(2))
     model = Net(2)

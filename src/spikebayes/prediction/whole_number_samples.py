@@ -44,9 +44,11 @@ class WholeNumberSampler:
         self.arguments = self.sampler.arguments
         self.standardised = whole.standardised
         self.head: Head = self.sampler.head
+        self.still = self.sampler.still
 
     def begin(self, inputs: tuple[Tensor, ...], rows: Tensor) -> None:
-        """Nothing hangs on the first rows."""
+        """See how long they last, as of a network."""
+        self.sampler.begin(tuple(map(self.model.inputs, inputs)), rows)
 
     def __call__(self, inputs: tuple[Tensor, ...], rows: Tensor, progress: bool = False) -> Piece:
         """Samples of some rows, see :class:`Piece`."""
