@@ -176,7 +176,17 @@ def test_the_source_archive_holds_the_repository(tmp_path: Path) -> None:
         names = {name.split("/", 1)[1] for name in opened.getnames() if "/" in name}
     assert {name.split("/")[0] for name in names} == {
         *("src", "studies", "benchmarks", "fuzz", "tests", "docs", "results"),
-        *("README.md", "LICENSE", "Makefile", "constraints.txt", "pyproject.toml", "PKG-INFO", ".gitignore"),
+        *(
+            "README.md",
+            "CHANGELOG.md",
+            "CITATION.cff",
+            "LICENSE",
+            "Makefile",
+            "constraints.txt",
+            "pyproject.toml",
+            "PKG-INFO",
+            ".gitignore",
+        ),
     }
     assert {"studies/wycoff2019/__main__.py", "benchmarks/__main__.py", "tests/test_package.py"} <= names
     assert not [name for name in names if "__pycache__" in name]
