@@ -45,6 +45,8 @@ class Neuron(ABC):
         off: its output in a step without a spike.
         site: stable index of the place in the network, which keys the draws.
         pools: each neuron takes several values, along a last axis of its input.
+        filters: what is to be filtered it filters itself, so that connections into it are not, and a read-out takes its
+            spikes as they are.
     """
 
     memoryless: bool = False
@@ -52,10 +54,15 @@ class Neuron(ABC):
     off: int = 0
     site: int = 0
     pools: bool = False
+    filters: bool = False
 
     def on(self, dt: float) -> float:
         """Its output in a step with a spike, for steps of dt seconds."""
         return 1.0
+
+    def time_constants(self, dt: float) -> tuple[float, ...]:
+        """Of its own filters on what it takes in, s, longest first."""
+        return ()
 
     def initial(self, like: Tensor) -> State:
         """The state before the first step, of neurons ``[R, *shape]``; none unless it has a memory."""

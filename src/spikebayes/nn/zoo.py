@@ -43,6 +43,7 @@ def mlp(
     dropout: float = 0.1,
     *,
     activation: Callable[[], nn.Module] = SoftLIF,
+    first: Callable[[], nn.Module] | None = None,
 ) -> nn.Sequential:
     """Dense layers with an activation and permanent dropout after each, then a linear read-out.
 
@@ -51,6 +52,7 @@ def mlp(
         hidden: width of each hidden layer.
         dropout: drop probability in [0, 1).
         activation: makes one activation; SoftLIF with its defaults unless given.
+        first: makes that of the first layer, where it is to be another.
 
     Raises:
         ConfigError: no hidden layer, or a width below 1.
@@ -60,7 +62,7 @@ def mlp(
         ['Linear', 'SoftLIF', 'Permadrop', 'Linear']
     """
     check_widths(inputs, outputs, hidden)
-    return nn.Sequential(*hidden_layers([inputs, *hidden], dropout, activation), nn.Linear(hidden[-1], outputs))
+    return nn.Sequential(*hidden_layers([inputs, *hidden], dropout, activation, first), nn.Linear(hidden[-1], outputs))
 
 
 @checked
