@@ -18,12 +18,13 @@ from torch import Tensor, nn
 from spikebayes import Alpha, SpikingNetwork, Timing, export, predict, simulate
 from spikebayes.data import Split, load_split
 from studies.export.importers import IMPORTERS, Importer, imported_run, nengo_run
-from studies.export.networks import PORTABLE, SOFT_LIF, UNITS, filtered, network, trained, training_rows
+from studies.export.networks import KINDS, PORTABLE, filtered, network, trained, training_rows
 from studies.export.page import render
 from studies.export.settings import PUBLISHED, Settings
 from studies.results import provenance, write_page, write_results
 
 NENGO = "Nengo"
+SOFT_LIF = "SoftLIF"  # networks for no profile
 
 
 def run_export(
@@ -44,8 +45,8 @@ def run_export(
     splits = {name: load_split(data, name) for name in dict.fromkeys((settings.set, *settings.sets))}
     split, lines, certificates = splits[settings.set], [], {}
     with TemporaryDirectory() as folder:
-        for profile, units in UNITS.items():
-            fitted = trained(split, units, settings.hidden, settings.epochs, 64, seed)
+        for profile in KINDS:
+            fitted = trained(split, profile, settings.hidden, settings.epochs, 64, settings, seed)
             made = network(fitted, training_rows(fitted, split, seed), profile, settings)
             x = fitted.scaling.inputs(split.x_test)
             certificates[profile] = _certificate(made, fitted.model, x, profile, Path(folder), settings, seed)
@@ -110,7 +111,14 @@ def _imports(
 
 
 def _imported(
-    made: SpikingNetwork, profile: str, importer: Importer, x: Tensor, std: float, folder: Path, s: Settings, seed: int
+    made: SpikingNetwork,
+    profile: str,
+    importer: Importer,
+    x: Tensor,
+    std: float,
+    folder: Path,
+    s: Settings,
+    seed: int,
 ) -> dict[str, Any]:
     equal, apart, theirs, ours = [], [], 0.0, 0.0
     for sample in range(s.masks):
@@ -134,7 +142,7 @@ def _imported(
 
 def _nengo(split: Split, s: Settings, seed: int) -> dict[str, Any]:
     """Nengo runs one row at a time, of LIF neurons as they are: as many rows as there are masks."""
-    fitted = trained(split, SOFT_LIF, s.hidden, s.epochs, 64, seed)
+    fitted = trained(split, SOFT_LIF, s.hidden, s.epochs, 64, s, seed)
     x = fitted.scaling.inputs(split.x_test)[: s.rows]
     std = float(predict(fitted.model, x, seed=seed).model_std.mean())
     made, equal, apart, theirs = filtered(fitted.model, x, Alpha(s.tau)), [], [], 0.0
@@ -164,8 +172,8 @@ def _set(split: Split, folder: Path, s: Settings, seed: int) -> dict[str, Any]:
     batch = 64 if rows < 5000 else 256
     epochs = min(200, max(20, s.optimiser_steps * batch // rows))
     x, y, rmse = split.x_test[: s.judge_rows], split.y_test[: s.judge_rows], {}
-    for name, units in (("soft_lif", SOFT_LIF), (PORTABLE, UNITS[PORTABLE])):
-        fitted = trained(split, units, s.wide, epochs, batch, seed)
+    for name in (SOFT_LIF, PORTABLE):
+        fitted = trained(split, name, s.wide, epochs, batch, s, seed)
         rmse[name] = float((fitted.predict(x, seed=seed).mean - y).square().mean().sqrt())
     made = network(fitted, training_rows(fitted, split, seed), PORTABLE, s)  # pyright: ignore[reportPossiblyUnbound]
     model, inputs = fitted.model, fitted.scaling.inputs(x)  # pyright: ignore[reportPossiblyUnbound]
@@ -173,7 +181,7 @@ def _set(split: Split, folder: Path, s: Settings, seed: int) -> dict[str, Any]:
         "set": split.name,
         **_certificate(made, model, inputs, PORTABLE, folder, s, seed),
         "rmse": rmse[PORTABLE],
-        "rmse_soft_lif": rmse["soft_lif"],
+        "rmse_soft_lif": rmse[SOFT_LIF],
     }
 
 

@@ -13,19 +13,19 @@ from torch import Tensor, nn
 from spikebayes import Hann, Lowpass, Radix, SpikingNetwork, Timing, convert, fit
 from spikebayes.data import Split, split_rows
 from spikebayes.network import Synapse
-from spikebayes.nn import DiscreteSoftLIF, Sharpened, SoftLIF, zoo
+from spikebayes.nn import Sharpened, zoo
 from spikebayes.training import Fitted
 from studies.export.settings import Settings
 
 DROPOUT = 0.1
-Units = dict[str, Callable[[], nn.Module]]  # arguments of zoo.mlp: the activations, and that of the first layer
 PORTABLE = "portable-lif"
-UNITS: dict[str, Units] = {
-    PORTABLE: {"activation": DiscreteSoftLIF, "first": partial(DiscreteSoftLIF, constant=True)},
-    "threshold": {"activation": Sharpened},
-    "integrate-and-fire": {"activation": nn.ReLU},
+Kind = Callable[..., nn.Module]  # of network: from inputs, outputs, widths of the hidden layers and dropout
+KINDS: dict[str, Kind] = {
+    PORTABLE: zoo.discrete,
+    "threshold": partial(zoo.mlp, activation=Sharpened),
+    "integrate-and-fire": partial(zoo.mlp, activation=nn.ReLU),
 }
-SOFT_LIF: Units = {"activation": SoftLIF}
+USUAL = 0.003  # learning rate
 
 
 def network(fitted: Fitted, x: Tensor, profile: str, settings: Settings) -> SpikingNetwork:
@@ -47,12 +47,14 @@ def filtered(model: nn.Module, x: Tensor, synapse: Synapse) -> SpikingNetwork:
         return convert(model, x[:1], synapse=synapse)
 
 
-def trained(split: Split, units: Units, hidden: tuple[int, ...], epochs: int, batch: int, seed: int) -> Fitted:
-    """A network on a UCI set, with weights that a tenth of the training rows chose."""
+def trained(
+    split: Split, profile: str, hidden: tuple[int, ...], epochs: int, batch: int, settings: Settings, seed: int
+) -> Fitted:
+    """A network on a UCI set, whose weights a tenth of the training rows chose: of SoftLIF units for no profile."""
     train, held = split_rows(len(split.x_train), 0.1, seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = zoo.mlp(split.x_train.shape[1], 1, hidden, DROPOUT, **units)
+        model = KINDS.get(profile, zoo.mlp)(split.x_train.shape[1], 1, hidden, DROPOUT)
     return fit(
         model,
         split.x_train[train],
@@ -60,6 +62,7 @@ def trained(split: Split, units: Units, hidden: tuple[int, ...], epochs: int, ba
         validation=(split.x_train[held], split.y_train[held]),
         epochs=epochs,
         batch_size=batch,
+        learning_rate=settings.learning_rate if profile == PORTABLE else USUAL,
         seed=seed,
         calibration=0.0,
         error=None,
@@ -70,4 +73,3 @@ def training_rows(fitted: Fitted, split: Split, seed: int) -> Tensor:
     """Those that the weights were trained on, in the module's units."""
     train, _ = split_rows(len(split.x_train), 0.1, seed)
     return fitted.scaling.inputs(split.x_train[train])
-

@@ -35,11 +35,11 @@ def render(found: dict[str, Any]) -> str:
         "over rows of the paired rms difference, in standard deviations.",
         _verdicts(found["certificates"]),
         f"## Portable networks on UCI sets: hidden layers {tuple(s['wide'])}, dropout 0.1",
-        "Trained with `nn.DiscreteSoftLIF`, whose neurons take steps of 1 ms, have no refractory time and are reset to "
-        "0, and judged as above. So many of the *steps* are *left out* at the start. *Offset* and *spread* are the "
-        "pooled mean offset in standard deviations and the pooled ratio of spreads, *rows* is the share of rows within "
-        "0.2 standard deviations. *RMSE* is that of the module's mean, beside that of a network of SoftLIF units "
-        "trained alike.",
+        "`nn.zoo.discrete`, whose neurons take steps of 1 ms, have no refractory time and are reset to 0, judged as "
+        "above. So many of the *steps* are *left out* at the start. *Offset* and *spread* are the pooled mean offset "
+        "in standard deviations and the pooled ratio of spreads, *rows* is the share of rows within 0.2 standard "
+        "deviations. *RMSE* is that of the module's mean, beside that of a network of SoftLIF units trained alike, "
+        f"but for the learning rate: {s['learning_rate']:g} with batch norms, and 0.003.",
         _sets(found["sets"]),
     ]
     return "\n\n".join(parts) + "\n"

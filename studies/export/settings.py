@@ -27,6 +27,7 @@ class Settings:
         tau: of the filters of the network that goes to Nengo, s.
         sets: UCI sets on which portable networks are judged. wide: widths of their layers.
         optimiser_steps: of their training, at least 20 and at most 200 epochs.
+        learning_rate: of portable networks, whose batch norms want a higher one than the usual 0.003.
     """
 
     set: str = "kin8nm"
@@ -37,11 +38,12 @@ class Settings:
     judge_rows: int = 100
     judge_samples: int = 100
     steps: int = 300
-    burn_in: int = 100
+    burn_in: int = 50
     tau: float = 0.02
     sets: tuple[str, ...] = SETS
     wide: tuple[int, ...] = (100, 100)
     optimiser_steps: int = 3000
+    learning_rate: float = 0.01
 
 
 PUBLISHED = Settings()

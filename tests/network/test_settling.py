@@ -167,5 +167,7 @@ def test_filters_that_neurons_have_of_their_own_count_like_those_on_connections(
     inside = replace(bare, populations=tuple(replace(p, neuron=own) for p in bare.populations))
     assert settling_steps(inside) == int(gamma.ppf(0.99, 3) * 10)
     first = replace(bare.populations[0], neuron=DiscreteLIF(0.02))
-    assert settling_steps(replace(inside, populations=(first, *inside.populations[1:]))) == int(gamma.ppf(0.99, 2) * 10)
+    assert settling_steps(replace(inside, populations=(first, *inside.populations[1:]))) == int(
+        gamma.ppf(0.99, 2) * 10
+    )
     assert settling_steps(bare) is None

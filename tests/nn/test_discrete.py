@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,14 +11,14 @@ from torch import Tensor, nn
 
 from spikebayes import ConversionError, SpikebayesError, check, convert, simulate
 from spikebayes.network import DiscreteLIF
-from spikebayes.nn import DiscreteSoftLIF, LIFRate, Permadrop, Place, SoftLIF, Step, zoo
 from spikebayes.network.noise import Exact
+from spikebayes.nn import DiscreteSoftLIF, LIFRate, Permadrop, Place, SoftLIF, Step, zoo
 
 GAMMA = 1e-4  # sharp enough to be none
 
 
 def mean_output(unit: DiscreteSoftLIF, x: Tensor, steps: int, left_out: int = 0) -> Tensor:
-    """``[N]``, of the unit's neurons under inputs ``[T or 1, N]`` in its own units, over the steps that are not left out."""
+    """``[N]``, of the unit's neurons under inputs ``[T or 1, N]``, over the steps that are not left out."""
     told = unit.units(Place((x.shape[1],), 0, Exact()))
     given = told.factor * x.double() + told.shift
     state, total = told.neuron.initial(given[0]), torch.zeros(x.shape[1]).double()
@@ -33,7 +34,7 @@ def mean_output(unit: DiscreteSoftLIF, x: Tensor, steps: int, left_out: int = 0)
 @pytest.mark.parametrize(("tau_rc", "dt"), [(0.1, 1e-3), (0.02, 1e-3), (0.02, 2e-3), (0.005, 1e-4)])
 def test_under_a_constant_input_intervals_are_whole_steps(tau_rc: float, dt: float) -> None:
     unit = DiscreteSoftLIF(GAMMA, tau_rc, constant=True, dt=dt)
-    x = torch.linspace(-1, 12, 400).double()
+    x = torch.linspace(-0.2, 4, 400).double()
     expected = unit(x)
     steps = torch.where(expected > 0, unit.amplitude / expected, 0).round()
     told = unit.units(Place((len(x),), 0, Exact()))
@@ -41,18 +42,18 @@ def test_under_a_constant_input_intervals_are_whole_steps(tau_rc: float, dt: flo
     for step in range(1, 301):
         spiked, _, state = told.neuron.step(given, state, dt)
         assert torch.equal(spiked, (steps > 0) & (step % steps.clamp(min=1) == 0))
-    assert int(steps.unique().numel()) > 10
+    assert int(steps.unique().numel()) > 5
     assert torch.equal(unit.rate(x), expected)
 
 
-@pytest.mark.parametrize("tau_rc", [0.1, 0.03])
+@pytest.mark.parametrize("tau_rc", [0.1, 0.05])
 def test_under_a_current_that_fluctuates_it_fires_half_a_step_late(tau_rc: float) -> None:
     unit = DiscreteSoftLIF(GAMMA, tau_rc, None)
-    mean = torch.linspace(0.1, 1.5, 40).double()
+    mean = torch.linspace(0.1, 0.8, 40).double() * tau_rc / 0.1
     noise = torch.randn(8000, 40, generator=torch.Generator().manual_seed(0)).double()
-    found = mean_output(unit, mean * (1 + 0.15 * noise), 8000)
+    found = mean_output(unit, mean * (1 + 0.4 * noise), 8000)
     stairs = DiscreteSoftLIF(GAMMA, tau_rc, constant=True)(mean)
-    assert float((found / unit(mean) - 1).abs().max()) < 0.02
+    assert float((found / unit(mean) - 1).abs().max()) < 0.03
     assert float((stairs / unit(mean) - 1).abs().max()) > 0.05
 
 
@@ -76,7 +77,9 @@ def test_what_is_over_the_threshold_is_kept_by_subtraction(tau_rc: float) -> Non
 
 def test_without_a_leak_a_reset_by_subtraction_is_a_bounded_relu() -> None:
     tau_rc = 50.0
-    unit = DiscreteSoftLIF(GAMMA, tau_rc, constant=True, reset="subtract", amplitude=1.0, gain=tau_rc / 1e-3, bias=0.0)
+    unit = DiscreteSoftLIF(
+        GAMMA, tau_rc, constant=True, reset="subtract", amplitude=1.0, gain=tau_rc / 1e-3, bias=0.0
+    )
     x = torch.linspace(-0.5, 1.5, 41).double()
     assert torch.allclose(unit(x), x.clamp(0, 1), atol=1e-3)
     assert torch.allclose(mean_output(unit, x[None], 4000), x.clamp(0, 1), atol=2e-3)
@@ -96,7 +99,7 @@ def test_no_neuron_fires_more_than_once_a_step(reset: Any) -> None:
 
 def test_it_is_the_lif_curve_of_half_a_step_of_rest() -> None:
     x = torch.linspace(-1, 1, 50)
-    rested = LIFRate(0.1, 0.0005, 0.004, 30.0, 4.0)
+    rested = LIFRate(0.1, 0.0005, 0.004, 16.0, 4.0)
     assert torch.allclose(DiscreteSoftLIF(GAMMA)(x), rested(x), atol=2e-3)
 
 
@@ -125,11 +128,7 @@ def test_fit_anneals_its_gamma_as_that_of_softlif() -> None:
 
 def model(**options: Any) -> nn.Sequential:
     torch.manual_seed(0)
-    made = zoo.mlp(
-        3, 1, (40, 30), 0.2,
-        activation=lambda: DiscreteSoftLIF(GAMMA, **options), first=lambda: DiscreteSoftLIF(GAMMA, constant=True, **options),
-    )  # fmt: skip
-    return made.eval()
+    return zoo.discrete(3, 1, (40, 30), 0.2, unit=partial(DiscreteSoftLIF, GAMMA, **options)).eval()
 
 
 @pytest.mark.parametrize("reset", ["zero", "subtract"])
@@ -158,7 +157,7 @@ def test_the_network_gives_what_the_module_gives(reset: Any) -> None:
 
 def test_steps_of_another_length_are_refused() -> None:
     made, x = model(dt=2e-3), torch.randn(5, 3)
-    with pytest.raises(ConversionError, match=r"'_?1'.*trained for steps of 0.002 s.*steps of 0.001 s.*give dt=0.002"):
+    with pytest.raises(ConversionError, match=r"'_2'.*trained for steps of 0.002 s.*steps of 0.001 s.*give dt=0.002"):
         convert(made, x)
     assert convert(made, x, dt=2e-3).dt == 2e-3
     assert not check(made, x).obstacles
@@ -168,7 +167,10 @@ def test_steps_of_another_length_are_refused() -> None:
     ("units", "message"),
     [
         ((DiscreteSoftLIF(), DiscreteSoftLIF()), r"the same in all steps.*use DiscreteSoftLIF\(constant=True\)"),
-        ((DiscreteSoftLIF(constant=True), DiscreteSoftLIF(constant=True)), r"spikes lead to it.*without constant=True"),
+        (
+            (DiscreteSoftLIF(constant=True), DiscreteSoftLIF(constant=True)),
+            r"spikes lead to it.*without constant=True",
+        ),
         ((Step(), DiscreteSoftLIF()), "what leads to it is the same in all steps"),
     ],
 )
@@ -209,7 +211,7 @@ def test_settings_that_mean_nothing(options: dict[str, Any], message: str) -> No
 
 
 def test_a_first_layer_of_its_own() -> None:
-    made = zoo.mlp(3, 1, (4, 4, 4), activation=DiscreteSoftLIF, first=lambda: DiscreteSoftLIF(constant=True))
+    made = zoo.discrete(3, 1, (4, 4, 4))
     assert [m.constant for m in made if isinstance(m, DiscreteSoftLIF)] == [True, False, False]
 
 

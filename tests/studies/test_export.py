@@ -9,7 +9,7 @@ import pytest
 
 from studies.export.command import run_export
 from studies.export.importers import IMPORTERS
-from studies.export.networks import PORTABLE, UNITS
+from studies.export.networks import KINDS, PORTABLE
 from studies.export.page import render
 from studies.export.settings import Settings
 
@@ -28,7 +28,7 @@ def test_a_small_study(real: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "e.json").read_text("utf-8")) == json.loads(json.dumps(found))
     assert (tmp_path / "e.md").read_text("utf-8") == render(found)
     assert found["missing"].keys() == {name for name, importer in IMPORTERS.items() if importer.missing}
-    assert found["certificates"].keys() == UNITS.keys()
+    assert found["certificates"].keys() == KINDS.keys()
     assert found["certificates"]["threshold"]["outcome"] == "kept"
     assert found["certificates"][PORTABLE]["differs"] == []
     (line,) = found["sets"]
@@ -37,7 +37,7 @@ def test_a_small_study(real: Path, tmp_path: Path) -> None:
     assert 0.8 < line["ratio"] < 1.25
     here = [name for name in IMPORTERS if name not in found["missing"]]
     lines = {(line["importer"], line["profile"]): line for line in found["lines"]}
-    assert lines.keys() == {(n, p) for n in here for p in UNITS} | {("Nengo", "to_nengo, as converted")}
+    assert lines.keys() == {(n, p) for n in here for p in KINDS} | {("Nengo", "to_nengo, as converted")}
     for (importer, profile), line in lines.items():
         if importer == "snnTorch" and profile != "portable-lif":  # its IF layers give what the next cannot take
             assert line["failed"].startswith("TypeError")

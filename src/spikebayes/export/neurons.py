@@ -178,7 +178,8 @@ def _from_lif(node: Any, shape: Shape, dt: float) -> DiscreteLIF:
         given |= {name: getattr(node, name) for name in ("tau_mem", "tau_syn", "w_in")}
     else:
         given["tau_mem"] = node.tau
-    found = DiscreteLIF(**{name: parameter(values, shape) for name, values in given.items()})
+    numbers: dict[str, Any] = {name: parameter(values, shape) for name, values in given.items()}
+    found = DiscreteLIF(**numbers)
     for name in ("tau_mem", "tau_syn"):
         value = getattr(found, name)
         if value is not None and float(torch.as_tensor(value).min()) < dt * (1 - 1e-6):

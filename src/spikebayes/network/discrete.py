@@ -1,7 +1,7 @@
 """Neurons in discrete steps, as NIR defines them and as the simulators and chips that read it run them.
 
-At most one spike a step, no refractory time, no lowest voltage. In NIR a spike is worth 1, and weights say the rest. A
-parameter is one number, or ``[*shape]`` with one for each neuron.
+At most one spike a step, no refractory time, no lowest voltage. In NIR a spike is worth 1, and weights say the rest.
+A parameter is one number, or ``[*shape]`` with one for each neuron.
 
 Reference:
     Pedersen et al. 2024, Neuromorphic intermediate representation, Nat. Commun. 15:8122; nir 1.0.8.

@@ -45,8 +45,8 @@ class Neuron(ABC):
         off: its output in a step without a spike.
         site: stable index of the place in the network, which keys the draws.
         pools: each neuron takes several values, along a last axis of its input.
-        filters: what is to be filtered it filters itself, so that connections into it are not, and a read-out takes its
-            spikes as they are.
+        filters: what is to be filtered it filters itself: connections into it are not filtered, and a read-out takes
+            its spikes as they are.
     """
 
     memoryless: bool = False

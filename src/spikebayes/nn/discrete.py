@@ -74,22 +74,22 @@ class DiscreteSoftLIF(SoftLIF):
         >>> first, other = DiscreteSoftLIF(constant=True), DiscreteSoftLIF(gamma=1e-3)
         >>> x = torch.tensor([-1.0, 0.0, 1.0])
         >>> [round(4 / y) for y in first(x).tolist()[1:]]  # steps between two spikes
-        [29, 3]
+        [29, 6]
         >>> [round(y, 3) for y in other(x).tolist()]
-        [0.0, 0.137, 1.148]
+        [0.0, 0.137, 0.711]
     """
 
     def __init__(
         self,
         gamma: float = 0.02,
         tau_rc: float = 0.1,
-        tau_syn: float | None = 0.02,
+        tau_syn: float | None = 0.01,
         *,
         constant: bool = False,
         reset: Reset = "zero",
         dt: float = 1e-3,
         amplitude: float = 4.0,
-        gain: float = 30.0,
+        gain: float = 16.0,
         bias: float = 4.0,
     ) -> None:
         given = {"tau_rc": tau_rc, "dt": dt, "gain": gain, "tau_syn": 1.0 if tau_syn is None else tau_syn}

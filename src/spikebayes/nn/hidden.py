@@ -12,21 +12,11 @@ from spikebayes.machine.memory import check_size
 from spikebayes.nn.permadrop import Permadrop
 
 
-def hidden_layers(
-    widths: Sequence[int],
-    dropout: float,
-    activation: Callable[[], nn.Module],
-    first: Callable[[], nn.Module] | None = None,
-) -> list[nn.Module]:
-    """A linear layer, an activation and permanent dropout, from each width to the next.
-
-    Args:
-        first: makes the activation of the first layer, where it is to be another.
-    """
+def hidden_layers(widths: Sequence[int], dropout: float, activation: Callable[[], nn.Module]) -> list[nn.Module]:
+    """A linear layer, an activation and permanent dropout, from each width to the next."""
     layers: list[nn.Module] = []
     for a, b in pairwise(widths):
-        made = first if first and not layers else activation
-        layers += [nn.Linear(a, b), made(), Permadrop(dropout)]
+        layers += [nn.Linear(a, b), activation(), Permadrop(dropout)]
     return layers
 
 

@@ -140,8 +140,8 @@ class Compiled(NamedTuple):
 
     Args:
         is_lif: else a threshold unit.
-        numbers: threshold (of LIF the lowest voltage), decay of a step, 1 - decay, exp(tau_ref / tau_rc), and the most
-            that stays after a spike of what lay over the threshold: 0 resets.
+        numbers: threshold (of LIF the lowest voltage), decay of a step, 1 - decay, exp(tau_ref / tau_rc), and the
+            most that stays after a spike of what lay over the threshold: 0 resets.
         gain, bias: current per unit of input, and without input.
         current: a, b, c, d of a filter of its own, see ``SYNAPSES``, which delivers in the same step.
     """
