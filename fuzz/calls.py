@@ -212,6 +212,8 @@ def right() -> dict[str, Any]:
         "load_network.folder": Path("net"), "check_checkpoint.path": Path("c.ckpt"), "Sharpened.noise": 0.0,
         "BottomUpSharpening.epochs": 1.0, "ScheduledSharpening.epochs": 1.0, "whole_epochs": False,
         "Gamma.start": 0.02,
+        "DiscreteSoftLIF.gamma": 0.02, "DiscreteSoftLIF.constant": False, "reset": "zero",
+        "unit": sb.nn.DiscreteSoftLIF,
         "SoftLIF.gamma": 0.02, "excess_risk_coverage_area.confidence": torch.rand(6),
         "risk_coverage_area.confidence": torch.rand(6),
         "schema.from_dict.stored": infer_schema(frame, "y", ["b"]).to_dict(), "coverage": 0.9, "risk": 0.3,

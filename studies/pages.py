@@ -14,7 +14,18 @@ from studies import command_line
 from studies.command_line import DOCS, OUT, RESULTS
 from studies.results import read_results, write_page
 
-STUDIES = ("codes", "chips", "models", "posterior", "wycoff2019", "neftci2017", "whetstone2018", "timing", "integers")
+STUDIES = (
+    "codes",
+    "chips",
+    "models",
+    "posterior",
+    "wycoff2019",
+    "neftci2017",
+    "whetstone2018",
+    "timing",
+    "export",
+    "integers",
+)
 
 
 def pages(*, results: Path = RESULTS, docs: Path = DOCS, only: str = "") -> None:

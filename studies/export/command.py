@@ -13,15 +13,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from spikebayes import Alpha, SpikingNetwork, export, predict, simulate
+from spikebayes import Alpha, SpikingNetwork, Timing, export, predict, simulate
+from spikebayes.data import Split, load_split
 from studies.export.importers import IMPORTERS, Importer, imported_run, nengo_run
-from studies.export.networks import PUBLISHED, UNITS, Case, Settings, case, filtered
+from studies.export.networks import KINDS, PORTABLE, filtered, network, trained, training_rows
 from studies.export.page import render
+from studies.export.settings import PUBLISHED, Settings
 from studies.results import provenance, write_page, write_results
 
 NENGO = "Nengo"
+SOFT_LIF = "SoftLIF"  # networks for no profile
 
 
 def run_export(
@@ -39,12 +42,17 @@ def run_export(
         What the JSON file holds.
     """
     origin, started = provenance("python -m studies.export", seed), time.perf_counter()
-    lines, certificates = [], {}
+    splits = {name: load_split(data, name) for name in dict.fromkeys((settings.set, *settings.sets))}
+    split, lines, certificates = splits[settings.set], [], {}
     with TemporaryDirectory() as folder:
-        for profile in UNITS:
-            made = case(data, profile, settings, seed)
-            certificates[profile] = _certificate(made, profile, Path(folder), settings, seed)
-            lines += _lines(made, profile, Path(folder), settings, seed)
+        for profile in KINDS:
+            fitted = trained(split, profile, settings.hidden, settings.epochs, 64, settings, seed)
+            made = network(fitted, training_rows(fitted, split, seed), profile, settings)
+            x = fitted.scaling.inputs(split.x_test)
+            certificates[profile] = _certificate(made, fitted.model, x, profile, Path(folder), settings, seed)
+            lines += _imports(made, fitted.model, x, profile, Path(folder), settings, seed)
+        lines.append(_nengo(split, settings, seed))
+        sets = [_set(splits[name], Path(folder), settings, seed) for name in settings.sets]
     missing = {name: importer.missing for name, importer in IMPORTERS.items() if importer.missing}
     packages = ["nir", "nirtorch", "nengo", *(i.package for i in IMPORTERS.values() if not i.missing)]
     found = {
@@ -54,6 +62,7 @@ def run_export(
         "missing": missing,
         "certificates": certificates,
         "lines": lines,
+        "sets": sets,
         "seconds": time.perf_counter() - started,
     }
     write_results(found, results)
@@ -61,72 +70,119 @@ def run_export(
     return found
 
 
-def _certificate(made: Case, profile: str, folder: Path, s: Settings, seed: int) -> dict[str, Any]:
+def _certificate(
+    made: SpikingNetwork, model: nn.Module, x: Tensor, profile: str, folder: Path, s: Settings, seed: int
+) -> dict[str, Any]:
     """What the certificate of a profile's network says."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not keep")  # the page says so
         found = export.to_nir(
-            made.network, folder / f"{profile}.nir", profile, seed=seed,
-            model=made.model, x=made.x[: s.judge_rows], judge_samples=s.judge_samples,
+            made, folder / f"{profile}.nir", profile, seed=seed, overwrite=True,
+            model=model, x=x[: s.judge_rows], judge_samples=s.judge_samples,
         )  # fmt: skip
-    assert found.verdict is not None
-    assert found.verdict.paired_rmse is not None
-    error = float(np.median(found.verdict.paired_rmse))
-    return {"outcome": found.outcome, "error": error, "differs": list(found.differs)}
+    verdict = found.verdict
+    assert verdict is not None
+    assert verdict.paired_rmse is not None
+    return {
+        "outcome": found.outcome,
+        "error": float(np.median(verdict.paired_rmse)),
+        "offset": verdict.pooled_mean_difference,
+        "ratio": verdict.pooled_spread_ratio,
+        "within": verdict.share_within,
+        "steps": found.settings["timing"]["steps"],
+        "burn_in": found.settings["timing"]["burn_in"],
+        "differs": list(found.differs),
+    }
 
 
-def _lines(made: Case, profile: str, folder: Path, s: Settings, seed: int) -> Iterator[dict[str, Any]]:
+# -- in other simulators -----------------------------------------------------------------------------------
+
+
+def _imports(
+    made: SpikingNetwork, model: nn.Module, x: Tensor, profile: str, folder: Path, s: Settings, seed: int
+) -> Iterator[dict[str, Any]]:
     """A line for each importer: graphs under several masks, each shown all rows."""
-    x, std = made.x[: s.rows], float(predict(made.model, made.x[: s.rows], seed=seed).model_std.mean())
+    x = x[: s.rows]
+    std = float(predict(model, x, seed=seed).model_std.mean())
     for name, importer in IMPORTERS.items():
         if not importer.missing:
             figures = _imported(made, profile, importer, x, std, folder, s, seed)
             yield {"importer": name, "profile": profile, **figures}
-    if profile == "portable-lif":
-        network = filtered(made.model, x, Alpha(s.tau))
-        yield {"importer": NENGO, "profile": "to_nengo, as converted", **_nengo(network, x, std, s, seed)}
 
 
 def _imported(
-    made: Case, profile: str, importer: Importer, x: Tensor, std: float, folder: Path, s: Settings, seed: int
+    made: SpikingNetwork,
+    profile: str,
+    importer: Importer,
+    x: Tensor,
+    std: float,
+    folder: Path,
+    s: Settings,
+    seed: int,
 ) -> dict[str, Any]:
     equal, apart, theirs, ours = [], [], 0.0, 0.0
     for sample in range(s.masks):
         path = folder / f"{profile}-{importer.package}-{sample}.nir"
-        written = export.to_nir(made.network, path, profile, seed=seed, sample=sample, dt=importer.dt)
+        written = export.to_nir(made, path, profile, seed=seed, sample=sample, dt=importer.dt)
         back, dt = export.from_nir(path), written.settings["dt"]
-        steps, left_out = (1, 0) if back.is_memoryless else (s.steps, s.burn_in)
+        timing = back.timing or Timing(1)
         started = time.perf_counter()
-        run = simulate(back, x, steps=steps, burn_in=left_out, probe=["spikes"])
+        run = simulate(back, x, probe=["spikes"])
         ours += time.perf_counter() - started
         started = time.perf_counter()
         try:
-            trace, spikes = imported_run(importer, path, x, steps, dt, list(run.spikes))
+            trace, spikes = imported_run(importer, path, x, timing.steps, dt, list(run.spikes))
         except Exception as error:
             return {"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"}
         theirs += time.perf_counter() - started
         equal += [float((run.spikes[name][0] == seen).double().mean()) for name, seen in spikes.items()]
-        apart.append(trace[:, left_out:].mean(1) - run.mean[0])
+        apart.append(torch.einsum("btc,t->bc", trace.double(), timing.weights()) - run.mean[0])
     return {"equal": min(equal), "std": _rms(apart, std), "seconds": theirs, "ours": ours}
 
 
-def _nengo(network: SpikingNetwork, x: Tensor, std: float, s: Settings, seed: int) -> dict[str, Any]:
-    """Nengo runs one row at a time: as many rows as there are masks."""
-    started, equal, apart, theirs = time.perf_counter(), [], [], 0.0
+def _nengo(split: Split, s: Settings, seed: int) -> dict[str, Any]:
+    """Nengo runs one row at a time, of LIF neurons as they are: as many rows as there are masks."""
+    fitted = trained(split, SOFT_LIF, s.hidden, s.epochs, 64, s, seed)
+    x = fitted.scaling.inputs(split.x_test)[: s.rows]
+    std = float(predict(fitted.model, x, seed=seed).model_std.mean())
+    made, equal, apart, theirs = filtered(fitted.model, x, Alpha(s.tau)), [], [], 0.0
+    started = time.perf_counter()
     options: dict[str, Any] = {"steps": s.steps, "burn_in": s.burn_in, "probe": ["spikes"], "dtype": torch.float64}
-    run = simulate(network, x[: s.masks], seed=seed, engine="reference", **options)
+    run = simulate(made, x[: s.masks], seed=seed, engine="reference", **options)
     ours = time.perf_counter() - started
     for row in range(s.masks):
         started = time.perf_counter()
-        made = export.to_nengo(network, 0, row, seed, x=x[row])
-        trace, spikes = nengo_run(made, network.dt, s.steps)
+        trace, spikes = nengo_run(export.to_nengo(made, 0, row, seed, x=x[row]), made.dt, s.steps)
         theirs += time.perf_counter() - started
         for name, seen in spikes.items():
             mine = run.spikes[name][0, row]
             kept = mine.any(0)  # those that a mask drops fire unheard
             equal.append(float((mine[:, kept] == seen[:, kept]).double().mean()))
         apart.append(trace[s.burn_in :].mean(0) - run.mean[0, row])
-    return {"equal": min(equal), "std": _rms(apart, std), "seconds": theirs, "ours": ours}
+    figures = {"equal": min(equal), "std": _rms(apart, std), "seconds": theirs, "ours": ours}
+    return {"importer": NENGO, "profile": "to_nengo, as converted", **figures}
+
+
+# -- whether posteriors are kept -----------------------------------------------------------------------------
+
+
+def _set(split: Split, folder: Path, s: Settings, seed: int) -> dict[str, Any]:
+    """A portable network's verdict on a UCI set, and its accuracy beside that of LIF neurons trained alike."""
+    rows = len(split.x_train)
+    batch = 64 if rows < 5000 else 256
+    epochs = min(200, max(20, s.optimiser_steps * batch // rows))
+    x, y, rmse = split.x_test[: s.judge_rows], split.y_test[: s.judge_rows], {}
+    for name in (SOFT_LIF, PORTABLE):
+        fitted = trained(split, name, s.wide, epochs, batch, s, seed)
+        rmse[name] = float((fitted.predict(x, seed=seed).mean - y).square().mean().sqrt())
+    made = network(fitted, training_rows(fitted, split, seed), PORTABLE, s)  # pyright: ignore[reportPossiblyUnbound]
+    model, inputs = fitted.model, fitted.scaling.inputs(x)  # pyright: ignore[reportPossiblyUnbound]
+    return {
+        "set": split.name,
+        **_certificate(made, model, inputs, PORTABLE, folder, s, seed),
+        "rmse": rmse[PORTABLE],
+        "rmse_soft_lif": rmse[SOFT_LIF],
+    }
 
 
 def _rms(parts: list[Tensor], std: float) -> float:

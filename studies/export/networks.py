@@ -4,97 +4,40 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from spikebayes import LIF, Lowpass, Population, Radix, SpikingNetwork, Timing, convert, fit
-from spikebayes.data import load_split, split_rows
+from spikebayes import Hann, Lowpass, Radix, SpikingNetwork, Timing, convert, fit
+from spikebayes.data import Split, split_rows
 from spikebayes.network import Synapse
-from spikebayes.nn import Sharpened, SoftLIF, zoo
+from spikebayes.nn import Sharpened, zoo
+from spikebayes.training import Fitted
+from studies.export.settings import Settings
 
 DROPOUT = 0.1
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the study runs.
-
-    Args:
-        set: UCI set. hidden: widths of its networks' layers. epochs: of training.
-        rows: test rows that the simulators are shown, under the mask of each of ``masks`` samples.
-        judge_rows, judge_samples: of the certificates.
-        steps, burn_in: of networks that step freely. tau: of their Lowpass filters, s.
-    """
-
-    set: str = "kin8nm"
-    hidden: tuple[int, ...] = (64, 64)
-    epochs: int = 40
-    rows: int = 50
-    masks: int = 3
-    judge_rows: int = 100
-    judge_samples: int = 100
-    steps: int = 300
-    burn_in: int = 200
-    tau: float = 0.02
-
-
-PUBLISHED = Settings()
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A network that goes out.
-
-    Args:
-        model: trained. network: made of it. x: ``[B, F]`` test rows.
-    """
-
-    model: nn.Module
-    network: SpikingNetwork
-    x: Tensor
-
-
-def portable_unit() -> SoftLIF:
-    """The rate of neurons that fire at the end of a step: half a step in the place of a refractory time."""
-    return SoftLIF(tau_ref=0.0005, gain=6.0, bias=1.6)
-
-
-UNITS: dict[str, Callable[[], nn.Module]] = {
-    "portable-lif": portable_unit,
-    "threshold": Sharpened,
-    "integrate-and-fire": nn.ReLU,
+PORTABLE = "portable-lif"
+Kind = Callable[..., nn.Module]  # of network: from inputs, outputs, widths of the hidden layers and dropout
+KINDS: dict[str, Kind] = {
+    PORTABLE: zoo.discrete,
+    "threshold": partial(zoo.mlp, activation=Sharpened),
+    "integrate-and-fire": partial(zoo.mlp, activation=nn.ReLU),
 }
+USUAL = 0.003  # learning rate
 
 
-def case(data: Path, profile: str, settings: Settings, seed: int) -> Case:
-    """The network of a profile, trained on a UCI set."""
-    split = load_split(data, settings.set)
-    train, held = split_rows(len(split.x_train), 0.1, seed)
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = zoo.mlp(split.x_train.shape[1], 1, settings.hidden, DROPOUT, activation=UNITS[profile])
-    fitted = fit(
-        model,
-        split.x_train[train],
-        split.y_train[train],
-        validation=(split.x_train[held], split.y_train[held]),
-        epochs=settings.epochs,
-        seed=seed,
-        calibration=0.0,
-        error=None,
-    )
-    x = fitted.scaling.inputs(split.x_test)
+def network(fitted: Fitted, x: Tensor, profile: str, settings: Settings) -> SpikingNetwork:
+    """What goes out of a trained module.
+
+    Args:
+        x: ``[B, F]`` training rows in the module's units.
+    """
     if profile == "integrate-and-fire":
-        rows = fitted.scaling.inputs(split.x_train[train])
-        return Case(fitted.model, convert(fitted.model, x[:1], code=Radix(1), calibrate=rows, headroom=1.0), x)
-    network = filtered(fitted.model, x, Lowpass(settings.tau))
-    if profile == "portable-lif":
-        network = replace(network, timing=Timing(settings.steps, settings.burn_in))
-        network = replace(network, populations=tuple(_without_rest(p) for p in network.populations))
-    return Case(fitted.model, network, x)
+        return convert(fitted.model, x[:1], code=Radix(1), calibrate=x, headroom=1.0)
+    made = filtered(fitted.model, x, Lowpass(0.02))  # which no neuron of these has behind it
+    return made if made.is_memoryless else replace(made, timing=Timing(settings.steps, settings.burn_in, Hann()))
 
 
 def filtered(model: nn.Module, x: Tensor, synapse: Synapse) -> SpikingNetwork:
@@ -104,6 +47,29 @@ def filtered(model: nn.Module, x: Tensor, synapse: Synapse) -> SpikingNetwork:
         return convert(model, x[:1], synapse=synapse)
 
 
-def _without_rest(p: Population) -> Population:
-    assert isinstance(p.neuron, LIF)
-    return replace(p, neuron=replace(p.neuron, tau_ref=0.0))
+def trained(
+    split: Split, profile: str, hidden: tuple[int, ...], epochs: int, batch: int, settings: Settings, seed: int
+) -> Fitted:
+    """A network on a UCI set, whose weights a tenth of the training rows chose: of SoftLIF units for no profile."""
+    train, held = split_rows(len(split.x_train), 0.1, seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = KINDS.get(profile, zoo.mlp)(split.x_train.shape[1], 1, hidden, DROPOUT)
+    return fit(
+        model,
+        split.x_train[train],
+        split.y_train[train],
+        validation=(split.x_train[held], split.y_train[held]),
+        epochs=epochs,
+        batch_size=batch,
+        learning_rate=settings.learning_rate if profile == PORTABLE else USUAL,
+        seed=seed,
+        calibration=0.0,
+        error=None,
+    )
+
+
+def training_rows(fitted: Fitted, split: Split, seed: int) -> Tensor:
+    """Those that the weights were trained on, in the module's units."""
+    train, _ = split_rows(len(split.x_train), 0.1, seed)
+    return fitted.scaling.inputs(split.x_train[train])

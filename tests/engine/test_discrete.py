@@ -16,9 +16,10 @@ from spikebayes.network import Dense, DiscreteLIF
 
 
 def neurons() -> st.SearchStrategy[Any]:
-    """All that is compiled: at rest and after a spike at 0, threshold 1."""
+    """All that is compiled: at rest at 0, threshold 1, reset to 0 or by taking the threshold off."""
     syn, tau = st.none() | st.floats(2e-3, 0.02), st.floats(3e-3, 0.03)
-    return st.builds(DiscreteLIF, tau, st.floats(0.5, 8), tau_syn=syn, w_in=st.floats(0.5, 3))
+    numbers = {"tau_syn": syn, "w_in": st.floats(0.5, 3), "amplitude": st.floats(0.5, 4)}
+    return st.builds(DiscreteLIF, tau, st.floats(0.5, 8), v_reset=st.sampled_from([0.0, None]), **numbers)
 
 
 @pytest.mark.slow
@@ -50,7 +51,8 @@ def test_the_cpu_engine_fires_the_references_spikes(drawn: Any, seed: int) -> No
     [
         (DiscreteLIF(torch.tensor([0.01, 0.02])), {}, "neurons of one population that differ are not compiled"),
         (DiscreteLIF(v_threshold=0.5), {}, "another threshold than 1"),
-        (DiscreteLIF(v_reset=None), {}, "another threshold than 1"),
+        (DiscreteLIF(v_reset=-0.5), {}, "other voltages than 0 at rest and after a reset"),
+        (DiscreteLIF(tau_mem=5e-4), {}, "leak more in a step than there is"),
         (DiscreteLIF(tau_syn=0.01), {"synapse": Lowpass(0.01)}, "filtered already"),
         (DiscreteLIF(tau_syn=0.01), {"source": "x"}, "of inputs alone"),
         (DiscreteLIF(tau_syn=0.01), {"hold": 5}, "masks on inputs that are redrawn"),

@@ -9,6 +9,7 @@ import torch
 
 from exported import decisions, dense, maps, spiking
 from spikebayes import convert, export, simulate
+from spikebayes.nn import zoo
 from studies.export.importers import IMPORTERS, imported_run
 
 STEPS = 100
@@ -37,6 +38,23 @@ def test_portable_lif(importer: str, filtered: bool, tmp_path: Path) -> None:
             assert 0.02 < theirs.float().mean() < 0.9
         assert ours.trace is not None
         assert torch.allclose(trace, ours.trace[0], atol=1e-5)
+
+
+def test_networks_for_neurons_in_discrete_steps(importer: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, x = zoo.discrete(4, 2, (24, 16), 0.25).eval(), torch.randn(6, 4)
+    network, path = convert(model, x), tmp_path / "a.nir"
+    dt = IMPORTERS[importer].dt or network.dt
+    export.to_nir(network, path, sample=2, row=3, dt=dt)
+    trace, spikes = imported_run(IMPORTERS[importer], path, x[3:4], STEPS, dt, ["layer2", "layer6"])
+    options = {"rows": [3], "samples": 3, "steps": STEPS, "probe": ["spikes", "trace"]}
+    ours = simulate(network, x[3:4], **options)  # pyright: ignore[reportArgumentType]  # the network, not the file
+    for name, theirs in spikes.items():
+        kept = ours.spikes[name][2, 0].any(0)
+        assert torch.equal(ours.spikes[name][2, 0][:, kept], theirs[0][:, kept])
+        assert 0.02 < theirs.float().mean() < 0.9
+    assert ours.trace is not None
+    assert torch.allclose(trace[0], ours.trace[2, 0], atol=1e-4)
 
 
 def test_thresholds(importer: str, tmp_path: Path) -> None:

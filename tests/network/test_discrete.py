@@ -61,6 +61,14 @@ def test_a_current_of_its_own_filters_what_comes_in_and_delivers_at_once() -> No
     )
 
 
+def test_a_spike_is_worth_its_amplitude() -> None:
+    neuron, x = DiscreteLIF(0.002, amplitude=2.5), torch.full((1, 1), 3.0)
+    spiked, output, _ = neuron.step(x, neuron.initial(x), DT)
+    assert (spiked.item(), output.item(), neuron.on(DT)) == (True, 2.5, 2.5)
+    _, output, _ = neuron.step(0 * x, neuron.initial(x), DT)
+    assert output.item() == 0
+
+
 def test_a_reset_by_subtraction_loses_no_charge() -> None:
     x = torch.full((100, 1), 0.3, dtype=torch.float64)
     taken, lost = (sum(map(sum, fired(IF(v_reset=reset), x, dt=1.0))) for reset in (None, 0.0))

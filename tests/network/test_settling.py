@@ -12,7 +12,8 @@ from scipy.stats import gamma
 from torch import Tensor, nn
 
 from spikebayes import Alpha, ConfigError, Connection, Lowpass, SpikingNetwork, convert, predict
-from spikebayes.network import Dense, Synapse, impulse_response
+from spikebayes.network import Dense, DiscreteLIF, Synapse, impulse_response
+from spikebayes.network.discrete import euler
 from spikebayes.network.settling import chains, quantile, settling_steps
 from spikebayes.nn import LIFRate, Permadrop, SoftLIF
 
@@ -156,3 +157,17 @@ def test_deep_networks_keep_their_samples(depth: int) -> None:
     module, spiking = (predict(m, x, samples=20, seed=3).samples for m in (model, convert(model, x)))
     error = ((spiking - module).pow(2).mean(0).sqrt() / module.std(0)).median()
     assert error < 0.03
+
+
+def test_filters_that_neurons_have_of_their_own_count_like_those_on_connections() -> None:
+    tau = 0.01
+    own = DiscreteLIF(0.02, tau_syn=euler(tau, 1e-3))
+    assert own.time_constants(1e-3) == pytest.approx((tau,))
+    bare = layered(3, None)
+    inside = replace(bare, populations=tuple(replace(p, neuron=own) for p in bare.populations))
+    assert settling_steps(inside) == int(gamma.ppf(0.99, 3) * 10)
+    first = replace(bare.populations[0], neuron=DiscreteLIF(0.02))
+    assert settling_steps(replace(inside, populations=(first, *inside.populations[1:]))) == int(
+        gamma.ppf(0.99, 2) * 10
+    )
+    assert settling_steps(bare) is None

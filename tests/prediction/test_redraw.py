@@ -30,7 +30,7 @@ from spikebayes import (
 from spikebayes.engine.cpu import engine as cpu
 from spikebayes.network.noise import Exact, Gaussian, Law, Sampling
 from spikebayes.network.operators import Dense
-from spikebayes.nn import Permadrop, SoftLIF
+from spikebayes.nn import Permadrop, SoftLIF, zoo
 from spikebayes.nn.zoo import s2m
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.keys import Keys
@@ -135,6 +135,8 @@ def test_delays_count_the_filters_on_the_longest_way() -> None:
         "input_1": 0, "layer1": 0, "layer4": 3, "layer7": 6, "layer10": 9, "readout": 12,
     }  # fmt: skip
     assert set(Redraw(10, stagger=3).delays(memoryless()).values()) == {0}
+    own = convert(zoo.discrete(4, 1, (5, 5)).eval(), torch.zeros(1, 4))  # the second layer filters its current
+    assert list(Redraw(10, stagger=3).delays(own).values()) == [0, 0, 3, 3]
     assert Redraw(10, lead=5, stagger=3).steps(20, deep_network()) == 5 + 12 + 200
 
 

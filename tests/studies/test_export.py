@@ -9,15 +9,17 @@ import pytest
 
 from studies.export.command import run_export
 from studies.export.importers import IMPORTERS
-from studies.export.networks import UNITS, Settings
+from studies.export.networks import KINDS, PORTABLE
 from studies.export.page import render
+from studies.export.settings import Settings
 
 pytest.importorskip("nir")
 pytest.importorskip("nengo")
 
 SMALL = Settings(
-    set="yacht", hidden=(10, 8), epochs=20, rows=5, masks=2, judge_rows=10, judge_samples=20, steps=60, burn_in=20
-)
+    set="yacht", hidden=(10, 8), epochs=20, rows=5, masks=2, judge_rows=10, judge_samples=20, steps=120, burn_in=60,
+    sets=("yacht",), wide=(12, 12), optimiser_steps=100,
+)  # fmt: skip
 
 
 @pytest.mark.slow
@@ -26,11 +28,16 @@ def test_a_small_study(real: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "e.json").read_text("utf-8")) == json.loads(json.dumps(found))
     assert (tmp_path / "e.md").read_text("utf-8") == render(found)
     assert found["missing"].keys() == {name for name, importer in IMPORTERS.items() if importer.missing}
-    assert found["certificates"].keys() == UNITS.keys()
+    assert found["certificates"].keys() == KINDS.keys()
     assert found["certificates"]["threshold"]["outcome"] == "kept"
+    assert found["certificates"][PORTABLE]["differs"] == []
+    (line,) = found["sets"]
+    assert (line["set"], line["steps"], line["burn_in"]) == ("yacht", 120, 60)
+    assert line["error"] < 0.5
+    assert 0.8 < line["ratio"] < 1.25
     here = [name for name in IMPORTERS if name not in found["missing"]]
     lines = {(line["importer"], line["profile"]): line for line in found["lines"]}
-    assert lines.keys() == {(n, p) for n in here for p in UNITS} | {("Nengo", "to_nengo, as converted")}
+    assert lines.keys() == {(n, p) for n in here for p in KINDS} | {("Nengo", "to_nengo, as converted")}
     for (importer, profile), line in lines.items():
         if importer == "snnTorch" and profile != "portable-lif":  # its IF layers give what the next cannot take
             assert line["failed"].startswith("TypeError")

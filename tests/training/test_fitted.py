@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import torch
 from torch import nn
 
 from problems import network, plane, quick_fit, rings
-from spikebayes import Alpha, ConfigError, DataError, Digits
+from spikebayes import Alpha, ConfigError, ConversionError, DataError, Digits
+from spikebayes.nn import DiscreteSoftLIF, zoo
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.predictive import Draw, Predictive
 from spikebayes.training.fitted import VALIDATION_SEED, Fitted, residual_noise
@@ -200,3 +202,16 @@ def test_a_looser_error_takes_fewer_steps_and_classes_are_tuned_too() -> None:
 def test_no_error_to_tune_for_is_refused_before_training(error: float) -> None:
     with pytest.raises(ConfigError, match="error must be a positive number of standard deviations"):
         quick_fit(network(), *plane(), error=error, epochs=10**6)
+
+
+def test_units_that_know_their_step_are_trained_and_tuned_for_it() -> None:
+    torch.manual_seed(0)
+    model = zoo.discrete(2, 1, (30, 20), unit=partial(DiscreteSoftLIF, dt=2e-3))
+    trained = quick_fit(model, *plane(), epochs=30, learning_rate=0.01, error=0.1)
+    made = trained.network()
+    assert (made.dt, made.timing) == (2e-3, trained.timing)
+    assert made.timing is not None
+    assert made.timing.steps < 300
+    assert trained.history["tuning"]["error"] < 0.2
+    with pytest.raises(ConversionError, match=r"give dt=0\.002"):
+        trained.network(dt=1e-3)

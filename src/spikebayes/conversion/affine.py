@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.network.noise import Dropout
-from spikebayes.network.operators import Chain, Operator, Shape
+from spikebayes.network.operators import Chain, Operator, Scale, Shape
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,15 @@ class Affine:
                 return None
             folded.append(Term(term.source, (*term.operators[:-1], merged)))
         return Affine(tuple(folded), constant)
+
+    def scaled(self, factor: float) -> Affine:
+        """The value times a number, in the weights where these come last."""
+
+        def fold(last: Operator) -> Operator | None:
+            return None if last.weight is None else last.with_weight((last.weight.double() * factor).to(last.weight))
+
+        scale = torch.tensor(factor, dtype=self.constant.dtype)
+        return self.last(fold, self.constant * scale) or self.then(Scale(scale))
 
     def plus(self, other: Affine | Tensor | float) -> Affine:
         """Sum with another value of the same shape, or with a constant."""

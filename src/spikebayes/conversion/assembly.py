@@ -9,6 +9,7 @@ from torch import fx
 
 from spikebayes.conversion.affine import Affine, Source
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
+from spikebayes.network.neurons import Neuron
 from spikebayes.network.operators import Chain, Operator
 from spikebayes.network.synapses import Synapse
 from spikebayes.nn.unit import Units
@@ -66,18 +67,19 @@ def assembled(
 
     Args:
         output, activated, inputs: as of :func:`sources_of`.
-        synapse: filter behind neurons with a memory.
+        synapse: filter behind neurons with a memory, but for those that filter themselves.
         dt: s.
     """
     sources = sources_of(output, activated, inputs)
     names = {s: node if i == 0 else f"{node}.{i}" for node, masked in sources.items() for i, s in enumerate(masked)}
 
-    def into(target: str, value: Affine) -> list[Connection]:
+    def into(target: str, value: Affine, neuron: Neuron | None = None) -> list[Connection]:
         made = []
         for term in value.terms:
             operator: Operator = term.operators[0] if len(term.operators) == 1 else Chain(term.operators)
             source = activated.get(term.source.node)
-            filtered = source is not None and not source.population.neuron.memoryless
+            spiking = source.population.neuron if source else None
+            filtered = spiking is not None and not spiking.memoryless and not (neuron or spiking).filters
             made.append(Connection(names[term.source], target, operator, synapse if filtered else None))
         return made
 
@@ -90,7 +92,8 @@ def assembled(
         for source in sources.get(name, ()):
             populations.append(replace(made.population, name=names[source], dropout=source.dropout))
             made_of[names[source]] = made
-            connections += [replace(c, blank_out=made.units.noise) for c in into(names[source], made.value)]
+            wires = into(names[source], made.value, made.population.neuron)
+            connections += [replace(c, blank_out=made.units.noise) for c in wires]
     connections += into(READOUT, output)
     readout = Readout(output.shape, output.constant[0] if output.constant.any() else None, READOUT)
     return SpikingNetwork(tuple(arguments), tuple(populations), tuple(connections), readout, dt), made_of

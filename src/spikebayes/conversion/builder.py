@@ -205,6 +205,8 @@ class Builder:
             value = value.then(operator)
         if isinstance(units.factor, Tensor):
             value = value.then(Scale((torch.zeros_like(value.constant) + units.factor)[0]))
+        elif units.factor != 1 and not units.neuron.memoryless:
+            value = value.scaled(units.factor)
         elif units.factor != 1:
             value = value.then(Scale(torch.tensor(units.factor, dtype=dtype)))
         return self._activation(node, units, value.plus(units.shift) if units.shift else value)
@@ -248,7 +250,15 @@ class Builder:
         """Whether a value is of the kind that a module demands."""
         if values is Values.ONE_SOURCE:
             return len(value.terms) == 1 and not value.constant.any()
+        if values in (Values.CONSTANT, Values.VARYING):
+            return self._is_constant(value) == (values is Values.CONSTANT)
         return all(self._signed(term) for term in value.terms)
+
+    def _is_constant(self, value: Affine) -> bool:
+        """Whether a value is the same in all steps: of inputs, and of units without memory that see nothing else."""
+        made = [a for term in value.terms if (a := self.activated.get(term.source.node))]
+        alike = [a.units.neuron.memoryless and not a.units.neuron.random and a.units.noise is None for a in made]
+        return all(alike) and all(self._is_constant(a.value) for a in made)
 
     def _signed(self, term: Term) -> bool:
         """Whether a term's values are +-1."""
@@ -333,9 +343,19 @@ class Builder:
         """An obstacle of the whole model."""
         return Blocked(Obstacle(type(self.traced.model).__name__, reason, cure))
 
+    @property
+    def own_dt(self) -> float | None:
+        """The step for which the units were trained, s; None, for any."""
+        return next((made.units.dt for made in self.activated.values() if made.units.dt is not None), None)
+
     def network(self, dt: float) -> SpikingNetwork:
         """The network of what was found."""
         assert self.output is not None
+        for made in self.activated.values():
+            own = made.units.dt
+            if own is not None and own != dt and self.code is None:
+                reason = f"its neurons were trained for steps of {own:g} s, and are to take steps of {dt:g} s"
+                raise Blocked(self.traced.obstacle(made.node, reason, f"give dt={own:g}"))
         if not self.activated.keys() & sources_of(self.output, self.activated, self.inputs).keys():
             cure = "the model needs at least one activation (ReLU and the like, spikebayes.nn.SoftLIF, sign units)"
             raise self._blocked("nothing that the output depends on spikes", cure)

@@ -61,12 +61,12 @@ def convert(
     put in its place. A softmax or log-softmax at the end is left to the task (``predict(...,
     task="classification")``).
 
-    In the other kind, rate activations (``SoftLIF``, ``LIFRate``) become LIF neurons; layers of synapses that blank
-    out (``BlankOutLinear``, ``BlankOutConv2d``) sign units; encoders and ``SigmoidSign`` stochastic or threshold
-    units; ``Sharpened`` activations, once their sharpness is 1, threshold units. Max pooling of spikes that are 0 or
-    1 is their OR, a population of threshold units; it is refused behind LIF neurons. If all are without memory, a
-    step is a sample, and weights are put on a grid (``exact_sums.on_grid``) on which sums are exact, so that every
-    engine gives the same samples.
+    In the other kind, rate activations (``SoftLIF``, ``LIFRate``) become LIF neurons, ``DiscreteSoftLIF`` those in
+    discrete steps that chips have; layers of synapses that blank out (``BlankOutLinear``, ``BlankOutConv2d``) sign
+    units; encoders and ``SigmoidSign`` stochastic or threshold units; ``Sharpened`` activations, once their sharpness
+    is 1, threshold units. Max pooling of spikes that are 0 or 1 is their OR, a population of threshold units; it is
+    refused behind LIF neurons. If all are without memory, a step is a sample, and weights are put on a grid
+    (``exact_sums.on_grid``) on which sums are exact, so that every engine gives the same samples.
 
     Between two activations everything must be linear. Understood are, as modules and as functions, Linear, Conv and
     ConvTranspose (1d, 2d), BatchNorm (with its running statistics), AvgPool, AdaptiveAvgPool, Upsample and padding;
@@ -84,9 +84,9 @@ def convert(
         model: feed-forward module with such activations.
         example_input: a batch ``[B, *shape]``, or one for each argument. The first rows are run through the module,
             with some from [0, 1), to see that the network does the same; otherwise only the shapes are read.
-        dt: time step of the simulation, s.
+        dt: time step of the simulation, s; that of ``DiscreteSoftLIF``, where the model has such units.
         synapse: filter on every connection that carries spikes of LIF neurons, the read-out's included; None for no
-            filter.
+            filter. Neurons in discrete steps filter themselves.
         sampling: how synapses that blank out are drawn, whatever the module's layers do while training:
             :class:`Exact`, :class:`Gaussian` or :class:`Law`, which draws the sign units behind them instead.
         code: how populations tell their values in windows of ticks: :class:`Digits`, :class:`FirstSpike`,
@@ -207,7 +207,7 @@ def check(
                     break
         if not found:
             try:
-                same.compare(builder, builder.network(1e-3))
+                same.compare(builder, builder.network(builder.own_dt or 1e-3))
             except Blocked as blocked:
                 found.append(blocked.obstacle)
     return Obstacles(type(model).__name__, tuple(found))

@@ -50,7 +50,7 @@ def _lif(neuron: LIF, synapse: Synapse | None, dt: float) -> Cell:
     if neuron.tau_ref != 0:
         raise _blocked(
             f"its neurons rest {1e3 * neuron.tau_ref:g} ms after a spike (tau_ref)",
-            "NIR knows no refractory time: use neurons with tau_ref=0, trained as such, in nn.SoftLIF(tau_ref=0)",
+            "NIR knows no refractory time: train with nn.DiscreteSoftLIF, whose neurons have none",
         )
     tau = euler(neuron.tau_rc, dt)
     if synapse is None:
@@ -63,7 +63,7 @@ def _lif(neuron: LIF, synapse: Synapse | None, dt: float) -> Cell:
 
 def _discrete_lif(neuron: DiscreteLIF, synapse: Synapse | None, dt: float) -> Cell:
     if neuron.v_reset is None:
-        raise _blocked("its neurons take the threshold off after a spike", "NIR resets to a voltage: give v_reset")
+        raise _subtracting()
     if synapse is None:
         return Cell(neuron)
     if neuron.tau_syn is not None:
@@ -75,7 +75,7 @@ def _discrete_lif(neuron: DiscreteLIF, synapse: Synapse | None, dt: float) -> Ce
 
 def _if(neuron: IF, synapse: Synapse | None, dt: float) -> Cell:
     if neuron.v_reset is None:
-        raise _blocked("its neurons take the threshold off after a spike", "NIR resets to a voltage: give v_reset")
+        raise _subtracting()
     return _without_filter(Cell(neuron), synapse)
 
 
@@ -142,6 +142,14 @@ def _tau(synapse: Synapse) -> float:
     return synapse.tau
 
 
+def _subtracting() -> Blocked:
+    """sinabs takes the threshold off whatever a file says, and those that read v_reset never do: none is told to."""
+    return _blocked(
+        "its neurons take the threshold off after a spike, and those of NIR are reset to a voltage (v_reset)",
+        "give v_reset, or train with nn.DiscreteSoftLIF(reset='zero')",
+    )
+
+
 def _blocked(reason: str, cure: str) -> Blocked:
     return Blocked(Obstacle("", reason, cure))
 
@@ -170,7 +178,8 @@ def _from_lif(node: Any, shape: Shape, dt: float) -> DiscreteLIF:
         given |= {name: getattr(node, name) for name in ("tau_mem", "tau_syn", "w_in")}
     else:
         given["tau_mem"] = node.tau
-    found = DiscreteLIF(**{name: parameter(values, shape) for name, values in given.items()})
+    numbers: dict[str, Any] = {name: parameter(values, shape) for name, values in given.items()}
+    found = DiscreteLIF(**numbers)
     for name in ("tau_mem", "tau_syn"):
         value = getattr(found, name)
         if value is not None and float(torch.as_tensor(value).min()) < dt * (1 - 1e-6):

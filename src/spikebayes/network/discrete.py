@@ -1,7 +1,7 @@
 """Neurons in discrete steps, as NIR defines them and as the simulators and chips that read it run them.
 
-At most one spike a step, no refractory time, no lowest voltage; a spike is worth 1, and weights say the rest. A
-parameter is one number, or ``[*shape]`` with one for each neuron.
+At most one spike a step, no refractory time, no lowest voltage. In NIR a spike is worth 1, and weights say the rest.
+A parameter is one number, or ``[*shape]`` with one for each neuron.
 
 Reference:
     Pedersen et al. 2024, Neuromorphic intermediate representation, Nat. Commun. 15:8122; nir 1.0.8.
@@ -32,6 +32,7 @@ class Discrete(Neuron):
 
     v_threshold: float | Tensor
     v_reset: float | Tensor | None
+    filters = True
 
     @property
     def words(self) -> str:
@@ -119,6 +120,7 @@ class DiscreteLIF(Discrete):
         v_threshold, v_reset: voltage above which it spikes, and that after a spike (None takes the threshold off).
         tau_syn: time constant of its current, s; None has none.
         w_in: weight of the input into the current.
+        amplitude: what a spike is worth. An export works it into the weights behind.
 
     Raises:
         ConfigError: a time constant that is not positive, or a parameter that is not finite.
@@ -138,9 +140,21 @@ class DiscreteLIF(Discrete):
     v_reset: float | Tensor | None = 0.0
     tau_syn: float | Tensor | None = None
     w_in: float | Tensor = 1.0
+    amplitude: float = 1.0
 
     def __post_init__(self) -> None:
         self._check(("tau_mem", "tau_syn"))
+
+    def on(self, dt: float) -> float:
+        """Its amplitude."""
+        return self.amplitude
+
+    def time_constants(self, dt: float) -> tuple[float, ...]:
+        """That of its current, s: the longest of the population, as exp(-dt/tau) leaks in a step."""
+        if self.tau_syn is None:
+            return ()
+        left = 1 - dt / float(torch.as_tensor(self.tau_syn).max())
+        return (-dt / math.log(left),) if left > 0 else ()
 
     def initial(self, like: Tensor) -> State:
         """Voltage ``v_leak``, and a current of 0 where there is one."""
@@ -148,14 +162,14 @@ class DiscreteLIF(Discrete):
         return (voltage,) if self.tau_syn is None else (voltage, torch.zeros_like(like))
 
     def step(self, x: Tensor, state: State, dt: float, chance: Chance | None = None) -> tuple[Tensor, Tensor, State]:
-        """(spiked; 1 or 0; voltage and current)."""
+        """(spiked; spiked * amplitude; voltage and current)."""
         voltage, *current = state
         if self.tau_syn is not None:
             x = current[0] + dt / _like(self.tau_syn, x) * (_like(self.w_in, x) * x - current[0])
             current = [x]
         rate = dt / _like(self.tau_mem, x)
         spiked, output, voltage = self.fire(voltage + rate * (_like(self.v_leak, x) - voltage + _like(self.r, x) * x))
-        return spiked, output, (voltage, *current)
+        return spiked, output * self.amplitude, (voltage, *current)
 
 
 def euler(tau: float, dt: float) -> float:

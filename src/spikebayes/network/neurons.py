@@ -46,6 +46,8 @@ class Neuron(ABC):
         site: stable index of the place in the network, which keys the draws.
         pools: each neuron takes several values, along a last axis of its input.
         whole: its states are whole numbers, which float64 holds: it is simulated in that, whatever is asked for.
+        filters: what is to be filtered it filters itself: connections into it are not filtered, and a read-out takes
+            its spikes as they are.
     """
 
     memoryless: bool = False
@@ -54,10 +56,15 @@ class Neuron(ABC):
     site: int = 0
     pools: bool = False
     whole: bool = False
+    filters: bool = False
 
     def on(self, dt: float) -> float:
         """Its output in a step with a spike, for steps of dt seconds."""
         return 1.0
+
+    def time_constants(self, dt: float) -> tuple[float, ...]:
+        """Of its own filters on what it takes in, s, longest first."""
+        return ()
 
     def initial(self, like: Tensor) -> State:
         """The state before the first step, of neurons ``[R, *shape]``; none unless it has a memory."""

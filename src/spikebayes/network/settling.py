@@ -15,7 +15,7 @@ from scipy.linalg import expm
 from scipy.optimize import brentq
 
 from spikebayes.errors import ConfigError
-from spikebayes.network.network import SpikingNetwork
+from spikebayes.network.network import Population, SpikingNetwork
 
 SETTLED = 0.99  # share of a step that has come through
 STEADY = 1e-6  # of the longest time constant: what is faster adds nothing to it
@@ -36,19 +36,22 @@ def settling_steps(network: SpikingNetwork) -> int | None:
         >>> settling_steps(convert(model, zeros(1, 2), synapse=Alpha(0.02)))  # 10.045, of Gamma(4), x 20
         200
     """
-    if all(c.synapse is None for c in network.connections):
+    own = (p.neuron.time_constants(network.dt) for p in network.populations)
+    if all(c.synapse is None for c in network.connections) and not any(own):
         return None
     return int(max(map(quantile, chains(network))) / network.dt)
 
 
 def chains(network: SpikingNetwork) -> set[Chain]:
-    """The filters on every way to the read-out, but for ways that no filter is slower on than on another."""
+    """The filters on every way to the read-out, but for ways that no filter is slower on than on another; those of
+    neurons are among them."""
     ways: dict[str, set[Chain]] = {i.name: {()} for i in network.inputs}
     for node in (*network.populations, network.readout):
-        found: set[Chain] = {()}
+        inside = node.neuron.time_constants(network.dt) if isinstance(node, Population) else ()
+        found: set[Chain] = {inside}
         for c in network.into(node.name):
             own = () if c.synapse is None else c.synapse.time_constants(network.dt)
-            found |= {tuple(sorted((*way, *own), reverse=True)) for way in ways[c.source]}
+            found |= {tuple(sorted((*way, *own, *inside), reverse=True)) for way in ways[c.source]}
         ways[node.name] = {w for w in found if not any(_slower(other, w) for other in found if other != w)}
     return ways[network.readout.name]
 

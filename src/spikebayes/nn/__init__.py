@@ -7,6 +7,7 @@ from spikebayes.nn import zoo
 from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear
 from spikebayes.nn.coded import Coded
 from spikebayes.nn.decoding import PopulationDecode, WinnerTakeAll
+from spikebayes.nn.discrete import DiscreteSoftLIF
 from spikebayes.nn.encoders import BernoulliSpikes, Contours, NoisySign
 from spikebayes.nn.event_trains import poisson_events, regular_events
 from spikebayes.nn.few_bits import few_bits
@@ -24,6 +25,7 @@ __all__ = [
     "Coded",
     "Contours",
     "Demand",
+    "DiscreteSoftLIF",
     "LIFRate",
     "NoisySign",
     "Permadrop",

@@ -40,6 +40,8 @@ class Values(Enum):
 
     ONE_SOURCE = auto()  # of one population or input, with no constant added to them
     SIGNS = auto()  # +1 and -1, none of them dropped
+    CONSTANT = auto()  # the same in all steps, as inputs are
+    VARYING = auto()  # others from step to step, as spikes of neurons with a memory are
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Units:
         curve: from the neurons' input x to the values that the module gives, for neurons with a memory, whose spikes
             tell them by their rate. ``convert`` compares what the module does with it.
         demands: on the module's input.
+        dt: step for which the curve holds, s; None, for any. ``convert`` refuses another.
 
     The neuron or the noise draws at :attr:`Place.site`, if either does, and then the module's forward pass makes one
     random call (``noise.random_layers.randomly``) too: calls are numbered alike in the module and in the network.
@@ -79,6 +82,7 @@ class Units:
     shift: float = 0.0
     curve: Callable[[Tensor], Tensor] | None = None
     demands: tuple[Demand, ...] = ()
+    dt: float | None = None
 
 
 class Spiking(nn.Module, ABC):

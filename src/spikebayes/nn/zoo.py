@@ -18,6 +18,7 @@ from spikebayes.network.noise import Law, Sampling
 from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear
 from spikebayes.nn.combo import Combo, ComboRows, combo
 from spikebayes.nn.decoding import PopulationDecode
+from spikebayes.nn.discrete import DiscreteSoftLIF
 from spikebayes.nn.encoders import NoisySign
 from spikebayes.nn.few_bits import few_bits
 from spikebayes.nn.first_weights import spread_weights
@@ -27,7 +28,7 @@ from spikebayes.nn.sharpened import Sharpened
 from spikebayes.nn.signs import SigmoidSign
 from spikebayes.nn.softlif import SoftLIF
 
-__all__ = ["Combo", "ComboRows", "combo", "mlp", "s2m", "s2m_conv", "sharpened", "sigmoid_network"]
+__all__ = ["Combo", "ComboRows", "combo", "discrete", "mlp", "s2m", "s2m_conv", "sharpened", "sigmoid_network"]
 
 CENTRE = 0.5  # mean input of a new dense unit, where sharpened activations step: it halves its inputs
 # Mean input of a new feature map. An image's empty background is close to a map's mean; were that at the step, the
@@ -65,6 +66,41 @@ def mlp(
     check_widths(inputs, outputs, hidden)
     made = nn.Sequential(*hidden_layers([inputs, *hidden], dropout, activation), nn.Linear(hidden[-1], outputs))
     return made if spread is None else spread_weights(made, spread)
+
+
+@checked
+def discrete(
+    inputs: int,
+    outputs: int,
+    hidden: Sequence[int] = (100, 100),
+    dropout: float = 0.1,
+    *,
+    unit: Callable[..., nn.Module] = DiscreteSoftLIF,
+) -> nn.Sequential:
+    """Dense layers for neurons in discrete steps: a batch norm before each activation, permanent dropout behind it.
+
+    The norm, which conversion folds into the weights, keeps currents where neurons fire often enough to be read in a
+    few hundred steps, and seldom enough for an interval to have steps. It wants a higher learning rate than is usual
+    in ``spikebayes.fit``, as 0.01.
+
+    Args:
+        inputs, outputs: F and C.
+        hidden: width of each hidden layer.
+        dropout: drop probability in [0, 1).
+        unit: makes an activation, with ``constant=True`` that of the first layer.
+
+    Raises:
+        ConfigError: no hidden layer, or a width below 1.
+
+    Example:
+        >>> [type(m).__name__ for m in discrete(10, 1, (200,))]
+        ['Linear', 'BatchNorm1d', 'DiscreteSoftLIF', 'Permadrop', 'Linear']
+    """
+    check_widths(inputs, outputs, hidden)
+    layers: list[nn.Module] = []
+    for k, (a, b) in enumerate(pairwise([inputs, *hidden])):
+        layers += [nn.Linear(a, b, bias=False), nn.BatchNorm1d(b), unit(constant=k == 0), Permadrop(dropout)]
+    return nn.Sequential(*layers, nn.Linear(hidden[-1], outputs))
 
 
 @checked

@@ -73,7 +73,8 @@ class Redraw:
         """Steps by which each node's redraws lag behind the inputs', the read-out's windows among them."""
         filters = {i.name: 0 for i in network.inputs}
         for node in (*network.populations, network.readout):
-            ways = (filters[c.source] + (c.synapse is not None) for c in network.into(node.name))
+            own = isinstance(node, Population) and bool(node.neuron.time_constants(network.dt))
+            ways = (filters[c.source] + (own or c.synapse is not None) for c in network.into(node.name))
             filters[node.name] = max(ways, default=0)
         return {name: self.stagger * count for name, count in filters.items()}
 

@@ -95,7 +95,7 @@ def tune(
         error: highest that is allowed.
         task: of classes, probabilities are compared.
         taus: time constants to try, s: of the slowest filter, the others in proportion (Alpha, Lowpass; other filters
-            stay as they are).
+            stay as they are, and those that neurons in discrete steps have of their own).
         samples: S of each row. seed: of the masks.
         engine: as for ``predict``.
 

@@ -46,7 +46,7 @@ from spikebayes.training.checks import (
     check_rows,
     check_training,
 )
-from spikebayes.training.fitted import DT, SAMPLES, VALIDATION_SEED, Fitted, with_noise
+from spikebayes.training.fitted import SAMPLES, VALIDATION_SEED, Fitted, with_noise
 from spikebayes.training.learner import Learner, Recipe, Steps, loaders
 from spikebayes.training.loggers import Telling, Told, as_loggers
 from spikebayes.training.scaling import Scaling
@@ -263,7 +263,7 @@ def _tuned(fitted: Fitted, x: Tensor, error: float) -> Fitted:
     """With the filters and the timing that need the fewest steps on rows in data units."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of conversion and inputs, said to who converts and predicts
-        network = fitted.network(dt=DT)
+        network = fitted.network()
         if network.code is not None or network.is_memoryless or not network.is_random:
             return fitted
         found = find_timing(network, fitted.model, fitted.scaling.inputs(x), error, fitted.task, seed=VALIDATION_SEED)

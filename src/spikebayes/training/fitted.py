@@ -19,7 +19,7 @@ from spikebayes.network.codes import Code
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.synapses import Alpha, Synapse
 from spikebayes.network.timing import Timing
-from spikebayes.nn import Sharpened
+from spikebayes.nn import DiscreteSoftLIF, Sharpened
 from spikebayes.nn.unit import STANDARDISED
 from spikebayes.prediction.conformal import Conformal
 from spikebayes.prediction.normal_mixture import log_density
@@ -28,7 +28,7 @@ from spikebayes.prediction.predictive import Predictive, Task, default_names
 from spikebayes.training.likelihood import mean_and_log_variance, without_noise
 from spikebayes.training.scaling import Scaling
 
-DT = 1e-3  # s, of the networks that fit tunes
+DT = 1e-3  # s, of the networks that fit tunes, unless their units say another
 VALIDATION_SEED = 0x5EED  # masks of the validation passes; any number does
 SAMPLES = 50  # of a validation row, once trained
 
@@ -48,7 +48,7 @@ class Fitted:
         history: figures of the training (epochs, losses, seconds).
         calibration: some scaled training rows, which show a code how large activations become.
         synapse: filter of LIF networks, as ``fit`` tuned it.
-        timing: of LIF networks with it, at steps of 1 ms; None works it out from the filters.
+        timing: of LIF networks with it, at their units' own steps or of 1 ms; None works it out from the filters.
         noise: ``"constant"``, or ``"row"``: the module has 2C outputs, means and then log variances of the noise.
         conformal: what held-out rows tell about its predictions, see :meth:`spikebayes.Predictive.calibrate`.
     """
@@ -81,22 +81,25 @@ class Fitted:
     def network(
         self,
         *,
-        dt: float = DT,
+        dt: float | None = None,
         synapse: Synapse | Literal["tuned"] | None = "tuned",
         code: Code | Literal["lif", "auto"] | None = None,
         headroom: float = 4.0,
     ) -> SpikingNetwork:
         """The spiking network of the module, see :func:`spikebayes.convert`; of one that sharpened, folded before.
 
-        It carries the timing that ``fit`` found, if it has the filters (``"tuned"``) and the dt of that timing.
+        It carries the timing that ``fit`` found, if it has the filters (``"tuned"``) and the dt of that timing: 1 ms,
+        or the step for which the module's units were trained, as by default.
         """
+        own = next((m.dt for m in self.model.modules() if isinstance(m, DiscreteSoftLIF)), DT)
+        dt = own if dt is None else dt
         example = self.scaling.x_mean[None] if self.calibration is None else self.calibration
         sharpened = any(isinstance(m, Sharpened) for m in self.model.modules())
         model = folded(self.model, example) if sharpened else self.model
         filtered = self.synapse if synapse == "tuned" else synapse
         network = convert(model, example, dt=dt, synapse=filtered, code=code, headroom=headroom)
         known = network.code is not None or network.is_memoryless
-        return network if known or (dt, filtered) != (DT, self.synapse) else replace(network, timing=self.timing)
+        return network if known or (dt, filtered) != (own, self.synapse) else replace(network, timing=self.timing)
 
     @checked
     def predict(self, x: Tensor, *, network: SpikingNetwork | None = None, **settings: Any) -> Predictive:

@@ -74,8 +74,10 @@ def _uncompiled(neuron: DiscreteLIF, network: SpikingNetwork, name: str) -> str 
     """What of neurons in discrete steps the loops do not run; None where they do."""
     if any(isinstance(getattr(neuron, f.name), Tensor) for f in fields(neuron)):
         return "neurons of one population that differ"
-    if (neuron.v_threshold, neuron.v_reset, neuron.v_leak) != (1, 0, 0):
-        return "neurons of another threshold than 1, and other voltages than 0 at rest and after a spike,"
+    if (neuron.v_threshold, neuron.v_leak) != (1, 0) or neuron.v_reset not in (0, None):
+        return "neurons of another threshold than 1, and other voltages than 0 at rest and after a reset,"
+    if float(neuron.tau_mem) < network.dt:
+        return "neurons that leak more in a step than there is"
     if neuron.tau_syn is not None:
         into = network.into(name)
         if any(c.synapse for c in into) or {c.source for c in into} <= {i.name for i in network.inputs}:

@@ -74,7 +74,7 @@ def run_group(
     lanes, left, vectors = layout.lanes, layout.group_at[group], layout.group_vectors[group]
     is_lif = layout.is_lif[p]
     tiny = v.dtype.type(TINY if is_lif else 0)  # a threshold may lie as near to 0 as it likes
-    threshold, decay, full, after = layout.neuron[p]
+    threshold, decay, full, after, most = layout.neuron[p]
     first_bank, last_bank = layout.bank[p], layout.bank[p + 1]
     first_tile, last_tile = layout.tile[group], layout.tile[group + 1]
     driven = first_bank < last_bank
@@ -152,12 +152,12 @@ def run_group(
             if reads:
                 lif_run_read(
                     sums, steps, vectors, base, base_at, base_step, v, rest, at, x, y, state, bits, words,
-                    coefficient, bank, tiny, decay, full, after, share, share_at + past, heard, threshold,
+                    coefficient, bank, tiny, decay, full, after, share, share_at + past, heard, threshold, most,
                 )  # fmt: skip
             else:
                 lif_run(
                     sums, steps, vectors, base, base_at, base_step, v, rest, at, x, y, state, bits, words,
-                    coefficient, bank, tiny, decay, full, after, share, share_at + past, heard, threshold,
+                    coefficient, bank, tiny, decay, full, after, share, share_at + past, heard, threshold, most,
                 )  # fmt: skip
         else:
             for t in range(steps):

@@ -188,10 +188,10 @@ class _Filter:
 class _Membrane:
     """One step of a vector of LIF neurons."""
 
-    def __init__(self, e: Emitter, decay: Any, full: Any, after: Any, lowest: Any) -> None:
+    def __init__(self, e: Emitter, decay: Any, full: Any, after: Any, lowest: Any, most: Any) -> None:
         self.e = e
         self.decay, self.full, self.after = (e.broadcast(value) for value in (decay, full, after))
-        self.lowest = e.broadcast(lowest)
+        self.lowest, self.most = e.broadcast(lowest), e.broadcast(most)
         self.zero, self.one = e.constant(0.0), e.constant(1.0)
         self.floor = e.mul(e.constant(0.5), self.decay)
 
@@ -202,9 +202,10 @@ class _Membrane:
         fraction = e.least(e.largest(e.sub(self.one, left), self.zero), self.full)
         v = e.largest(e.add(v, e.mul(e.sub(current, v), fraction)), self.lowest)
         fired = e.builder.fcmp_ordered(">", v, self.one)
-        late = e.builder.fdiv(e.sub(v, self.one), e.sub(current, self.one))
+        over = e.sub(v, self.one)
+        late = e.builder.fdiv(over, e.sub(current, self.one))
         rest = e.builder.select(fired, e.mul(e.sub(self.one, late), self.after), left)
-        return e.builder.select(fired, self.zero, v), rest, fired
+        return e.builder.select(fired, e.least(over, self.most), v), rest, fired
 
 
 def _lif_run(reads: bool) -> Any:
@@ -212,7 +213,7 @@ def _lif_run(reads: bool) -> Any:
 
     def lif_run(
         typingctx, drive, steps, vectors, base, base_at, base_step, v, rest, at, x, y, line, bits, words,
-        coefficient, bank, tiny, decay, full, after, share, share_at, heard, lowest,
+        coefficient, bank, tiny, decay, full, after, share, share_at, heard, lowest, most,
     ):  # fmt: skip
         """LIF neurons and the filter in front of them through many steps, their state in registers.
 
@@ -225,6 +226,8 @@ def _lif_run(reads: bool) -> Any:
             share, share_at, heard: heard[j] gains share[share_at + t] for each spike of neuron j in step t; not
                 looked at unless spikes are read.
             lowest: no voltage falls below it.
+            most: of what lies over the threshold, so much stays after a spike: 0 is a reset, infinity takes the
+                threshold off.
 
         With dt the step, a neuron that fired a time s ago is free for clip(s - tau_ref, 0, dt) of it, and its
         membrane goes the fraction 1 - exp(-free / tau_rc) towards the current. ``rest`` is exp((tau_ref - s) /
@@ -247,7 +250,8 @@ def _lif_run(reads: bool) -> Any:
             masks = builder.bitcast(e.data(signature.args[12], args[12], index(0)), mask.as_pointer())
             masks_of_step = builder.mul(args[13], index(64 // e.lanes))
             synapse = _Filter(e, signature.args[14], args[14], args[15], args[16])
-            membrane, nothing = _Membrane(e, args[17], args[18], args[19], args[23]), e.constant(0.0)
+            membrane = _Membrane(e, args[17], args[18], args[19], args[23], args[24])
+            nothing = e.constant(0.0)
             stride = builder.mul(args[2], index(e.lanes))
 
             def together(first: Any, count: int) -> None:
@@ -290,7 +294,7 @@ def _lif_run(reads: bool) -> Any:
         i64, real = types.int64, v.dtype
         arguments = (
             drive, i64, i64, base, i64, i64, v, rest, i64, x, y, i64, bits, i64,
-            coefficient, i64, real, real, real, real, share, i64, heard, real,
+            coefficient, i64, real, real, real, real, share, i64, heard, real, real,
         )  # fmt: skip
         return types.void(*arguments), codegen
 

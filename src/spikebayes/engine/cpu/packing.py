@@ -52,7 +52,7 @@ class Layout(NamedTuple):
     tile_vectors: Array  # [tiles]
     is_lif: Array  # [P] else threshold
     own_current: Array  # [P] whether what neurons take in, constants too, goes through a filter of their own
-    neuron: Array  # [P, 4] threshold (of LIF the lowest voltage), decay of a step, 1 - decay, exp(tau_ref/tau_rc)
+    neuron: Array  # [P, 5] the numbers of ``Compiled``
     dropout: Array  # [P, 5] uint64: on, bits, threshold, site word, offset
     hold: Array  # [P, 3] steps between redraws of the mask (0: none), first steps besides, whether samples succeed
     repeat: Array  # [P] units per dropout draw
@@ -126,7 +126,7 @@ def lay_out(network: SpikingNetwork, dtype: np.dtype[Any]) -> tuple[Layout, Driv
         tile_vectors=np.array([v for group in groups for _, v in group], np.int64),
         own_current=np.array([compiled[p.name].current is not None for p in populations], np.bool_),
         is_lif=np.array([compiled[p.name].is_lif for p in populations]),
-        neuron=np.array([compiled[p.name].numbers for p in populations], dtype).reshape(-1, 4),
+        neuron=np.array([compiled[p.name].numbers for p in populations], dtype).reshape(-1, 5),
         dropout=np.array([_dropout(p.dropout) for p in populations], np.uint64).reshape(-1, 5),
         hold=np.array([_hold(p.dropout) for p in populations], np.int64).reshape(-1, 3),
         repeat=np.array([p.dropout.repeat if p.dropout else 1 for p in populations], np.int64),
@@ -140,13 +140,14 @@ class Compiled(NamedTuple):
 
     Args:
         is_lif: else a threshold unit.
-        numbers: threshold (of LIF the lowest voltage), decay of a step, 1 - decay, exp(tau_ref / tau_rc).
+        numbers: threshold (of LIF the lowest voltage), decay of a step, 1 - decay, exp(tau_ref / tau_rc), and the
+            most that stays after a spike of what lay over the threshold: 0 resets.
         gain, bias: current per unit of input, and without input.
         current: a, b, c, d of a filter of its own, see ``SYNAPSES``, which delivers in the same step.
     """
 
     is_lif: bool
-    numbers: tuple[float, float, float, float]
+    numbers: tuple[float, float, float, float, float]
     gain: float = 1.0
     bias: float = 0.0
     current: tuple[float, float, float, float] | None = None
@@ -154,14 +155,17 @@ class Compiled(NamedTuple):
 
 def _lif(neuron: LIF, dt: float) -> Compiled:
     decay = dt / neuron.tau_rc
-    numbers = 0.0, math.exp(-decay), -math.expm1(-decay), math.exp(neuron.tau_ref / neuron.tau_rc)
+    numbers = 0.0, math.exp(-decay), -math.expm1(-decay), math.exp(neuron.tau_ref / neuron.tau_rc), 0.0
     return Compiled(True, numbers, neuron.gain, neuron.bias)
 
 
 def _discrete_lif(neuron: DiscreteLIF, dt: float) -> Compiled:
-    """Of one number for each parameter, threshold 1, and 0 at rest and after a spike."""
+    """Of one number for each parameter, threshold 1, 0 at rest, and 0 or what is over 1 after a spike.
+
+    After a spike a neuron is free for the whole next step: 0 in the place of exp(tau_ref / tau_rc).
+    """
     r, leak, w_in = float(neuron.r), dt / float(neuron.tau_mem), float(neuron.w_in)
-    numbers = -math.inf, 1 - leak, leak, 1.0
+    numbers = -math.inf, 1 - leak, leak, 0.0, math.inf if neuron.v_reset is None else 0.0
     if neuron.tau_syn is None:
         return Compiled(True, numbers, r)
     share = dt / float(neuron.tau_syn)
@@ -169,7 +173,7 @@ def _discrete_lif(neuron: DiscreteLIF, dt: float) -> Compiled:
 
 
 def _threshold(neuron: Threshold, dt: float) -> Compiled:
-    return Compiled(False, (neuron.threshold, 0.0, 0.0, 0.0))
+    return Compiled(False, (neuron.threshold, 0.0, 0.0, 0.0, 0.0))
 
 
 #: the neurons that the loops run, each from its parameters and dt

@@ -1,0 +1,49 @@
+"""What the study runs, and how much of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SETS = (
+    "bostonHousing",
+    "energy",
+    "kin8nm",
+    "naval-propulsion-plant",
+    "protein-tertiary-structure",
+    "wine-quality-red",
+    "yacht",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the study runs.
+
+    Args:
+        set: UCI set of the networks that the simulators run. hidden: widths of their layers. epochs: of training.
+        rows: test rows that the simulators are shown, under the mask of each of ``masks`` samples.
+        judge_rows, judge_samples: of the certificates.
+        steps, burn_in: of networks that step freely.
+        tau: of the filters of the network that goes to Nengo, s.
+        sets: UCI sets on which portable networks are judged. wide: widths of their layers.
+        optimiser_steps: of their training, at least 20 and at most 200 epochs.
+        learning_rate: of portable networks, whose batch norms want a higher one than the usual 0.003.
+    """
+
+    set: str = "kin8nm"
+    hidden: tuple[int, ...] = (64, 64)
+    epochs: int = 40
+    rows: int = 50
+    masks: int = 3
+    judge_rows: int = 100
+    judge_samples: int = 100
+    steps: int = 300
+    burn_in: int = 50
+    tau: float = 0.02
+    sets: tuple[str, ...] = SETS
+    wide: tuple[int, ...] = (100, 100)
+    optimiser_steps: int = 3000
+    learning_rate: float = 0.01
+
+
+PUBLISHED = Settings()
