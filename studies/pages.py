@@ -25,6 +25,7 @@ STUDIES = (
     "timing",
     "export",
     "integers",
+    "tables",
 )
 
 
