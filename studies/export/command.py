@@ -168,7 +168,7 @@ def _nengo(split: Split, s: Settings, seed: int) -> dict[str, Any]:
 
 
 def _set(split: Split, folder: Path, s: Settings, seed: int) -> dict[str, Any]:
-    """Portable networks on a UCI set: the worst of several trainings, and their accuracy beside that of LIF neurons."""
+    """Portable networks on a UCI set: the worst of several trainings, and their accuracy beside that of SoftLIF."""
     rows = len(split.x_train)
     batch = 64 if rows < 5000 else 256
     epochs = min(200, max(20, s.optimiser_steps * batch // rows))

@@ -36,11 +36,11 @@ def render(found: dict[str, Any]) -> str:
         _verdicts(found["certificates"]),
         f"## Portable networks on UCI sets: hidden layers {tuple(s['wide'])}, dropout 0.1",
         "`nn.zoo.discrete`, whose neurons take steps of 1 ms, have no refractory time and are reset to 0, judged as "
-        f"above after each of {s['trainings']} trainings with seeds of their own. So many of the *steps* are *left out* "
-        "at the start. *Offset* and *spread* are the pooled mean offset in standard deviations and the pooled ratio of "
-        "spreads, *rows* is the share of rows within 0.2 standard deviations: of the trainings the worst each. *RMSE* "
-        "is that of the modules' means, beside that of networks of SoftLIF units trained alike, but for the learning "
-        f"rate: {s['learning_rate']:g} with batch norms, and 0.003.",
+        f"above after each of {s['trainings']} trainings with seeds of their own. So many of the *steps* are *left "
+        "out* at the start. *Offset* and *spread* are the pooled mean offset in standard deviations and the pooled "
+        "ratio of spreads, *rows* is the share of rows within 0.2 standard deviations: of the trainings the worst "
+        "each. *RMSE* is that of the modules' means, beside that of networks of SoftLIF units trained alike, but for "
+        f"the learning rate: {s['learning_rate']:g} with batch norms, and 0.003.",
         _sets(found["sets"], s["trainings"]),
     ]
     return "\n\n".join(parts) + "\n"
