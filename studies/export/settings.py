@@ -25,7 +25,7 @@ class Settings:
         judge_rows, judge_samples: of the certificates.
         steps, burn_in: of networks that step freely.
         tau: of the filters of the network that goes to Nengo, s.
-        sets: UCI sets on which portable networks are judged. wide: widths of their layers.
+        sets: UCI sets on which portable networks are judged. wide: widths of their layers. trainings: of each.
         optimiser_steps: of their training, at least 20 and at most 200 epochs.
         learning_rate: of portable networks, whose batch norms want a higher one than the usual 0.003.
     """
@@ -42,6 +42,7 @@ class Settings:
     tau: float = 0.02
     sets: tuple[str, ...] = SETS
     wide: tuple[int, ...] = (100, 100)
+    trainings: int = 3
     optimiser_steps: int = 3000
     learning_rate: float = 0.01
 

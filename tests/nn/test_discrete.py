@@ -99,7 +99,7 @@ def test_no_neuron_fires_more_than_once_a_step(reset: Any) -> None:
 
 def test_it_is_the_lif_curve_of_half_a_step_of_rest() -> None:
     x = torch.linspace(-1, 1, 50)
-    rested = LIFRate(0.1, 0.0005, 0.004, 16.0, 4.0)
+    rested = LIFRate(0.1, 0.0005, 0.004, 18.0, 4.0)
     assert torch.allclose(DiscreteSoftLIF(GAMMA)(x), rested(x), atol=2e-3)
 
 

@@ -18,7 +18,7 @@ pytest.importorskip("nengo")
 
 SMALL = Settings(
     set="yacht", hidden=(10, 8), epochs=20, rows=5, masks=2, judge_rows=10, judge_samples=20, steps=120, burn_in=60,
-    sets=("yacht",), wide=(12, 12), optimiser_steps=100,
+    sets=("yacht",), wide=(12, 12), trainings=2, optimiser_steps=100,
 )  # fmt: skip
 
 

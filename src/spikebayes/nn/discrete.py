@@ -74,9 +74,9 @@ class DiscreteSoftLIF(SoftLIF):
         >>> first, other = DiscreteSoftLIF(constant=True), DiscreteSoftLIF(gamma=1e-3)
         >>> x = torch.tensor([-1.0, 0.0, 1.0])
         >>> [round(4 / y) for y in first(x).tolist()[1:]]  # steps between two spikes
-        [29, 6]
+        [29, 5]
         >>> [round(y, 3) for y in other(x).tolist()]
-        [0.0, 0.137, 0.711]
+        [0.0, 0.137, 0.776]
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class DiscreteSoftLIF(SoftLIF):
         reset: Reset = "zero",
         dt: float = 1e-3,
         amplitude: float = 4.0,
-        gain: float = 16.0,
+        gain: float = 18.0,
         bias: float = 4.0,
     ) -> None:
         given = {"tau_rc": tau_rc, "dt": dt, "gain": gain, "tau_syn": 1.0 if tau_syn is None else tau_syn}
