@@ -159,7 +159,7 @@ def update_registers(state, crossed, n, steps, reset, coefficients):
         now = min(together, steps - step)
         instructions.lif_run(
             drive, now, n // LANES, base, 0, 0, v, g, 0, x, y, 0, bits, words, table, 0, tiny, decay, full, after,
-            base, 0, base, np.float32(0),
+            base, 0, base, np.float32(0), np.float32(0),
         )  # fmt: skip
         since += now
         found += np.int64(bits[step % words])

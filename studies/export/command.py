@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikebayes import Alpha, SpikingNetwork, Timing, export, predict, simulate
-from spikebayes.data import Split, load_split
+from spikebayes import Alpha, SpikingNetwork, Task, Timing, compare, export, predict, simulate
+from spikebayes.data import ImageSet, Split, load_images, load_split, split_rows
 from studies.export.importers import IMPORTERS, Importer, imported_run, nengo_run
-from studies.export.networks import KINDS, PORTABLE, filtered, network, trained, training_rows
+from studies.export.networks import KINDS, PORTABLE, digits, filtered, network, trained, training_rows
 from studies.export.page import render
 from studies.export.settings import PUBLISHED, Settings
 from studies.results import provenance, write_page, write_results
@@ -54,6 +54,8 @@ def run_export(
             lines += _imports(made, fitted.model, x, profile, Path(folder), settings, seed)
         lines.append(_nengo(split, settings, seed))
         sets = [_set(splits[name], Path(folder), settings, seed) for name in settings.sets]
+        gains = [_gain(gain, [splits[name] for name in settings.sets], settings, seed) for gain in settings.gains]
+        images = _images(load_images(data, "mnist"), Path(folder), settings, seed) if settings.images else None
     missing = {name: importer.missing for name, importer in IMPORTERS.items() if importer.missing}
     packages = ["nir", "nirtorch", "nengo", *(i.package for i in IMPORTERS.values() if not i.missing)]
     found = {
@@ -64,6 +66,8 @@ def run_export(
         "certificates": certificates,
         "lines": lines,
         "sets": sets,
+        "gains": gains,
+        "images": images,
         "seconds": time.perf_counter() - started,
     }
     write_results(found, results)
@@ -72,14 +76,21 @@ def run_export(
 
 
 def _certificate(
-    made: SpikingNetwork, model: nn.Module, x: Tensor, profile: str, folder: Path, s: Settings, seed: int
+    made: SpikingNetwork,
+    model: nn.Module,
+    x: Tensor,
+    profile: str,
+    folder: Path,
+    s: Settings,
+    seed: int,
+    task: Task = Task.REGRESSION,
 ) -> dict[str, Any]:
     """What the certificate of a profile's network says."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*does not keep")  # the page says so
         found = export.to_nir(
             made, folder / f"{profile}.nir", profile, seed=seed, overwrite=True,
-            model=model, x=x[: s.judge_rows], judge_samples=s.judge_samples,
+            model=model, x=x[: s.judge_rows], judge_samples=s.judge_samples, task=task,
         )  # fmt: skip
     verdict = found.verdict
     assert verdict is not None
@@ -169,9 +180,7 @@ def _nengo(split: Split, s: Settings, seed: int) -> dict[str, Any]:
 
 def _set(split: Split, folder: Path, s: Settings, seed: int) -> dict[str, Any]:
     """Portable networks on a UCI set: the worst of several trainings, and their accuracy beside that of SoftLIF."""
-    rows = len(split.x_train)
-    batch = 64 if rows < 5000 else 256
-    epochs = min(200, max(20, s.optimiser_steps * batch // rows))
+    epochs, batch = _budget(split, s)
     x, y = split.x_test[: s.judge_rows], split.y_test[: s.judge_rows]
     rmse: dict[str, list[float]] = {SOFT_LIF: [], PORTABLE: []}
     verdicts = []
@@ -195,6 +204,40 @@ def _set(split: Split, folder: Path, s: Settings, seed: int) -> dict[str, Any]:
         "rmse": rmse[PORTABLE],
         "rmse_soft_lif": rmse[SOFT_LIF],
     }
+
+
+def _gain(gain: float, splits: list[Split], s: Settings, seed: int) -> dict[str, Any]:
+    """Errors of portable networks of a gain, on the rows that chose their weights: no test row is looked at."""
+    errors = {}
+    for split in splits:
+        epochs, batch = _budget(split, s)
+        fitted = trained(split, PORTABLE, s.wide, epochs, batch, s, seed, gain=gain)
+        made = network(fitted, training_rows(fitted, split, seed), PORTABLE, s)
+        _, held = split_rows(len(split.x_train), 0.1, seed)
+        x = fitted.scaling.inputs(split.x_train[held][: s.judge_rows])
+        options: dict[str, Any] = {"samples": s.judge_samples, "seed": seed}
+        verdict = compare(predict(fitted.model, x, **options), predict(made, x, **options))
+        assert verdict.paired_rmse is not None
+        errors[split.name] = float(np.median(verdict.paired_rmse))
+    return {"gain": gain, "errors": errors}
+
+
+def _images(images: ImageSet, folder: Path, s: Settings, seed: int) -> dict[str, Any]:
+    """A wide portable network on digits."""
+    fitted = digits(images, s, seed)
+    x, y = images.x_test.flatten(1)[: s.judge_rows], images.y_test
+    made = network(fitted, images.x_train.flatten(1)[:500], PORTABLE, s)
+    wrong = fitted.predict(images.x_test.flatten(1)[:2000], samples=20, seed=seed).mean.argmax(1) != y[:2000]
+    fewer = replace(s, judge_samples=s.images_samples)
+    said = _certificate(made, fitted.model, x, PORTABLE, folder, fewer, seed, Task.CLASSIFICATION)
+    return said | {"error_rate": float(wrong.double().mean()), "neurons": made.neurons}
+
+
+def _budget(split: Split, s: Settings) -> tuple[int, int]:
+    """Epochs and batch size of a training on a UCI set."""
+    rows = len(split.x_train)
+    batch = 64 if rows < 5000 else 256
+    return min(200, max(20, s.optimiser_steps * batch // rows)), batch
 
 
 def _rms(parts: list[Tensor], std: float) -> float:

@@ -10,11 +10,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from spikebayes import Hann, Lowpass, Radix, SpikingNetwork, Timing, convert, fit
-from spikebayes.data import Split, split_rows
+from spikebayes import Hann, Lowpass, Radix, SpikingNetwork, Task, Timing, convert, fit
+from spikebayes.data import ImageSet, Split, split_rows
 from spikebayes.network import Synapse
-from spikebayes.nn import Sharpened, zoo
-from spikebayes.training import Fitted
+from spikebayes.nn import DiscreteSoftLIF, Sharpened, zoo
+from spikebayes.training import Fitted, Scaling
 from studies.export.settings import Settings
 
 DROPOUT = 0.1
@@ -48,13 +48,25 @@ def filtered(model: nn.Module, x: Tensor, synapse: Synapse) -> SpikingNetwork:
 
 
 def trained(
-    split: Split, profile: str, hidden: tuple[int, ...], epochs: int, batch: int, settings: Settings, seed: int
+    split: Split,
+    profile: str,
+    hidden: tuple[int, ...],
+    epochs: int,
+    batch: int,
+    settings: Settings,
+    seed: int,
+    **unit: float,
 ) -> Fitted:
-    """A network on a UCI set, whose weights a tenth of the training rows chose: of SoftLIF units for no profile."""
+    """A network on a UCI set, whose weights a tenth of the training rows chose: of SoftLIF units for no profile.
+
+    Args:
+        unit: settings of portable neurons in place of their defaults.
+    """
     train, held = split_rows(len(split.x_train), 0.1, seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = KINDS.get(profile, zoo.mlp)(split.x_train.shape[1], 1, hidden, DROPOUT)
+        given = {"unit": partial(DiscreteSoftLIF, **unit)} if unit else {}
+        model = KINDS.get(profile, zoo.mlp)(split.x_train.shape[1], 1, hidden, DROPOUT, **given)
     return fit(
         model,
         split.x_train[train],
@@ -63,6 +75,29 @@ def trained(
         epochs=epochs,
         batch_size=batch,
         learning_rate=settings.learning_rate if profile == PORTABLE else USUAL,
+        seed=seed,
+        calibration=0.0,
+        error=None,
+    )
+
+
+def digits(images: ImageSet, settings: Settings, seed: int) -> Fitted:
+    """A portable network of MNIST's digits, as wide as those of the benchmarks."""
+    x, y = images.x_train.flatten(1), images.y_train
+    train, held = split_rows(len(x), 0.1, seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = zoo.discrete(x.shape[1], len(images.classes), settings.images, DROPOUT)
+    return fit(
+        model,
+        x[train],
+        y[train],
+        validation=(x[held], y[held]),
+        task=Task.CLASSIFICATION,
+        scaling=Scaling.identity(tuple(x.shape[1:])),
+        epochs=settings.images_epochs,
+        batch_size=256,
+        learning_rate=settings.learning_rate,
         seed=seed,
         calibration=0.0,
         error=None,

@@ -28,6 +28,9 @@ class Settings:
         sets: UCI sets on which portable networks are judged. wide: widths of their layers. trainings: of each.
         optimiser_steps: of their training, at least 20 and at most 200 epochs.
         learning_rate: of portable networks, whose batch norms want a higher one than the usual 0.003.
+        gains: of portable neurons, tried on rows held out of training.
+        images: the widths of a network on MNIST's digits; none leaves it out. images_epochs: of its training.
+        images_samples: of its certificate.
     """
 
     set: str = "kin8nm"
@@ -45,6 +48,10 @@ class Settings:
     trainings: int = 3
     optimiser_steps: int = 3000
     learning_rate: float = 0.01
+    gains: tuple[float, ...] = (12.0, 15.0, 18.0, 21.0, 24.0)
+    images: tuple[int, ...] = (1000, 1000, 1000)
+    images_epochs: int = 5
+    images_samples: int = 50
 
 
 PUBLISHED = Settings()

@@ -43,10 +43,10 @@ def claims(found: dict[str, Any]) -> list[str]:
 
 def tried(found: dict[str, Any]) -> list[str]:
     """Which recipes were changed after a committed run had been measured on test rows."""
-    if not found.get("tries"):
-        return []
     rows = []
-    for one in found["tries"]:
+    for one in found.get("tries", []):
+        if one["network"] not in found["judged"]:
+            continue
         before, bar = one["before"], BARS.get(one["network"], Bar())
         accuracy, points = 100 * before[SPIKING], 100 * (before[ORIGINAL] - before[SPIKING])
         missed = [f"{accuracy:.2f} % against {bar.spiking:g}"] if (bar.spiking or 0) > accuracy else []
@@ -55,6 +55,8 @@ def tried(found: dict[str, Any]) -> list[str]:
         )
         changed = ", ".join(f"{key} {_short(a)} -> {_short(b)}" for key, (a, b) in one["changed"].items())
         rows.append([title(one["network"]), f"`{before['commit'][:7]}`", "; ".join(missed) or "none", changed])
+    if not rows:
+        return []
     return [
         "### Recipes changed after a look at test rows",
         "A committed run had measured these networks before; then their recipes were changed, and they were trained "

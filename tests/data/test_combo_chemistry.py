@@ -67,5 +67,5 @@ def test_a_negative_number_of_bits_is_refused() -> None:
 
 def test_without_rdkit_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rdkit", None)
-    with pytest.raises(ImportError, match=r"pip install 'spikebayes\[chem\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'spikebayes\[chem\]'"):
         describe({"water": "O"})

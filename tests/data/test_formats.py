@@ -127,7 +127,7 @@ def test_a_workbook_without_its_reader_is_refused_with_the_cure(
 ) -> None:
     path = written(tmp_path, b"PK", "t.xlsx")
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(DataError, match=r"Excel files need openpyxl: pip install 'spikebayes\[table\]', or save"):
+    with pytest.raises(ConfigError, match=r"an Excel file needs openpyxl, .* pip install 'spikebayes\[table\]'"):
         read_table(path)
 
 

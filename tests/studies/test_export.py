@@ -18,7 +18,8 @@ pytest.importorskip("nengo")
 
 SMALL = Settings(
     set="yacht", hidden=(10, 8), epochs=20, rows=5, masks=2, judge_rows=10, judge_samples=20, steps=120, burn_in=60,
-    sets=("yacht",), wide=(12, 12), trainings=2, optimiser_steps=100,
+    sets=("yacht",), wide=(12, 12), trainings=2, optimiser_steps=100, gains=(12.0, 18.0),
+    images=(),
 )  # fmt: skip
 
 
@@ -34,7 +35,11 @@ def test_a_small_study(real: Path, tmp_path: Path) -> None:
     (line,) = found["sets"]
     assert (line["set"], line["steps"], line["burn_in"]) == ("yacht", 120, 60)
     assert line["error"] < 0.5
+    assert [tried["gain"] for tried in found["gains"]] == [12.0, 18.0]
+    assert all(0 < error < 1 for tried in found["gains"] for error in tried["errors"].values())
     assert 0.8 < line["ratio"] < 1.25
+    wide = found["certificates"][PORTABLE] | {"error_rate": 0.03, "neurons": 3000}
+    assert "3,000 neurons" in render(found | {"images": wide})
     here = [name for name in IMPORTERS if name not in found["missing"]]
     lines = {(line["importer"], line["profile"]): line for line in found["lines"]}
     assert lines.keys() == {(n, p) for n in here for p in KINDS} | {("Nengo", "to_nengo, as converted")}

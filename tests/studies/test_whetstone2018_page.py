@@ -208,21 +208,23 @@ def test_accuracies_and_bars_are_computed() -> None:
     page = render(found)
     row = "| 98.70 (98.70 to 98.70) | 98.37 (98.20 to 98.60) | +0.33 | 97.3 -> 97.3 |"
     assert row in page
-    assert "| STPU DNN | 98.3 | met by 0.07 | 0.3 | missed by 0.03 |" in page
-    assert "| CIFAR-10 CNN | 85 | missed by 1.51 | 1.5 | missed by 0.01 |" in page
-    assert "| hyperspectral DNN | - | - | 0.5 | met by 0.50 |" in page
-    missed = "STPU DNN, lost, by 0.03; CIFAR-10 CNN, spiking, by 1.51; CIFAR-10 CNN, lost, by 0.01"
-    assert f"2 of 5 bars are met. Missed: {missed}." in page
+    assert "| STPU DNN | 98.3 | tied, better by 0.07 +- 0.17 | 0.3 | missed, short by 0.03 +- 0.21 |" in page
+    assert "| CIFAR-10 CNN | 85 | missed, short by 1.51 +- 0.37 | 1.5 | missed, short by 0.01 +- 0.52 |" in page
+    assert "| hyperspectral DNN | - | - | 0.5 | met, better by 0.50 +- 0.31 |" in page
+    assert "5 bars: 1 met, 1 tied, 3 missed." in page
     assert "CIFAR-10: 9980 test images of the 10000 published." in page
     assert "stands in for the slides' hyperspectral set" in page
 
 
-def test_a_bar_that_is_just_met_is_met() -> None:
+def test_a_bar_that_is_just_met_is_tied() -> None:
     found = made_up(("stpu_dnn",))
     found["judged"]["stpu_dnn"] = [judged_of(RECIPES["stpu_dnn"], 0.986, 0.983)]
-    assert "| STPU DNN | 98.3 | met | 0.3 | met |" in render(found)
+    assert (
+        "| STPU DNN | 98.3 | tied, better by less than 0.01 +- 0.13 | 0.3 | tied, better by less than 0.01 +- 0.17 |"
+        in render(found)
+    )
     found["judged"]["stpu_dnn"] = [judged_of(RECIPES["stpu_dnn"], 0.98604, 0.983)]
-    assert "| 0.3 | missed by less than 0.01 |" in render(found)
+    assert "| 0.3 | missed, short by less than 0.01 +- 0.17 |" in render(found)
 
 
 def test_what_does_not_agree_is_said() -> None:

@@ -94,7 +94,7 @@ def test_the_run_is_written_with_page_and_figures(study: tuple[Path, dict[str, A
     assert "training" in said
     (learned,) = (folder / "work" / "learning").iterdir()
     assert len(PairSplit.load(learned / "split.json", 190_300).test) == found["data"]["test"]
-    assert sum(found["stages"].values()) == pytest.approx(found["seconds"])
+    assert sum(stage["seconds"] for stage in found["stages"].values()) == pytest.approx(found["seconds"])
     for source in ("Davies", "Hoeppner", "Degnan"):
         assert source in page
 

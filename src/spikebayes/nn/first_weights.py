@@ -39,7 +39,7 @@ def spread_weights(module: Module, spread: float = 1.2) -> Module:
     Example:
         >>> _ = torch.manual_seed(0)
         >>> net = spread_weights(nn.Sequential(nn.Linear(100, 300), nn.ReLU(), nn.Linear(300, 1)), 1.5)
-        >>> round(float(net[0].weight.std()), 2), float(net[0].bias.abs().max())
+        >>> round(net[0].weight.std().item(), 2), net[0].bias.abs().max().item()
         (0.15, 0.0)
     """
     if not (spread > 0 and math.isfinite(spread)):

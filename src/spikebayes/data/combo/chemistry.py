@@ -65,7 +65,8 @@ def describe(
 
 
 def _rdkit() -> tuple[Any, Any, Any, Any]:
-    chem = "rdkit.Chem"
+    what, chem = "a drug's features", "rdkit.Chem"
+    needed("rdkit", what)
     parts = ("rdkit.rdBase", chem, f"{chem}.Descriptors", f"{chem}.rdFingerprintGenerator")
-    base, molecules, descriptors, fingerprints = (needed(part, "a drug's features") for part in parts)
+    base, molecules, descriptors, fingerprints = (needed(part, what) for part in parts)
     return base, molecules, descriptors, fingerprints
