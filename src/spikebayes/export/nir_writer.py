@@ -67,6 +67,9 @@ def to_nir(
         - ``threshold``: threshold units as IF with r = 1, for one step of dt = 1.
         - ``integrate-and-fire``: neurons without a leak, and codes of two numbers in one tick (``Radix(1)``).
 
+    Norse, snnTorch and SpikingJelly read these alike. Sinabs 3.1 does not: whatever a graph says, its neurons are reset
+    by subtraction and may spike several times in a step.
+
     Args:
         network: to be written.
         path: one that ends in ``.nir`` is a graph of one sample; any other is a folder, with a graph for each sample,
