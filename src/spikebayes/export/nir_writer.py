@@ -67,8 +67,8 @@ def to_nir(
         - ``threshold``: threshold units as IF with r = 1, for one step of dt = 1.
         - ``integrate-and-fire``: neurons without a leak, and codes of two numbers in one tick (``Radix(1)``).
 
-    Norse, snnTorch and SpikingJelly read these alike. Sinabs 3.1 cannot: it asks for nir 1.0.4, which knows no voltage
-    after a spike, and resets by subtraction.
+    Norse, snnTorch and SpikingJelly read these alike. Sinabs 3.1 cannot: it asks for nir 1.0.4, which knows no
+    voltage after a spike, and resets by subtraction.
 
     Args:
         network: to be written.
