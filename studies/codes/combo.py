@@ -13,7 +13,7 @@ from sklearn.metrics import r2_score
 from torch import nn
 
 from spikebayes import FirstSpike, convert, predict
-from spikebayes.data.combo import load_almanac
+from spikebayes.data.combo import SplitBy, load_almanac
 from spikebayes.machine.files import atomic
 from spikebayes.nn import SoftLIF, zoo
 from studies.codes.measure import measure
@@ -60,7 +60,9 @@ def _trained(
     if activation is SoftLIF:  # as the other study leaves it
         key = {"source": "almanac", "rows": len(task.data), "seed": seed, "learning": asdict(PUBLISHED.learning)}
         stages = Stages(work / "wycoff2019" / "learning", key, None)
-        stages.run("training", lambda: learning.train(task, PUBLISHED.learning, seed, stages.folder, progress=False))
+        name = learning.weights_of(SplitBy.RANDOM, seed)
+        if not (stages.folder / name).exists():
+            learning.train(task, PUBLISHED.learning, seed, stages.folder, name)
         return learning.trained(task, PUBLISHED.learning, seed, stages.folder)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spikebayes import fit
 from spikebayes.data import load_split, split_rows
-from spikebayes.data.combo import load_almanac
+from spikebayes.data.combo import SplitBy, load_almanac
 from spikebayes.nn import zoo
 from studies.stages import Stages
 from studies.timing.settings import Settings
@@ -71,7 +71,7 @@ def drug_pairs(data: Path, work: Path, settings: Settings, seed: int) -> Case | 
     task = learning.Task.prepare(load_almanac(data), seed)
     key = {"source": "almanac", "rows": len(task.data), "seed": seed, "learning": asdict(PUBLISHED.learning)}
     folder = Stages(trained, key, None).folder
-    if not (folder / learning.WEIGHTS).exists():
+    if not (folder / learning.weights_of(SplitBy.RANDOM, seed)).exists():
         return None
     net = learning.trained(task, PUBLISHED.learning, seed, folder)
     held, test = (part[: settings.combo_rows] for part in (task.split.validation, task.split.test))

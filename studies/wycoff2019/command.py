@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from spikebayes import energy
-from spikebayes.data.combo import ComboData, load_almanac, load_benchmark
+from spikebayes.data.combo import ComboData, SplitBy, load_almanac, load_benchmark
+from studies.processes import Job, side_by_side
 from studies.results import provenance, write_page, write_results
 from studies.stages import Stages
 from studies.wycoff2019 import learning
@@ -61,14 +65,16 @@ def run_wycoff2019(
         StoreError: a stage that is torn.
     """
     origin, started = provenance(f"python -m studies.{NAME}", seed), time.perf_counter()
-    pairs: ComboData = load_almanac(data) if source == "almanac" else load_benchmark(data)
+    load = partial(load_almanac if source == "almanac" else load_benchmark, data)
+    pairs = load()
     task = learning.Task.prepare(pairs, seed)
     loading = time.perf_counter() - started
     key = {"source": source, "rows": len(pairs), "seed": seed, "learning": asdict(settings.learning)}
     learned = Stages(work / "learning", key, origin["commit"], say)
-    judged = Stages(work / "judging", key | {"settings": asdict(settings)}, origin["commit"], say)
+    judged = _Judging(work / "judging", key | {"settings": asdict(settings)}, origin["commit"], say)
+    judged.weights = learned.folder / learning.weights_of(SplitBy.RANDOM, seed)
     task.split.save(learned.folder / "split.json")
-    found = {"data": task.describe(), **_learn(task, learned, settings, seed, progress=progress)}
+    found = {"data": task.describe(), **_learn(task, load, learned, settings, seed, progress=progress)}
 
     net = learning.trained(task, settings.learning, seed, learned.folder)
     noisy = learning.trained(task, settings.learning, seed, learned.folder, learning.WITH_NOISE)
@@ -84,18 +90,53 @@ def run_wycoff2019(
 
 
 def _learn(
-    task: learning.Task, stages: Stages, settings: Settings, seed: int, *, progress: bool
-) -> dict[str, dict[str, Any]]:
+    task: learning.Task,
+    load: Callable[[], ComboData],
+    stages: Stages,
+    settings: Settings,
+    seed: int,
+    *,
+    progress: bool,
+) -> dict[str, Any]:
+    """All trainings, two at a time: the random split's first is the one that is judged."""
     sizes, folder = settings.learning, stages.folder
-    training = stages.run("training", lambda: learning.train(task, sizes, seed, folder, progress=progress))
+    trainings = [(SplitBy.RANDOM, seed + k) for k in range(sizes.seeds)]
+    trainings += [(by, seed) for by in SplitBy if by is not SplitBy.RANDOM]
+    jobs = {
+        (by, drawn): Job(
+            stages,
+            learning.stage_of(by, drawn),
+            learning.learned,
+            (load, by, sizes, seed, drawn, folder),
+            (folder / learning.weights_of(by, drawn),),
+        )
+        for by, drawn in trainings
+    }
+    made = side_by_side(jobs, torch.get_num_threads())
     net = learning.trained(task, sizes, seed, folder)
-    accuracy = stages.run("accuracy", lambda: learning.accuracy(task, net, sizes, seed, progress=progress))
-    trees = stages.run("boosted trees", lambda: learning.boosted_trees(task, sizes, seed))
     noise = stages.run(
         "training with noise",
         lambda: learning.train_with_noise(task, net, sizes, seed, folder, progress=progress),
+        lambda: (folder / learning.WITH_NOISE,),
     )
-    return {"training": training, "accuracy": accuracy, "trees": trees, "training_with_noise": noise}
+    splits = {by.value: made[by, seed] for by in SplitBy}
+    return {
+        **splits[SplitBy.RANDOM.value],
+        "seeds": [made[SplitBy.RANDOM, seed + k]["accuracy"]["test"] for k in range(sizes.seeds)],
+        "splits": {
+            by: {"accuracy": found["accuracy"]["test"], "trees": found["trees"]} for by, found in splits.items()
+        },
+        "training_with_noise": noise,
+    }
+
+
+class _Judging(Stages):
+    """All of whose stages judge the same weights."""
+
+    weights: Path
+
+    def run(self, name: str, work: Callable[[], dict[str, Any]], weights: Any = None) -> dict[str, Any]:
+        return super().run(name, work, weights or (lambda: (self.weights,)))
 
 
 def _judge(bench: Bench, noisy: Any, stages: Stages, s: Settings) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import functools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +19,8 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.metrics import mean_absolute_error, r2_score
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from spikebayes import fit, predict
 from spikebayes.data.combo import ComboData, ComboScaling, ComboTables, PairSplit, SplitBy, split_pairs
@@ -26,7 +30,7 @@ from spikebayes.training import LAST_CHECKPOINT, Fitted, Scaling
 from studies.wycoff2019.settings import Learning
 
 COMPONENTS = 40  # principal components of each table that the trees see
-WEIGHTS, WITH_NOISE = "network.safetensors", "network-with-noise.safetensors"
+WITH_NOISE = "network-with-noise.safetensors"
 COUNTED = 10  # steps in which the noise of training counts spikes
 DT = 1e-3
 
@@ -48,9 +52,9 @@ class Task:
     tables: ComboTables
 
     @classmethod
-    def prepare(cls, data: ComboData, seed: int) -> Task:
-        """A random split of the rows, a tenth each to validate and to test."""
-        split = split_pairs(data, SplitBy.RANDOM, seed=seed)
+    def prepare(cls, data: ComboData, seed: int, by: SplitBy = SplitBy.RANDOM) -> Task:
+        """A split of the rows, a tenth each to validate and to test."""
+        split = split_pairs(data, by, seed=seed)
         order = np.random.default_rng(seed)
         parts = {
             name: rows[torch.from_numpy(order.permutation(len(rows)))]
@@ -85,21 +89,63 @@ def network(task: Task, settings: Learning, seed: int) -> zoo.Combo:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         cell, drug = task.tables.cells.shape[1], task.tables.drugs.shape[1]
-        return zoo.combo(cell, drug, settings.width, settings.dropout)
+        width, dropout, spread = settings.width, settings.dropout, settings.spread
+        return zoo.combo(cell, drug, width, dropout, activation=partial(unit, settings), spread=spread)
 
 
-def train(task: Task, settings: Learning, seed: int, folder: Path, *, progress: bool) -> dict[str, Any]:
+def unit(settings: Learning) -> SoftLIF:
+    """An activation of the network."""
+    s = settings
+    return SoftLIF(gamma=s.gamma[1], amplitude=s.amplitude, gain=s.gain, bias=s.bias)
+
+
+def stage_of(by: SplitBy, drawn: int) -> str:
+    """Name of a training's stage."""
+    return f"training, {by} split, seed {drawn}"
+
+
+def weights_of(by: SplitBy, drawn: int) -> str:
+    """File name of a training's weights."""
+    return f"{by}-{drawn}.safetensors"
+
+
+def train(task: Task, settings: Learning, seed: int, folder: Path, name: str) -> dict[str, Any]:
     """Train, going on from a checkpoint in ``folder`` if there is one, and leave the weights there."""
     net = network(task, settings, seed)
-    checkpoints = folder / "training"
-    resume = (checkpoints / LAST_CHECKPOINT).exists()
-    fitted = _fit(
-        task, net, settings, seed, epochs=settings.epochs, checkpoints=checkpoints, resume=resume, progress=progress
-    )
-    with atomic(folder / WEIGHTS) as partial:
-        save_file(net.state_dict(), partial)
+    checkpoints = folder / f"training of {name}"
+    options: dict[str, Any] = {"epochs": settings.epochs, "gamma": settings.gamma, "annealing": settings.annealing}
+    options |= {"checkpoints": checkpoints, "resume": (checkpoints / LAST_CHECKPOINT).exists()}
+    started = time.process_time()
+    fitted = _fit(task, net, settings, seed, **options)
+    took = time.process_time() - started
+    _keep(net, folder / name)
     parameters = sum(p.numel() for p in net.parameters())
-    return {"parameters": parameters, "precision": quicker_precision(), **fitted.history}
+    told = {"parameters": parameters, "precision": quicker_precision(), "processor_seconds": took}
+    return told | fitted.history
+
+
+def learned(
+    load: Callable[[], ComboData], by: SplitBy, settings: Learning, seed: int, drawn: int, folder: Path
+) -> dict[str, Any]:
+    """A training in a process of its own, scored; beside boosted trees where it is the split's first.
+
+    Args:
+        load: gives the data. by: what is held out together.
+        seed: of the split. drawn: of the first weights and the training.
+        folder: for the weights.
+    """
+    torch.set_num_threads(1)
+    task = Task.prepare(load(), seed, by)
+    name = weights_of(by, drawn)
+    found = {"training": train(task, settings, drawn, folder, name)}
+    net = trained(task, settings, drawn, folder, name)
+    found["accuracy"] = accuracy(task, net, settings, seed)
+    return found if drawn != seed else found | {"trees": boosted_trees(task, settings, seed)}
+
+
+def _keep(net: nn.Module, path: Path) -> None:
+    with atomic(path) as part:
+        save_file(net.state_dict(), part)
 
 
 def train_with_noise(
@@ -114,8 +160,7 @@ def train_with_noise(
     fitted = _fit(task, net, slow, seed, epochs=2, gamma=(gamma, gamma), progress=progress)
     for hook in hooks:
         hook.remove()
-    with atomic(folder / WITH_NOISE) as partial:
-        save_file(net.state_dict(), partial)
+    _keep(net, folder / WITH_NOISE)
     return fitted.history
 
 
@@ -134,10 +179,15 @@ def _fit(task: Task, net: zoo.Combo, settings: Learning, seed: int, **options: A
         weight_decay=0.0,
         calibration=0.0,
         precision=quicker_precision(),
+        scheduler=partial(_cycle, settings),
         seed=seed,
         spiking=False,  # it picks rows out of tables; the network inside is converted
         **options,
     )
+
+
+def _cycle(settings: Learning, optimizer: Optimizer, steps: int) -> LRScheduler:
+    return OneCycleLR(optimizer, settings.learning_rate, total_steps=steps + 1, pct_start=settings.warming)
 
 
 @functools.cache
@@ -154,10 +204,10 @@ def quicker_precision() -> Literal["float32", "bfloat16"]:
     return "bfloat16" if times["bfloat16"] < times["float32"] else "float32"
 
 
-def trained(task: Task, settings: Learning, seed: int, folder: Path, name: str = WEIGHTS) -> zoo.Combo:
+def trained(task: Task, settings: Learning, seed: int, folder: Path, name: str | None = None) -> zoo.Combo:
     """The network with the weights that :func:`train`, or :func:`train_with_noise`, left."""
     net = network(task, settings, seed)
-    net.load_state_dict(load_file(folder / name))
+    net.load_state_dict(load_file(folder / (name or weights_of(SplitBy.RANDOM, seed))))
     return net.eval()
 
 
@@ -169,15 +219,14 @@ def _spike_noise(unit: nn.Module, _inputs: Any, output: Tensor) -> Tensor | None
     return output + (torch.rand_like(output) - 0.5) * output.detach().clamp(max=spike)
 
 
-def accuracy(task: Task, net: nn.Module, settings: Learning, seed: int, *, progress: bool) -> dict[str, Any]:
+def accuracy(task: Task, net: nn.Module, settings: Learning, seed: int) -> dict[str, Any]:
     """R2, MAE and Pearson's r on validation and test rows, of one pass and of the average of several."""
     rows = zoo.ComboRows(net, task.tables.cells, task.tables.drugs).eval()  # pyright: ignore[reportArgumentType]
     found = {}
-    for part, which in (("validation", task.split.validation), ("test", task.split.test)):
-        which = which[: settings.accuracy_rows]
+    for part, which in _scored(task, settings).items():
         started = time.perf_counter()
         index = task.tables.index[which].float()
-        made = predict(rows, index, samples=settings.accuracy_samples, seed=seed, rows=which, progress=progress)
+        made = predict(rows, index, samples=settings.accuracy_samples, seed=seed, rows=which)
         seconds = time.perf_counter() - started
         single, mean = (task.scaling.outputs(y[:, 0]).numpy() for y in (made.samples[0], made.mean))
         truth = task.data.target[which, 0].numpy()
@@ -186,20 +235,36 @@ def accuracy(task: Task, net: nn.Module, settings: Learning, seed: int, *, progr
 
 
 def boosted_trees(task: Task, settings: Learning, seed: int) -> dict[str, Any]:
-    """The same figures for gradient-boosted trees on the same rows, features as principal components."""
-    started = time.perf_counter()
-    columns = _components(task)
+    """The same figures for gradient-boosted trees on the same rows.
+
+    On principal components of the features; and on nothing but which cell line and which two drugs a row has: what
+    features are worth beyond that, a network has to show.
+    """
     train, truth = task.split.train, task.data.target[:, 0].numpy()
-    options: dict[str, Any] = {"early_stopping": False, "random_state": seed}
-    trees = HistGradientBoostingRegressor(max_iter=settings.boosting, max_leaf_nodes=127, **options)
-    trees.fit(columns[train], truth[train])
-    held = {"validation": task.split.validation, "test": task.split.test}
-    parts = {name: rows[: settings.accuracy_rows] for name, rows in held.items()}
+    options: dict[str, Any] = {"early_stopping": False, "random_state": seed, "max_leaf_nodes": 127}
+    options |= {"max_iter": settings.boosting}
+    found: dict[str, Any] = {}
+    inputs: dict[str, tuple[Any, Any]] = {
+        "components": (_components(task), None),
+        "identities": (task.data.index.numpy(), [0, 1, 2]),
+    }
+    for name, (columns, which) in inputs.items():
+        started = time.perf_counter()
+        trees = HistGradientBoostingRegressor(**options, categorical_features=which)
+        trees.fit(columns[train], truth[train])
+        made = {
+            part: {"mean": scores(truth[rows], trees.predict(columns[rows]))}
+            for part, rows in _scored(task, settings).items()
+        }
+        found[name] = made | {"features": columns.shape[1], "seconds": time.perf_counter() - started}
+    return found | {"iterations": settings.boosting}
+
+
+def _scored(task: Task, settings: Learning) -> dict[str, Tensor]:
+    """Held-out rows that are predicted and scored."""
     return {
-        **{part: {"mean": scores(truth[rows], trees.predict(columns[rows]))} for part, rows in parts.items()},
-        "features": columns.shape[1],
-        "iterations": int(trees.n_iter_),
-        "seconds": time.perf_counter() - started,
+        "validation": task.split.validation[: settings.validation_scored],
+        "test": task.split.test[: settings.scored],
     }
 
 

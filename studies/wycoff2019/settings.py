@@ -9,21 +9,37 @@ from dataclasses import dataclass, field
 class Learning:
     """The network and its training.
 
+    A neuron that rises slowly behind its threshold, wide first weights and a wide threshold that narrows: what
+    makes the difference is where training begins, since such networks can be the same functions as steep ones.
+
     Args:
         width: of every hidden layer. dropout: drop probability after each.
-        epochs, batch_size, learning_rate: of the training.
-        validation_rows: rows that choose the weights; the accuracy is measured on all held-out rows.
-        accuracy_rows: held-out rows of each part whose predictions are scored. accuracy_samples: S of each.
+        gain, bias, amplitude: of the neurons. spread: of first weights.
+        epochs, batch_size, learning_rate: of the training. warming: share of the steps in which the rate rises.
+        gamma: first and last width of thresholds. annealing: share of the epochs in which it falls.
+        seeds: trainings of the random split; the first is judged on, all tell what a seed is worth.
+        validation_rows: rows that choose the weights.
+        validation_scored: validation rows whose predictions are scored. scored: test rows; None scores all.
+        accuracy_samples: S of each.
         boosting: iterations of the boosted trees.
     """
 
     width: int = 1000
     dropout: float = 0.1
-    epochs: int = 15
-    batch_size: int = 256
-    learning_rate: float = 1e-3
+    gain: float = 3.0
+    bias: float = 1.0
+    amplitude: float = 1 / 150
+    spread: float = 1.2
+    epochs: int = 20
+    batch_size: int = 1024
+    learning_rate: float = 5e-4
+    warming: float = 0.2
+    gamma: tuple[float, float] = (0.3, 0.001)
+    annealing: float = 0.9
+    seeds: int = 3
     validation_rows: int = 2000
-    accuracy_rows: int = 5000
+    validation_scored: int = 5000
+    scored: int | None = None
     accuracy_samples: int = 20
     boosting: int = 300
 
@@ -63,7 +79,15 @@ class Settings:
 
 PUBLISHED = Settings()
 QUICK = Settings(
-    learning=Learning(width=60, epochs=3, batch_size=1024, accuracy_rows=500, accuracy_samples=4, boosting=20),
+    learning=Learning(
+        width=60,
+        epochs=3,
+        seeds=2,
+        validation_scored=500,
+        scored=500,
+        accuracy_samples=4,
+        boosting=20,
+    ),
     few_rows=10,
     few_samples=20,
     many_rows=10,

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 TINY = replace(
     QUICK,
-    learning=replace(QUICK.learning, width=24, epochs=2, batch_size=4096, boosting=5),
+    learning=replace(QUICK.learning, width=24, epochs=2, batch_size=4096, boosting=5, seeds=1),
     probe_rows=3,
     probe_samples=4,
     redraw_rows=2,
@@ -76,7 +76,7 @@ def study(almanac: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 def test_the_run_is_written_with_page_and_figures(study: tuple[Path, dict[str, Any], list[str]]) -> None:
     folder, found, said = study
-    assert json.loads((folder / "r.json").read_text()) == found
+    assert json.loads((folder / "r.json").read_text()) == json.loads(json.dumps(found))
     page = (folder / "docs" / "wycoff2019.md").read_text()
     names = [f"figure2-{k}-{n}-raw" for k in ("few", "many") for n in ("paper", "fewest")]
     for name in (*names, "figure3", "figure3-fewest", "figure4", "figure4-large", "steps", "redraws"):
@@ -91,7 +91,11 @@ def test_the_run_is_written_with_page_and_figures(study: tuple[Path, dict[str, A
     assert decided["next"][0]["information"] >= decided["next"][-1]["information"] > 0
     assert decided["coverage"]["calibrated"] > decided["coverage"]["samples alone"]
     assert " + ".join(decided["next"][0]["drugs"]) in page
-    assert "training" in said
+    assert {f"training, {by} split, seed 0" for by in ("random", "pair", "drug", "cell")} <= set(said)
+    assert found["splits"].keys() == {"random", "pair", "drug", "cell"}
+    assert f"{found['splits']['pair']['trees']['identities']['test']['mean']['r2']:.3f}" in page
+    digests = {name: stage["weights_sha256"] for name, stage in found["stages"].items() if name != "data"}
+    assert digests["search"] == digests["training, random split, seed 0"] != digests["training, cell split, seed 0"]
     (learned,) = (folder / "work" / "learning").iterdir()
     assert len(PairSplit.load(learned / "split.json", 190_300).test) == found["data"]["test"]
     assert sum(stage["seconds"] for stage in found["stages"].values()) == pytest.approx(found["seconds"])
