@@ -10,6 +10,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import nengo
 import torch
 from torch import nn
 
@@ -53,8 +54,6 @@ print(torch.equal(there, here))
 # Into Nengo, the paper's own simulator
 # -------------------------------------
 # LIF networks run there in float64 with the very spikes of the reference engine.
-
-import nengo  # noqa: E402
 
 model = nn.Sequential(nn.Linear(4, 30), sb.nn.SoftLIF(), sb.nn.Permadrop(0.1), nn.Linear(30, 1))
 spiking = sb.convert(model, x)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from spikebayes import ConfigError
+from spikebayes import ConfigError, DataError
 from spikebayes.nn import SoftLIF, spread_weights, zoo
 
 
@@ -85,3 +85,12 @@ def test_the_two_drugs_of_a_row_have_masks_of_their_own() -> None:
 def test_no_copies_are_refused() -> None:
     with pytest.raises(ConfigError, match="copies"):
         zoo.ComboRows(zoo.combo(2, 2, 3), torch.randn(1, 2), torch.randn(1, 2), copies=0)
+
+
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize("row", [[3.0, 0, 1], [0, 4.0, 1], [0, 1, -1.0], [0.5, 0, 1], [float("nan"), 0, 1], [0, 1]])
+def test_rows_that_point_to_no_line_are_refused(row: list[float], learns: bool) -> None:
+    """While it learns, a line beyond its table would have been a line of the next."""
+    rows, _, _ = combo(0.1)
+    with pytest.raises(DataError, match="rows must"):
+        rows.train(learns)(torch.tensor([row]))

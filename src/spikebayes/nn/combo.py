@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from spikebayes.errors import DataError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.numbers import check_count
 from spikebayes.nn.first_weights import spread_weights
@@ -56,6 +57,7 @@ class ComboRows(nn.Module):
 
     Raises:
         ConfigError: fewer copies than 1.
+        DataError: from its forward, rows that are not ``[B, 3]`` or point to no line.
 
     Example:
         >>> net, cells, drugs = combo(4, 5, width=6), torch.randn(3, 4), torch.randn(2, 5)
@@ -78,6 +80,7 @@ class ComboRows(nn.Module):
         self.register_buffer("drugs", drugs, persistent=False)
 
     def forward(self, index: Tensor) -> Tensor:
+        self._check(index)
         cell, drug1, drug2 = index.long().unbind(1)
         if self.training and torch.is_grad_enabled():
             return self._learning(cell, drug1, drug2)
@@ -86,6 +89,17 @@ class ComboRows(nn.Module):
         towers = [net.cell_tower[BEFORE:](cells[cell])]
         towers += [net.drug_tower[BEFORE:](drugs[drug]) for drug in (drug1, drug2)]
         return net.growth(net.joint(torch.cat(towers, 1)))
+
+    def _check(self, index: Tensor) -> None:
+        """Lines are picked out of one table of all: one that is not there would be another's."""
+        if index.ndim != 2 or index.shape[1] != 3:
+            raise DataError(f"rows must be [B, 3], numbers of a cell line and two drugs; got {list(index.shape)}")
+        lines = torch.tensor([len(self.cells), len(self.drugs), len(self.drugs)], device=index.device)
+        if not bool(((index >= 0) & (index < lines) & (index == index.long())).all()):
+            raise DataError(
+                f"rows must point to lines of the tables, whole numbers from 0: of {len(self.cells)} cell lines and "
+                f"{len(self.drugs)} drugs"
+            )
 
     def _learning(self, cell: Tensor, drug1: Tensor, drug2: Tensor) -> Tensor:
         net, rows, copies = self.combo, len(cell), self.copies
