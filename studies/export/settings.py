@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SETS = (
-    "bostonHousing",
-    "energy",
-    "kin8nm",
-    "naval-propulsion-plant",
-    "protein-tertiary-structure",
-    "wine-quality-red",
-    "yacht",
-)
+from studies.sets import UCI_SETS
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,7 @@ class Settings:
     steps: int = 300
     burn_in: int = 50
     tau: float = 0.02
-    sets: tuple[str, ...] = SETS
+    sets: tuple[str, ...] = UCI_SETS
     wide: tuple[int, ...] = (100, 100)
     trainings: int = 3
     optimiser_steps: int = 3000

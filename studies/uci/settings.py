@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-SETS = (
-    "bostonHousing",
-    "energy",
-    "kin8nm",
-    "naval-propulsion-plant",
-    "protein-tertiary-structure",
-    "wine-quality-red",
-    "yacht",
-)
+from studies.sets import UCI_SETS
 
 
 @dataclass(frozen=True)
@@ -29,7 +21,7 @@ class Settings:
         samples: of a prediction. rows: most test rows that are predicted.
     """
 
-    sets: tuple[str, ...] = SETS
+    sets: tuple[str, ...] = UCI_SETS
     splits: int = 20
     few: dict[str, int] = field(default_factory=lambda: {"protein-tertiary-structure": 5})
     hidden: int = 50
