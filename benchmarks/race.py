@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from benchmarks import engine
 from benchmarks.measure import Run, Timing, Watch, affordable, alternate, clock
 from benchmarks.operations import Operations, operations
-from benchmarks.peers import Outcome, Peer, match_rates
+from benchmarks.peers import MATCHED, Outcome, Peer, match_rates
 from benchmarks.roofline import Rates, Roofline
 from benchmarks.workloads import Workload
 from spikebayes import ConfigError
@@ -57,10 +57,12 @@ def race(
     entrants: dict[str, dict[str, Any]] = {}
     refused: dict[str, str] = {}
     outcomes: dict[str, Outcome] = {}
+    few = workload.take(min(MATCHED, workload.rows))
+    rates = engine.outcome(few, engine.prepare(few)()).rates  # layers of a trained network differ in theirs
     for name, peer in peers.items():
         say(f"{workload.name}: matching the rates of {name}")
         try:
-            run, entrants[name] = _enter(peer, workload, seconds)
+            run, entrants[name] = _enter(peer, workload, rates, seconds)
         except ConfigError as error:
             refused[name] = str(error)
         except Exception as error:  # another library's: the rest is still worth measuring
@@ -104,9 +106,11 @@ def race(
     }
 
 
-def _enter(peer: Peer, workload: Workload, seconds: float) -> tuple[Callable[[], Outcome], dict[str, Any]]:
+def _enter(
+    peer: Peer, workload: Workload, rates: Mapping[str, float], seconds: float
+) -> tuple[Callable[[], Outcome], dict[str, Any]]:
     """A peer's run on as many rows as it can do in the time, and what is known of it before it is timed."""
-    shifts = match_rates(peer, workload)
+    shifts = match_rates(peer, workload, rates)
     run, rows, preparation = affordable(lambda some: peer.prepare(some, shifts), workload, workload.rows, seconds)
     return run, {"rows": rows, "prepare_seconds": preparation, "shifts": dict(shifts)}
 

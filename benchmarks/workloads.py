@@ -203,7 +203,7 @@ def _shiftable(network: SpikingNetwork) -> SpikingNetwork:
 def settle(
     measure: Callable[[Mapping[str, float]], Mapping[str, float]],
     start: Mapping[str, float],
-    rate: float,
+    rate: float | Mapping[str, float],
     *,
     aim: float,
     accept: float = 0.2,
@@ -216,18 +216,19 @@ def settle(
     Args:
         measure: from shifts to rates, spikes per neuron and step, by population.
         start: first shifts.
-        rate: to reach.
+        rate: to reach; of all populations or of each.
         aim, accept: relative error at which to stop, and the largest to put up with after the last round.
         rounds: most measurements.
 
     Raises:
         ConfigError: some population is still further off than ``accept``.
     """
+    wanted = rate if isinstance(rate, Mapping) else dict.fromkeys(start, rate)
     shifts, slopes, best, least = dict(start), dict.fromkeys(start, 2.0), dict(start), math.inf
     before: tuple[dict[str, float], dict[str, float]] | None = None
     for _ in range(rounds):
         rates = measure(shifts)
-        errors = {name: math.log(max(rates[name], FLOOR) / rate) for name in shifts}
+        errors = {name: math.log(max(rates[name], FLOOR) / max(wanted[name], FLOOR)) for name in shifts}
         worst = max(abs(e) for e in errors.values())
         if worst < least:
             best, least = shifts, worst
@@ -242,5 +243,6 @@ def settle(
         before = shifts, errors
         shifts = {name: shifts[name] - min(max(errors[name] / slopes[name], -1.0), 1.0) for name in shifts}
     if least > accept:
-        raise ConfigError(f"rates of {rate} spikes per neuron and step were not reached within {accept:.0%}")
+        said = ", ".join(f"{rate:.3g}" for rate in dict.fromkeys(wanted.values()))
+        raise ConfigError(f"rates of {said} spikes per neuron and step were not reached within {accept:.0%}")
     return best

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 
-from benchmarks.peers.base import Outcome, Peer, match_rates
+from benchmarks.peers.base import MATCHED, Outcome, Peer, match_rates
 
-__all__ = ["PEERS", "Outcome", "Peer", "available", "match_rates", "missing"]
+__all__ = ["MATCHED", "PEERS", "Outcome", "Peer", "available", "match_rates", "missing"]
 
 PEERS = {
     "torch_loop": "torch",

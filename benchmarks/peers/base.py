@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.workloads import Workload, settle
 
-ROWS = 4  # rows on which rates are matched
+MATCHED = 4  # rows on which rates are matched
 AIM, ACCEPT = 0.05, 0.2  # relative error of a matched rate: sought, and put up with
 
 
@@ -50,15 +50,20 @@ class Peer(Protocol):
         ...
 
 
-def match_rates(peer: Peer, workload: Workload) -> dict[str, float]:
-    """Current shifts by population with which a simulator's rates are the workload's, within 20 % (5 % as a rule).
+def match_rates(peer: Peer, workload: Workload, rates: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Current shifts by population with which a simulator's rates are the wanted ones, within 20 % (5 % as a rule).
 
     Simulators differ in refractory time, filters and rounding of spike times, and so in rates; each is to carry the
-    same spikes. Measured over all steps of the first few rows.
+    same spikes. Measured over all steps of the first ``MATCHED`` rows.
+
+    Args:
+        peer: the simulator. workload: what it runs.
+        rates: wanted, of each population; by default the workload's own of all of them.
 
     Raises:
         ConfigError: the simulator cannot run the workload, or no such shifts were found.
     """
-    few = workload.take(min(ROWS, workload.rows))
+    few = workload.take(min(MATCHED, workload.rows))
     none = dict.fromkeys((p.name for p in workload.network.populations), 0.0)
-    return settle(lambda shifts: peer.prepare(few, shifts)().rates, none, workload.rate, aim=AIM, accept=ACCEPT)
+    wanted = workload.rate if rates is None else rates
+    return settle(lambda shifts: peer.prepare(few, shifts)().rates, none, wanted, aim=AIM, accept=ACCEPT)

@@ -114,6 +114,9 @@ def test_shifts_are_found_where_each_rate_depends_on_those_before() -> None:
 
     shifts = settle(measure, {"first": 2.0, "second": -3.0}, 0.02, aim=1e-3)
     assert all(math.log(rate / 0.02) == pytest.approx(0, abs=1e-3) for rate in measure(shifts).values())
+    wanted = {"first": 0.1, "second": 0.02}
+    found = measure(settle(measure, {"first": 2.0, "second": -3.0}, wanted, aim=1e-3))
+    assert found == {name: pytest.approx(rate, rel=1e-2) for name, rate in wanted.items()}
 
 
 def test_rates_out_of_reach_are_refused() -> None:
