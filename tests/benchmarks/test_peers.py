@@ -28,6 +28,8 @@ FILTERED = ("nengo",)
 ALL = [*PEERS]
 DENSE = [name for name in PEERS if name not in FILTERED]
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")  # of norse
+
 
 def peer(name: str) -> Peer:
     if name in missing():
