@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikebayes import Alpha, SpikingNetwork, Task, Timing, compare, export, predict, simulate
+from spikebayes import Alpha, Flat, Hann, SpikingNetwork, Task, Timing, compare, export, predict, simulate
 from spikebayes.data import ImageSet, Split, load_images, load_split, split_rows
 from studies.export.importers import IMPORTERS, Importer, imported_run, nengo_run
 from studies.export.networks import KINDS, PORTABLE, digits, filtered, network, trained, training_rows
@@ -26,6 +26,7 @@ from studies.results import provenance, write_page, write_results
 
 NENGO = "Nengo"
 SOFT_LIF = "SoftLIF"  # networks for no profile
+WINDOWS = {"Flat": Flat, "Hann": Hann}
 
 
 def run_export(
@@ -54,7 +55,7 @@ def run_export(
             lines += _imports(made, fitted.model, x, profile, Path(folder), settings, seed)
         lines.append(_nengo(split, settings, seed))
         sets = [_set(splits[name], Path(folder), settings, seed) for name in settings.sets]
-        gains = [_gain(gain, [splits[name] for name in settings.sets], settings, seed) for gain in settings.gains]
+        tried = _tried([splits[name] for name in settings.sets], settings, seed)
         images = _images(load_images(data, "mnist"), Path(folder), settings, seed) if settings.images else None
     missing = {name: importer.missing for name, importer in IMPORTERS.items() if importer.missing}
     packages = ["nir", "nirtorch", "nengo", *(i.package for i in IMPORTERS.values() if not i.missing)]
@@ -66,7 +67,7 @@ def run_export(
         "certificates": certificates,
         "lines": lines,
         "sets": sets,
-        "gains": gains,
+        "tried": tried,
         "images": images,
         "seconds": time.perf_counter() - started,
     }
@@ -206,20 +207,35 @@ def _set(split: Split, folder: Path, s: Settings, seed: int) -> dict[str, Any]:
     }
 
 
-def _gain(gain: float, splits: list[Split], s: Settings, seed: int) -> dict[str, Any]:
-    """Errors of portable networks of a gain, on the rows that chose their weights: no test row is looked at."""
-    errors = {}
-    for split in splits:
-        epochs, batch = _budget(split, s)
-        fitted = trained(split, PORTABLE, s.wide, epochs, batch, s, seed, gain=gain)
-        made = network(fitted, training_rows(fitted, split, seed), PORTABLE, s)
-        _, held = split_rows(len(split.x_train), 0.1, seed)
-        x = fitted.scaling.inputs(split.x_train[held][: s.judge_rows])
-        options: dict[str, Any] = {"samples": s.judge_samples, "seed": seed}
-        verdict = compare(predict(fitted.model, x, **options), predict(made, x, **options))
+def _tried(splits: list[Split], s: Settings, seed: int) -> list[dict[str, Any]]:
+    """Errors of portable networks of other settings, on the rows that chose their weights: no test row is seen."""
+    defaults, lines = Timing(s.steps, s.burn_in, Hann()), []
+    readings = {"as they are": defaults}
+    for left, window in s.readings:
+        readings[f"{left} steps left out, {window} window"] = Timing(s.steps, left, WINDOWS[window]())
+    for unit, ways in [({}, readings), *(({name: value}, None) for name, value in s.units)]:
+        given = ways or {" ".join(f"{name} {value}" for name, value in unit.items()): defaults}
+        found = {split.name: _held_out(split, unit, given, s, seed) for split in splits}
+        lines += [{"setting": way, "errors": {name: errors[way] for name, errors in found.items()}} for way in given]
+    return lines
+
+
+def _held_out(
+    split: Split, unit: dict[str, Any], readings: dict[str, Timing], s: Settings, seed: int
+) -> dict[str, float]:
+    """Errors of one network, read in several ways."""
+    epochs, batch = _budget(split, s)
+    fitted = trained(split, PORTABLE, s.wide, epochs, batch, s, seed, **unit)
+    made = network(fitted, training_rows(fitted, split, seed), PORTABLE, s)
+    _, held = split_rows(len(split.x_train), 0.1, seed)
+    x = fitted.scaling.inputs(split.x_train[held][: s.judge_rows])
+    options: dict[str, Any] = {"samples": s.judge_samples, "seed": seed}
+    classical, errors = predict(fitted.model, x, **options), {}
+    for name, timing in readings.items():
+        verdict = compare(classical, predict(replace(made, timing=timing), x, **options))
         assert verdict.paired_rmse is not None
-        errors[split.name] = float(np.median(verdict.paired_rmse))
-    return {"gain": gain, "errors": errors}
+        errors[name] = float(np.median(verdict.paired_rmse))
+    return errors
 
 
 def _images(images: ImageSet, folder: Path, s: Settings, seed: int) -> dict[str, Any]:

@@ -34,6 +34,17 @@ def _spikingjelly(graph: Any, dt: float) -> nn.Module:
     return import_from_nir(graph, dt=dt)
 
 
+def _sinabs(graph: Any, dt: float) -> nn.Module:
+    from sinabs.activation import SingleSpike  # pyright: ignore[reportMissingImports]
+    from sinabs.nir import from_nir  # pyright: ignore[reportMissingImports]
+
+    made = from_nir(graph, num_timesteps=1)
+    for layer in made.modules():
+        if hasattr(layer, "spike_fn"):  # by default a neuron fires as often in a step as its voltage allows
+            layer.spike_fn = SingleSpike
+    return made
+
+
 @dataclass(frozen=True)
 class Importer:
     """A simulator.
@@ -42,11 +53,13 @@ class Importer:
         package: in which it is.
         read: from a graph and dt to a module that takes inputs and a state, and gives outputs and the next one.
         dt: the step that it takes whatever the file says, s; None where it is told.
+        leaks: it reads leaky neurons as the file means them.
     """
 
     package: str
     read: Callable[[Any, float], nn.Module]
     dt: float | None = None
+    leaks: bool = True
 
     @property
     def missing(self) -> list[str]:
@@ -58,6 +71,7 @@ IMPORTERS = {
     "Norse": Importer("norse", _norse),
     "snnTorch": Importer("snntorch", _snntorch, dt=1e-4),
     "SpikingJelly": Importer("spikingjelly", _spikingjelly),
+    "sinabs": Importer("sinabs", _sinabs, leaks=False),  # tau in steps, no filter, the threshold taken off
 }
 
 

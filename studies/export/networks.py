@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ def trained(
     batch: int,
     settings: Settings,
     seed: int,
-    **unit: float,
+    **unit: Any,
 ) -> Fitted:
     """A network on a UCI set, whose weights a tenth of the training rows chose: of SoftLIF units for no profile.
 

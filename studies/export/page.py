@@ -43,11 +43,12 @@ def render(found: dict[str, Any]) -> str:
         f"the learning rate: {s['learning_rate']:g} with batch norms, and 0.003.",
         _sets(found["sets"], s["trainings"]),
     ]
-    if found["gains"]:
+    if found["tried"]:
         parts += [
-            "The gain of the neurons, tried on rows held out of training, in errors as above; its default was first "
-            "picked by test rows, which this is to check:",
-            _gains(found["gains"]),
+            "Other neurons and readings, each trained and judged alike on rows held out of training, in errors as "
+            "above. The defaults were first picked by test rows, which this is to check. Reset by subtraction, which "
+            "NIR cannot say, runs in this library's engine:",
+            _tried(found["tried"]),
         ]
     if found["images"] is not None:
         i = found["images"]
@@ -106,10 +107,10 @@ def _sets(lines: list[dict[str, Any]], trainings: int) -> str:
     return markdown_table(header, rows)
 
 
-def _gains(lines: list[dict[str, Any]]) -> str:
-    header = ["gain", *lines[0]["errors"], "largest"]
+def _tried(lines: list[dict[str, Any]]) -> str:
+    header = ["setting", *lines[0]["errors"], "largest"]
     rows = [
-        [f"{line['gain']:g}", *(f"{e:.3f}" for e in line["errors"].values()), f"{max(line['errors'].values()):.3f}"]
+        [line["setting"], *(f"{e:.3f}" for e in line["errors"].values()), f"{max(line['errors'].values()):.3f}"]
         for line in lines
     ]
     return markdown_table(header, rows)

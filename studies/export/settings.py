@@ -20,7 +20,8 @@ class Settings:
         sets: UCI sets on which portable networks are judged. wide: widths of their layers. trainings: of each.
         optimiser_steps: of their training, at least 20 and at most 200 epochs.
         learning_rate: of portable networks, whose batch norms want a higher one than the usual 0.003.
-        gains: of portable neurons, tried on rows held out of training.
+        units: settings of portable neurons that are tried, one at a time, on rows held out of training.
+        readings: steps left out and windows that are tried there.
         images: the widths of a network on MNIST's digits; none leaves it out. images_epochs: of its training.
         images_samples: of its certificate.
     """
@@ -40,7 +41,13 @@ class Settings:
     trainings: int = 3
     optimiser_steps: int = 3000
     learning_rate: float = 0.01
-    gains: tuple[float, ...] = (12.0, 15.0, 18.0, 21.0, 24.0)
+    units: tuple[tuple[str, float | str], ...] = (
+        *(("gain", gain) for gain in (12.0, 15.0, 21.0, 24.0)),
+        *(("tau_rc", tau) for tau in (0.05, 0.2)),
+        *(("tau_syn", tau) for tau in (0.005, 0.02)),
+        ("reset", "subtract"),
+    )
+    readings: tuple[tuple[int, str], ...] = ((25, "Hann"), (100, "Hann"), (50, "Flat"))
     images: tuple[int, ...] = (1000, 1000, 1000)
     images_epochs: int = 5
     images_samples: int = 50

@@ -18,8 +18,8 @@ pytest.importorskip("nengo")
 
 SMALL = Settings(
     set="yacht", hidden=(10, 8), epochs=20, rows=5, masks=2, judge_rows=10, judge_samples=20, steps=120, burn_in=60,
-    sets=("yacht",), wide=(12, 12), trainings=2, optimiser_steps=100, gains=(12.0, 18.0),
-    images=(),
+    sets=("yacht",), wide=(12, 12), trainings=2, optimiser_steps=100, images=(),
+    units=(("gain", 12.0), ("reset", "subtract")), readings=((25, "Flat"),),
 )  # fmt: skip
 
 
@@ -35,8 +35,11 @@ def test_a_small_study(real: Path, tmp_path: Path) -> None:
     (line,) = found["sets"]
     assert (line["set"], line["steps"], line["burn_in"]) == ("yacht", 120, 60)
     assert line["error"] < 0.5
-    assert [tried["gain"] for tried in found["gains"]] == [12.0, 18.0]
-    assert all(0 < error < 1 for tried in found["gains"] for error in tried["errors"].values())
+    settings = ["as they are", "25 steps left out, Flat window", "gain 12.0", "reset subtract"]
+    assert [tried["setting"] for tried in found["tried"]] == settings
+    errors = [tried["errors"]["yacht"] for tried in found["tried"]]
+    assert all(0 < error < 1 for error in errors)
+    assert len(set(errors)) == len(errors)
     assert 0.8 < line["ratio"] < 1.25
     wide = found["certificates"][PORTABLE] | {"error_rate": 0.03, "neurons": 3000}
     assert "3,000 neurons" in render(found | {"images": wide})
@@ -46,6 +49,9 @@ def test_a_small_study(real: Path, tmp_path: Path) -> None:
     for (importer, profile), line in lines.items():
         if importer == "snnTorch" and profile != "portable-lif":  # its IF layers give what the next cannot take
             assert line["failed"].startswith("TypeError")
+            continue
+        if profile == PORTABLE and not IMPORTERS[importer].leaks:
+            assert line.get("equal", 0.0) < 0.999
             continue
         assert line["equal"] > 0.999  # float32, summed up in other orders
         assert line["std"] < 1e-4

@@ -67,8 +67,9 @@ def to_nir(
         - ``threshold``: threshold units as IF with r = 1, for one step of dt = 1.
         - ``integrate-and-fire``: neurons without a leak, and codes of two numbers in one tick (``Radix(1)``).
 
-    Norse, snnTorch and SpikingJelly read these alike. Sinabs 3.1 cannot: it asks for nir 1.0.4, which knows no
-    voltage after a spike, and resets by subtraction.
+    Norse and SpikingJelly read these alike, and snnTorch ``portable-lif``. Sinabs 3.1 asks for nir 1.0.4, which knows
+    no voltage after a spike and refuses the files; installed beside a newer one it reads the other two profiles alike
+    once every layer's ``spike_fn`` is its ``SingleSpike``, but leaky neurons otherwise.
 
     Args:
         network: to be written.
