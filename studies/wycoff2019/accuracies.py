@@ -10,12 +10,11 @@ from studies.results import markdown_table
 
 def accuracy(found: dict[str, Any]) -> list[str]:
     sizes, trees = found["settings"]["learning"], found["trees"]
-    models = {"network": found["accuracy"]}
-    if "components" in trees:
-        models |= {"boosted trees on components": trees["components"]}
-        models |= {"boosted trees on the three identities": trees["identities"]}
-    else:  # results of before
-        models |= {"boosted trees": trees}
+    models = {
+        "network": found["accuracy"],
+        "boosted trees on components": trees["components"],
+        "boosted trees on the three identities": trees["identities"],
+    }
     rows = []
     for name, part in models.items():
         for which in ("validation", "test"):
@@ -28,6 +27,7 @@ def accuracy(found: dict[str, Any]) -> list[str]:
         "## Accuracy",
         _trained(found),
         markdown_table(["model", "rows", "prediction", "R2", "MAE", "Pearson r"], rows),
+        *_by_spikes(found),
         *_seeds(found),
         *_splits(found),
     ]
@@ -35,12 +35,6 @@ def accuracy(found: dict[str, Any]) -> list[str]:
 
 def _trained(found: dict[str, Any]) -> str:
     t, trees, sizes = found["training"], found["trees"], found["settings"]["learning"]
-    if "components" not in trees:
-        return (
-            f"{t['parameters']:,} parameters, {t['epochs']} epochs in {t['seconds'] / 60:.1f} minutes. The trees see "
-            f"{trees['features']} principal components, {trees['iterations']} iterations, {trees['seconds']:.0f} s. "
-            f"{sizes['accuracy_rows']:,} rows of each part."
-        )
     test = sizes["scored"] or found["data"]["test"]
     return (
         f"{t['parameters']:,} parameters, {t['epochs']} epochs in {t['processor_seconds'] / 60:.1f} minutes of one "
@@ -50,8 +44,23 @@ def _trained(found: dict[str, Any]) -> str:
     )
 
 
+def _by_spikes(found: dict[str, Any]) -> list[str]:
+    names = {"windows": found["windows"]["best"], "fewest": found["search"]["best"]}
+    rows = [
+        [
+            f"{names[key]}, average of {one['samples']}",
+            f"{one['rows']:,}",
+            *(f"{one[side][score]:.4f}" for side in ("spiking", "classical") for score in ("r2", "pearson")),
+            *(f"{one[f'{side}processor_seconds']:.0f}" for side in ("", "classical_")),
+        ]
+        for key, one in found["scored"].items()
+    ]
+    header = ["by spikes", "test rows", "R2", "Pearson r", "classical R2", "r", "processor seconds", "classical"]
+    return ["The same predicted by spikes, and by the network under the same masks:", markdown_table(header, rows)]
+
+
 def _seeds(found: dict[str, Any]) -> list[str]:
-    values = [one["mean"]["r2"] for one in found.get("seeds", [])]
+    values = [one["mean"]["r2"] for one in found["seeds"]]
     if len(values) < 2:
         return []
     said = ", ".join(f"{value:.3f}" for value in values)
@@ -59,8 +68,6 @@ def _seeds(found: dict[str, Any]) -> list[str]:
 
 
 def _splits(found: dict[str, Any]) -> list[str]:
-    if "splits" not in found:
-        return []
     rows = []
     for by, part in found["splits"].items():
         trees = (part["trees"][kind]["test"]["mean"]["r2"] for kind in ("components", "identities"))

@@ -19,7 +19,7 @@ from studies.stages import Stages
 from studies.wycoff2019 import learning
 from studies.wycoff2019.decisions import decisions
 from studies.wycoff2019.figures import figures
-from studies.wycoff2019.methods import Bench, Method
+from studies.wycoff2019.methods import Bench, Method, fitting_filters
 from studies.wycoff2019.page import render
 from studies.wycoff2019.parts import parts
 from studies.wycoff2019.protocols import output_trace, protocol
@@ -27,6 +27,8 @@ from studies.wycoff2019.redraws import chosen as chosen_redraw
 from studies.wycoff2019.redraws import neighbours, redraws
 from studies.wycoff2019.search import candidates, chosen, search
 from studies.wycoff2019.settings import PUBLISHED, Settings
+from studies.wycoff2019.windows import chosen as chosen_code
+from studies.wycoff2019.windows import windows
 
 Source = Literal["almanac", "benchmark"]
 PAPER = Method("as the paper: Alpha 20 ms, 300 steps, 200 left out")
@@ -143,11 +145,18 @@ def _judge(bench: Bench, noisy: Any, stages: Stages, s: Settings) -> dict[str, d
     tried = candidates(bench, noisy)
     found = {"search": stages.run("search", lambda: search(bench, tried, s.probe_rows, s.probe_samples))}
     fast = chosen(found["search"], tried) or PAPER
-    found["redraws"] = stages.run("redraws", lambda: redraws(bench, s.redraw_rows, s.redraw_samples, fast.steps))
-    redrawn = chosen_redraw(found["redraws"])
-    methods = {"paper": PAPER, "fewest": fast} | ({} if redrawn is None else {"redrawn": redrawn})
+    found["windows"] = stages.run("windows", lambda: windows(bench, s.window_rows, s.window_samples))
+    coded = chosen_code(found["windows"])
+    found["redraws"] = stages.run("redraws", lambda: redraws(bench, s.redraw_rows, s.redraw_samples, fast))
+    redrawn = chosen_redraw(found["redraws"], fast)
+    fitting = fitting_filters(bench)
+    methods = {"paper": PAPER, "fitting": fitting, "fewest": fast}
+    methods |= {name: m for name, m in (("redrawn", redrawn), ("windows", coded)) if m is not None}
 
     found["trace"] = stages.run("figure 3", lambda: output_trace(bench, PAPER, s.trace_steps))
+    found["trace_fitting"] = stages.run(
+        "figure 3, filters that fit", lambda: output_trace(bench, fitting, s.trace_steps)
+    )
     found["trace_fewest"] = stages.run("figure 3, fewest steps", lambda: output_trace(bench, fast, fast.steps))
     for name, method in methods.items():
         rows, samples = s.few_rows, s.few_samples
@@ -167,10 +176,35 @@ def _judge(bench: Bench, noisy: Any, stages: Stages, s: Settings) -> dict[str, d
         found["large_redrawn"] = stages.run(
             "100 rows x 100 samples, redrawn", lambda: protocol(bench, redrawn, s.many_rows, s.few_samples)
         )
-    found["large_fewest"] = stages.run(
-        "large test, fewest", lambda: protocol(bench, fast, s.large_rows, s.large_samples, keep_worst=True)
-    )
-    found["decisions"] = stages.run("decisions", lambda: decisions(bench, fast, s))
+    for name in ("windows", "fewest"):
+        if name in methods:
+            found[f"large_{name}"] = stages.run(
+                f"large test, {name}",
+                lambda m=methods[name]: protocol(bench, m, s.large_rows, s.large_samples, keep_worst=True),
+            )
+    found["scored"] = stages.run("accuracy of spikes", lambda: _scored(bench, methods, s))
+    found["decisions"] = stages.run("decisions", lambda: decisions(bench, coded or fast, s))
+    return found
+
+
+def _scored(bench: Bench, methods: dict[str, Method], s: Settings) -> dict[str, Any]:
+    """How well spikes predict all scored test rows, and in what time."""
+    which, found = bench.task.split.test[: s.learning.scored], {}
+    truth = bench.task.data.target[which, 0].numpy()
+    budgets = {"windows": s.learning.accuracy_samples, "fewest": s.scored_samples}
+    for name in (name for name in budgets if name in methods):
+        samples, started = budgets[name], time.process_time()
+        spiking = bench.spiking(methods[name], which, samples)
+        seconds, started = time.process_time() - started, time.process_time()
+        classical = bench.classical(which, samples)
+        found[name] = {
+            "samples": samples,
+            "rows": len(which),
+            "processor_seconds": seconds,
+            "classical_processor_seconds": time.process_time() - started,
+            "spiking": learning.scores(truth, bench.in_units(spiking)),
+            "classical": learning.scores(truth, bench.in_units(classical)),
+        }
     return found
 
 
@@ -179,14 +213,13 @@ def _energy(bench: Bench, methods: dict[str, Method], s: Settings) -> dict[str, 
     rows = bench.rows(s.energy_rows)
     found = {}
     for name, method in methods.items():
-        network = method.network(bench.net, bench.inputs(rows[:1]))
+        timing = method.sampling()
+        timing.pop("window", None)
         made = energy(
-            network,
+            bench.network(method),
             bench.inputs(rows),
             samples=s.energy_samples,
-            steps=method.steps,
-            burn_in=method.burn_in,
-            redraw=method.redraw,
+            **timing,
             seed=bench.seed,
             rows=rows,
             model=bench.net,

@@ -29,7 +29,7 @@ def decisions(bench: Bench, method: Method, s: Settings) -> dict[str, Any]:
         ``next``: the rows whose measurement tells most; ``abstain``; ``outliers``: p-values of test rows, and of rows
         whose second drug has every feature from another drug.
     """
-    start, rows, samples = s.learning.validation_rows, 2 * s.large_rows, s.few_samples // 4
+    start, rows, samples = s.learning.validation_rows, s.decided_rows, s.decided_samples
     held = bench.task.split.validation[start : start + 2 * rows]
     test = bench.rows(rows)
     target = bench.task.data.target
@@ -50,6 +50,7 @@ def decisions(bench: Bench, method: Method, s: Settings) -> dict[str, Any]:
     strange = replace(_in_units(bench, method, test, samples, strange=True), noise_std=noise, conformal=known)
     usual, unusual = told.outlier_pvalue.numpy(), strange.outlier_pvalue.numpy()
     return {
+        "method": method.describe(),
         "rows": rows,
         "samples": samples,
         "noise_std": float(noise[0]),
@@ -90,9 +91,8 @@ def _in_units(bench: Bench, method: Method, rows: Tensor, samples: int, *, stran
         drugs = bench.task.tables.drugs
         picked = torch.randint(len(drugs), inputs[2].shape, generator=made)
         inputs = (*inputs[:2], drugs.gather(0, picked))
-    network = method.network(bench.net, bench.inputs(rows[:1]))
     budget = {"samples": samples, "seed": bench.seed, "rows": rows, "progress": bench.progress}
-    found = predict(network, inputs, **budget, **method.sampling())
+    found = predict(bench.network(method), inputs, **budget, **method.sampling())
     return replace(found, samples=bench.task.scaling.outputs(found.samples))
 
 

@@ -12,6 +12,7 @@ from spikebayes.app.report.figures import ks_histograms, output_trace, worst_row
 from spikebayes.app.report.svg import draw
 from spikebayes.plot.style import CLASSICAL, CONTROL, GUIDE, SPIKING
 from studies.wycoff2019.learning import DT
+from studies.wycoff2019.page import SHOWN as JUDGED
 from studies.wycoff2019.protocols import PAIRED_RMSE, STD_RATIO
 
 WIDE = (7.2, 4.4)  # inches
@@ -22,9 +23,13 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 def figures(found: dict[str, Any]) -> dict[str, str]:
     """SVG text by file name."""
     name = found["data"]["target"]
-    made = {"figure3": found["trace"], "figure3-fewest": found["trace_fewest"]}
+    made = {
+        "figure3": found["trace"],
+        "figure3-fitting": found["trace_fitting"],
+        "figure3-fewest": found["trace_fewest"],
+    }
     drawn = {key: output_trace(t["trace"], t["classical"], t["burn_in"], DT, name) for key, t in made.items()}
-    for run in ("few_paper", "many_paper", "few_fewest", "many_fewest"):
+    for run in (run for name in JUDGED for run in (f"few_{name}", f"many_{name}") if run in found):
         judged, control = found[run]["spiking"], found[run]["control"]
         pvalues = judged["ks_pvalues"], judged["ks_pvalues_randomised"], control["ks_pvalues_randomised"]
         for part, text in zip(("raw", "randomised", "control"), ks_histograms(*pvalues), strict=True):

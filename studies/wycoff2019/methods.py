@@ -6,14 +6,31 @@ import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 from torch import Tensor, nn
 
-from spikebayes import LIF, Alpha, Connection, Flat, Predictive, Redraw, SpikingNetwork, Window, convert, predict
+from spikebayes import (
+    LIF,
+    Alpha,
+    Code,
+    Connection,
+    Flat,
+    Predictive,
+    Redraw,
+    SpikingNetwork,
+    Window,
+    convert,
+    predict,
+)
 from spikebayes.network import Synapse
 from spikebayes.nn import LIFRate, SoftLIF
 from studies.wycoff2019.learning import DT, Task
+
+UNIT = 1e-2  # s: time constant for which the library's own burn-in is asked
+SHOWN = 400  # training rows that show a code how large values become
 
 
 @dataclass(frozen=True)
@@ -29,6 +46,7 @@ class Method:
         window: weights of the averaged steps.
         redraw: samples out of one run, in place of steps and burn_in.
         gains: by population, what its amplitude is multiplied by.
+        code: windows of ticks in place of all of the above. headroom: of its tops.
     """
 
     name: str
@@ -40,10 +58,14 @@ class Method:
     window: Window = field(default_factory=Flat)
     redraw: Redraw | None = None
     gains: tuple[tuple[str, float], ...] = ()
+    code: Code | None = None
+    headroom: float = 1.0
 
-    def network(self, net: nn.Module, example: tuple[Tensor, ...]) -> SpikingNetwork:
-        """The spiking network."""
-        made, gains = convert(net, example, dt=DT, synapse=self.synapse), dict(self.gains)
+    def network(self, net: nn.Module, rows: tuple[Tensor, ...]) -> SpikingNetwork:
+        """The spiking network; ``rows`` of the training show a code how large values become."""
+        if self.code is not None:
+            return convert(net, rows, code=self.code, headroom=self.headroom)
+        made, gains = convert(net, rows, dt=DT, synapse=self.synapse), dict(self.gains)
         return replace(
             made,
             connections=tuple(self._connection(c, made.readout.name) for c in made.connections),
@@ -54,12 +76,15 @@ class Method:
 
     def sampling(self) -> dict[str, Any]:
         """Arguments of ``predict``."""
+        if self.code is not None:
+            return {}
         return {"steps": self.steps, "burn_in": self.burn_in, "window": self.window, "redraw": self.redraw}
 
     def describe(self) -> dict[str, Any]:
         """For the JSON file."""
         settings = asdict(self) | {"synapse": repr(self.synapse), "readout": repr(self.readout)}
-        return settings | {"window": type(self.window).__name__}
+        code = None if self.code is None else repr(self.code)
+        return settings | {"window": type(self.window).__name__, "code": code}
 
     def _connection(self, connection: Connection, readout: str) -> Connection:
         if connection.synapse is None or connection.target != readout:
@@ -122,26 +147,51 @@ class Bench:
         """Their features."""
         return self.task.tables.inputs(rows)
 
+    def network(self, method: Method) -> SpikingNetwork:
+        """The spiking network of a method."""
+        count = 1 if method.code is None else SHOWN
+        return method.network(self.net, self.inputs(self.task.split.train[:count]))
+
     def classical(self, rows: Tensor, samples: int, shift: int = 0, net: nn.Module | None = None) -> Predictive:
         """Samples of the torch network, in scaled units."""
         return predict(net or self.net, self.inputs(rows), **self._settings(rows, samples, shift))
 
     def spiking(self, method: Method, rows: Tensor, samples: int, shift: int = 0) -> Predictive:
         """Samples of the spiking network; without a shift under the masks of the classical ones."""
-        network = method.network(self.net, self.inputs(rows[:1]))
-        return predict(network, self.inputs(rows), **self._settings(rows, samples, shift), **method.sampling())
+        return predict(
+            self.network(method), self.inputs(rows), **self._settings(rows, samples, shift), **method.sampling()
+        )
 
     def _settings(self, rows: Tensor, samples: int, shift: int) -> dict[str, Any]:
         return {"samples": samples, "seed": self.seed + shift, "rows": rows, "progress": self.progress}
 
     def r2(self, rows: Tensor, made: Predictive) -> float:
         """Of the averaged prediction."""
-        truth = self.task.data.target[rows, 0].numpy()
-        return float(r2_score(truth, self.task.scaling.outputs(made.mean[:, 0]).numpy()))
+        return float(r2_score(self.task.data.target[rows, 0].numpy(), self.in_units(made)))
+
+    def in_units(self, made: Predictive) -> NDArray[np.float32]:
+        """``[B]``: the averaged prediction in the target's units."""
+        return self.task.scaling.outputs(made.mean[:, 0]).numpy()
 
 
-def row_steps(method: Method, rows: int, samples: int) -> int:
-    """Steps that a prediction takes, over all rows and samples."""
+def fitting_filters(bench: Bench) -> Method:
+    """The paper's steps under filters whose start is over when its burn-in is.
+
+    The start of L filters in a row dies like the tail of a Gamma distribution of shape 2 L: its 99 % quantile in
+    units of their time constant is what the burn-in has room for.
+    """
+    paper = Method("")
+    plain = replace(bench.network(replace(paper, synapse=Alpha(UNIT), readout=Alpha(UNIT))), timing=None)
+    made = predict(plain, bench.inputs(bench.rows(1)), samples=2, seed=bench.seed)
+    tau = paper.burn_in / made.settings["burn_in"] * UNIT
+    return Method(f"200 steps left out, Alpha {1000 * tau:.1f} ms", Alpha(tau), Alpha(tau))
+
+
+def row_steps(method: Method, made: Predictive) -> int:
+    """Steps, or ticks, that a prediction took, over all rows and samples."""
+    samples, rows = made.samples.shape[:2]
+    if method.code is not None:
+        return rows * samples * made.settings["ticks_per_sample"]
     return rows * (samples * method.steps if method.redraw is None else method.redraw.steps(samples))
 
 

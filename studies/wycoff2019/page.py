@@ -12,7 +12,14 @@ from studies.wycoff2019.learning import DT
 from studies.wycoff2019.protocols import EQUIVALENT, PAIRED_RMSE, R2_GAP, STD_RATIO, UNIFORMITY
 
 COUNTED = ("synaptic_events", "neuron_updates", "dense_synaptic_operations", "input_macs", "mask_bits")
-TITLES = {"paper": "the paper's burn-in", "fewest": "fewest steps", "redrawn": "one run, masks redrawn"}
+TITLES = {
+    "paper": "the paper's burn-in",
+    "fitting": "the paper's burn-in, filters that fit",
+    "fewest": "fewest steps",
+    "redrawn": "one run, masks redrawn",
+    "windows": "windows of ticks",
+}
+SHOWN = ("paper", "fewest", "windows")  # whose p-values are drawn
 
 
 def render(found: dict[str, Any]) -> str:
@@ -26,7 +33,7 @@ def render(found: dict[str, Any]) -> str:
         _large(found),
         _parts(found),
     ]
-    sections += [_steps(found), _redraws(found), _energy(found), _decisions(found), _times(found)]
+    sections += [_steps(found), _windows(found), _redraws(found), _energy(found), _decisions(found), _times(found)]
     return "\n\n".join(part for section in sections for part in section) + "\n"
 
 
@@ -61,11 +68,14 @@ def _protocols(found: dict[str, Any]) -> list[str]:
     lines = [(n, k) for n in TITLES for k in ("few", "many") if f"{k}_{n}" in found]
     return [
         "## The paper's checks",
-        "Figure 3: the read-out of the first test row over time, with the paper's burn-in and with the fewest steps.",
-        "![Output trace](wycoff2019/figure3.svg) ![with the fewest steps](wycoff2019/figure3-fewest.svg)",
+        "Figure 3: the read-out of the first test row over time, with the paper's burn-in and our usual filters, "
+        f"with its burn-in and filters that fit into it ({found['trace_fitting']['method']['synapse']}), and with "
+        "the fewest steps. The swings of the start are cut off.",
+        "![Output trace](wycoff2019/figure3.svg) ![with filters that fit](wycoff2019/figure3-fitting.svg) "
+        "![with the fewest steps](wycoff2019/figure3-fewest.svg)",
         "Figure 2, KS p-values over rows: as the paper takes them, randomised (uniform for equal distributions), and "
         "for two classical predictions.",
-        *(_histograms(found, k, n) for n in ("paper", "fewest") for k in ("few", "many")),
+        *(_histograms(found, k, n) for n in SHOWN for k in ("few", "many") if f"{k}_{n}" in found),
         _protocol_table([(TITLES[n], found[f"{k}_{n}"]) for n, k in lines]),
         "Figure 4: the row with the largest KS distance, with the paper's burn-in and in the larger test.",
         "![Worst row](wycoff2019/figure4.svg) ![of the larger test](wycoff2019/figure4-large.svg)",
@@ -73,8 +83,6 @@ def _protocols(found: dict[str, Any]) -> list[str]:
 
 
 def _decisions(found: dict[str, Any]) -> list[str]:
-    if "decisions" not in found:
-        return []
     d = found["decisions"]
     held, silent, outliers = d["coverage"], d["abstain"], d["outliers"]
     header = ["", "in all", *(f"fifth {k} of the std" for k in range(1, 6))]
@@ -93,9 +101,9 @@ def _decisions(found: dict[str, Any]) -> list[str]:
     ]
     return [
         "## Decisions",
-        f"Spiking, with the fewest steps, {d['rows']} test rows x {d['samples']} samples; as many held-out rows tell "
-        f"the noise of a score ({d['noise_std']:.1f}), and as many others calibrate. 90 % intervals of samples alone "
-        f"hold {100 * held['samples alone']:.0f} % of the scores: dropout is no noise. Calibrated ones, "
+        f"Spiking ({d['method']['name']}), {d['rows']:,} test rows x {d['samples']} samples; as many held-out rows "
+        f"tell the noise of a score ({d['noise_std']:.1f}), and as many others calibrate. 90 % intervals of samples "
+        f"alone hold {100 * held['samples alone']:.0f} % of the scores: dropout is no noise. Calibrated ones, "
         f"{held['width']:.0f} wide:",
         markdown_table(header, rows),
         f"An answer is wrong where it is off by more than {silent['tolerance']:.1f} (half a standard deviation of "
@@ -221,6 +229,34 @@ def _steps(found: dict[str, Any]) -> list[str]:
     ]
 
 
+def _windows(found: dict[str, Any]) -> list[str]:
+    w = found["windows"]
+    rows = [
+        [
+            c["name"],
+            f"{c['headroom']:g}",
+            f"{c['ticks']}",
+            f"{c['spikes_per_neuron_sample']:.2f}",
+            f"{c['paired_rmse']:.3f}",
+            f"{c['std_ratio']:.3f}",
+            "yes" if c["kept"] else "no",
+        ]
+        for c in w["codes"]
+    ]
+    said = "None keeps the distribution."
+    if w["best"] is not None:
+        said = (
+            f"Judged on test rows is {w['best']}: of those that keep it with spikes that are all alike, the one of "
+            "the fewest ticks."
+        )
+    return [
+        "## Windows of ticks",
+        "The same network, in which a neuron tells its value by when it fires in a window (codes.md), a sample for "
+        f"every window. {w['rows']} validation rows x {w['samples']} samples, with the margin of the steps. {said}",
+        markdown_table(["code", "headroom", "ticks", "spikes/neuron/sample", "error", "std ratio", "kept"], rows),
+    ]
+
+
 def _redraws(found: dict[str, Any]) -> list[str]:
     r = found["redraws"]
     rows = [
@@ -314,6 +350,8 @@ def _times(found: dict[str, Any]) -> list[str]:
 
 def _steps_said(method: dict[str, Any]) -> str:
     redraw = method["redraw"]
+    if method["code"] is not None:
+        return method["name"]
     if redraw is None:
         return f"{method['steps']}, {method['burn_in']} left out"
     return f"{redraw['hold']} a sample, {redraw['gap']} left out"

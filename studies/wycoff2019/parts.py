@@ -31,9 +31,9 @@ def parts(bench: Bench, rows: int, samples: int, longest: int) -> dict[str, Any]
         Method("Alpha 20 ms"),
         Method("Alpha 5 ms, spikes read out", Alpha(0.005), None),
         Method("Alpha 2 ms, spikes read out", Alpha(0.002), None),
-        Method("rates x 1/4, Alpha 20 ms", speed=0.25),
         Method("rates x 1/2, Alpha 5 ms, spikes read out", Alpha(0.005), None, 0.5),
         Method("rates x 2, Alpha 5 ms, spikes read out", Alpha(0.005), None, 2.0),
+        Method("rates x 4, Alpha 2 ms, spikes read out", Alpha(0.002), None, 4.0),
     ]
     return {
         "rows": rows,

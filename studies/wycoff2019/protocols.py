@@ -18,7 +18,7 @@ EQUIVALENT, EQUIVALENCE_MARGIN = 0.95, 0.1  # share of rows, and standard deviat
 def output_trace(bench: Bench, method: Method, steps: int) -> dict[str, Any]:
     """Figure 3: the read-out of the first row, step by step, beside the network's output under the same mask."""
     rows = bench.rows(1)
-    network = method.network(bench.net, bench.inputs(rows))
+    network = bench.network(method)
     run = simulate(network, bench.inputs(rows), seed=bench.seed, steps=steps, rows=rows, probe=["trace"])
     assert run.trace is not None
     classical = bench.classical(rows, 2).samples[0, 0, 0]
@@ -49,7 +49,7 @@ def protocol(bench: Bench, method: Method, rows: int, samples: int, *, keep_wors
         "samples": samples,
         "method": method.describe(),
         "seconds": seconds,
-        "row_steps_per_second": row_steps(method, rows, samples) / seconds,
+        "row_steps_per_second": row_steps(method, spiking) / seconds,
         "spikes_per_prediction": sum(spiking.settings["spikes_per_prediction"].values()),
         "paired_rmse": float(np.median(pairs.paired_rmse)),
         "paired_rmse_by_row": as_list(pairs.paired_rmse),

@@ -20,33 +20,33 @@ LEAD = 60
 VARIANTS = ((0.002, 0), (0.001, 0), (0.002, 4), (0.0015, 3), (0.001, 2))  # Alpha (s), stagger (steps)
 
 
-def redraws(bench: Bench, rows: int, samples: int, apart: int) -> dict[str, Any]:
+def redraws(bench: Bench, rows: int, samples: int, like: Method) -> dict[str, Any]:
     """Errors over hold for several synapses and staggers: naive, with a gap, with what is carried over taken out.
 
     Args:
         bench: judged on its search rows.
         rows, samples: of each line.
-        apart: steps of a sample that is simulated by itself.
+        like: how a sample is simulated by itself, whose neurons are these.
     """
     lines = []
     for tau, stagger in VARIANTS:
         said = f", staggered by {stagger}" if stagger else ""
-        method = Method(f"Alpha {1000 * tau:g} ms{said}", Alpha(tau), None)
+        method = Method(f"Alpha {1000 * tau:g} ms{said}", Alpha(tau), None, like.speed, gains=like.gains)
         lines += [_line(bench, method, Redraw(hold, 0, LEAD, stagger), rows, samples) for hold in HOLDS]
     kept = [line for line in lines if line["kept"]]
     best = min(kept, key=lambda line: line["hold"]) if kept else None
-    return {"rows": rows, "samples": samples, "lead": LEAD, "apart": apart, "lines": lines, "best": best}
+    return {"rows": rows, "samples": samples, "lead": LEAD, "apart": like.steps, "lines": lines, "best": best}
 
 
-def chosen(found: dict[str, Any]) -> Method | None:
-    """The method that keeps the distribution with the shortest hold."""
+def chosen(found: dict[str, Any], like: Method) -> Method | None:
+    """The method that keeps the distribution with the shortest hold, of neurons as those of another."""
     best = found["best"]
     if best is None:
         return None
     window: Window = Hann() if best["best"]["window"] == "Hann" else Flat()
     redraw = Redraw(best["hold"], best["best"]["gap"], LEAD, best["stagger"], best["best"]["carry_over"])
     name = f"{best['name']}, redrawn every {best['hold']} steps"
-    return Method(name, Alpha(best["tau"]), None, window=window, redraw=redraw)
+    return Method(name, Alpha(best["tau"]), None, like.speed, window=window, redraw=redraw, gains=like.gains)
 
 
 def neighbours(bench: Bench, method: Method, rows: int, samples: int) -> dict[str, float]:
@@ -65,7 +65,7 @@ def neighbours(bench: Bench, method: Method, rows: int, samples: int) -> dict[st
 def _line(bench: Bench, method: Method, redraw: Redraw, rows: int, samples: int) -> dict[str, Any]:
     which = bench.search_rows(rows)
     truth = bench.classical(which, samples).samples[..., 0].double()
-    plain = method.network(bench.net, bench.inputs(which[:1]))
+    plain = bench.network(method)
     network, steps = redraw.apply(plain), redraw.steps(samples, plain)
     started = time.perf_counter()
     run = simulate(network, bench.inputs(which), seed=bench.seed, steps=steps, rows=which, probe=["trace"])

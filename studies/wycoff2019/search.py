@@ -38,34 +38,28 @@ class Candidate:
 
 
 def candidates(bench: Bench, noise_trained: nn.Module) -> list[Candidate]:
-    """What is tried."""
-    fast = Method("", Alpha(0.002), None)
-
-    def on(name: str, **changes: Any) -> Candidate:
-        return Candidate(replace(fast, name=name, **changes))
-
+    """What is tried: filters, windows, and neurons that are faster than the trained ones for the same outputs."""
     plain = [
-        on(f"Alpha {1000 * tau:g} ms, spikes read out", synapse=Alpha(tau)) for tau in (0.01, 0.005, 0.003, 0.001)
+        Method(f"Alpha {1000 * tau:g} ms, spikes read out", Alpha(tau), None) for tau in (0.01, 0.005, 0.003, 0.002)
     ]
-    double = on("rates x 2", speed=2.0, window=Hann()).method
+    hann = [
+        Method(f"Alpha {1000 * tau:g} ms, Hann window", Alpha(tau), None, window=Hann()) for tau in (0.005, 0.002)
+    ]
+    fast = [
+        Method(f"rates x {speed:g}, Alpha {1000 * tau:g} ms, Hann window", Alpha(tau), None, speed, window=Hann())
+        for speed, tau in ((2.0, 0.003), (3.0, 0.002), (4.0, 0.002), (4.0, 0.001), (6.0, 0.001))
+    ]
+    calibrated = [
+        replace(method, name=f"{method.name}, layers calibrated", gains=gains(bench, method)) for method in fast
+    ]
+    noisy = replace(fast[2], name=f"trained with spike noise, {fast[2].name}")
     return [
         Candidate(Method("as the paper: Alpha 20 ms, last third averaged"), PAPERS, longest=300),
         Candidate(Method("Alpha 20 ms, burn-in chosen"), longest=300),
-        *plain[:3],
-        on("Alpha 2 ms, spikes read out"),
-        plain[3],
-        on("Lowpass 4 ms, spikes read out", synapse=Lowpass(0.004)),
-        on("Alpha 3 ms, Hann window", synapse=Alpha(0.003), window=Hann()),
-        on("Alpha 2 ms, Hann window", window=Hann()),
-        on("Alpha 1 ms, Hann window", synapse=Alpha(0.001), window=Hann()),
-        on("rates x 1/2, Alpha 2 ms, Hann window", speed=0.5, window=Hann()),
-        on("rates x 2, Alpha 2 ms, Hann window", speed=2.0, window=Hann()),
-        Candidate(
-            replace(double, name="rates x 2, layers calibrated, Alpha 2 ms, Hann window", gains=gains(bench, double))
-        ),
-        Candidate(
-            replace(fast, name="trained with spike noise, Alpha 2 ms, Hann window", window=Hann()), net=noise_trained
-        ),
+        *(Candidate(method) for method in plain),
+        Candidate(Method("Lowpass 4 ms, spikes read out", Lowpass(0.004), None)),
+        *(Candidate(method) for method in (*hann, *fast, *calibrated)),
+        Candidate(noisy, net=noise_trained),
     ]
 
 
@@ -115,7 +109,7 @@ def fewest(bench: Bench, candidate: Candidate, rows: int, samples: int) -> dict[
 
 def trace_of(bench: Bench, method: Method, rows: Tensor, samples: int, steps: int) -> tuple[Tensor, float]:
     """Read-outs ``[S, B, T]`` float64 under the masks of the classical samples; spikes per kept neuron and step."""
-    network = method.network(bench.net, bench.inputs(rows[:1]))
+    network = bench.network(method)
     settings = {"samples": samples, "seed": bench.seed, "rows": rows, "progress": bench.progress}
     run = simulate(network, bench.inputs(rows), steps=steps, probe=["trace"], **settings)
     assert run.trace is not None
@@ -146,7 +140,7 @@ def gains(bench: Bench, method: Method) -> tuple[tuple[str, float], ...]:
     rows, samples = bench.task.split.train[:16], 4
 
     def outputs(of: Method, steps: int) -> dict[str, float]:
-        network = of.network(bench.net, bench.inputs(rows[:1]))
+        network = bench.network(of)
         run = simulate(network, bench.inputs(rows), samples=samples, seed=bench.seed, steps=steps, rows=rows)
         scale = {p.name: p.neuron.amplitude for p in network.populations}  # pyright: ignore[reportAttributeAccessIssue]
         return {name: scale[name] * float(count.double().mean()) / steps for name, count in run.counts.items()}

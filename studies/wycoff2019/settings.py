@@ -54,6 +54,9 @@ class Settings:
         few_rows, few_samples: the protocol of figure 2.
         many_rows, forward_steps: the paper's other protocol.
         large_rows, large_samples: the test that its footnote doubts.
+        window_rows, window_samples: of every line of the table over codes.
+        scored_samples: of the spiking predictions of all test rows; of ``learning.accuracy_samples`` by codes.
+        decided_rows, decided_samples: of the decisions.
         probe_rows, probe_samples: of every line of the tables over steps, synapses and rates.
         redraw_rows, redraw_samples: of every line of the table over redraws.
         longest: steps of the simulations that the parts of the error are read from.
@@ -68,6 +71,11 @@ class Settings:
     forward_steps: int = 20
     large_rows: int = 200
     large_samples: int = 1000
+    window_rows: int = 48
+    window_samples: int = 30
+    scored_samples: int = 5
+    decided_rows: int = 1000
+    decided_samples: int = 50
     probe_rows: int = 24
     probe_samples: int = 16
     redraw_rows: int = 24
@@ -94,6 +102,11 @@ QUICK = Settings(
     forward_steps=10,
     large_rows=10,
     large_samples=40,
+    window_rows=6,
+    window_samples=6,
+    scored_samples=2,
+    decided_rows=40,
+    decided_samples=10,
     probe_rows=6,
     probe_samples=6,
     redraw_rows=6,

@@ -18,9 +18,11 @@ from spikebayes.nn import LIFRate, SoftLIF, zoo
 from studies.wycoff2019 import redraws as redrawing
 from studies.wycoff2019.command import run_wycoff2019
 from studies.wycoff2019.learning import Task, scores
-from studies.wycoff2019.methods import Bench, Method, faster, hardened, with_gamma
+from studies.wycoff2019.methods import Bench, Method, faster, fitting_filters, hardened, with_gamma
 from studies.wycoff2019.search import Candidate, averaged, fewest
 from studies.wycoff2019.settings import QUICK
+from studies.wycoff2019.windows import chosen as chosen_code
+from studies.wycoff2019.windows import windows
 
 pytestmark = pytest.mark.slow
 
@@ -79,13 +81,26 @@ def test_the_run_is_written_with_page_and_figures(study: tuple[Path, dict[str, A
     assert json.loads((folder / "r.json").read_text()) == json.loads(json.dumps(found))
     page = (folder / "docs" / "wycoff2019.md").read_text()
     names = [f"figure2-{k}-{n}-raw" for k in ("few", "many") for n in ("paper", "fewest")]
-    for name in (*names, "figure3", "figure3-fewest", "figure4", "figure4-large", "steps", "redraws"):
+    for name in (
+        *names,
+        "figure3",
+        "figure3-fitting",
+        "figure3-fewest",
+        "figure4",
+        "figure4-large",
+        "steps",
+        "redraws",
+    ):
         assert f"wycoff2019/{name}.svg" in page
         assert "</svg>" in (folder / "docs" / "wycoff2019" / f"{name}.svg").read_text()
     assert f"{found['data']['rows']:,} rows" in page
     assert found["data"]["rows"] == 190_300
     assert f"{found['few_paper']['paired_rmse']:.3f}" in page
     assert f"{found['training']['parameters']:,} parameters" in page
+    coded = found["scored"]["windows"]
+    assert coded["rows"] == found["settings"]["learning"]["scored"]
+    assert f"{coded['spiking']['r2']:.4f}" in page
+    assert f"{found['windows']['codes'][0]['paired_rmse']:.3f}" in page
     decided = found["decisions"]
     assert sum(len(pair["drugs"]) for pair in decided["next"]) == 20
     assert decided["next"][0]["information"] >= decided["next"][-1]["information"] > 0
@@ -183,19 +198,44 @@ def test_averaged_reads_the_steps_it_is_told() -> None:
 
 
 def test_the_chosen_redraw_is_the_line_it_was_chosen_by(bench: Bench) -> None:
-    found = redrawing.redraws(bench, 3, 8, apart=40)
+    like = Method("like", steps=40)
+    found = redrawing.redraws(bench, 3, 8, like)
     made_up = {**found["lines"][-1], "kept": True}
-    method = redrawing.chosen(found | {"best": made_up})
+    method = redrawing.chosen(found | {"best": made_up}, like)
     assert method is not None
     assert method.redraw is not None
     assert (method.redraw.hold, method.redraw.gap) == (made_up["hold"], made_up["best"]["gap"])
     rows = bench.search_rows(3)
     truth = bench.classical(rows, 8).samples[..., 0].double()
-    network = method.network(bench.net, bench.inputs(rows[:1]))
+    network = bench.network(method)
     made = predict(network, bench.inputs(rows), samples=8, seed=bench.seed, rows=rows, **method.sampling())
     error = ((made.samples[..., 0] - truth).pow(2).mean(0).sqrt() / truth.std(0)).median()
     assert float(error) == pytest.approx(made_up["best"]["paired_rmse"], rel=1e-4)
-    assert redrawing.chosen(found | {"best": None}) is None
+    assert redrawing.chosen(found | {"best": None}, like) is None
+
+
+def test_the_code_that_judges_is_the_quickest_of_those_that_keep(bench: Bench) -> None:
+    found = windows(bench, 4, 6)
+    kept = [line for line in found["codes"] if line["kept"] and not line["payload"]]
+    assert kept
+    method = chosen_code(found)
+    assert method is not None
+    assert method.name == found["best"]
+    assert next(c for c in kept if c["name"] == method.name)["ticks"] == min(line["ticks"] for line in kept)
+    assert chosen_code(found | {"best": None}) is None
+    line = next(c for c in found["codes"] if c["name"] == method.name)
+    rows = bench.search_rows(4)
+    truth, made = (run.samples[..., 0].double() for run in (bench.classical(rows, 6), bench.spiking(method, rows, 6)))
+    error = ((made - truth).pow(2).mean(0).sqrt() / truth.std(0)).median()
+    assert float(error) == pytest.approx(line["paired_rmse"], rel=1e-4)
+
+
+def test_filters_that_fit_have_started_when_the_papers_burn_in_is_over(bench: Bench) -> None:
+    method = fitting_filters(bench)
+    own = replace(bench.network(method), timing=None)
+    made = predict(own, bench.inputs(bench.rows(1)), samples=2)
+    assert made.settings["burn_in"] == pytest.approx(method.burn_in, abs=2)
+    assert (method.steps, method.burn_in) == (300, 200)
 
 
 def test_scores_by_hand() -> None:

@@ -23,6 +23,7 @@ NAME = 'yield <b>&"$x_1$" 収量'
 
 FIGURES: dict[str, Callable[[], str]] = {
     "trace": lambda: figures.output_trace(STEPS, 1.0, 200, 1e-3, NAME),
+    "trace that swings": lambda: figures.output_trace([-800.0, *STEPS[1:]], 1.0, 200, 1e-3, NAME),
     "one step": lambda: figures.output_trace([0.5], 0.5, 0, 1e-3, NAME),
     "trace with infinities": lambda: figures.output_trace([0.0, np.inf, np.nan, 1.0], np.inf, 1, 1e-3, NAME),
     "worst row": lambda: figures.worst_row(*SAMPLES, 7, "KS statistic 0.2", NAME),

@@ -45,11 +45,13 @@ def output_trace(trace: ArrayLike, dnn_output: float, burn_in: int | None, dt: f
     averaged, left_out = burn_in is not None, burn_in or 0
     running = np.cumsum(values[left_out:]) / np.arange(1, len(values) - left_out + 1)
     marker = "o" if len(values) <= 10 else ""
+    frame = _frame(values, left_out, dnn_output)
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         if left_out:
-            axes.axvspan(0, time[left_out - 1], color=SHADE, lw=0, label="burn-in, left out")
+            label = "burn-in, left out" if frame is None else "burn-in, left out (goes beyond the frame)"
+            axes.axvspan(0, time[left_out - 1], color=SHADE, lw=0, label=label)
         width, alpha = (0.9, 0.55) if averaged else (2.2, 1.0)
         axes.plot(
             time, values, color=SPIKING, lw=width, alpha=alpha, marker=marker, ms=3, label="spiking", gid="trace"
@@ -61,11 +63,25 @@ def output_trace(trace: ArrayLike, dnn_output: float, burn_in: int | None, dt: f
         if math.isfinite(dnn_output):
             axes.axhline(dnn_output, color=CLASSICAL, lw=1.6, ls=(0, (5, 2)), label="classical, same mask")
         axes.set_xlim(0, time[-1])
+        if frame is not None:
+            axes.set_ylim(*frame)
         axes.set_xlabel("time (ms)")
         axes.set_ylabel(short(name, 30))
         _legend(figure)
 
     return draw("output trace", f"Spiking read-out of {name} over time, and the classical output", paint)
+
+
+def _frame(values: Floats, left_out: int, dnn_output: float) -> tuple[float, float] | None:
+    """Limits that show the averaged part, where the start swings so far that nothing else could be seen."""
+    told = np.append(values[left_out:], dnn_output)
+    told, seen = told[np.isfinite(told)], values[np.isfinite(values)]
+    if not left_out or len(told) < 2:
+        return None
+    low, high = float(told.min()), float(told.max())
+    room = high - low
+    inside = low - room <= seen.min() and seen.max() <= high + room
+    return None if room == 0 or inside else (low - room, high + room)
 
 
 def ks_histograms(raw: ArrayLike, randomised: ArrayLike, control: ArrayLike | None) -> tuple[str, ...]:
