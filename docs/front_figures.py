@@ -25,6 +25,7 @@ def figures_of(results: Path) -> dict[str, str]:
         "tuned": f"{priced['settings']['error']:g}",
         "weights": f"{drugs['training']['parameters'] / 1e6:.1f}",
         "figure_rows": f"{drugs['few_paper']['rows']}",
+        "figure_steps": f"{drugs['few_paper']['method']['steps']}",
         **_joules(_read(results, "codes")["cases"]),
         **_speeds(_read(results, "bench")["bars"]),
     }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import json
 import re
 from pathlib import Path
 
 import pytest
+
+import told_by_results as say
 
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS.parent / "results"
@@ -29,8 +30,16 @@ def test_every_figure_of_the_front_page_is_in_the_results() -> None:
     told = set(re.findall(r"\{\{ (\w+) \}\}", (DOCS / "index.md").read_text("utf-8")))
     assert told
     assert told <= made.keys()
-    kept = json.loads((RESULTS / "posterior.json").read_text("utf-8"))["summary"]["spikebayes"]
-    assert made["paired_kept"] == f"{kept['paired_kept']} of {kept['cases']}"
+    assert made["paired_kept"] == say.kept("paired_kept")
+    assert made["error"] == say.apart()
+    assert (made["cheapest"], made["dearest"], made["tuned"]) == (*say.price(), say.front_price())
+    assert (made["windows_wide"], made["windows_narrow"], made["rates"]) == say.front_joules()
+    assert (made["times_spikingjelly"], made["times_nengo"]) == tuple(
+        map(say.times_as_fast, ("spikingjelly", "nengo"))
+    )
+    assert (made["weights"], made["figure_rows"], made["figure_steps"]) == (
+        *(say.million_weights(), say.pairs_drawn(), say.steps_drawn()),
+    )
 
 
 def test_every_page_stands_in_a_table_of_contents() -> None:

@@ -35,6 +35,7 @@ MINUTES = (
 TOLD = (
     Told("README.md docs/studies.md", r"([\d.]+) million weights", say.million_weights),
     Told("README.md", r"weights, by (\d+) samples each", lambda: say.samples_drawn()[0]),
+    Told("README.md", r"in the paper's (\d+) steps", say.steps_drawn),
     Told("README.md", r"of (\d+) pairs of drugs", say.pairs_drawn),
     Told("README.md docs/index.md", r"Histograms of (\d+) classical and (\d+) spiking samples", say.samples_drawn),
     Told("docs/index.md", r"by (\d+) classical and by (\d+) spiking samples", say.samples_drawn),
@@ -101,7 +102,7 @@ CLAIMS: tuple[tuple[str, str, Callable[[], bool]], ...] = (
 FREE = (
     Free("README.md docs/install.md", r"Python 3\.11 to 3\.14", "versions"),
     Free("README.md", r"in ten lines", "lines of the block below"),
-    Free("README.md", r"4 digits of radix 4", "the code's name"),
+    Free("README.md docs/index.md", r"4 digits of radix 4", "the code's name"),
     Free("docs/studies.md", r"13\.8 in the paper", "the paper's figure"),
     Free("docs/install.md", r"the three above", "rows of the table"),
     Free("docs/guide/any-network.md", r"at least 100 rows", "what convert asks for, as its error says"),

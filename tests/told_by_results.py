@@ -43,6 +43,10 @@ def pairs_drawn() -> str:
     return str(results("wycoff2019")["few_paper"]["rows"])
 
 
+def steps_drawn() -> str:
+    return str(results("wycoff2019")["few_paper"]["method"]["steps"])
+
+
 def joules(code: str, *groups: str) -> str:
     """From how many to how many times the classical joules."""
     lines = [(case["group"], line) for case in results("codes")["cases"] for line in case["codes"]]
