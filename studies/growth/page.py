@@ -10,6 +10,7 @@ from studies.growth.judging import NETWORK, spiking
 from studies.results import markdown_table
 
 SCORES = {"r2": "R2", "mae": "MAE", "pearson": "Pearson r"}
+GAINS = {"r2": 1, "mae": -1}  # sign with which the network's score less another's is a gain
 KINDS = {"random": "Single rows held out", "pair": "Whole pairs of drugs held out"}
 
 
@@ -79,6 +80,8 @@ def _task(found: dict[str, Any]) -> list[str]:
     parameters = next(iter(splits[0]["tried"].values()))["parameters"]
     chosen = {epochs: sum(split["epochs"] == epochs for split in splits) for epochs in s["epochs"]}
     said = ", ".join(f"{epochs} epochs on {count} splits" for epochs, count in chosen.items())
+    if 2 * chosen[max(chosen)] > len(splits):
+        said += "; longer trainings, which were not tried, may do better"
     return [
         "## How it was learned",
         f"{s['splits']} splits of each kind, near {100 * s['test']:g} % of the rows to test, near "
@@ -116,30 +119,36 @@ def _scores(by: str, splits: list[dict[str, Any]]) -> list[str]:
         f"{new['drug']} one of the drugs is in none. MAE is in fractions of growth; +- is the standard error over "
         "splits, which share rows: it is too small.",
         markdown_table(["model", *SCORES.values()], rows),
-        "The network's R2 less that of others, split by split:",
+        "The network beside others, split by split; a minus sign is where it loses:",
         markdown_table(
-            ["than", "R2 of the network more by", "better on"],
-            [_beside(m, values[NETWORK]["r2"] - values[m]["r2"]) for m in rivals],
+            ["than", "R2 more by", "better on", "MAE less by", "better on"],
+            [[m, *(cell for score in GAINS for cell in _gain(values, m, score))] for m in rivals],
         ),
-        _said(values, rivals),
+        *(_said(values, rivals, score) for score in GAINS),
     ]
 
 
-def _beside(model: str, more: Any) -> list[str]:
-    return [model, _mean(more, signed=True), f"{int((more > 0).sum())} of {len(more)} splits"]
+def _gains(values: dict[str, Any], model: str, score: str) -> Any:
+    """``[splits]``: by how much the network is better."""
+    return GAINS[score] * (values[NETWORK][score] - values[model][score])
 
 
-def _said(values: dict[str, Any], rivals: list[str]) -> str:
+def _gain(values: dict[str, Any], model: str, score: str) -> list[str]:
+    more = _gains(values, model, score)
+    return [_mean(more, signed=True), f"{int((more > 0).sum())} of {len(more)}"]
+
+
+def _said(values: dict[str, Any], rivals: list[str], score: str) -> str:
     """Whom the network loses to and whom it beats, and by how little."""
-    gaps = {m: values[NETWORK]["r2"] - values[m]["r2"] for m in rivals}
+    gaps = {m: _gains(values, m, score) for m in rivals}
     parts = []
     for words, sign in (("loses to", -1), ("beats", 1)):
         there = [m for m in rivals if (gaps[m].mean() > 0) == (sign > 0)]
         within = [m for m in there if not abs(gaps[m].mean()) > 2 * _error(gaps[m])]
         clear = [m for m in there if m not in within]
-        parts += [f"The network {words} {_listed(clear)}."] if clear else []
-        parts += [f"It {words} {_listed(within)} by less than two standard errors."] if within else []
-    return " ".join(parts)
+        parts += [f"{words} {_listed(clear)}"] if clear else []
+        parts += [f"{words} {_listed(within)} by less than two standard errors"] if within else []
+    return f"By {SCORES[score]} the network {'; it '.join(parts)}."
 
 
 def _listed(names: list[str]) -> str:
@@ -176,7 +185,9 @@ def _spikes(found: dict[str, Any]) -> list[str]:
         "## What spikes keep",
         "Every test row of every split, spiking against classical. An error is between samples under the same mask, "
         "in standard deviations of the row's prediction: medians over rows, averaged over splits. `compare` judges "
-        "both sides under the same masks, and under masks of their own beside a second classical prediction.",
+        "both sides under the same masks, and under masks of their own beside a second classical prediction. A "
+        "code's tops are those of training rows: where a drug that none of them has goes beyond, it is cut off, "
+        "with a warning.",
         markdown_table([*header, "kept, same masks", "kept, other masks"], rows),
         *_reasons(found),
     ]
