@@ -52,9 +52,9 @@ class Task:
     tables: ComboTables
 
     @classmethod
-    def prepare(cls, data: ComboData, seed: int, by: SplitBy = SplitBy.RANDOM) -> Task:
-        """A split of the rows, a tenth each to validate and to test."""
-        split = split_pairs(data, by, seed=seed)
+    def prepare(cls, data: ComboData, seed: int, by: SplitBy = SplitBy.RANDOM, **shares: float) -> Task:
+        """A split of the rows, a tenth each to validate and to test unless ``shares`` say otherwise."""
+        split = split_pairs(data, by, seed=seed, **shares)
         order = np.random.default_rng(seed)
         parts = {
             name: rows[torch.from_numpy(order.permutation(len(rows)))]
@@ -234,15 +234,15 @@ def accuracy(task: Task, net: nn.Module, settings: Learning, seed: int) -> dict[
     return found
 
 
-def boosted_trees(task: Task, settings: Learning, seed: int) -> dict[str, Any]:
-    """The same figures for gradient-boosted trees on the same rows.
+def boosted_trees(task: Task, settings: Learning, seed: int, **more: Any) -> dict[str, Any]:
+    """The same figures for gradient-boosted trees on the same rows; ``more`` are other options of theirs.
 
     On principal components of the features; and on nothing but which cell line and which two drugs a row has: what
     features are worth beyond that, a network has to show.
     """
     train, truth = task.split.train, task.data.target[:, 0].numpy()
     options: dict[str, Any] = {"early_stopping": False, "random_state": seed, "max_leaf_nodes": 127}
-    options |= {"max_iter": settings.boosting}
+    options |= {"max_iter": settings.boosting, **more}
     found: dict[str, Any] = {}
     inputs: dict[str, tuple[Any, Any]] = {
         "components": (_components(task), None),
