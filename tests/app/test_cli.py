@@ -371,7 +371,7 @@ def test_an_interrupted_fit_goes_on(fails, tmp_path: Path) -> None:
     assert "--resume" in said
     assert "Traceback" not in said
     assert last.exists()
-    fails("info", tmp_path / "run", says="go on with fit --resume")
+    fails("info", tmp_path / "run", says="continue by fit --resume")
     fails(*given, says="holds an interrupted training")
     fails(*given, "--resume", "--seed", "5", says="changed: seed")
     assert main([*given, "--resume"]) == 0

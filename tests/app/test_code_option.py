@@ -103,7 +103,7 @@ def test_without_its_training_table_a_code_is_refused(
     kept = shutil.move(trained / "train.csv", tmp_path / "away.csv")
     try:
         said = refused(*given, "--code", "Radix(8)", capsys=capsys)
-        assert "is not there; a code needs its rows" in said
+        assert "is missing; a code needs its rows" in said
         assert main(given) == 0  # without a code nothing needs it
     finally:
         shutil.move(kept, trained / "train.csv")

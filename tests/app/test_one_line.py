@@ -31,7 +31,7 @@ PROGRAM = [sys.executable, "-m", "spikebayes.app.cli"]
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (bytes(range(256)) * 9, "it is no text in UTF-8"),
+        (bytes(range(256)) * 9, "it is not UTF-8 text"),
         (b"a: &a [1, 1]\nb: &b [*a, *a]\nhidden: [*b, *b]\n", r"it has an alias, *a; write out what it stands for"),
         (b"<<: &a {samples: 4}\nx: {<<: *a}\n", "it has an alias"),
         (b"[" * 100_000, "lists are more than 20 deep"),
@@ -39,7 +39,7 @@ PROGRAM = [sys.executable, "-m", "spikebayes.app.cli"]
         (b"- samples\n", "holds no options; expected YAML"),
         (b"", "holds no options"),
         (b"samples: [\n", "expected YAML"),
-        (b'out: "a\\0b.csv"\n', "a path has no character 0"),
+        (b'out: "a\\0b.csv"\n', "a path cannot contain the character NUL"),
     ],
 )
 @pytest.mark.parametrize("verb", ["predict", "compare"])

@@ -13,9 +13,9 @@ class Obstacle:
     """What keeps a model from being converted.
 
     Args:
-        where: the module, or the node of the graph, in words that a user knows from their code.
+        where: the module, or the node of the graph, named as in the user's code.
         reason: what is wrong there.
-        cure: what to do about it.
+        cure: what to change.
         line: of the user's code, ``file:number: text``, where it is known.
     """
 

@@ -201,7 +201,7 @@ def uniformity(pvalues: Floats) -> float:
 def exchange_test(first: Floats, second: Floats, rng: np.random.Generator, exchanges: int = 199) -> float:
     """P-value that whole samples of two predictions are exchangeable, by the mean KS distance over rows.
 
-    Right whatever rows have in common, since a sample keeps its rows when it changes sides.
+    Valid however rows depend on one another, since a sample keeps its rows when it changes sides.
 
     Args:
         first: ``[n, B]``.

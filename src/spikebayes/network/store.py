@@ -48,10 +48,10 @@ def save_network(network: SpikingNetwork, folder: str | Path) -> None:
 
 @checked
 def load_network(folder: str | Path) -> SpikingNetwork:
-    """Read what :func:`save_network` wrote; it simulates to the same bits.
+    """Read what :func:`save_network` wrote; simulations give the same bits.
 
     Raises:
-        StoreError: a file is missing, torn, edited, of another format or a newer version, or does not add up.
+        StoreError: a file is missing, torn, edited, of another format or a newer version, or inconsistent.
 
     Example:
         >>> import tempfile, torch

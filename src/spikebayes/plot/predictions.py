@@ -77,7 +77,8 @@ def predicted(
     output: int | str = 0,
     axes: Axes | None = None,
 ) -> Axes:
-    """Means and intervals of a new observation against what was observed: an interval that crosses the line holds it.
+    """Means and intervals of a new observation against what was observed, which an interval that crosses the line
+    contains.
 
     Of more than 1000 rows that many are drawn, evenly spaced; the legend counts all of them.
 
@@ -121,10 +122,10 @@ def predicted(
 def reliability(
     prediction: Predictive, target: Tensor | np.ndarray, *, output: int | str = 0, axes: Axes | None = None
 ) -> Axes:
-    """Whether what is said so often is true so often.
+    """Whether stated probabilities are met.
 
-    Of values: the share of observations inside intervals, by the coverage that was asked. Of classes: how often the
-    most probable class is right, by its probability, in ten bins; a dot's area is its bin's share of the rows.
+    For values: the share of observations inside intervals, by the coverage asked for. For classes: how often the most
+    probable class is right, by its probability, in ten bins; a dot's area is its bin's share of the rows.
 
     Args:
         prediction: ``[S, B, C]``.
@@ -164,10 +165,10 @@ def reliability(
 def risk_coverage(
     prediction: Predictive, target: Tensor | np.ndarray, *, output: int | str = 0, axes: Axes | None = None
 ) -> Axes:
-    """The risk of the answers, if only the surest share of the rows is answered.
+    """The risk of the answers, if only the most certain share of the rows is answered.
 
-    The risk is the share of wrong classes, or the root mean square error of values; the surest have the highest
-    probability, or the smallest std.
+    The risk is the share of wrong classes, or the root mean square error of values; the most certain rows have the
+    highest probability, or the smallest std.
 
     Args:
         prediction: ``[S, B, C]``.
