@@ -28,7 +28,7 @@ def render(found: dict[str, Any]) -> str:
         "![Error against jitter, lost spikes and bits of weights, a colour for each code](chips/curves.svg)",
         "## Advice",
         _advice(cases),
-        "## What each code stands",
+        "## What each code tolerates",
         f"With an error of {LIMIT:g} at most: jitter in ticks; how many times the jitter the window lasts then; the "
         "share of spikes that may get lost; bits of weights.",
         _limits(cases),

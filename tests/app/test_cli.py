@@ -192,7 +192,7 @@ def test_a_second_fit_in_the_same_folder(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "run").mkdir()
     with locked(tmp_path / "run", "fit"):
         assert main(given) == 2
-    assert f"another fit is at work in {tmp_path / 'run'}" in capsys.readouterr().err
+    assert f"another fit is running in {tmp_path / 'run'}" in capsys.readouterr().err
     assert list((tmp_path / "run").iterdir()) == []
 
 

@@ -162,7 +162,7 @@ def test_another_predict_of_the_same_table_is_refused(rows: Path, refused: Calla
     folder = finished_parts.folder_of(rows / "p.csv")
     folder.mkdir()
     with locked(folder, "predict"):
-        refused(*predict("p.csv"), says="another predict is at work")
+        refused(*predict("p.csv"), says="another predict is running")
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "foreign", "folder within"])

@@ -57,7 +57,7 @@ class TableScores:
             table.append(cells if len(table[0]) == len(head) else [str(one["output"]), *cells])
         by = "entropy" if classes else "predicted std"
         held = (
-            f"what {100 * self.coverage:g}% {'sets' if classes else 'intervals'} hold, by {by}, the surest rows first"
+            f"what {100 * self.coverage:g}% {'sets' if classes else 'intervals'} contain, by {by}, the most certain rows first"
         )
         return "\n".join([*aligned(lines), "", held, *aligned(table)])
 

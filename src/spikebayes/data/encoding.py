@@ -154,7 +154,7 @@ def read_columns(
     frame: pd.DataFrame,
     columns: Mapping[str, Column],
     needed: tuple[str, ...] = (),
-    hint: str = "the model was trained on numbers there",
+    hint: str = "the model was trained on numbers in it",
 ) -> dict[str, np.ndarray]:
     """By name, ``[B]`` numbers, NaN where missing; days since 1970 for dates; labels, ``""`` where missing.
 

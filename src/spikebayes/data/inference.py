@@ -208,5 +208,5 @@ def _learned_number(name: str, kind: Number, values: np.ndarray, given: str | No
     if given is None and low == high and not gone.any():
         return Dropped(CONSTANT)
     if given is None and KEY.fullmatch(name) and len(set(known.tolist())) == len(values):
-        return Dropped("it tells rows apart")
+        return Dropped("it only identifies rows")
     return replace(kind, offset=offset_of(known), low=low, high=high, fill=middle, flag=bool(gone.any()))

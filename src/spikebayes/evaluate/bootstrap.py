@@ -97,7 +97,7 @@ def _checked(
 ) -> tuple[Floats, ...]:
     if not 0 < level < 1:
         raise ConfigError(f"an interval's level must lie in (0, 1); got {level}")
-    check_count("resamples", resamples, 1, RESAMPLES, "fewer tell as much")
+    check_count("resamples", resamples, 1, RESAMPLES, "fewer are enough")
     if seed < 0:
         raise ConfigError(f"seed must be 0 or more; got {seed}")
     arrays = tuple(finite("rows", array) for array in rows)

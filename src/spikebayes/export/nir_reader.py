@@ -98,7 +98,7 @@ class _Stated:
             return cls(dt, timing, bool(metadata.get("one_step", False)), arguments)
         except (TypeError, ValueError) as error:
             raise ConversionError(
-                f"the graph's metadata does not add up: {error}; give it a dt in seconds"
+                f"the graph's metadata is inconsistent: {error}; give it a dt in seconds"
             ) from error
 
 
@@ -143,7 +143,7 @@ class _Reader:
         self.into: dict[str, list[str]] = {name: [] for name in self.nodes}
         for source, target in dict.fromkeys(map(tuple, graph.edges)):
             if not {source, target} <= self.into.keys():
-                raise ConversionError(f"the edge {source} -> {target} joins what is not among the graph's nodes")
+                raise ConversionError(f"the edge {source} -> {target} joins nodes that are not in the graph")
             self.into[target].append(source)
         try:
             self.order = list(TopologicalSorter(self.into).static_order())
@@ -212,7 +212,7 @@ class _Reader:
 
 CURE = "use LIF, CubaLIF, IF, Threshold, Affine, Linear, Conv1d, Conv2d, SumPool2d, AvgPool2d, Flatten or Scale"
 CURES = {
-    "NIRGraph": "write its nodes into the graph that it is in, without edges that go round",
+    "NIRGraph": "put its nodes directly into the graph, without cycles",
     "LI": "read the average of what comes before it, or filter in a CubaLIF",
     "CubaLI": "read the average of what comes before it, or filter in a CubaLIF",
 }
@@ -238,4 +238,4 @@ def _read(nir: Any, path: Path) -> Any:
         raise StoreError(f"{path} is missing") from None
     except (OSError, KeyError, AssertionError, ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise StoreError(f"{path} is torn, or holds no graph of NIR: {reason}") from error
+        raise StoreError(f"{path} is damaged, or holds no NIR graph: {reason}") from error

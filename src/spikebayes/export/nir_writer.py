@@ -192,13 +192,13 @@ def _check_place(path: Path, beside: Path, overwrite: bool) -> None:
         if place.exists() and not overwrite:
             raise ConfigError(f"{place} is there already; give another path, or overwrite=True to replace it")
     if beside.exists() and not is_ours(beside):
-        raise ConfigError(f"{beside} is no certificate of ours; give another path, or move it away")
+        raise ConfigError(f"{beside} is not a certificate written by to_nir; give another path, or move it away")
     if path.suffix == ".nir":
         check_writable(path)
     elif path.exists():
         ours = is_ours(path / MANIFEST) and {MANIFEST, *read_json(path / MANIFEST, FORMAT)["sha256"]}
         if not ours or {place.name for place in path.iterdir()} - ours:
-            raise ConfigError(f"{path} holds what to_nir did not write; give another path, or move that away")
+            raise ConfigError(f"{path} holds files that to_nir did not write; give another path, or move them away")
     check_writable(beside)
 
 

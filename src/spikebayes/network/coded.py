@@ -193,7 +193,7 @@ class Coded(Neuron):
         if not bool(((self.top > 0) & self.top.isfinite()).all()):
             raise ConfigError("the value of the highest level must be positive in every unit")
         if isinstance(self.response, Function) and not self.code.graded:
-            raise ConfigError(f"{self.response.name} rises and falls: only a Graded code can tell its value")
+            raise ConfigError(f"{self.response.name} is not monotone: only a Graded code can send its value")
 
     @property
     def words(self) -> str:

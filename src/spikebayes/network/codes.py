@@ -79,7 +79,7 @@ class Code(ABC):
     def _check(self) -> None:
         if self.highest >= 1 << BITS:
             raise ConfigError(
-                f"{self} tells {self.highest + 1:,} levels; codes have at most 2^{BITS}: take fewer digits"
+                f"{self} has {self.highest + 1:,} levels; codes have at most 2^{BITS}: take fewer digits"
             )
         if self.ticks > MOST_TICKS:
             raise ConfigError(

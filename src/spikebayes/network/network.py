@@ -286,7 +286,7 @@ class SpikingNetwork:
         codes = {p.neuron.code for p in coded}  # pyright: ignore[reportAttributeAccessIssue]
         if codes - {None} and (len(codes) > 1 or len(coded) < len(self.populations)):
             free = next((f"{p.name} steps freely" for p in self.populations if p not in coded), "there are several")
-            raise ConfigError(f"in windows of ticks all populations tell numbers by one code; {free}")
+            raise ConfigError(f"in windows of ticks all populations must use one code; {free}")
         for p in self.populations:
             if p.spike_noise is not None and not codes - {None}:
                 raise ConfigError(

@@ -255,7 +255,7 @@ class Bernoulli(Neuron):
     @property
     def words(self) -> str:
         """Its curve."""
-        return f"on by chance, {self.curve} curve"
+        return f"on with a probability, {self.curve} curve"
 
     def step(self, x: Tensor, state: State, dt: float, chance: Chance | None = None) -> tuple[Tensor, Tensor, State]:
         """(on, bool; ``off`` or 1; no state)."""

@@ -21,7 +21,7 @@ from spikebayes.noise.blank_out_sums import exact_sums, lay_out_weights
 from spikebayes.noise.random_layers import Draws, randomly
 
 ONE_SOURCE = Demand(Values.ONE_SOURCE, "its synapses need one population or input as their source, and no bias on it")
-SIGNS = Demand(Values.SIGNS, "the erf law holds for inputs of +-1 alone, without dropout; use Exact() or Gaussian()")
+SIGNS = Demand(Values.SIGNS, "Law() needs inputs of +-1 only, without dropout; use Exact() or Gaussian()")
 
 
 class _BlankOut(Spiking):
@@ -34,7 +34,7 @@ class _BlankOut(Spiking):
         super().__init__()
         check_keep(keep)
         if keep == 1:
-            raise ConfigError("synapses that always transmit obey no erf law; keep must be below 1")
+            raise ConfigError("keep must be below 1: synapses that always transmit are not random")
         if min(shape) < 1:
             raise ConfigError(f"a layer needs at least one unit and one synapse for each; got weights {list(shape)}")
         check_size("a layer", *shape)

@@ -77,8 +77,7 @@ def predicted(
     output: int | str = 0,
     axes: Axes | None = None,
 ) -> Axes:
-    """Means and intervals of a new observation against what was observed, which an interval that crosses the line
-    contains.
+    """Means and intervals of a new observation against observed values: those crossing the line contain them.
 
     Of more than 1000 rows that many are drawn, evenly spaced; the legend counts all of them.
 
@@ -192,7 +191,7 @@ def risk_coverage(
         error = prediction.mean[:, c].double() - observed[:, c]
         curve = risk_coverage_curve(-prediction.std[:, c], error**2)
         risk, label = np.sqrt(curve["risk"].to_numpy()), f"root mean square error of {prediction.names[c]}"
-    ax.step(curve["coverage"], risk, where="post", color=SPIKING, label="the surest first")
+    ax.step(curve["coverage"], risk, where="post", color=SPIKING, label="the most certain first")
     whole = float(risk[-1])
     ax.axhline(whole, color=CLASSICAL, lw=1.2, ls=DASHED, label="all rows")
     ax.set(xlabel="share of rows answered", ylabel=label, xlim=(0, 1))

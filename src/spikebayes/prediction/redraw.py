@@ -21,7 +21,7 @@ from spikebayes.machine.numbers import is_whole
 from spikebayes.network.network import Input, Population, SpikingNetwork
 from spikebayes.network.timing import Flat, Window
 
-BY_ITSELF = "is drawn anew by itself: redraw is for networks with dropout alone; leave it out"
+BY_ITSELF = "is drawn anew in every step: redraw is for networks with dropout only; leave it out"
 
 
 @checked
@@ -86,7 +86,7 @@ class Redraw:
                 network, whose masks are drawn anew in every window.
         """
         if network.code is not None:
-            raise ConfigError("a coded network changes its masks with every window as it is; leave redraw out")
+            raise ConfigError("a coded network draws new masks in every window anyway; leave redraw out")
         if any(c.blank_out for c in network.connections):
             raise ConfigError(f"noise on synapses {BY_ITSELF}")
         if any(p.neuron.random for p in network.populations):

@@ -247,7 +247,7 @@ def _by_ticks(plan: SamplingPlan, probe: Sequence[str]) -> SamplingPlan:
     if not set(probe) - {NUMBERS}:
         return plan
     if plan.engine not in ("auto", "reference"):
-        raise ConfigError(f"the {plan.engine} engine sees no single ticks; probe numbers, or use engine='reference'")
+        raise ConfigError(f"the {plan.engine} engine has no single ticks; probe numbers, or use engine='reference'")
     return replace(plan, engine="reference")
 
 

@@ -292,5 +292,5 @@ def _refuse_timed(network: SpikingNetwork) -> None:
         )
     if network.is_memoryless:
         raise ConfigError(
-            "a step of a network without memory is a sample: nothing is to be tuned, predict it as it is"
+            "a step of a network without memory is a sample: there is nothing to tune: predict it as it is"
         )

@@ -158,5 +158,5 @@ def _noise_of_samples(p: Predictive) -> Tensor:
     if p.noise_samples is not None:
         return p.noise_samples
     if p.noise_std is None:
-        raise ConfigError("a member knows no noise of observations; members are what fit made")
+        raise ConfigError("a member has no observation noise; members must come from fit")
     return p.noise_std.expand(p.samples.shape)

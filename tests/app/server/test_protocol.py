@@ -113,7 +113,7 @@ def test_a_bad_request_is_refused_in_one_sentence(start: Start, name: str, chang
             "2 bytes after the JSON belong to no",
         ),
         (b"1234567", {"Inference-Header-Content-Length": "0"}, 400, "2 features, FP32, 8 bytes each; got 7 bytes"),
-        (b"x", {"Content-Encoding": "gzip"}, 415, "packed by gzip"),
+        (b"x", {"Content-Encoding": "gzip"}, 415, "compressed by gzip"),
         (b" " * 2000, {}, 413, "at most 1000 bytes"),
         (b"{}", {"Authorization": "Bearer wrong"}, 401, "Authorization: Bearer TOKEN"),
         (b"{}", {"Authorization": ""}, 401, "Authorization: Bearer TOKEN"),

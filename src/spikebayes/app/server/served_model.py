@@ -160,7 +160,7 @@ class ServedModel:
         return found | {OUTSIDE: work.outside}
 
     def _check(self, samples: int, seed: int, coverage: float) -> None:
-        check_count("samples", samples, 1, self.most_samples, "fewer tell nearly as much")
+        check_count("samples", samples, 1, self.most_samples, "fewer are nearly as good")
         split_seed(seed)
         check_coverage(coverage)
 

@@ -164,7 +164,7 @@ def demand(network: SpikingNetwork) -> Demand:
         ConfigError: a network without populations.
     """
     if not network.populations:
-        raise ConfigError("a network without populations asks for no neurons")
+        raise ConfigError("a network without populations needs no neurons")
     stages, layers = Stages(), []
     for p in network.populations:
         fan_in = torch.zeros(size(p.shape), dtype=torch.float64)
