@@ -17,6 +17,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "spikebayes"
+GUIDE = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+WITHOUT_PYTHON = {"index", "tables", "serving"}
 HOUSE = ("spikebayes", "studies", "benchmarks")
 FACES = (
     "spikebayes",
@@ -174,11 +176,18 @@ def test_no_exception_is_left_that_nobody_needs(folder: str) -> None:
     assert set(EXCEPTIONS[folder]) <= used
 
 
-def test_the_readme_uses_public_names() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    assert blocks
+@pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)
+def test_readme_and_guide_use_public_names(page: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert blocks or page.stem in WITHOUT_PYTHON
     code = "\n".join(line[4:] for block in blocks for line in block.splitlines() if line.startswith((">>> ", "... ")))
     assert not list(violations(ast.parse(code), {}))
+
+
+def test_every_block_of_python_in_the_guide_runs_as_a_doctest() -> None:
+    for page in GUIDE:
+        for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+            assert block.startswith(">>> "), page.name
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import json
 import re
 from pathlib import Path
 
 import pytest
+
+import told_by_results as say
 
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS.parent / "results"
@@ -29,17 +30,37 @@ def test_every_figure_of_the_front_page_is_in_the_results() -> None:
     told = set(re.findall(r"\{\{ (\w+) \}\}", (DOCS / "index.md").read_text("utf-8")))
     assert told
     assert told <= made.keys()
-    kept = json.loads((RESULTS / "posterior.json").read_text("utf-8"))["summary"]["spikebayes"]
-    assert made["paired_kept"] == f"{kept['paired_kept']} of {kept['cases']}"
+    assert made["paired_kept"] == say.kept("paired_kept")
+    assert made["error"] == say.apart()
+    assert (made["cheapest"], made["dearest"], made["tuned"]) == (*say.price(), say.front_price())
+    assert (made["windows_wide"], made["windows_narrow"], made["rates"]) == say.front_joules()
+    assert (made["times_spikingjelly"], made["times_nengo"]) == tuple(
+        map(say.times_as_fast, ("spikingjelly", "nengo"))
+    )
+    assert (made["weights"], made["figure_rows"], made["figure_steps"]) == (
+        *(say.million_weights(), say.pairs_drawn(), say.steps_drawn()),
+    )
 
 
 def test_every_page_stands_in_a_table_of_contents() -> None:
-    listed = {"index"}
-    for page in DOCS.rglob("*.md"):
+    made = [DOCS / "tutorials", DOCS / "_build", DOCS / "reference" / "generated"]  # by the site's build
+    written = [page for page in DOCS.rglob("*.md") if not set(made) & set(page.parents)]
+    pages = {page for page in written if page.parent != DOCS / "reference" or page.stem == "index"}
+    listed = {DOCS / "index.md"}
+    for page in pages:
         for block in re.findall(r"```\{toctree\}\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
-            listed |= {line.strip() for line in block.splitlines() if line.strip() and not line.startswith(":")}
-    pages = {page.stem for page in DOCS.glob("*.md")}
-    assert pages <= {name.split("/")[-1] for name in listed}
+            names = [line.strip() for line in block.splitlines() if line.strip() and not line.startswith(":")]
+            listed |= {page.parent / f"{name}.md" for name in names}
+    assert DOCS / "guide" / "lif.md" in pages
+    assert pages <= listed
+
+
+def test_the_front_pages_show_the_same_ten_lines() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (DOCS.parent / "README.md").read_text("utf-8"), re.DOTALL)
+    lines = [line[4:] for line in block.splitlines() if line.startswith(">>> ")]
+    assert len(lines) == 10
+    (shown,) = re.findall(r"```python\n(.*?)```", (DOCS / "index.md").read_text("utf-8"), re.DOTALL)
+    assert [line for line in shown.splitlines() if line] == lines
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)

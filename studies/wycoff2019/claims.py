@@ -62,13 +62,13 @@ def _trace(found: dict[str, Any]) -> Claim:
 
 
 def _enough(found: dict[str, Any]) -> Claim:
-    large = found["large_fewest"]
+    large = found.get("large_windows") or found["large_fewest"]
     made, rows, samples = large["spiking"], large["rows"], large["samples"]
     differs = made["uniformity_pvalue"] <= UNIFORMITY or made["rejections"] > large["control"]["rejections"]
     return Claim(
         "with many more samples a KS test would find a difference, of no consequence (footnote)",
         "likely",
-        f"{rows} rows x {samples:,} samples with the fewest steps: p = {made['uniformity_pvalue']:.3f}, "
+        f"{rows} rows x {samples:,} samples ({large['method']['name']}): p = {made['uniformity_pvalue']:.3f}, "
         f"rows rejected: {made['rejections']}; {large['paired_rmse']:.3f} std apart under the same masks, "
         f"{large['paired_outcome']}",
         Outcome.REPRODUCED if differs and large["paired_outcome"] == "kept" else Outcome.NOT,

@@ -173,14 +173,12 @@ def _judge(bench: Bench, noisy: Any, stages: Stages, s: Settings) -> dict[str, d
         found["neighbours"] = stages.run(
             "neighbours", lambda: neighbours(bench, redrawn, s.redraw_rows, s.redraw_samples)
         )
-        found["large_redrawn"] = stages.run(
-            "100 rows x 100 samples, redrawn", lambda: protocol(bench, redrawn, s.many_rows, s.few_samples)
-        )
-    for name in ("windows", "fewest"):
+    large, larger = (s.large_rows, s.large_samples), (s.larger_rows, s.larger_samples)
+    for name, (rows, samples) in {"redrawn": larger, "fewest": larger, "windows": large}.items():
         if name in methods:
             found[f"large_{name}"] = stages.run(
                 f"large test, {name}",
-                lambda m=methods[name]: protocol(bench, m, s.large_rows, s.large_samples, keep_worst=True),
+                lambda m=methods[name], r=rows, k=samples: protocol(bench, m, r, k, keep_worst=True),
             )
     found["scored"] = stages.run("accuracy of spikes", lambda: _scored(bench, methods, s))
     found["decisions"] = stages.run("decisions", lambda: decisions(bench, coded or fast, s))
@@ -189,11 +187,13 @@ def _judge(bench: Bench, noisy: Any, stages: Stages, s: Settings) -> dict[str, d
 
 def _scored(bench: Bench, methods: dict[str, Method], s: Settings) -> dict[str, Any]:
     """How well spikes predict all scored test rows, and in what time."""
-    which, found = bench.task.split.test[: s.learning.scored], {}
-    truth = bench.task.data.target[which, 0].numpy()
-    budgets = {"windows": s.learning.accuracy_samples, "fewest": s.scored_samples}
-    for name in (name for name in budgets if name in methods):
-        samples, started = budgets[name], time.process_time()
+    found, samples = {}, s.scored_samples
+    for name, rows in {"windows": s.learning.scored, "fewest": s.scored_rows}.items():
+        if name not in methods:
+            continue
+        which = bench.task.split.test[:rows]
+        truth = bench.task.data.target[which, 0].numpy()
+        started = time.process_time()
         spiking = bench.spiking(methods[name], which, samples)
         seconds, started = time.process_time() - started, time.process_time()
         classical = bench.classical(which, samples)

@@ -34,7 +34,8 @@ def figures(found: dict[str, Any]) -> dict[str, str]:
         pvalues = judged["ks_pvalues"], judged["ks_pvalues_randomised"], control["ks_pvalues_randomised"]
         for part, text in zip(("raw", "randomised", "control"), ks_histograms(*pvalues), strict=True):
             drawn[f"figure2-{run.replace('_', '-')}-{part}"] = text
-    for key, run in (("figure4", "few_paper"), ("figure4-large", "large_fewest")):
+    large = "large_windows" if "large_windows" in found else "large_fewest"
+    for key, run in (("figure4", "few_paper"), ("figure4-large", large)):
         worst = found[run]["worst"]
         statistic = f"KS distance {worst['statistic']:.2f}"
         drawn[key] = worst_row(worst["classical"], worst["spiking"], worst["row"], statistic, name)

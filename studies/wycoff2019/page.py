@@ -345,7 +345,11 @@ def _energy(found: dict[str, Any]) -> list[str]:
 
 def _times(found: dict[str, Any]) -> list[str]:
     rows = [[name, f"{stage_seconds(stage):.0f}"] for name, stage in found["stages"].items()]
-    return ["## Wall time by stage", markdown_table(["stage", "s"], [*rows, ["all", f"{found['seconds']:.0f}"]])]
+    return [
+        "## Wall time by stage",
+        "Trainings run two at a time: one counts from the end of the one above it.",
+        markdown_table(["stage", "s"], [*rows, ["all", f"{found['seconds']:.0f}"]]),
+    ]
 
 
 def _steps_said(method: dict[str, Any]) -> str:

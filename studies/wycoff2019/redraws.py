@@ -14,10 +14,10 @@ from studies.wycoff2019.methods import Bench, Method
 from studies.wycoff2019.protocols import STD_RATIO
 from studies.wycoff2019.search import MARGIN, error
 
-HOLDS = (1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 25, 30, 40)
+HOLDS = (4, 8, 12, 16, 20, 30, 40, 60, 80, 120, 160)
 GAPS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 LEAD = 60
-VARIANTS = ((0.002, 0), (0.001, 0), (0.002, 4), (0.0015, 3), (0.001, 2))  # Alpha (s), stagger (steps)
+VARIANTS = ((0.005, 0), (0.002, 0), (0.005, 8), (0.002, 4))  # Alpha (s), stagger (steps)
 
 
 def redraws(bench: Bench, rows: int, samples: int, like: Method) -> dict[str, Any]:

@@ -47,12 +47,12 @@ def candidates(bench: Bench, noise_trained: nn.Module) -> list[Candidate]:
     ]
     fast = [
         Method(f"rates x {speed:g}, Alpha {1000 * tau:g} ms, Hann window", Alpha(tau), None, speed, window=Hann())
-        for speed, tau in ((2.0, 0.003), (3.0, 0.002), (4.0, 0.002), (4.0, 0.001), (6.0, 0.001))
+        for speed, tau in ((2.0, 0.003), (4.0, 0.002))
     ]
     calibrated = [
         replace(method, name=f"{method.name}, layers calibrated", gains=gains(bench, method)) for method in fast
     ]
-    noisy = replace(fast[2], name=f"trained with spike noise, {fast[2].name}")
+    noisy = replace(fast[-1], name=f"trained with spike noise, {fast[-1].name}")
     return [
         Candidate(Method("as the paper: Alpha 20 ms, last third averaged"), PAPERS, longest=300),
         Candidate(Method("Alpha 20 ms, burn-in chosen"), longest=300),

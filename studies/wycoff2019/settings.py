@@ -53,9 +53,10 @@ class Settings:
         trace_steps: of figure 3.
         few_rows, few_samples: the protocol of figure 2.
         many_rows, forward_steps: the paper's other protocol.
-        large_rows, large_samples: the test that its footnote doubts.
+        large_rows, large_samples: the test that its footnote doubts; by codes.
+        larger_rows, larger_samples: the same by neurons that step freely, and by one run, which take longer.
         window_rows, window_samples: of every line of the table over codes.
-        scored_samples: of the spiking predictions of all test rows; of ``learning.accuracy_samples`` by codes.
+        scored_samples: of the spiking predictions of all test rows, by codes. scored_rows: by steps.
         decided_rows, decided_samples: of the decisions.
         probe_rows, probe_samples: of every line of the tables over steps, synapses and rates.
         redraw_rows, redraw_samples: of every line of the table over redraws.
@@ -71,15 +72,18 @@ class Settings:
     forward_steps: int = 20
     large_rows: int = 200
     large_samples: int = 1000
+    larger_rows: int = 100
+    larger_samples: int = 200
     window_rows: int = 48
     window_samples: int = 30
     scored_samples: int = 5
+    scored_rows: int = 2000
     decided_rows: int = 1000
-    decided_samples: int = 50
+    decided_samples: int = 25
     probe_rows: int = 24
     probe_samples: int = 16
     redraw_rows: int = 24
-    redraw_samples: int = 60
+    redraw_samples: int = 30
     longest: int = 1000
     energy_rows: int = 5
     energy_samples: int = 10
@@ -105,6 +109,9 @@ QUICK = Settings(
     window_rows=6,
     window_samples=6,
     scored_samples=2,
+    scored_rows=50,
+    larger_rows=10,
+    larger_samples=30,
     decided_rows=40,
     decided_samples=10,
     probe_rows=6,

@@ -38,6 +38,9 @@ class FinishedParts:
         total: rows of all of them.
     """
 
+    folder: Path
+    count: int
+
     def __init__(self, folder: Path, rows: int, total: int) -> None:
         self.folder, self.count = folder, 0
         while self.count * rows < total and _rows(self._path(self.count)) == min(rows, total - self.count * rows):

@@ -33,8 +33,8 @@ EPILOGUE = (
     "Options may also be given in a YAML file, a line NAME: VALUE for each: --config FILE. Options on the command "
     "line take precedence. --print-config prints such a file."
 )
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
-BY_NAME = {str: 'words by name, as in {"a":"b"}', float: 'numbers by name, as in {"a":1}'}
+WORDS: dict[type[Any], str] = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+BY_NAME: dict[type[Any], str] = {str: 'words by name, as in {"a":"b"}', float: 'numbers by name, as in {"a":1}'}
 LISTS = (list, Sequence)
 WHOLE = re.compile(r"[+-]?\d+")
 

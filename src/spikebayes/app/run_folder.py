@@ -19,7 +19,7 @@ from spikebayes.machine.checked_files import format_of, is_ours, read_described,
 from spikebayes.machine.fields import check_fields
 from spikebayes.machine.files import make_folder
 from spikebayes.network.synapses import Alpha
-from spikebayes.network.timing import Flat, Hann, Timing
+from spikebayes.network.timing import Flat, Hann, Timing, Window
 from spikebayes.prediction.conformal import Conformal
 from spikebayes.prediction.predictive import Task
 from spikebayes.training.ensemble import Ensemble
@@ -31,7 +31,7 @@ NAME, DESCRIPTION, TENSORS = "run", "run.json", "run.safetensors"
 CHECKPOINTS, SETTINGS, SETTINGS_FORMAT = "checkpoints", "fit.json", "spikebayes.fit/1"  # of its training
 ENERGY = "energy.json"  # the verb's, unless it is told another place
 PARTIAL = re.compile(r"\.\w+\.[0-9a-f]{16}\.partial\.\w+")  # what a killed process was writing
-WINDOWS = {"Flat": Flat(), "Hann": Hann()}
+WINDOWS: dict[str, Window] = {"Flat": Flat(), "Hann": Hann()}
 SCALING = ("x_mean", "x_std", "y_mean", "y_std")
 
 

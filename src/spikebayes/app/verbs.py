@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cyclopts import App
@@ -15,7 +15,7 @@ from spikebayes.app.serve_command import serve_run
 from spikebayes.errors import SpikebayesError
 
 PROGRAM = "spikebayes"
-VERBS = {
+VERBS: dict[str, Callable[..., None]] = {
     "demo": commands.demo,
     "fit": fit_run,
     "predict": commands.predict,

@@ -55,6 +55,14 @@ class Check:
         traced: the module, in evaluation mode, and its graph.
     """
 
+    traced: Traced
+    model: nn.Module
+    nodes: list[fx.Node]
+    modules: list[nn.Module | None]
+    watched: list[nn.Module]
+    closed: list[nn.Module]
+    dtype: torch.dtype
+
     def __init__(self, traced: Traced) -> None:
         self.traced, self.model = traced, traced.model
         calls = [(n, _module(self.model, n)) for n in traced.graph.nodes]

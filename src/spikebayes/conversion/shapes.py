@@ -88,6 +88,9 @@ class ShapedTracer(fx.Tracer):
         frames: stacks of calls.
     """
 
+    examples: Sequence[Tensor] | int
+    lines: bool
+
     def __init__(self, examples: Sequence[Tensor] | int, *, lines: bool = False) -> None:
         super().__init__()
         self.examples, self.lines = examples, lines

@@ -52,7 +52,7 @@ CHECKSUMS = {  # SHA-256
     },
 }
 
-CLASSES = {
+CLASSES: dict[str, tuple[str, ...]] = {
     "mnist": tuple("0123456789"),
     "fashion-mnist": (
         "T-shirt/top",
@@ -70,7 +70,10 @@ CLASSES = {
 
 SETS = (*CHECKSUMS, cifar.NAME)
 #: by set, how many rows were published to train and to test
-PUBLISHED_ROWS = {**dict.fromkeys(CHECKSUMS, (60000, 10000)), cifar.NAME: cifar.PUBLISHED_ROWS}
+PUBLISHED_ROWS: dict[str, tuple[int, int]] = {
+    **dict.fromkeys(CHECKSUMS, (60000, 10000)),
+    cifar.NAME: cifar.PUBLISHED_ROWS,
+}
 IMAGES, LABELS = 0x00000803, 0x00000801  # magic numbers: unsigned bytes along 3 axes and along 1
 SIDE = 28  # pixels, of the images in idx files
 

@@ -70,6 +70,13 @@ class Sender:
         keep: bool, those that are not dropped; None where all are kept.
     """
 
+    neuron: Coded
+    drive: Tensor
+    keep: Tensor | None
+    sign: Tensor
+    told: Tensor
+    fired: Tensor
+
     def __init__(self, neuron: Coded, drive: Tensor, keep: Tensor | None) -> None:
         self.neuron, self.drive, self.keep = neuron, drive, keep
         self.sign = torch.sign(neuron.response.numbers(drive))
@@ -107,6 +114,11 @@ class Racer:
     A neuron fires with the first spike of those of its runners that are still in the race, which are then those that
     fired with it. Negative numbers race the other way round: it fires with the last one, if all fire.
     """
+
+    up: Tensor
+    down: Tensor
+    fell: Tensor
+    fired: Tensor
 
     def __init__(self, runners: tuple[int, ...], keep: Tensor | None) -> None:
         self.keep = keep

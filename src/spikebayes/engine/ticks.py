@@ -26,6 +26,7 @@ from torch import Tensor
 from spikebayes.engine.contract import NUMBERS, POTENTIALS, SPIKES, TRACE, Result, Work
 from spikebayes.engine.in_windows import Racer, RampSum, Sender, Tick, on_the_way, ticks_of
 from spikebayes.network.coded import Coded, Race
+from spikebayes.network.codes import Code
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import Operator, size
 from spikebayes.noise.bits import dropout_keep
@@ -55,6 +56,14 @@ class _Waiting:
 
 class TickSimulator:
     """Runs a coded network tick by tick."""
+
+    network: SpikingNetwork
+    dtype: torch.dtype
+    code: Code
+    told_as: torch.dtype
+    depth: dict[str, int]
+    once: frozenset[str]
+    constant: dict[str, Tensor]
 
     def __init__(self, network: SpikingNetwork, dtype: torch.dtype) -> None:
         assert network.code is not None

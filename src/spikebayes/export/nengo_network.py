@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from spikebayes.machine.arguments import checked
 from spikebayes.network.network import Connection, Population, SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.operators import size
-from spikebayes.network.synapses import Alpha, Lowpass
+from spikebayes.network.synapses import Alpha, Lowpass, Synapse
 from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.simulate import argument_shapes
@@ -87,7 +87,10 @@ def to_nengo(
 
 
 #: the filters that it has, each with its name in Nengo
-SYNAPSES = {Lowpass: lambda nengo: nengo.Lowpass, Alpha: lambda nengo: nengo.Alpha}
+SYNAPSES: dict[type[Synapse], Callable[[Any], Any]] = {
+    Lowpass: lambda nengo: nengo.Lowpass,
+    Alpha: lambda nengo: nengo.Alpha,
+}
 
 
 def _ensemble(nengo: Any, p: Population) -> tuple[Any, Array]:

@@ -21,10 +21,10 @@ from spikebayes.machine.choices import near
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.noise import Dropout
 from spikebayes.network.operators import Chain, Operator, Shape, target_shape
-from spikebayes.network.timing import Flat, Hann, Timing
+from spikebayes.network.timing import Flat, Hann, Timing, Window
 
 DT = 1e-3  # s, of graphs that do not state it
-WINDOWS = {"Flat": Flat(), "Hann": Hann()}
+WINDOWS: dict[str, Window] = {"Flat": Flat(), "Hann": Hann()}
 
 
 @checked

@@ -15,6 +15,10 @@ WORDS = "compiling kernels for this machine, once (half a minute, if all are nee
 class Compilations(event.Listener):
     """Hears of a package's kernels that numba compiles, and says so once if one takes longer than a moment."""
 
+    package: str
+    said: bool
+    depth: int
+
     def __init__(self, package: str) -> None:
         self.package, self.said, self.depth = package, False, 0
         self.clock: threading.Timer | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 from spikebayes.errors import ConfigError
 
-EXTRAS = {
+EXTRAS: dict[str, tuple[str, ...]] = {
     "table": ("pandas", "pyarrow", "openpyxl", "pooch", "requests"),
     "train": ("lightning", "sklearn"),
     "report": ("matplotlib", "jinja2", "markupsafe"),
@@ -19,7 +19,7 @@ EXTRAS = {
     "chem": ("rdkit",),
     "xarray": ("xarray",),
 }
-HOMES = {package: extra for extra, packages in EXTRAS.items() for package in packages}
+HOMES: dict[str, str] = {package: extra for extra, packages in EXTRAS.items() for package in packages}
 CALLED = {"sklearn": "scikit-learn", "yaml": "PyYAML", "rdkit": "RDKit", "distributed": "Dask", "jinja2": "Jinja2"}
 
 

@@ -86,11 +86,11 @@ class KernelCache(_Cache):
 
     def __init__(self, function: FunctionType) -> None:
         module, name = function.__module__, function.__qualname__.replace("<locals>", "")
-        self.name = f"{name}-{function.__code__.co_firstlineno}"
+        self.name: str = f"{name}-{function.__code__.co_firstlineno}"
         in_file = str(_file(module)) == function.__code__.co_filename  # and not typed in, or made up
         digest = sources_digest(module) if in_file else None  # now: what is compiled later was imported now
-        self.folder = None if digest is None else f"{module}-{digest[:16]}"
-        self.enabled = True
+        self.folder: str | None = None if digest is None else f"{module}-{digest[:16]}"
+        self.enabled: bool = True
 
     @property
     def cache_path(self) -> Any:

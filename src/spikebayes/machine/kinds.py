@@ -21,7 +21,7 @@ from spikebayes.machine.numbers import is_whole
 Indices = Annotated[Tensor, torch.int64]
 STORED = (torch.float32, torch.float64)  # of tensors in files, unless they are annotated otherwise
 WIDTH = 60  # of a value in a message
-WORDS = {
+WORDS: dict[object, str] = {
     int: "a whole number",
     float: "a number",
     bool: "True or False",

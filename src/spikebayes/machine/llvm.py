@@ -17,6 +17,11 @@ FUSE = ("contract",)  # a product and a sum may be one instruction
 class Emitter:
     """Builds vector code: pointers into numba arrays, loads, stores, arithmetic with products and sums fused."""
 
+    context: Any
+    builder: Any
+    element: Any
+    vector: Any  # llvmlite has no types
+
     def __init__(self, context: Any, builder: Any, element: Any) -> None:
         self.context, self.builder, self.element = context, builder, element
         self.lanes = VECTOR_BYTES // (4 if isinstance(element, ir.FloatType) else 8)

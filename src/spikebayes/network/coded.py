@@ -8,6 +8,7 @@ window.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +23,7 @@ from spikebayes.network.neurons import Chance, Neuron, State
 from spikebayes.network.vocabulary import stored
 
 #: activations that rise and fall, of which only a payload can tell the value
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
     "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
     "silu": F.silu,

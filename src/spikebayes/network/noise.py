@@ -29,7 +29,7 @@ class Noise(ABC):
     """
 
     site: int
-    hold: int | None
+    hold: int | None = None
     start: int = 0
     successive: bool
 
@@ -132,8 +132,7 @@ class SpikeNoise(Noise):
     jitter: float = 0.0
     loss: float = 0.0
     site: int = 0
-    hold = None  # a window is a simulation
-    successive = False
+    successive = False  # and never redrawn: a window is a simulation
 
     def __post_init__(self) -> None:
         if not (self.jitter >= 0 and math.isfinite(self.jitter)):

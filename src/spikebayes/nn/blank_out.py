@@ -29,6 +29,8 @@ class _BlankOut(Spiking):
 
     weight: nn.Parameter
     beta: nn.Parameter
+    keep: float
+    sampling: Sampling
 
     def __init__(self, shape: tuple[int, ...], keep: float, beta: float, sampling: Sampling) -> None:
         super().__init__()
@@ -183,6 +185,10 @@ class BlankOutConv2d(_BlankOut):
     Reference:
         Neftci 2017, eqs. 1 to 3.
     """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
 
     def __init__(
         self,

@@ -54,7 +54,7 @@ class Coded(Spiking):
         if top is not None and not (top > 0 and math.isfinite(top)):
             raise ConfigError(f"top must be positive; got {top}")
         self.code = code
-        self.top = nn.Parameter(torch.tensor(1.0 if top is None else float(top)))
+        self.top: nn.Parameter = nn.Parameter(torch.tensor(1.0 if top is None else float(top)))
         self.register_buffer("settled", torch.tensor(top is not None))
 
     def forward(self, x: Tensor) -> Tensor:

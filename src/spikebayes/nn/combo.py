@@ -24,6 +24,11 @@ BEFORE = 2  # modules of a tower before its first dropout
 class Combo(nn.Module):
     """What :func:`combo` makes: cell ``[B, F_cell]``, drug1 and drug2 ``[B, F_drug]`` to ``[B, 1]``."""
 
+    cell_tower: nn.Sequential
+    drug_tower: nn.Sequential
+    joint: nn.Sequential
+    growth: nn.Linear
+
     def __init__(self, cell: int, drug: int, width: int, dropout: float, activation: Callable[[], nn.Module]) -> None:
         for features in (cell, drug):
             check_widths(features, 3 * width, (width, width))
@@ -71,6 +76,8 @@ class ComboRows(nn.Module):
 
     cells: Tensor
     drugs: Tensor
+    combo: Combo
+    copies: int
 
     def __init__(self, combo: Combo, cells: Tensor, drugs: Tensor, copies: int = 2) -> None:
         check_count("copies", copies, 1)

@@ -52,6 +52,9 @@ class PopulationDecode(nn.Module):
     """
 
     keys: Tensor
+    classes: int
+    width: int
+    scale: float
 
     def __init__(self, classes: int, width: int, *, seed: int = 0, scale: float = 1.0) -> None:
         super().__init__()

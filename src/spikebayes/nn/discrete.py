@@ -80,6 +80,13 @@ class DiscreteSoftLIF(SoftLIF):
         [0.0, 0.137, 0.776]
     """
 
+    tau_syn: float | None
+    constant: bool
+    dt: float
+    amplitude: float
+    gain: float
+    bias: float
+
     def __init__(
         self,
         gamma: float = 0.02,

@@ -49,6 +49,9 @@ class NoisySign(Spiking):
         [-1.0, 1.0, 1.0]
     """
 
+    sigma: float
+    threshold: float
+
     def __init__(self, sigma: float, threshold: float = 0.0) -> None:
         super().__init__()
         if not (sigma >= 0 and math.isfinite(sigma)):
@@ -137,6 +140,8 @@ class Contours(nn.Module):
     """
 
     weight: Tensor
+    channels: int
+    spikes: Step
 
     def __init__(self, channels: int = 1, directions: int = 4, threshold: float = 0.125) -> None:
         super().__init__()

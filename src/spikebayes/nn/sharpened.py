@@ -76,6 +76,9 @@ class Sharpened(Spiking):
     """
 
     sharpness: Tensor
+    kind: Kind
+    noise: float
+    learnable: float
 
     def __init__(
         self, kind: str = "brelu", sharpness: float = 0.0, *, learnable: float = 1.0, noise: float = 0.0

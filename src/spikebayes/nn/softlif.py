@@ -55,7 +55,7 @@ class LIFRate(Spiking):
         bias: float = 4.0,
     ) -> None:
         super().__init__()
-        self.neuron = LIF(tau_rc, tau_ref, amplitude, gain, bias)
+        self.neuron: LIF = LIF(tau_rc, tau_ref, amplitude, gain, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.formula(x)

@@ -17,9 +17,9 @@ from spikebayes.noise.bits import drop
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.random_layers import Draws, RandomFunction, certainly, randomly
 
-PER_UNIT = {F.dropout, torch.dropout}
-PER_CHANNEL = {F.dropout1d, F.dropout2d}
-UNSUPPORTED = {
+PER_UNIT: set[Callable[..., Tensor]] = {F.dropout, torch.dropout}
+PER_CHANNEL: set[Callable[..., Tensor]] = {F.dropout1d, F.dropout2d}
+UNSUPPORTED: set[Callable[..., Tensor]] = {
     F.dropout3d,
     F.alpha_dropout,
     F.feature_alpha_dropout,
@@ -44,6 +44,13 @@ class Masks(TorchFunctionMode):
             ``lines`` counts through these first.
         certain: random layers draw nothing and do what is likelier.
     """
+
+    keys: Keys
+    lines: Tensor | None
+    before: Sequence[Sequence[Tensor]]
+    certain: bool
+    sites: int
+    random: bool
 
     def __init__(
         self,
@@ -122,8 +129,8 @@ class DropoutInputs(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.seen: list[Tensor] = []
-        self.widths = [0, 0]
-        self.random = False
+        self.widths: list[int] = [0, 0]
+        self.random: bool = False
 
     def __torch_function__(
         self,

@@ -102,7 +102,9 @@ def philox_torch(counter: Tensor, key: tuple[int, int]) -> Tensor:
 
 
 @numba.njit(inline="always")
-def philox_numba(c0, c1, c2, c3, k0, k1):  # pyright: ignore[reportMissingParameterType]
+def philox_numba(
+    c0: np.uint64, c1: np.uint64, c2: np.uint64, c3: np.uint64, k0: np.uint64, k1: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
     """Philox4x32-10 on uint64 scalars that hold 32-bit words; returns four such. For use inside kernels."""
     low = np.uint64(0xFFFFFFFF)
     shift = np.uint64(32)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-READ = {Tensor.__bool__, Tensor.equal, Tensor.allclose, torch.equal, torch.allclose}
+READ: set[Callable[..., bool]] = {Tensor.__bool__, Tensor.equal, Tensor.allclose, torch.equal, torch.allclose}
 Result = TypeVar("Result")
 
 

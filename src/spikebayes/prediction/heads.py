@@ -19,8 +19,15 @@ from torch.overrides import TorchFunctionMode
 from spikebayes.errors import DataError
 from spikebayes.machine.memory import row_parts
 
-SIGMOIDS = {torch.sigmoid, torch.sigmoid_, Tensor.sigmoid, F.sigmoid, torch.special.expit, F.hardsigmoid}
-LOG_SIGMOIDS = {F.logsigmoid}
+SIGMOIDS: set[Callable[..., Tensor]] = {
+    torch.sigmoid,
+    torch.sigmoid_,
+    Tensor.sigmoid,
+    F.sigmoid,
+    torch.special.expit,
+    F.hardsigmoid,
+}
+LOG_SIGMOIDS: set[Callable[..., Tensor]] = {F.logsigmoid}
 ROUNDING = 1e-4  # by which the probabilities of a float32 softmax may miss a sum of 1
 LOGITS, PROBABILITIES, LOG_PROBABILITIES = "logits", "probabilities", "log-probabilities"
 

@@ -109,6 +109,9 @@ def _probe(block: Block) -> Tile:
 class Passes:
     """Forward passes of a module over some rows: tiles ``[L]`` of pairs become outputs ``[L, C]``."""
 
+    model: nn.Module
+    inputs: tuple[Tensor, ...]
+
     def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self.model, self.inputs = model, inputs
         self.head: Head | None = None  # once a whole pass was made

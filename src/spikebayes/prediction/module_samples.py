@@ -47,6 +47,11 @@ class ModuleSampler:
 
     shapes: Sequence[Shape] | None = None
     still: str | None = KNOWS_NO_TIME
+    model: nn.Module
+    plan: SamplingPlan
+    dtype: torch.dtype
+    arguments: tuple[int, float]
+    standardised: bool
 
     def __init__(self, model: nn.Module, plan: SamplingPlan) -> None:
         self.model, self.plan = unwrapped(model), plan

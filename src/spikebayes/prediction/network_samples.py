@@ -37,6 +37,17 @@ class NetworkSampler:
         ConfigError: nothing in the network is random.
     """
 
+    model: SpikingNetwork
+    plan: SamplingPlan
+    redraw: Redraw | None
+    dtype: torch.dtype
+    asked: tuple[int | None, int | None, Window | None]
+    still: str | None
+    standardised: bool
+    head: Head
+    timing: Timing
+    simulator: Simulator
+
     def __init__(
         self,
         network: SpikingNetwork,

@@ -149,6 +149,14 @@ class Simulator:
         ConfigError: an unknown probe, or the plan's engine does not support the network, or inputs over time.
     """
 
+    network: SpikingNetwork
+    plan: SamplingPlan
+    timing: Timing
+    probes: frozenset[str]
+    engine: Engine
+    over_time: frozenset[int]
+    shapes: list[Shape]
+
     def __init__(
         self,
         network: SpikingNetwork,
@@ -215,6 +223,10 @@ class Simulations:
     Raises:
         ConfigError: an unknown probe, or the plan's engine does not support the network, or inputs over time.
     """
+
+    simulator: Simulator
+    inputs: tuple[Tensor, ...]
+    rows: Tensor
 
     def __init__(
         self,

@@ -27,6 +27,14 @@ class WholeNumberSampler:
         steps, burn_in, window, redraw: as of a network.
     """
 
+    model: IntegerNetwork
+    plan: SamplingPlan
+    sampler: NetworkSampler
+    dtype: torch.dtype
+    arguments: tuple[int, float]
+    standardised: bool
+    still: str | None
+
     def __init__(
         self,
         whole: IntegerNetwork,

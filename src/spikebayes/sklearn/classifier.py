@@ -39,6 +39,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
     """
 
     task = Task.CLASSIFICATION
+    classes_: NDArray[Any]
 
     def fit(self, X: Any, y: Any) -> SpikingClassifier:
         """Train, convert and calibrate.

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from spikebayes.errors import ConfigError
 from spikebayes.network.codes import Code
+from spikebayes.network.network import SpikingNetwork
 from spikebayes.nn.zoo import mlp
 from spikebayes.prediction.predictive import Predictive, Task
-from spikebayes.training.ensemble import fit_ensemble
+from spikebayes.training.ensemble import Ensemble, fit_ensemble
 
 VALIDATION = 0.1  # share of the rows held out of training
 
@@ -32,6 +33,9 @@ class SpikingEstimator(BaseEstimator):
     """
 
     task: Task
+    ensemble_: Ensemble
+    seed_: int
+    networks_: tuple[SpikingNetwork, ...]
 
     def __init__(
         self,

@@ -132,7 +132,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def __init__(self) -> None:
         self.waiting: tuple[Path, io.BytesIO] | None = None
-        self.written = -math.inf
+        self.written: float = -math.inf
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         content = io.BytesIO()

@@ -69,6 +69,11 @@ class Learner(ManyBatches):
         steps: that the optimiser has taken.
     """
 
+    model: nn.Module
+    recipe: Recipe
+    batches: int
+    steps: int
+
     def __init__(self, model: nn.Module, recipe: Recipe, batches: int) -> None:
         super().__init__()
         self.model, self.recipe, self.batches = model, recipe, batches

@@ -53,6 +53,12 @@ class Revival(Callback):
         Sandia 2017, lessons learned ("dead neurons": neurogenesis); the rule is ours.
     """
 
+    model: nn.Module
+    x: Tensor
+    every: int
+    until: int | None
+    generator: torch.Generator
+
     def __init__(
         self, model: nn.Module, x: Tensor, *, every: int = 1, until: int | None = None, seed: int = 0
     ) -> None:

@@ -51,6 +51,9 @@ class Gamma:
         ConfigError: a width <= 0.
     """
 
+    start: float
+    end: float
+
     def __init__(self, start: float = 0.02, end: float = 0.001) -> None:
         if not (end > 0 and 0 < start < float("inf")):
             raise ConfigError(f"gamma must be > 0; got {start} to {end}")
@@ -89,7 +92,7 @@ class Sharpening(Callback, ABC):
     """
 
     def __init__(self, dial: Dial | None = None) -> None:
-        self.dial = Sharpness() if dial is None else dial
+        self.dial: Dial = Sharpness() if dial is None else dial
         self.progress: list[float] = []
         self.history: list[list[float]] = []
 
@@ -170,6 +173,11 @@ class ScheduledSharpening(Sharpening):
         ConfigError: start or epochs negative.
     """
 
+    start: float
+    epochs: float
+    whole_epochs: bool
+    progress: list[float]
+
     def __init__(self, start: float, epochs: float, *, whole_epochs: bool = False, dial: Dial | None = None) -> None:
         super().__init__(dial)
         if not (start >= 0 and epochs >= 0):
@@ -198,6 +206,10 @@ class BottomUpSharpening(Sharpening):
     Reference:
         Severa et al. 2019, Whetstone (bottom-up sharpening).
     """
+
+    start: float
+    epochs: float
+    progress: list[float]
 
     def __init__(self, start: float, epochs: float, *, dial: Dial | None = None) -> None:
         super().__init__(dial)
@@ -229,6 +241,15 @@ class AdaptiveSharpening(Sharpening):
     Reference:
         Severa et al. 2019, Whetstone (adaptive sharpener: 10 epochs, 0.25, 0.126 from 0.75 on, 15 %, 1 epoch).
     """
+
+    initial: int
+    patience: int
+    rate: float
+    late_rate: float
+    late: float
+    rise: float
+    pausing: bool
+    waited: int
 
     def __init__(
         self,

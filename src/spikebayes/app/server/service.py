@@ -65,6 +65,12 @@ class Service:
         limits: of requests.
     """
 
+    model: ServedModel
+    limits: Limits
+    metrics: Metrics
+    stopping: bool
+    running: int
+
     def __init__(self, model: ServedModel, limits: Limits) -> None:
         self.model, self.limits, self.metrics = model, limits, Metrics()
         self.stopping, self.running = False, 0

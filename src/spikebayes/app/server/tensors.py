@@ -19,14 +19,14 @@ from spikebayes.machine.choices import unknown
 from spikebayes.machine.kinds import shown
 
 TEXT = "BYTES"
-DTYPES = {
+DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
     **{f"UINT{8 * size}": np.dtype(f"<u{size}") for size in (1, 2, 4, 8)},
     **{f"INT{8 * size}": np.dtype(f"<i{size}") for size in (1, 2, 4, 8)},
     **{f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
     TEXT: np.dtype(object),  # str, or None where one is missing
 }
-NAMES = {dtype: name for name, dtype in DTYPES.items()}
+NAMES: dict[np.dtype[Any], str] = {dtype: name for name, dtype in DTYPES.items()}
 LENGTH = struct.Struct("<I")  # before each text of BYTES
 WHAT = {"b": "true or false", "u": "whole numbers", "i": "whole numbers", "f": "numbers", "O": "text"}
 # what JSON may hold there: arrays of these kinds of NumPy's, or else values that are each of these types

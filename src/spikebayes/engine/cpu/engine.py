@@ -42,7 +42,7 @@ class CpuEngine:
 
     name = "cpu"
     over_time = True
-    abilities = Abilities(NEURONS, SYNAPSES, (Dropout,), " beside neurons or filters with a memory")
+    abilities: Abilities = Abilities(NEURONS, SYNAPSES, (Dropout,), " beside neurons or filters with a memory")
 
     def refusal(self, network: SpikingNetwork) -> str | None:
         unable = self.abilities.refusal(network)

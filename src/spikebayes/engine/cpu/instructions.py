@@ -301,7 +301,8 @@ def _lif_run(reads: bool) -> Any:
     return intrinsic(lif_run)
 
 
-lif_run, lif_run_read = _lif_run(False), _lif_run(True)
+lif_run: Any = _lif_run(False)
+lif_run_read: Any = _lif_run(True)
 
 
 @intrinsic

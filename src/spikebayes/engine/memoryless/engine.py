@@ -49,7 +49,7 @@ class MemorylessEngine:
 
     name = "cpu"
     over_time = True
-    abilities = Abilities((*THRESHOLDS, Bernoulli), (), (Dropout, BlankOut))
+    abilities: Abilities = Abilities((*THRESHOLDS, Bernoulli), (), (Dropout, BlankOut))
 
     def refusal(self, network: SpikingNetwork) -> str | None:
         if not network.is_memoryless:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spikebayes.machine.kernel_cache import compiled
 from spikebayes.network.coded import Coded, Race, Ramp
+from spikebayes.network.codes import Code
 from spikebayes.network.noise import Dropout, SpikeNoise
 from spikebayes.noise.bits import bernoulli_bits, dropout_keep, fill_row
 from spikebayes.noise.keys import Keys
@@ -50,6 +51,15 @@ class Teller:
         shape: of one line.
         noise: on their spikes.
     """
+
+    neuron: Coded | Race
+    shape: tuple[int, ...]
+    code: Code
+    dropout: Dropout | None
+    noise: SpikeNoise | None
+    each: Tensor
+    shift: int
+    ramp: bool
 
     def __init__(
         self, neuron: Coded | Race, dropout: Dropout | None, shape: tuple[int, ...], noise: SpikeNoise | None = None

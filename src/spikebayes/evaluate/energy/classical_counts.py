@@ -62,6 +62,17 @@ class ClassicalCounts:
 class ClassicalTally:
     """Counts that grow with every block of (sample, row) pairs; a simulation beside them draws in some of T steps."""
 
+    network: SpikingNetwork
+    steps: int
+    stages: Stages
+    random: frozenset[str]
+    layers: list[_Layer]
+    fresh: list[int]
+    unevaluated: set[str]
+    macs: int
+    nonzero_macs: int
+    activations: int
+
     def __init__(self, network: SpikingNetwork, steps: int) -> None:
         self.network, self.steps = network, steps
         self.stages, self.random = Stages(decoded=network.code is not None), drawn_nodes(network)

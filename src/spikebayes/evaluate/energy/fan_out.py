@@ -84,12 +84,12 @@ class Reach:
 
     def __init__(self, stages: Sequence[Stage], source: Shape) -> None:
         self.source = source
-        self.patterns = joined(stage.pattern for stage in stages)
-        self.whole = None if _single_paths(self.patterns) else self._laid_out()
-        self.fan_in = self.arriving(_ones_of((size(source),)))[0]  # [M]
-        self.synapses = int(self.fan_in.sum())
+        self.patterns: tuple[Pattern, ...] = joined(stage.pattern for stage in stages)
+        self.whole: Tensor | None = None if _single_paths(self.patterns) else self._laid_out()
+        self.fan_in: Tensor = self.arriving(_ones_of((size(source),)))[0]  # [M]
+        self.synapses: int = int(self.fan_in.sum())
         #: whether every unit reaches the same targets, so that the number of spikes is enough to count events
-        self.uniform = bool(((self.fan_in == 0) | (self.fan_in == size(source))).all())
+        self.uniform: bool = bool(((self.fan_in == 0) | (self.fan_in == size(source))).all())
 
     def arriving(self, spikes: Tensor) -> Tensor:
         """``[R, M]`` events at every target, of ``[R, N]`` spikes of every unit."""

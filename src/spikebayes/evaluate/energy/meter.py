@@ -68,7 +68,7 @@ class Meter:
             except Exception as error:  # whatever a driver says that does not let itself be read
                 self.missing[kind] = _reason(error)
         self.joules: dict[str, float] = {}
-        self.seconds = 0.0
+        self.seconds: float = 0.0
 
     def __enter__(self) -> Self:
         self._before = [counter.read() for counter in self.counters]

@@ -80,6 +80,11 @@ class Windows(Schedule):
     """
 
     drawn_steps = 1
+    ticks: int
+    samples: int
+    once: frozenset[str]
+    windows: int
+    steps: int
 
     def __init__(self, network: SpikingNetwork, samples: int) -> None:
         assert network.code is not None

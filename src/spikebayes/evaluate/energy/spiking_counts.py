@@ -22,7 +22,7 @@ from spikebayes.evaluate.energy.random_bits import blanked, currents, draws, kep
 from spikebayes.evaluate.energy.schedules import Schedule, Steps, Windows
 from spikebayes.evaluate.energy.zeros import Zeros
 from spikebayes.machine.arguments import checked
-from spikebayes.network.network import Population, SpikingNetwork
+from spikebayes.network.network import Connection, Population, SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.network.timing import Timing
 from spikebayes.noise.keys import Keys
@@ -182,6 +182,16 @@ def _spikes(network: SpikingNetwork, result: Result) -> dict[str, Tensor]:
 
 class SpikingTally:
     """Counts that grow with every block of (sample, row) pairs, in runs of a schedule."""
+
+    network: SpikingNetwork
+    schedule: Schedule
+    stages: Stages
+    out: dict[Connection, Reach]
+    by_neuron: bool
+    spikes: dict[str, int]
+    events: int
+    updates: int
+    once: frozenset[str]
 
     def __init__(self, network: SpikingNetwork, schedule: Schedule) -> None:
         self.network, self.schedule, self.stages = network, schedule, Stages()

@@ -30,7 +30,7 @@ class Zeros:
 
     def __init__(self, network: SpikingNetwork) -> None:
         exact = (replace(c, operator=copy.deepcopy(c.operator).double()) for c in network.connections)
-        self.network = replace(network, connections=tuple(exact))
+        self.network: SpikingNetwork = replace(network, connections=tuple(exact))
 
     @torch.no_grad()
     def nonzero(self, inputs: Sequence[Tensor], keys: Keys) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ class Chain(Operator):
 
     def __init__(self, operators: tuple[Operator, ...] = ()) -> None:
         super().__init__()
-        self.operators = nn.ModuleList(operators)
+        self.operators: nn.ModuleList = nn.ModuleList(operators)
 
     def forward(self, x: Tensor) -> Tensor:
         for operator in self.operators:

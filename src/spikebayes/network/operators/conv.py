@@ -27,7 +27,11 @@ class Conv(Operator):
     """Convolution over 1 or 2 spatial axes. weight: ``[out, in / groups, *kernel]``; x: ``[R, in, *space]``."""
 
     weight: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
-    row_axis = 0
+    stride: Shape
+    dilation: Shape
+    groups: int
+    padding: Shape | str
+    row_axis: int | None = 0
 
     def __init__(self, weight: Tensor, stride: Shape, padding: Shape | str, dilation: Shape, groups: int = 1) -> None:
         super().__init__()

@@ -22,7 +22,7 @@ class Dense(Operator):
     """y = x W^T on the last axis. weight: ``[out, in]``."""
 
     weight: Tensor  # pyright: ignore[reportIncompatibleVariableOverride]
-    row_axis = -1
+    row_axis: int | None = -1
 
     def __init__(self, weight: Tensor) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from spikebayes.network.operators.patterns import Laid, Pattern
 if TYPE_CHECKING:
     from scipy import sparse
 
-    Matrix = NDArray[Any] | sparse.csr_array
+    Matrix: TypeAlias = "NDArray[Any] | sparse.csr_array"
 
 Shape = tuple[int, ...]
 

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 class AvgPool(Operator):
     """Average pooling over 1 or 2 spatial axes."""
 
+    kernel: Shape
+    stride: Shape
+    padding: Shape
+    ceil_mode: bool
+    count_include_pad: bool
+
     def __init__(
         self,
         kernel: Shape,
@@ -92,7 +98,7 @@ class AdaptiveAvgPool(Operator):
 
     def __init__(self, size: tuple[int | None, ...]) -> None:
         super().__init__()
-        self.size = list(size)
+        self.size: list[int | None] = list(size)
 
     def forward(self, x: Tensor) -> Tensor:
         pool: Any = F.adaptive_avg_pool1d if len(self.size) == 1 else F.adaptive_avg_pool2d

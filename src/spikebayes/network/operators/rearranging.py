@@ -24,7 +24,7 @@ class Reshape(Operator):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.shape = tuple(shape)
+        self.shape: Shape = tuple(shape)
 
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(x.shape[0], *self.shape)
@@ -48,7 +48,7 @@ class Permute(Operator):
 
     def __init__(self, dims: Shape) -> None:
         super().__init__()
-        self.dims = tuple(dims)
+        self.dims: tuple[int, ...] = tuple(dims)
 
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(0, *self.dims)
@@ -65,6 +65,9 @@ class Place(Operator):
     """This part's slot in a concatenation along ``dim``: zeros before and after it."""
 
     rearranges = True
+    dim: int
+    before: int
+    after: int
 
     def __init__(self, dim: int, before: int, after: int) -> None:
         super().__init__()
@@ -86,6 +89,10 @@ class Slice(Operator):
     """Elements start, start + step, ... below stop along ``dim``."""
 
     rearranges = True
+    dim: int
+    start: int
+    stop: int
+    step: int
 
     def __init__(self, dim: int, start: int, stop: int, step: int = 1) -> None:
         super().__init__()

@@ -30,6 +30,11 @@ class Windows(Operator):
     """
 
     rearranges = True
+    kernel: Shape
+    stride: Shape
+    padding: Shape
+    dilation: Shape
+    ceil_mode: bool
 
     def __init__(
         self, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, ceil_mode: bool = False

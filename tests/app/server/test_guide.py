@@ -1,4 +1,4 @@
-"""The README's example, as it stands there."""
+"""The guide's example, as it stands there."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import pytest
 
 from served import Server, arrays
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "guide" / "serving.md"
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
 def test_curl_gets_an_answer(start: Callable[..., Server]) -> None:
     server = start()
-    example = re.search(r"^curl .*?\}'$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    example = re.search(r"^curl .*?\}'$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert example
     command = shlex.split(example[0].replace("\\\n", "").replace("http://127.0.0.1:8080", server.url))
     made = subprocess.run([*command, "--silent"], capture_output=True, text=True, check=True)
