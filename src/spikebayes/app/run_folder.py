@@ -161,9 +161,7 @@ def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if (folder / DESCRIPTION).exists() and not overwrite and not resume:
         raise ConfigError(f"{folder} already holds a run; give another --out, or --overwrite to replace it")
     if (folder / CHECKPOINTS).exists() and not overwrite and not resume:
-        raise ConfigError(
-            f"{folder} holds an interrupted training; --resume continues it, --overwrite starts afresh"
-        )
+        raise ConfigError(f"{folder} holds an interrupted training; --resume continues it, --overwrite starts afresh")
     written = {file.name for file in own_files(folder)}
     foreign = [name for name in foreign_files(folder) if overwrite or name in written]
     if foreign:

@@ -67,9 +67,7 @@ def _discrete_lif(neuron: DiscreteLIF, synapse: Synapse | None, dt: float) -> Ce
     if synapse is None:
         return Cell(neuron)
     if neuron.tau_syn is not None:
-        raise _blocked(
-            "its neurons filter their current, and their input is filtered too", "leave one filter out"
-        )
+        raise _blocked("its neurons filter their current, and their input is filtered too", "leave one filter out")
     return Cell(replace(neuron, tau_syn=euler(_tau(synapse), dt)), differs=(DELAY,))
 
 

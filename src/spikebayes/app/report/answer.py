@@ -165,8 +165,8 @@ def outside(data: ReportData) -> tuple[str, Table | None]:
     by = listed((f"{one_line(name)} ({count})" for name, count in counts.most_common()), LEAST)
     first = f" The first {LEAST}:" if len(found) > LEAST else ""
     said = (
-        f"{len(found):,} of {len(data.outside):,} rows have a value unlike any in the training data, by column: {by}. "
-        f"Predictions for them are extrapolations.{first}"
+        f"{len(found):,} of {len(data.outside):,} rows have a value unlike any in the training data, by column: {by}"
+        f". Predictions for them are extrapolations.{first}"
     )
     rows = tuple((str(row), _columns(names)) for row, names in found[:LEAST])
     return said, Table((("Row", False), ("Columns", False)), rows)

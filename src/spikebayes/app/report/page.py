@@ -126,9 +126,7 @@ def _outcome(verdict: Equivalence) -> str:
 
 def _effects(data: ReportData) -> Figure:
     found = "; ".join(f"{finding.rule} {number(finding.estimate)}" for finding in data.verdict.findings)
-    svg = figures.plotted(
-        "effects", f"Effects that decide the verdict: {found}", partial(effects, data.verdict), 1
-    )
+    svg = figures.plotted("effects", f"Effects that decide the verdict: {found}", partial(effects, data.verdict), 1)
     caption = (
         "Each difference between the two networks, in units of its margin: at 0 there is no difference, in the grey "
         "band none that matters. Lines are confidence bounds."
