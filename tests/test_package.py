@@ -56,7 +56,7 @@ def declared(*extras: str) -> set[str]:
     ("folder", "extras"),
     [
         ("src", ["all"]),
-        ("studies", ["studies", "chem", "bench"]),
+        ("studies", ["studies", "chem", "bench", "sinabs"]),
         ("benchmarks", ["bench", "sinabs"]),
     ],
 )

@@ -44,6 +44,13 @@ def test_the_demo_leaves_a_report_predictions_and_a_run(tmp_path: Path) -> None:
     assert "Under the same masks the two differ by 0.0" in text
     assert f"First patient: {made['mean'][0]:.0f} +- {made['model_std'][0]:.0f}" in text
 
+    lines = {line.split("│")[1].strip(): line.split("│")[2:4] for line in text.splitlines() if line.count("│") == 4}
+    assert [cell.split()[1] for cell in lines["a sample takes"]] == ["steps", "ticks"]
+    assert [cell.strip() for cell in lines["posterior"]] == ["kept", "kept"]
+    assert all(50 < float(cell) < 62 for name in ("classical", "spiking") for cell in lines[f"RMSE, {name}"])
+    spikes = [float(cell) for cell in lines["spikes per neuron and sample"]]
+    assert spikes[0] > 2 * spikes[1] > 0
+
     run = load_run(out)
     again = run.predict(patients.iloc[test], network=run.network(), samples=100, seed=2)
     np.testing.assert_allclose(made["mean"], again.mean[:, 0], rtol=1e-5)

@@ -373,7 +373,8 @@ def _ks_fields(
         p = exchange_test(a.reshape(len(a), -1), b.reshape(len(b), -1), rng)
     tied = int(test.tied.reshape(shape).any(1).sum())
     if tied:
-        notes.append(f"On {tied} rows a value occurs on both sides: exact p-values are conservative there.")
+        where = "one row" if tied == 1 else f"{tied} rows"
+        notes.append(f"On {where} a value occurs on both sides: exact p-values are conservative there.")
     return {
         **distance,
         "ks_statistic": _fewer(test.statistic.reshape(shape)),
