@@ -31,8 +31,7 @@ def listening(host: str, port: int, *, guarded: bool) -> socket.socket:
         >>> listening("0.0.0.0", 8080, guarded=False)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        spikebayes.errors.ConfigError: other machines can reach 0.0.0.0, and no token protects it: give --token, or
-        ...
+        spikebayes.errors.ConfigError: other machines can reach 0.0.0.0, and no token protects it: give --token...
     """
     if not 0 <= port < 1 << 16:
         raise ConfigError(f"port must lie in 0..65535; got {port}")
