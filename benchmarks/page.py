@@ -20,7 +20,7 @@ def render(found: Found) -> str:
     parts = [
         "# How fast is it?",
         f"Made by {_origin(found)} from `results/bench.json`. Do not edit. {_circumstances(found)}",
-        "## What it is asked to reach",
+        "## Targets",
         _bars(found),
         "## What is compared",
         _compared(found),
@@ -85,7 +85,7 @@ def _compared(found: Found) -> str:
     )
     lines = [f"* **{name}** {peer['version']}. {peer['about']}" for name, peer in found["peers"].items()]
     lines += [f"* **{name}** was not run: {reason}." for name, reason in found["missing"].items()]
-    lines.append("* **NengoDL** is left out: it needs TensorFlow 2.12 and NumPy 1, which do not go with the others.")
+    lines.append("* **NengoDL** is left out: it needs TensorFlow 2.12 and NumPy 1, which conflict with the others.")
     return "\n".join([text, "", *lines])
 
 
@@ -98,7 +98,7 @@ def _workload(case: Found, found: Found) -> Iterable[str]:
         f"{100 * case['rate']:.3g} % spikes per neuron and step asked for; {count(case['spikes'])} spikes, "
         f"{count(case['synaptic_events'])} synaptic events "
         f"(and {count(case['readout_events'])} into the read-out). One run of this engine takes "
-        f"{seconds(ours['seconds']['median'])}, by `simulate` with all that is around it "
+        f"{seconds(ours['seconds']['median'])}, through `simulate`, all overhead included, "
         f"{seconds(ours['end_to_end_seconds']['median'])}."
     )
     rows = []

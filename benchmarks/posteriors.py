@@ -183,7 +183,7 @@ def render(found: Mapping[str, Any]) -> str:
         "LIF networks that `fit` trained, at the steps that `tune` found for a paired error of "
         f"{found['settings']['error']:g} of the predictive standard deviation; rows that neither saw. Times are of "
         "whole calls. `by default` are the same filters with the burn-in worked out from them, and 100 steps more. "
-        "`the loop` is what one would write in torch: batches of passes with dropout on.",
+        "`the loop` is the usual code in torch: batches of passes with dropout on.",
         markdown_table(
             [
                 "network",
@@ -202,8 +202,8 @@ def render(found: Mapping[str, Any]) -> str:
         ),
         "## The simulation alone, beside other simulators",
         f"The same steps, inputs and rates, {RACED} rows, one sample each; see `performance.md` for who they are and "
-        "what they leave out. `roofline` is the least time for so many synaptic events and neuron updates over the "
-        "time taken: sums that inputs alone drive are simulated once for all samples of a row, which these runs of "
+        "what they leave out. `roofline` is the least time for these synaptic events and neuron updates over the "
+        "time taken. Neurons driven by inputs only are simulated once for all samples of a row, which these runs of "
         "one sample do not show.",
         markdown_table(
             ["network", "ms", "roofline, %", "simulator", "this engine is faster by"],

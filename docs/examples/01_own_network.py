@@ -2,7 +2,7 @@
 Your own ReLU network as a spiking posterior
 ============================================
 
-A convolutional network that was trained without a thought of spikes, with ordinary ReLUs, max pooling and dropout, is
+A convolutional network that was not trained with spikes in mind, with ordinary ReLUs, max pooling and dropout, is
 converted as it is. Nothing is retrained. The spiking network then gives the same prediction *with* its uncertainty.
 """
 
@@ -53,16 +53,17 @@ print(sb.check(model, x[train]).obstacles)
 # %%
 # Convert
 # -------
-# Time is cut into windows of ticks, and a neuron says its value by *when* it fires in a window. ``Digits(4, 4)`` has
-# four digits of four levels each. Some rows of the training data show how large activations become.
+# Time is divided into windows of ticks, and a neuron encodes its value in *when* it fires within a window.
+# ``Digits(4, 4)`` has four digits of four levels each. Some rows of the training data show how large activations
+# become.
 
 network = sb.convert(model, x[train], code=sb.Digits(4, 4), headroom=4.0)
 print(network)
 
 # %%
-# Predict, classically and by spikes
-# ----------------------------------
-# The two calls are the same. With one seed both draw the very same masks, so that their samples can be compared one
+# Predict, classically and with spikes
+# ------------------------------------
+# The two calls are the same. With the same seed both draw the same masks, so that their samples can be compared one
 # by one.
 
 budget = {"samples": 50, "seed": 0, "task": "classification"}
@@ -91,11 +92,11 @@ for axis, row in zip(axes, least, strict=True):
     likely = spiking.mean[row].argmax()
     axis.set_title(f"{likely}? ({y[test][row]})", fontsize=9)
     axis.set_axis_off()
-figure.suptitle("least certain: said (and true)", fontsize=10)
+figure.suptitle("least certain: predicted (and true)", fontsize=10)
 plt.show()
 
 # %%
-# Answers that are not given to the least certain rows make those that are given better: the risk-coverage curve.
+# Giving no answer on the least certain rows makes the remaining answers more reliable: the risk-coverage curve.
 
 sb.plot.risk_coverage(spiking, y[test])
 plt.show()

@@ -2,8 +2,8 @@
 A table, from the file to a decision
 ====================================
 
-A raw table of patients: numbers, a label, gaps, a date. One command trains a network and its spiking twin; others
-predict, score and report. The commands are run from here; in a terminal they are the same words.
+A raw table of patients: numbers, a label, missing values, a date. One command trains a network and converts it to
+spikes; others predict, score and report. The commands are run from this script; in a terminal, type the same.
 """
 
 import shlex
@@ -23,7 +23,7 @@ folder = Path(tempfile.mkdtemp())
 
 
 def run(command: str) -> None:
-    """Type a command, and show what it says."""
+    """Run a command, and show its output."""
     _program, *words = shlex.split(command)
     program = [sys.executable, "-m", "spikebayes.app.cli", *words]
     done = subprocess.run(program, cwd=folder, capture_output=True, text=True)
@@ -46,15 +46,15 @@ patients.head(4)
 # %%
 # Fit
 # ---
-# Types are found and said. Rows that are held out choose the weights, calibrate the intervals, and compare the
-# network with a linear model and with boosted trees.
+# Column types are inferred and printed. Held-out rows are used to choose the weights, to calibrate the intervals, and
+# to compare the network with a linear model and with boosted trees.
 
 run("spikebayes fit train.csv --target progression --epochs 60 --out run")
 
 # %%
 # Predict
 # -------
-# ``mean`` and ``model_std`` are what the samples say and how far they disagree; ``lower`` and ``upper`` hold 90 % of
+# ``mean`` and ``model_std`` are the samples' mean and how far they disagree; ``lower`` and ``upper`` hold 90 % of
 # new observations; ``outside`` names columns in which a row is unlike all training rows.
 
 run("spikebayes predict run --data new.csv --samples 50 --out predictions.parquet")
@@ -94,7 +94,7 @@ most.round(1)
 # %%
 # Did spikes keep the posterior, and what do they cost?
 # -----------------------------------------------------
-# ``compare`` writes a page for who decides; ``energy`` and ``limits`` price the network on chips.
+# ``compare`` writes a report for whoever decides; ``limits`` says on which chips the network fits.
 
 run("spikebayes compare run --data new.csv --samples 50 --out report.html")
 run("spikebayes limits run")
@@ -102,7 +102,7 @@ run("spikebayes limits run")
 # %%
 # The same from Python
 # --------------------
-# The folder holds everything; so does an estimator that fits into scikit-learn.
+# An estimator for scikit-learn does the same without files.
 
 frame = patients.drop(columns="visit").assign(sex=(patients["sex"] == "male").astype(float)).fillna(0.0)
 estimator = sb.sklearn.SpikingRegressor(epochs=40, samples=50, random_state=0)

@@ -2,8 +2,8 @@
 Which neural code for which chip
 ================================
 
-The same trained network can speak in several codes: rates of LIF neurons, digits, the time of a first spike, a graded
-spike. They differ in error, in spikes, in ticks, and in what a chip must be able to do.
+The same trained network can use several neural codes: rates of LIF neurons, digits, the time of a first spike, a
+graded spike. They differ in error, in spikes, in ticks, and in what a chip must be able to do.
 """
 
 import torch
@@ -25,8 +25,8 @@ inputs = rows[600:640]
 # %%
 # Each code beside the classical posterior
 # ----------------------------------------
-# The error is between samples under the same masks, in standard deviations of the prediction: below about 0.1 nobody
-# sees the difference.
+# The error is between samples under the same masks, in standard deviations of the prediction: below about 0.1 the
+# difference does not matter in practice.
 
 codes = {
     "first spike, 64 ticks": sb.FirstSpike(64),
@@ -52,23 +52,23 @@ for name, code in codes.items():
 # %%
 # The frontier
 # ------------
-# Joules where only events cost energy, over those of the classical network on the same chip.
+# Energy, if only events cost any, relative to that of the classical network on the same chip.
 
 cost, error = zip(*found.values(), strict=True)
 sb.plot.frontier(cost, error, tuple(found))
 plt.show()
 
 # %%
-# The choice by itself
-# --------------------
+# An automatic choice
+# -------------------
 # ``code="auto"`` takes the cheapest code that stays within the error you name, on the rows you give.
 
 chosen = sb.convert(fitted.model, rows[:200], code="auto", error=0.1, calibrate=rows[:600])
 print(chosen.code)
 
 # %%
-# Has the chip room for it?
-# -------------------------
+# Does it fit on a chip?
+# ----------------------
 
 demand = sb.evaluate.demand(chosen)
 print(f"{demand.neurons} neurons, fan-in {demand.fan_in}, {demand.synapses:,} synapses")

@@ -2,8 +2,8 @@
 Reading a verdict
 =================
 
-``compare`` says whether one prediction keeps another's distribution: *kept*, *not kept*, or *undecided*, and then how
-many rows and samples would decide. Here is one of each.
+``compare`` says whether one prediction keeps another's distribution: *kept*, *not kept*, or *undecided*; if
+undecided, it says how many rows and samples would decide. Here is one of each.
 """
 
 import torch
@@ -22,17 +22,18 @@ network = fitted.network()
 # %%
 # Kept
 # ----
-# Both under the same masks: every sample has its twin, and what is left between them is the spikes' own error.
+# Both predictions use the same masks: every sample has a counterpart, and the only difference is the error of the
+# spikes.
 
 classical = sb.predict(fitted.model, rows, samples=100, seed=0)
 print(sb.compare(classical, sb.predict(network, rows, samples=100, seed=0)).summary())
 
 # %%
-# With masks of its own, and a control
-# ------------------------------------
-# Under other masks samples differ by chance. The control is the classical network against itself: what chance alone
-# does stands beside every figure. The picture counts each effect in margins: inside the grey band a difference counts
-# as none.
+# Under different masks, with a control
+# -------------------------------------
+# Under different masks samples differ by chance. The control compares the classical network with itself, which shows
+# beside every figure what chance alone does. The plot shows each effect in units of its margin: inside the grey band
+# a difference is negligible.
 
 control = sb.predict(fitted.model, rows, samples=100, seed=2)
 verdict = sb.compare(classical, sb.predict(network, rows, samples=100, seed=1), control=control)
@@ -61,7 +62,7 @@ plt.show()
 # %%
 # Undecided
 # ---------
-# Five rows and ten samples decide nothing. The verdict says so, and what would.
+# Five rows and ten samples are not enough to decide. The verdict says so, and how many would be.
 
 few = sb.compare(
     sb.predict(fitted.model, rows[:5], samples=10, seed=0), sb.predict(network, rows[:5], samples=10, seed=1)

@@ -2,8 +2,8 @@
 All samples from one run
 ========================
 
-A simulation per sample waits for the start of its filters every time. One run can go through the masks of all
-samples, if neurons are given the time to forget the mask before.
+With one simulation per sample, every sample waits for the filters to settle. One run can instead go through the masks
+of all samples, if neurons are given the time to forget the previous mask.
 """
 
 import torch
@@ -22,8 +22,8 @@ classical = sb.predict(fitted.model, rows, samples=60, seed=0)
 # %%
 # Redrawing at once mixes samples
 # -------------------------------
-# A new mask every few steps, and everything averaged: each sample still hears the masks before it. Its spread is too
-# small.
+# With a new mask every few steps, and all steps averaged, each sample is still affected by the masks before it. The
+# spread is too small.
 
 naive = sb.predict(network, rows, samples=60, seed=0, redraw=sb.Redraw(hold=10))
 print(sb.compare(classical, naive).summary())
@@ -52,7 +52,7 @@ both[0].set_ylabel("spiking sample")
 plt.show()
 
 # %%
-# What is left of the sample before shows in the correlation of neighbours:
+# What remains of the previous sample shows in the correlation between successive samples:
 
 for name, made in (("redrawn at once", naive), ("with gaps", one_run)):
-    print(f"{name}: share of the sample before {sb.estimate_carry_over(made.samples):.3f}")
+    print(f"{name}: share of the previous sample {sb.estimate_carry_over(made.samples):.3f}")

@@ -2,8 +2,8 @@
 Unreliable synapses: a step is a sample
 =======================================
 
-Sign units whose synapses transmit at random need no dropout and no time (Neftci 2017): every step of the network is a
-draw from its posterior.
+Sign units whose synapses transmit at random need neither dropout nor long simulations (Neftci 2017): every step of
+the network is a draw from its posterior.
 """
 
 import torch
@@ -18,10 +18,10 @@ y = torch.tensor(labels)
 train, test = slice(0, 1400), slice(1400, None)
 
 # %%
-# Train by the erf law
-# --------------------
+# Train on the probability that a unit is on
+# ------------------------------------------
 # The sum over many unreliable synapses is nearly normal, so the probability that a unit is on is an error function of
-# its weights. That has a gradient.
+# its mean input. Unlike a sign, that has a gradient.
 
 torch.manual_seed(0)
 model = sb.nn.zoo.s2m(64, 10, hidden=(200, 200), noise=0.4)
@@ -37,9 +37,9 @@ fitted = sb.fit(
 )
 
 # %%
-# Sample by synapses
-# ------------------
-# The spiking network draws a bit for every synapse and step, and follows no law.
+# Sample with synapses
+# --------------------
+# The spiking network draws a bit for every synapse in every step, and needs no such formula.
 
 network = sb.convert(fitted.model, x[train])
 answer = sb.predict(network, x[test], samples=50, task="classification")
@@ -49,8 +49,8 @@ for samples in (1, 5, 20, 50):
     print(f"error of {samples:2} samples averaged: {100 * wrong.float().mean():.1f} %")
 
 # %%
-# More of the uncertainty is what samples disagree on where the answer is wrong
-# ------------------------------------------------------------------------------
+# Samples disagree more where the answer is wrong
+# -----------------------------------------------
 
 wrong = answer.mean.argmax(1) != y[test]
 figure, axes = plt.subplots(figsize=(5, 2.8))
@@ -61,9 +61,10 @@ axes.legend(frameon=False)
 plt.show()
 
 # %%
-# Worse weights
-# -------------
-# A unit's law depends on the direction of its weights alone: scaled weights change nothing, and few bits little.
+# Imprecise weights
+# -----------------
+# A unit's probability depends only on the direction of its weight vector: scaling the weights changes nothing, and
+# rounding them to few bits changes little.
 
 for name, worse in (("x 0.1", sb.scaled(network, 0.1)), ("4 bits", sb.quantised(network, 4))):
     made = sb.predict(worse, x[test], samples=50, task="classification")

@@ -1,9 +1,9 @@
 """
-Sharpening: a frame is a step
-=============================
+Sharpening: one time step is enough
+===================================
 
-Activations that turn into steps while the network trains (Sandia 2017; Whetstone, Severa et al. 2019) are threshold
-neurons in the end: one time step answers. Dropout gives them the posterior that they lack.
+Activations that turn into step functions while the network trains (Sandia 2017; Whetstone, Severa et al. 2019) end up
+as threshold neurons: one time step gives the answer. Dropout adds the posterior that they lack.
 """
 
 import torch
@@ -31,7 +31,7 @@ plt.show()
 # %%
 # Train
 # -----
-# Sharpness rises from 40 to 70 % of the epochs; then the network goes on learning as steps.
+# Sharpness rises between 40 and 70 % of the epochs; then the network goes on learning with step functions.
 
 net = sb.nn.zoo.sharpened((2,), 2, hidden=(64, 64), width=20, dropout=0.1)
 fitted = sb.fit(
@@ -39,8 +39,8 @@ fitted = sb.fit(
 )
 
 # %%
-# Every unit is 0 or 1, and one step answers
-# ------------------------------------------
+# Every unit is 0 or 1, and one step gives the answer
+# ---------------------------------------------------
 
 network = fitted.network()
 answer = fitted.predict(points[1000:], network=network, samples=100)

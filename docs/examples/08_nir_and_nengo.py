@@ -1,9 +1,9 @@
 """
-Out to NIR and Nengo, and back
-==============================
+Export to NIR and Nengo, and back
+=================================
 
-A network leaves the house with a certificate: what the exported graph says is run here, under the importers' own
-semantics, and judged against the posterior that it should keep.
+Every export to NIR can have a certificate: the exported graph is run here, under the importers' own semantics, and
+judged against the posterior that it should keep.
 """
 
 import json
@@ -22,9 +22,9 @@ x = torch.randn(600, 4)
 y = ((x[:, 0] > 0) ^ (x[:, 1] > 0)).long()
 
 # %%
-# Threshold units go out exactly
-# ------------------------------
-# A network that sharpened needs one step, and every simulator agrees on what a step of it is.
+# Threshold units are exported exactly
+# ------------------------------------
+# A sharpened network needs one step, and all simulators agree on what happens in that step.
 
 net = sb.nn.zoo.sharpened((4,), 2, hidden=(40, 40), width=20, dropout=0.1)
 fitted = sb.fit(net, x[:500], y[:500], validation=(x[500:], y[500:]), task="classification", epochs=30)
@@ -33,8 +33,8 @@ certificate = sb.export.to_nir(network, folder / "one.nir", profile="threshold",
 print(certificate)
 
 # %%
-# A posterior goes out as one graph per sample, with the masks and a manifest beside them
-# ----------------------------------------------------------------------------------------
+# A posterior is exported as one graph per sample, with the masks and a manifest beside them
+# -------------------------------------------------------------------------------------------
 
 sb.export.to_nir(network, folder / "posterior", profile="threshold", samples=3, seed=0, row=0)
 print(sorted(path.name for path in (folder / "posterior").iterdir()))
@@ -43,7 +43,7 @@ print(json.loads((folder / "posterior" / "manifest.json").read_text()).keys())
 # %%
 # And back
 # --------
-# The graph that was read is the network under the mask of that sample: the same answer, spike for spike.
+# The graph read back is the network under the mask of that sample: the same answer, spike for spike.
 
 back = sb.export.from_nir(folder / "one.nir")
 there = sb.simulate(network, rows[:1], samples=1, seed=0).mean[0]
@@ -53,7 +53,7 @@ print(torch.equal(there, here))
 # %%
 # Into Nengo, the paper's own simulator
 # -------------------------------------
-# LIF networks run there in float64 with the very spikes of the reference engine.
+# LIF networks run there in float64 and fire exactly the spikes of the reference engine.
 
 model = nn.Sequential(nn.Linear(4, 30), sb.nn.SoftLIF(), sb.nn.Permadrop(0.1), nn.Linear(30, 1))
 spiking = sb.convert(model, x)

@@ -2,8 +2,8 @@
 Many rows, many machines
 ========================
 
-Predictions are made in pieces of rows, in memory that does not grow with them; pieces can be done by other processes
-and machines. The bits are always those of one call.
+Predictions are made some rows at a time, in memory that does not grow with their number; other processes and machines
+can share the work. The result is always that of a single call, bit for bit.
 """
 
 import torch
@@ -13,7 +13,7 @@ import spikebayes as sb
 
 
 def main() -> None:
-    """A script that starts processes stands under a main."""
+    """A script that starts processes needs a main guard."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 60), sb.nn.SoftLIF(1e-3), sb.nn.Permadrop(0.1), nn.Linear(60, 1))
     network = sb.convert(model, torch.randn(100, 6), synapse=sb.Lowpass(0.002))
@@ -21,9 +21,9 @@ def main() -> None:
     whole = sb.predict(network, x, samples=20, seed=0)
 
     # %%
-    # Batches, from whatever gives them
-    # ---------------------------------
-    # Rows are numbered on, so that their masks are those of one call.
+    # Batches, from any iterator
+    # --------------------------
+    # Row numbers continue from batch to batch, so that the masks are those of a single call.
 
     batches = (x[at : at + 128] for at in range(0, len(x), 128))
     streamed = sb.predict(network, batches, samples=20, seed=0)
@@ -44,8 +44,8 @@ if __name__ == "__main__":
 # %%
 # A table of any length
 # ---------------------
-# On the command line rows stream from the file to the file, with progress and an estimate of the time left; what is
-# finished survives a kill:
+# On the command line rows stream from file to file, with a progress bar and an estimate of the time left; finished
+# rows survive if the process is killed:
 #
 # .. code-block:: text
 #

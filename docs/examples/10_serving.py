@@ -2,8 +2,8 @@
 Serving predictions over HTTP
 =============================
 
-A run answers by the Open Inference Protocol: the mean with its interval, the same bits for the same seed however
-requests are batched together.
+A trained run answers requests of the Open Inference Protocol with the mean and its interval; the same seed gives the
+same bits, whatever other requests are served at the same time.
 """
 
 import json
@@ -30,7 +30,8 @@ subprocess.run(fit, cwd=folder, capture_output=True, check=True)
 # %%
 # Start
 # -----
-# It listens to this machine alone unless a token guards it. ``--port 0`` takes a free port, and says which.
+# The server listens to this machine only, unless it is protected by a token. ``--port 0`` takes a free port and
+# prints it.
 
 serve = [*cli, "serve", "run", "--port", "0"]
 server = subprocess.Popen(serve, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -69,7 +70,7 @@ print(first == again, first == other)
 # %%
 # Stop
 # ----
-# On SIGTERM it answers what it has begun, and leaves.
+# On SIGTERM the server finishes the requests it has begun, and exits.
 
 server.send_signal(signal.SIGTERM)
 print("exit code", server.wait(timeout=30))

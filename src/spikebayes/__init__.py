@@ -1,4 +1,4 @@
-"""spikebayes: a network's prediction with its uncertainty, computed by a spiking network that is the sampler."""
+"""spikebayes: a network's prediction with its uncertainty, sampled by the randomness of a spiking network."""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,6 @@
 """Every error the library raises on purpose.
 
-A message says what was expected, what came, and what to do. The command line prints it in one line.
+A message says what was expected, what was given, and what to do. The command line prints it in one line.
 """
 
 from __future__ import annotations
@@ -23,4 +23,4 @@ class ConfigError(SpikebayesError):
 
 
 class StoreError(SpikebayesError):
-    """A stored run, network or prediction that is missing, torn or edited."""
+    """A stored run, network or prediction that is missing, damaged or edited."""

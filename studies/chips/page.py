@@ -20,15 +20,15 @@ def render(found: dict[str, Any]) -> str:
         f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
         f"on {found['cores']} cores) from `results/chips.json`. Do not edit.",
         "Chips are not perfect: spikes come early or late, some get lost, weights have few bits. `jitter` is the "
-        "standard deviation of a spike's displacement in ticks, rounded to whole ticks; a spike counts as one of the "
-        "tick in which it arrives, in the first one if it would come before its window, and not at all behind it "
+        "standard deviation of a spike's displacement in ticks, rounded to whole ticks; a spike counts for the tick "
+        "in which it arrives, for the first one if it would come before its window, and not at all after it "
         "(`sb.with_spike_noise`). A lost spike is lost to all its targets. Weights of few bits have a scale for each "
         "unit (`sb.quantised`). The error is the rms difference to the module under the same masks over the "
         "predictive standard deviation, the median over rows, of ReLU networks with dropout 0.1.",
         "![Error against jitter, lost spikes and bits of weights, a colour for each code](chips/curves.svg)",
         "## Advice",
         _advice(cases),
-        "## What each code stands",
+        "## What each code tolerates",
         f"With an error of {LIMIT:g} at most: jitter in ticks; how many times the jitter the window lasts then; the "
         "share of spikes that may get lost; bits of weights.",
         _limits(cases),
@@ -51,18 +51,19 @@ def _advice(cases: list[dict[str, Any]]) -> str:
 
     return "\n".join(
         [
-            "* **Spikes keep their ticks, as on digital chips.** Any code; docs/codes.md has their costs. A jitter "
-            f"of 0.1 ticks moves one spike in two million: errors are {errors(timed, 'jitter', 0.1)}, those of a "
-            f"perfect chip {_span([code['perfect'][0] for code in timed])}.",
-            f"* **Spikes jitter, and the tick is given.** Take {hardiest}: its error bends, to "
-            f"{errors(hardy, 'jitter', 0.5)} at half a tick. The others break: a spike that moves to the next tick "
+            "* **Spikes stay in their ticks, as on digital chips.** Any code; docs/codes.md has their costs. A "
+            f"jitter of 0.1 ticks moves one spike in two million: errors are {errors(timed, 'jitter', 0.1)}, those "
+            f"of a perfect chip {_span([code['perfect'][0] for code in timed])}.",
+            f"* **Spikes jitter, and the tick is given.** Take {hardiest}: its error grows gradually, to "
+            f"{errors(hardy, 'jitter', 0.5)} at half a tick. The others fail: a spike that moves to the next tick "
             f"changes its digit by one, the first digit too, and errors are {errors(broken, 'jitter', 0.5)}; what "
             f"they predict spreads {_span([_at(code, 'jitter', 0.5, 2) for code in broken])} times as far.",
             "* **Spikes jitter, by a time that stays the same if the tick is made longer.** Take "
             f"{quickest}: few long ticks. For an error of {LIMIT:g} its window lasts "
             f"{_span([_window(code) for code in quick], '{:.0f}')} times the jitter, those of the others "
             f"{_span([_window(code) for code in slow], '{:.0f}')} times.",
-            "* **Times mean nothing.** Take payloads, where the chip has them: no jitter in a window changes them.",
+            "* **Spike times carry no information.** Take payloads, where the chip has them: no jitter in a window "
+            "changes them.",
             "* **Spikes get lost.** No code helps much: with one in a thousand errors are "
             f"{errors(every, 'loss', 1e-3)}, with one in a hundred {errors(every, 'loss', 1e-2)}. Where numbers have "
             "several spikes they lose a little less than where the only one is lost. A chip that loses one spike in "

@@ -21,13 +21,13 @@ def render(found: dict[str, Any]) -> str:
         "# Codes in windows: any trained network, and what it costs",
         f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
         f"on {found['cores']} cores) from `results/codes.json`. Do not edit.",
-        "Networks that were trained as everyone trains them, converted as they are. `error` is the rms "
+        "Networks trained in the ordinary way, converted as they are. `error` is the rms "
         "difference to the module under the same masks over the predictive standard deviation, the median "
         "over rows; `std ratio` the median ratio of the spreads. `pairs` and `verdict` are those of docs/"
         "how-we-judge.md, under the same masks and under others. `spikes` are per neuron and sample, `ticks` per "
         "layer and sample. The last columns are joules on Loihi over those of the dense classical passes "
-        "there: with every neuron updated in every tick, with updates of neurons that take in or send alone, "
-        "and without updates.",
+        "there: with every neuron updated in every tick, with updates of neurons that receive or send only, and "
+        "without updates.",
         "![Error against joules and against ticks, a colour for each code](codes/frontier.svg)",
         f"## One code for all: {found['one']}",
         *(_uci(by_group["uci"]) if "uci" in by_group else []),
@@ -35,7 +35,7 @@ def render(found: dict[str, Any]) -> str:
         _table(cases),
         *_images(by_group.get("images", [])),
         "## Time",
-        "Processor seconds on one thread, the least of three runs, beside `predict(module)` on the same rows.",
+        "Processor seconds on one thread, the fastest of three runs, beside `predict(module)` on the same rows.",
         _times(cases),
     ]
     return "\n\n".join(parts) + "\n"

@@ -15,14 +15,13 @@ def render(found: dict[str, Any]) -> str:
         "# What other simulators make of an export",
         f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
         f"on {found['cores']} cores) from `results/export.json`. Do not edit.",
-        f"Networks with hidden layers {tuple(s['hidden'])}, trained on {s['set']}, go out by `sb.export` under the "
-        f"masks of {s['masks']} samples, and are shown {s['rows']} test rows ({packages}). *Spikes equal* is the "
+        f"Networks with hidden layers {tuple(s['hidden'])}, trained on {s['set']}, are exported by `sb.export` under "
+        f"the masks of {s['masks']} samples, and are given {s['rows']} test rows ({packages}). *Spikes equal* is the "
         "share of neurons and steps in which the simulator and this library, which reads the same file, agree "
-        "whether there is a spike, in the layer where it is lowest. *Read-outs apart* is the rms difference of their "
-        "averages, in standard deviations of the predictive distribution. *Time* is that of the runs in the "
-        "simulator, files read and modules made, and in this library. Networks that step freely run "
-        f"{s['steps']} steps, of which {s['burn_in']} are left out and the others averaged by a Hann window; the "
-        "others one.",
+        "whether there is a spike, in the layer where it is lowest. *Read-outs apart* is the rms difference of "
+        "their averages, in standard deviations of the predictive distribution. *Time* is that of the runs in the "
+        f"simulator, files read and modules made, and in this library. Networks that step freely run {s['steps']} "
+        f"steps, of which {s['burn_in']} are left out and the others averaged by a Hann window; the others run one.",
         _table(found["lines"]),
     ]
     if found["missing"]:
@@ -36,18 +35,18 @@ def render(found: dict[str, Any]) -> str:
         _verdicts(found["certificates"]),
         f"## Portable networks on UCI sets: hidden layers {tuple(s['wide'])}, dropout 0.1",
         "`nn.zoo.discrete`, whose neurons take steps of 1 ms, have no refractory time and are reset to 0, judged as "
-        f"above after each of {s['trainings']} trainings with seeds of their own. So many of the *steps* are *left "
-        "out* at the start. *Offset* and *spread* are the pooled mean offset in standard deviations and the pooled "
-        "ratio of spreads, *rows* is the share of rows within 0.2 standard deviations: of the trainings the worst "
-        "each. *RMSE* is that of the modules' means, beside that of networks of SoftLIF units trained alike, but for "
+        f"above after each of {s['trainings']} trainings with seeds of their own. Of the *steps*, those *left out* "
+        "are at the start. *Offset* and *spread* are the pooled mean offset in standard deviations and the pooled "
+        "ratio of spreads, *rows* is the share of rows within 0.2 standard deviations: for each the worst training. "
+        "*RMSE* is that of the modules' means, beside that of networks of SoftLIF units trained alike, except for "
         f"the learning rate: {s['learning_rate']:g} with batch norms, and 0.003.",
         _sets(found["sets"], s["trainings"]),
     ]
     if found["tried"]:
         parts += [
             "Other neurons and readings, each trained and judged alike on rows held out of training, in errors as "
-            "above. The defaults were first picked by test rows, which this is to check. Reset by subtraction, which "
-            "NIR cannot say, runs in this library's engine:",
+            "above. The defaults were first chosen on test rows; this checks that choice. Reset by subtraction, "
+            "which NIR cannot express, runs in this library's engine:",
             _tried(found["tried"]),
         ]
     if found["images"] is not None:

@@ -15,17 +15,17 @@ def render(found: dict[str, Any]) -> str:
         f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
         f"on {found['cores']} cores) from `results/integers.json`. Do not edit.",
         f"Networks with hidden layers {tuple(s['hidden'])} under dropout are rounded by `sb.integers` and judged "
-        f"against what they were, under the same masks, on {s['rows']} test rows with {s['samples']} samples each "
+        f"against the originals, under the same masks, on {s['rows']} test rows with {s['samples']} samples each "
         "(how-we-judge.md). *Error* is the median over rows of the paired rms difference, in standard deviations of "
         "the predictive distribution; *offset* and *spreads* are the verdict's pooled effects. *Neurons alike* is "
-        f"the share of neurons, on {s['looked_at']} rows, whose spike, or number, is the same; of LIF neurons, whose "
-        "count of spikes is, but for one. *Score* is the root mean squared error in standard deviations of the "
-        "target, or the share of wrong classes, before and after. *Bits* are those of weights and, behind them, of "
-        "sums or states; *levels* those of an input of 1, fewer where 32 bits have no room for more.",
+        f"the share of neurons, on {s['looked_at']} rows, whose spike, or number, is the same; for LIF neurons, "
+        "whose spike count differs by at most one. *Score* is the root mean squared error in standard deviations of "
+        "the target, or the share of wrong classes, before and after. *Bits* are those of weights and, after them, "
+        "of sums or states; *levels* those of an input of 1, fewer where 32 bits do not suffice for more.",
         _table(found["lines"]),
         "## Fewer synapses",
-        f"Threshold networks in 8 bits, rewritten by `sb.split_fan_in` for neurons with {s['fan_in']} synapses: sums "
-        "pass in binary, and no spike changes.",
+        f"Threshold networks in 8 bits, rewritten by `sb.split_fan_in` for neurons with {s['fan_in']} synapses: "
+        "sums are passed on in binary, and no spike changes.",
         _fan_in(found["fan_in"]),
     ]
     return "\n\n".join(parts) + "\n"

@@ -13,7 +13,7 @@ TITLES = {
     "asked for": "One distribution, at the budget that undecided comparisons named",
     "within the margins": "Differences within the margins: *kept* is right",
     "faults": "Faults: *not kept* is right, *undecided* where the budget is too small",
-    "at a margin": "Exactly at a margin: neither word may come often",
+    "at a margin": "Exactly at a margin: neither *kept* nor *not kept* may be frequent",
 }
 
 
@@ -45,7 +45,7 @@ def tables(found: dict[str, Any]) -> str:
     parts = [
         f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['runs']:,} runs of "
         f"every line, {found['seconds']:.0f} s) from `results/judge.json`. Shares in per cent; *old* is the share "
-        "that the rule before this one accepted. *Needed* is the median of the budgets, samples x rows, that "
+        "that the previous rule accepted. *Needed* is the median of the budgets, samples x rows, that "
         f"undecided runs name. `compare` takes {found['compare_seconds']:.2f} s of one core for 1,000 samples x 400 "
         "rows."
     ]

@@ -12,20 +12,20 @@ HEADER = ["model", "side", "parameters", "neurons", "code", "error", "spikes", "
 def render(found: dict[str, Any]) -> str:
     """The page."""
     parts = [
-        "# Models that nobody here wrote",
+        "# Models by other authors",
         f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
         f"on {found['cores']} cores) from `results/models.json`. Do not edit.",
-        "Models as their authors wrote them, with random weights, batch norms that know "
+        "Models as their authors wrote them, with random weights, batch norms whose statistics are those of "
         f"{2 * found['calibration']} handwritten digits, and dropout on; converted as they are, with "
         f"{found['calibration']} of them to calibrate by. `side` is that of the images in pixels. `error` is the "
         "rms difference to the model under the same masks over the predictive standard deviation, the median over "
         f"{found['rows']} others x {found['samples']} masks. `spikes` are per neuron and sample, `ticks` per "
         "sample, `seconds` those of converting.",
-        "Random weights are harder than trained ones: a network of fifty layers that was never trained makes a small "
-        "rounding large, and its dropout, before the last layer alone, spreads predictions little. That an error is "
-        "rounding shows in the last code of each model, which has sixteen times the levels of the one before it and "
-        "twice its headroom. Products of two values of a network (squeeze and excitation) are squares, which "
-        "payloads alone can tell.",
+        "Random weights are harder than trained ones: a network of fifty layers that was never trained amplifies "
+        "small rounding errors, and its dropout, before the last layer only, spreads predictions little. That the "
+        "error is rounding shows in the last code of each model, which has sixteen times the levels of the one "
+        "before it and twice its headroom. Products of two values of a network (squeeze and excitation) are "
+        "squares, which only payloads can encode.",
         markdown_table(HEADER, [_row(line) for line in found["lines"]]),
         *_refused(found["lines"]),
     ]

@@ -100,7 +100,7 @@ def _robustness(found: dict[str, Any]) -> str:
         figure.axes[0].set_ylabel("test error (%)")
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
 
-    return draw("robustness", "Test error with worse weights; dashed: with the trained ones", paint, WIDE)
+    return draw("robustness", "Test error with imprecise weights; dashed: with the trained ones", paint, WIDE)
 
 
 def _percents(axes: Axes) -> None:

@@ -1,4 +1,4 @@
-"""What worse weights do to the networks: few bits, gains that differ by row, devices that scatter."""
+"""What imprecise weights do to the networks: few bits, gains that differ by row, devices that vary."""
 
 from __future__ import annotations
 

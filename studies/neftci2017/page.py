@@ -35,10 +35,10 @@ def _head(found: dict[str, Any]) -> list[str]:
         f"{_minutes(found):.0f} core-minutes of training, {found['seconds'] / 60:.0f} minutes for the rest) from "
         "`results/neftci2017.json`. Do not edit.",
         f"Networks {widths}: layers of sign units whose synapses transmit with probability {s['keep']:g}, drawn anew "
-        "for every synapse and step (S2M); and the same of binary stochastic units with a sigmoid law. Inputs are "
-        f"MNIST pixels in [-1, 1] plus Gaussian noise of standard deviation {s['noise']:g}, then their sign, in "
-        "training and in prediction. A step is a sample; an averaged prediction is the mean of the samples' class "
-        "probabilities.",
+        "for every synapse and step (S2M); and the same of binary stochastic units with a sigmoid probability. "
+        f"Inputs are MNIST pixels in [-1, 1] plus Gaussian noise of standard deviation {s['noise']:g}, then their "
+        "sign, in training and in prediction. A step is a sample; an averaged prediction is the mean of the "
+        "samples' class probabilities.",
         f"{images['train']:,} images train, {images['validation']:,} validate, {images['test']:,} test. RMSprop "
         f"(learning rate {s['learning_rate']:g} falling along a cosine, momentum {s['momentum']:g}), batches of "
         f"{s['batch_size']}, {s['epochs']} epochs (the paper: 1,000) of the two networks of the table and "
@@ -72,7 +72,7 @@ def _table(found: dict[str, Any]) -> list[str]:
         f"{first['samples']} samples each. The paper's figure is an average over 100 samples and its last 50 epochs.",
         markdown_table(header, rows),
         f"With the last weights, a draw for every synapse gives {100 * ways['exact']['average']:.2f} %, a draw for "
-        f"every unit from the erf law {100 * ways['law']['average']:.2f} % (single samples "
+        f"every unit from its probability (eq. 3) {100 * ways['law']['average']:.2f} % (single samples "
         f"{100 * ways['exact']['single']:.2f} and {100 * ways['law']['single']:.2f} %).",
     ]
 
@@ -87,7 +87,7 @@ def _figures(found: dict[str, Any]) -> list[str]:
         "![Inputs](neftci2017/figure2.svg)",
         "Test error over epochs, the paper's table dashed:",
         "![Test error](neftci2017/figure3.svg)",
-        "The weights of the last hidden layer, in units of their first standard deviation:",
+        "The weights of the last hidden layer, in units of their initial standard deviation:",
         "![Weights](neftci2017/figure4.svg)",
         f"Mean beta of the S2M's layers after the first epoch: {first}; after the last: {last}.",
     ]
@@ -108,9 +108,9 @@ def _law(found: dict[str, Any]) -> list[str]:
     ]
     header = ["fan-in", "draws", "chi-square / units", "p", "rms deviation", "largest", "sampling error"]
     return [
-        "## The erf law",
-        "Probability that a unit is on, synapses drawn one by one, against eq. 3: units with normal weights and one "
-        "pattern of inputs. The rms deviation is what is left after the sampling error.",
+        "## The probability that a unit is on",
+        "Measured with synapses drawn one by one, against the error function of eq. 3: units with normal weights "
+        "and one pattern of inputs. The rms deviation is what is left after the sampling error.",
         markdown_table(header, rows),
     ]
 
@@ -137,8 +137,8 @@ def _uncertainty(found: dict[str, Any]) -> list[str]:
     ]
     images = found["images"]
     return [
-        "## What the samples are worth",
-        f"{images['test']:,} test digits; {images['unknown']:,} Fashion-MNIST images as what is no digit (AUROC of "
+        "## Quality of the predictive distribution",
+        f"{images['test']:,} test digits; {images['unknown']:,} Fashion-MNIST images, which are not digits (AUROC of "
         "telling them apart by the entropy of the averaged prediction, and by the mutual information). 95 % "
         "intervals by bootstrap over images. The dropout network is run as a torch module, the S2Ms and the sigmoid "
         "network as spiking networks. ECE in 15 bins; its interval lies above it: resampling adds to its bias.",
@@ -161,11 +161,11 @@ def _robustness(found: dict[str, Any]) -> list[str]:
     header = ["weights", "draws", "S2M", "worst draw", "a sample", "sigmoid network", "worst draw", "a sample"]
     samples = found["settings"]["imperfect_samples"]
     return [
-        "## Worse weights: test error (%)",
+        "## Imprecise weights: test error (%)",
         f"Averaged over {samples} samples. Bits: symmetric fixed point, one scale per layer, the read-out's weights "
         "too; gains: a lognormal factor for each row into a hidden unit; device noise: every weight's own.",
         markdown_table(header, rows),
-        "![Worse weights](neftci2017/robustness.svg)",
+        "![Imprecise weights](neftci2017/robustness.svg)",
     ]
 
 

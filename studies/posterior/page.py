@@ -30,7 +30,8 @@ def render(found: dict[str, Any]) -> str:
     for method, words in (
         (
             "spikebayes",
-            "## SoftLIF as it comes: output 1 at 500 Hz (amplitude 0.002, gain 30, bias 4, refractory time 1 ms)",
+            "## SoftLIF with its defaults: output 1 at 500 Hz (amplitude 0.002, gain 30, bias 4, refractory time 1 "
+            "ms)",
         ),
         ("plain", "## The plain method: output 1 at 16 Hz (amplitude 0.063, gain 1, bias 1, refractory time 2 ms)"),
     ):

@@ -20,32 +20,32 @@ def render(found: dict[str, Any]) -> str:
     s, tables = found["settings"], found["tables"]
     values, classes = ([t for t in tables if t["task"] == task] for task in ("values", "classes"))
     parts = [
-        "# Tables as they come: how good, how sure",
+        "# Raw tables: how good, and how certain",
         f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
         f"on {found['cores']} cores) from `results/tables.json`. Do not edit.",
         f"Public tables, {s['splits']} random splits of each into {100 * (1 - s['test']):g} % training and "
-        f"{100 * s['test']:g} % test rows; of tables longer than {s['most']} rows each split draws so many. The "
-        "network is what `spikebayes fit` makes of the raw table with its defaults, the *spiking twin* what "
-        f"`spikebayes predict` asks ({s['samples']} samples). The rivals are scikit-learn's, with its defaults but "
-        "for an MLP of the same two layers on standardised inputs; they learn from the inputs as `fit` encodes them. "
-        "+- is the standard error over splits, which share rows: it is too small.",
+        f"{100 * s['test']:g} % test rows; from tables longer than {s['most']} rows each split draws this many. The "
+        "network is what `spikebayes fit` makes of the raw table with its defaults, the *spiking twin* is what "
+        f"`spikebayes predict` uses ({s['samples']} samples). The rivals are scikit-learn's, with its defaults "
+        "except for an MLP of the same two layers on standardised inputs; they learn from the inputs as `fit` "
+        "encodes them. +- is the standard error over splits, which share rows: it is too small.",
         "## Scores",
         _ranks(tables),
         f"RMSE:\n\n{_score_table(values, 'score')}" if values else "",
         f"Accuracy:\n\n{_score_table(classes, 'score')}" if classes else "",
         f"Log loss, nats:\n\n{_score_table(classes, 'log_loss')}" if classes else "",
         f"## What {100 * s['coverage']:g} % intervals of a new observation hold" if values else "",
-        f"Fifths are of the predicted std, the surest rows first. Bold: outside {ALL[0]:g} to {ALL[1]:g} in all, or "
-        f"outside {FIFTH[0]:g} to {FIFTH[1]:g} in a fifth. Conformal trees have intervals of one width (Lei et al. "
-        "2018), conformal quantile trees those of Romano et al. 2019; a tenth of the training rows calibrates "
-        "both. A finite number of test rows alone moves a fifth."
+        f"Fifths are of the predicted std, the most certain rows first. Bold: outside {ALL[0]:g} to {ALL[1]:g} in "
+        f"all, or outside {FIFTH[0]:g} to {FIFTH[1]:g} in a fifth. Conformal trees have intervals of one width (Lei "
+        "et al. 2018), conformal quantile trees those of Romano et al. 2019; a tenth of the training rows "
+        "calibrates both. Chance alone moves a fifth, as test rows are few."
         if values
         else "",
         _coverage_table(values) if values else "",
         _width_table(values) if values else "",
         f"## What {100 * s['coverage']:g} % sets of classes hold" if classes else "",
         _coverage_table(classes) if classes else "",
-        "## The defaults, and what else they could be",
+        "## The defaults and their alternatives",
         "One setting of `fit` changed at a time, on splits of their own and judged on rows held out of their "
         "training part: the loss is the mean negative log-likelihood of the spiking twin, less that of the "
         "defaults; positive is worse.",

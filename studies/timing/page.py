@@ -14,14 +14,14 @@ def render(found: dict[str, Any]) -> str:
         "# How many steps does a sample take?",
         f"Made by `{found['command']}` (seed {found['seed']}, commit `{found['commit']}`, {found['seconds']:.0f} s "
         f"on {found['cores']} cores) from `results/timing.json`. Do not edit.",
-        "A sample is the read-out's average once the start has died away. With L filters in a row on the slowest "
-        "way to the read-out the start is left out by the 99 % quantile of the sum of their exponential variables "
+        "A sample is the read-out's average once the initial transient has decayed. With L filters in a row on the "
+        "slowest way to the read-out the burn-in is the 99 % quantile of the sum of their exponential variables "
         "(Gamma of 2 L for Alpha filters of one time constant), and 100 steps of 1 ms are averaged: *default*. "
         "Before, every network had *300 steps*, 200 of them left out. *Tuned* is `sb.tune` on validation rows, for "
         f"an error of {found['error']:g}. Errors are medians over test rows of the paired rms difference between "
         "network and module under the same masks, in standard deviations of the predictive distribution; the masks "
-        "are others than those that were tuned on. *Pairs* is the verdict under the same masks (how-we-judge.md), "
-        "*spikes* are per neuron and sample.",
+        "differ from those used for tuning. *Pairs* is the verdict under the same masks (how-we-judge.md), *spikes* "
+        "are per neuron and sample.",
         f"## Depth: layers of {s['width']} SoftLIF units on {s['deep']}, {s['rows']} rows x {s['samples']} samples",
         _table(found["depths"]),
         f"## UCI sets: hidden layers {tuple(s['hidden'])}, {s['rows']} rows x {s['samples']} samples",

@@ -20,17 +20,16 @@ def render(found: dict[str, Any]) -> str:
     s, sets = found["settings"], found["sets"]
     commits, took = ", ".join(f"`{c}`" for c in found["commits"]), sum(x["seconds"] for x in found["stages"].values())
     parts = [
-        "# The UCI benchmark of MC dropout, by spikes",
-        f"Made by `{found['command']}` (seed {found['seed']}, commit "
-        f"{commits}, {took:,.0f} "
-        "core-seconds) from `results/uci.json`. Do not edit.",
+        "# The UCI benchmark of MC dropout, with spikes",
+        f"Made by `{found['command']}` (seed {found['seed']}, commit {commits}, {took:,.0f} core-seconds) from "
+        "`results/uci.json`. Do not edit.",
         f"The published splits and protocol: one hidden layer of {s['hidden']} units ({max(s['wide'].values())} for "
         f"the protein set), dropout on inputs and hidden units; {100 * s['held']:g} % of the training rows choose "
-        f"among drop probabilities {', '.join(f'{p:g}' for p in s['dropout'])} and tell the noise, anew in each "
-        "split; then a network of all training rows is scored on the test rows. Their networks learn for 400 epochs "
-        f"(the protein set 200), these for {s['optimiser_steps']:,} steps, at least 20 epochs and at most 400. "
-        f"{s['samples']} samples (theirs: 10,000), at most {s['rows']:,} test rows. +- is the standard error over "
-        "splits. LIF neurons run a network of SoftLIF units, digits one of ReLUs.",
+        f"among drop probabilities {', '.join(f'{p:g}' for p in s['dropout'])} and estimate the noise, separately "
+        "for each split; then a network of all training rows is scored on the test rows. Their networks learn for "
+        f"400 epochs (the protein set 200), these for {s['optimiser_steps']:,} steps, at least 20 epochs and at most "
+        f"400. {s['samples']} samples (theirs: 10,000), at most {s['rows']:,} test rows. +- is the standard error "
+        "over splits. LIF neurons run a network of SoftLIF units, digits one of ReLUs.",
     ]
     for score, (title, published, sign) in SCORES.items():
         parts += [

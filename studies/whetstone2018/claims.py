@@ -60,7 +60,7 @@ def tried(found: dict[str, Any]) -> list[str]:
     return [
         "### Recipes changed after a look at test rows",
         "A committed run had measured these networks before; then their recipes were changed, and they were trained "
-        "and measured again. What they gained so was in part chosen on test rows.",
+        "and measured again. So part of what they gained was chosen on test rows.",
         markdown_table(["network", "commit of the run before", "bars it missed", "changed"], rows),
     ]
 

@@ -122,7 +122,7 @@ def hardware(found: dict[str, Any]) -> list[str]:
         if known.name in names
     ]
     return [
-        "## What it asks of hardware",
+        "## Hardware requirements",
         "Neurons, the largest number of synapses into one of them, and all synapses; spikes of a test row, mean over "
         "rows and seeds, and their share of the neurons; then what goes beyond each limit. A layer is named after "
         "its place in the module.",

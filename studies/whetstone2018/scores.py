@@ -23,8 +23,8 @@ def posterior(found: dict[str, Any]) -> list[str]:
         return []
     parts = [
         "## A posterior",
-        "A sharpened network makes the same prediction every time. Three ways to something better, beside the "
-        "original network and the sharpened one as it is: a temperature, one factor on the outputs, chosen on "
+        "A sharpened network makes the same prediction every time. Three remedies are compared with the original "
+        "network and the sharpened one as it is: a temperature, one factor on the outputs, chosen on "
         "validation rows (`temperature`); unreliable synapses, each of which transmits with the probability `keep`, "
         "drawn anew in every step and chosen on validation rows; and a network trained with "
         "permanent dropout. A step is a sample. All but the original are spiking networks. AUROC: telling test rows "

@@ -38,8 +38,8 @@ def _trained(found: dict[str, Any]) -> str:
     test = sizes["scored"] or found["data"]["test"]
     return (
         f"{t['parameters']:,} parameters, {t['epochs']} epochs in {t['processor_seconds'] / 60:.1f} minutes of one "
-        f"core. The trees see {trees['components']['features']} principal components, or nothing but which "
-        f"cell line and which two drugs a row has; {trees['iterations']} iterations. Scored are "
+        f"core. The trees see {trees['components']['features']} principal components, or only which cell line and "
+        f"which two drugs a row has; {trees['iterations']} iterations. Scored are "
         f"{sizes['validation_scored']:,} validation rows and {test:,} test rows."
     )
 
@@ -56,7 +56,8 @@ def _by_spikes(found: dict[str, Any]) -> list[str]:
         for key, one in found["scored"].items()
     ]
     header = ["by spikes", "test rows", "R2", "Pearson r", "classical R2", "r", "processor seconds", "classical"]
-    return ["The same predicted by spikes, and by the network under the same masks:", markdown_table(header, rows)]
+    said = "The same with spikes, and with the classical network under the same masks:"
+    return [said, markdown_table(header, rows)]
 
 
 def _seeds(found: dict[str, Any]) -> list[str]:

@@ -45,7 +45,7 @@ def _ks(found: dict[str, Any]) -> list[Claim]:
                 f"p = {uniform:.3f}; under the same masks {made['paired_rmse']:.3f} std apart. The burn-in is the "
                 "paper's, the filters (20 ms) are ours: it does not give its own",
                 outcome if uniform > UNIFORMITY else Outcome.NOT,
-                "" if settled else "the start of such filters is not over after 200 steps",
+                "" if settled else "such filters have not settled after 200 steps",
             )
         )
     return lines
@@ -100,7 +100,7 @@ def _costlier(found: dict[str, Any]) -> Claim:
     }
     least = min(told.values())
     return Claim(
-        "inference costs more than the training, since uncertainty takes samples",
+        "inference costs more than the training, since uncertainty needs many samples",
         f"{PAPER['costlier']} times, expected",
         f"{SAMPLES} samples of all {rows:,} rows over the training, in processor time: "
         + ", ".join(f"{ratio:.1f} times {way}" for way, ratio in told.items()),

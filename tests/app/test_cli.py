@@ -192,7 +192,7 @@ def test_a_second_fit_in_the_same_folder(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "run").mkdir()
     with locked(tmp_path / "run", "fit"):
         assert main(given) == 2
-    assert f"another fit is at work in {tmp_path / 'run'}" in capsys.readouterr().err
+    assert f"another fit is running in {tmp_path / 'run'}" in capsys.readouterr().err
     assert list((tmp_path / "run").iterdir()) == []
 
 
@@ -371,7 +371,7 @@ def test_an_interrupted_fit_goes_on(fails, tmp_path: Path) -> None:
     assert "--resume" in said
     assert "Traceback" not in said
     assert last.exists()
-    fails("info", tmp_path / "run", says="go on with fit --resume")
+    fails("info", tmp_path / "run", says="continue by fit --resume")
     fails(*given, says="holds an interrupted training")
     fails(*given, "--resume", "--seed", "5", says="changed: seed")
     assert main([*given, "--resume"]) == 0

@@ -68,7 +68,7 @@ def test_a_verdict_and_a_page(trained: Path, tmp_path: Path, capsys: pytest.Capt
     assert main([*given, "--samples", "20", "--out", str(tmp_path / "report.html")]) == 0
     assert "Under the same masks the two differ by 0.0" in capsys.readouterr().out
     page = (tmp_path / "report.html").read_text()
-    assert "in the ticks of the window that tells it" in page
+    assert "in the ticks of the window that sends it" in page
     assert "running mean" not in page
 
 
@@ -103,7 +103,7 @@ def test_without_its_training_table_a_code_is_refused(
     kept = shutil.move(trained / "train.csv", tmp_path / "away.csv")
     try:
         said = refused(*given, "--code", "Radix(8)", capsys=capsys)
-        assert "is not there; a code needs its rows" in said
+        assert "is missing; a code needs its rows" in said
         assert main(given) == 0  # without a code nothing needs it
     finally:
         shutil.move(kept, trained / "train.csv")

@@ -126,13 +126,13 @@ def test_bad_input_is_one_line(run: Path, given: list[str], says: str, capsys: p
 def test_a_run_without_its_table(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spoil(run, lambda config: config.update(data=str(tmp_path / "gone.csv")))
     assert main(["energy", str(run)]) == 2
-    assert "gone.csv, is not there; give --data" in capsys.readouterr().err
+    assert "gone.csv, is missing; give --data" in capsys.readouterr().err
     table(30).to_csv(tmp_path / "gone.csv", index=False)
     assert main(["energy", str(run)]) == 2
     assert "is no longer the table that the run was trained on; give --data" in capsys.readouterr().err
     spoil(run, lambda config: config.clear())
     assert main(["energy", str(run)]) == 2
-    assert "does not say which table it was trained on; give --data" in capsys.readouterr().err
+    assert "does not record which table it was trained on; give --data" in capsys.readouterr().err
 
 
 def test_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ PROGRAM = [sys.executable, "-m", "spikebayes.app.cli"]
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (bytes(range(256)) * 9, "it is no text in UTF-8"),
+        (bytes(range(256)) * 9, "it is not UTF-8 text"),
         (b"a: &a [1, 1]\nb: &b [*a, *a]\nhidden: [*b, *b]\n", r"it has an alias, *a; write out what it stands for"),
         (b"<<: &a {samples: 4}\nx: {<<: *a}\n", "it has an alias"),
         (b"[" * 100_000, "lists are more than 20 deep"),
@@ -39,7 +39,7 @@ PROGRAM = [sys.executable, "-m", "spikebayes.app.cli"]
         (b"- samples\n", "holds no options; expected YAML"),
         (b"", "holds no options"),
         (b"samples: [\n", "expected YAML"),
-        (b'out: "a\\0b.csv"\n', "a path has no character 0"),
+        (b'out: "a\\0b.csv"\n', "a path cannot contain the character NUL"),
     ],
 )
 @pytest.mark.parametrize("verb", ["predict", "compare"])
@@ -257,7 +257,7 @@ def test_of_three_trainings_in_one_folder_one_is_done(here: Path) -> None:
     given = [[*PROGRAM, *fit(here, "--overwrite", "--seed", seed)] for seed in seeds]
     started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in given]
     said = [(process.communicate(timeout=300)[1], process.returncode) for process in started]
-    assert all(code == 0 or (code == 2 and "another fit is at work in" in text) for text, code in said), said
+    assert all(code == 0 or (code == 2 and "another fit is running in" in text) for text, code in said), said
     assert 0 in [code for _, code in said]
     assert Path("run/run.safetensors").read_bytes() == alone[load_run(here / "run").config["seed"]]
 
@@ -276,8 +276,8 @@ def test_a_scheduler_of_several_processes(here: Path, monkeypatch: pytest.Monkey
 
 def test_a_folder_at_which_another_is_at_work(here: Path, refused: Callable[..., str]) -> None:
     with locked(here / "run", "fit"):
-        refused(*fit(here, "--overwrite"), says="another fit is at work in")
+        refused(*fit(here, "--overwrite"), says="another fit is running in")
         assert main(["info", "run"]) == 0  # what is there can be read meanwhile
     (here / "demo").mkdir()
     with locked(here / "demo", "demo"):
-        refused("demo", "--out", "demo", says="another demo is at work in")
+        refused("demo", "--out", "demo", says="another demo is running in")

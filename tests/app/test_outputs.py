@@ -158,7 +158,7 @@ def test_a_foreign_folder_is_not_overwritten(
     put: Callable[[Path], None], named: str, here: Path, refused: Callable[..., str]
 ) -> None:
     put(here / "run")
-    said = refused(*fit(here, "--overwrite"), says="holds what no fit wrote there")
+    said = refused(*fit(here, "--overwrite"), says="holds files that no fit wrote")
     assert named in said
 
 
@@ -167,7 +167,7 @@ def test_a_foreign_file_is_not_replaced_by_a_new_run(part: str, here: Path, refu
     shutil.rmtree(here / "run")
     (here / "run").mkdir()
     (here / "run" / part).write_text("theirs")
-    refused(*fit(here), says=f"holds what no fit wrote there: '{part}'")
+    refused(*fit(here), says=f"holds files that no fit wrote: '{part}'")
 
 
 def test_a_run_may_be_made_beside_other_files(here: Path) -> None:
@@ -176,5 +176,5 @@ def test_a_run_may_be_made_beside_other_files(here: Path) -> None:
 
 
 def test_a_demo_keeps_to_its_own_folder(here: Path, refused: Callable[..., str]) -> None:
-    refused("demo", "--out", "run", says="holds what no demo wrote there: 'fit.json'")
+    refused("demo", "--out", "run", says="holds files that no demo wrote: 'fit.json'")
     refused("demo", "--out", here, says="'run'")

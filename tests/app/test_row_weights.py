@@ -51,7 +51,7 @@ def test_weights_that_are_refused(options: dict[str, Any], error: type[Exception
 
 
 def test_weights_below_0_and_classes_of_numbers_are_refused() -> None:
-    with pytest.raises(DataError, match="weights must be 0 or more; row 3 of 'w' is less"):
+    with pytest.raises(DataError, match="weights must be 0 or more; row 3 of 'w' is not"):
         prepare_table(FRAME.assign(w=[1, 1, -1, *[1] * 37]), "kind", weights="w")
     with pytest.raises(ConfigError, match="'a' has no classes to weigh"):
         prepare_table(FRAME, "a", class_weights="balanced")

@@ -193,7 +193,7 @@ def test_a_folder_of_something_else(tmp_path: Path) -> None:
 def test_a_training_that_was_not_finished(stored: Path) -> None:
     (stored / DESCRIPTION).unlink()
     (stored / "checkpoints").mkdir()
-    with pytest.raises(StoreError, match="go on with fit --resume"):
+    with pytest.raises(StoreError, match="continue by fit --resume"):
         load_run(stored)
 
 

@@ -29,12 +29,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (["--host", "0.0.0.0"], "other machines can reach 0.0.0.0, and no token guards it: give --token"),
+        (["--host", "0.0.0.0"], "other machines can reach 0.0.0.0, and no token protects it: give --token"),
         (["--host", "::"], "other machines can reach ::"),
         (["--host", "no.such.host.invalid"], "there is no host 'no.such.host.invalid'"),
         (["--port", "70000"], "port must lie in 0..65535; got 70000"),
-        (["--host", "0.0.0.0", "--token", ""], "no token guards it"),
-        (["--token", "open sesame"], "no spaces"),
+        (["--host", "0.0.0.0", "--token", ""], "no token protects it"),
+        (["--token", "open sesame"], "without spaces"),
         (["--port", "0", "--max-rows", "0"], "max_rows must be a whole number, at least 1"),
         (["--port", "0", "--max-body", "0"], "max_body must be a positive number; got 0"),
         (["--port", "0", "--max-seconds", "nan"], "max_seconds must be a positive number"),

@@ -59,7 +59,7 @@ def test_scores_are_those_of_rows_that_chose_nothing(barely: tuple[TableRun, Tab
     assert isinstance(stands, Standing)
     assert not stands.chose
     assert stands.rows == run.fitted.history["calibration_rows"] == 39
-    assert "on 39 rows that chose nothing:" in str(stands)
+    assert "on 39 rows not used to choose its weights:" in str(stands)
     known = run.fitted.conformal
     assert known is not None
     sizes = float(known.errors.square().mean().sqrt())  # of the very rows that calibrate

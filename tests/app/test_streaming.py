@@ -92,7 +92,7 @@ def test_a_resumed_table_is_the_same_to_the_byte(
     assert Path(f"p.{suffix}").read_text() == "before"
     capsys.readouterr()
     assert main(predict(f"p.{suffix}", "--resume")) == 0
-    assert "going on after 69 rows that were finished" in capsys.readouterr().out
+    assert "continuing after 69 rows that are finished" in capsys.readouterr().out
     assert Path(f"p.{suffix}").read_bytes() == Path(f"whole.{suffix}").read_bytes()
     assert not list(rows.glob(".*partial*"))
 
@@ -129,7 +129,7 @@ def test_without_resume_what_is_left_is_discarded_and_said(
     assert main(predict("p.csv", "--seed", "6")) == 0
     assert "2 finished parts of an interrupted predict are discarded; --resume would" in capsys.readouterr().out
     assert main(predict("q.csv", "--seed", "6", "--resume")) == 0
-    assert "there is nothing to resume; beginning with the first row" in capsys.readouterr().out
+    assert "there is nothing to resume; starting with the first row" in capsys.readouterr().out
     assert Path("p.csv").read_bytes() == Path("q.csv").read_bytes()
 
 
@@ -153,7 +153,7 @@ def test_parts_of_something_else_are_not_resumed(
     killed(predict("p.csv"), 2)
     make, more, name = CHANGES[change]
     make(rows)
-    says = "--resume needs what the interrupted predict was given; changed: "
+    says = "--resume needs the settings of the interrupted predict; changed: "
     said = refused(*predict("p.csv", "--resume", *more), says=says)
     assert name in said.partition("changed: ")[2].partition(";")[0].split(", ")
 
@@ -162,7 +162,7 @@ def test_another_predict_of_the_same_table_is_refused(rows: Path, refused: Calla
     folder = finished_parts.folder_of(rows / "p.csv")
     folder.mkdir()
     with locked(folder, "predict"):
-        refused(*predict("p.csv"), says="another predict is at work")
+        refused(*predict("p.csv"), says="another predict is running")
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "foreign", "folder within"])

@@ -312,7 +312,7 @@ def _two_sources(m: Any, x: Tensor) -> Tensor:
 
 
 ONE_SOURCE = "its synapses need one population or input as their source, and no bias on it"
-LAW = r"the erf law holds for inputs of \+-1 alone, without dropout; use Exact\(\) or Gaussian\(\)"
+LAW = r"Law\(\) needs inputs of \+-1 only, without dropout; use Exact\(\) or Gaussian\(\)"
 
 
 def _before(*layers: nn.Module) -> Callable[[], nn.Module]:

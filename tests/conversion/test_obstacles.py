@@ -21,7 +21,7 @@ def test_a_model_that_converts_has_none() -> None:
     found = check(dense(4, 6), X)
     assert found.obstacles == ()
     assert not found
-    assert str(found) == "Sequential converts: nothing is in the way"
+    assert str(found) == "Sequential converts: no obstacles"
 
 
 def test_all_are_found_with_their_lines_and_cures() -> None:
@@ -51,7 +51,7 @@ def test_all_are_found_with_their_lines_and_cures() -> None:
     ]
     assert bool(found)
     lines = str(found).splitlines()
-    assert lines[0] == "Net does not convert: 4 in the way"
+    assert lines[0] == "Net does not convert; obstacles: 4"
     assert max(map(len, lines)) <= 122
     for obstacle in found.obstacles:
         assert obstacle.reason.split()[0] in str(found)

@@ -122,7 +122,11 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
     "everything summed": (lambda h: h.sum(), "tensor method sum", "a sum over everything mixes rows"),
     "all of a row summed": (lambda h: h.sum(1), "tensor method sum", "leaves a row without any"),
     "an axis that is not there": (lambda h: h.sum(2), "tensor method sum", "there is no axis 2"),
-    "rows turned around": (lambda h: h.flip(0), "tensor method flip", "turns rows around along the batch axis"),
+    "rows turned around": (
+        lambda h: h.flip(0),
+        "tensor method flip",
+        "reverses the order of rows along the batch axis",
+    ),
     "rows rolled": (lambda h: h.roll(1), "tensor method roll", "give the axes"),
     "rows split": (lambda h: h.split(2)[0], "tensor method split", "cuts along the batch axis"),
     "rows stacked": (lambda h: torch.stack([h, h]), "function stack", "joins along the batch axis"),

@@ -124,7 +124,7 @@ def test_inputs_only_if_asked_and_the_read_out_never() -> None:
 
 def test_what_cannot_become_unreliable_is_refused() -> None:
     plain, _ = network()
-    with pytest.raises(ConfigError, match="synapses that always transmit are no noise"):
+    with pytest.raises(ConfigError, match="keep must be below 1"):
         with_blank_out(plain, 1.0)
     with pytest.raises(ConfigError, match="must lie in"):
         with_blank_out(plain, 0.0)

@@ -188,7 +188,9 @@ def test_draws_of_real_numbers_are_refused() -> None:
         integers(noisy(Sign(), blank=replace(BLANK, sampling=Gaussian())))
     network = noisy(Sign())
     lawful = tuple(replace(p, neuron=Bernoulli(Curve.ERF, site=5)) for p in network.populations)
-    with pytest.raises(ConfigError, match="units that fire by a law draw real numbers; convert with sampling=Exact"):
+    with pytest.raises(
+        ConfigError, match="units that fire with a probability draw real numbers; convert with sampling=Exact"
+    ):
         integers(replace(network, populations=lawful))
 
 

@@ -169,7 +169,7 @@ CASES: dict[str, tuple[str, bytes, str]] = {
     "open quote": ("t.csv", (LINES + '"1,2\n').encode(), "close its quotes"),
     "torn gzip": ("t.csv.gz", gzip.compress(LINES.encode())[:-9], "cannot read"),
     "torn parquet": ("t.parquet", b"PAR1 and no more", "cannot read"),
-    "torn npz": ("t.npz", b"PK", "no NPZ archive"),
+    "torn npz": ("t.npz", b"PK", "not an NPZ archive"),
 }
 
 

@@ -185,7 +185,7 @@ def foldered() -> bytes:
         (gzip.compress(gzip.decompress(packed(WHOLE))[:2000], mtime=0), r"cannot be unpacked \(.*\); put"),
         (b"no archive at all", r"cannot be unpacked \(.*\); put"),
         (linked(), "lacks a file .*; put"),
-        (foldered(), "is no plain file; put"),
+        (foldered(), "is not a plain file; put"),
     ],
 )
 def test_archives_without_the_files_are_refused(

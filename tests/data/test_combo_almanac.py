@@ -112,7 +112,7 @@ def test_the_parent_folder_does_and_what_is_missing_is_named(tmp_path: Path) -> 
         ({"scores": "NSC1,NSC2,SR\n1,2,3\n1,3,inf\n1,4,1e39\n"}, r"2 values are infinite.*first: column 'SR', row 2"),
         ({"scores": "NSC1,NSC2,SR\n1,2,3\n1,3,2\n1,2,\n"}, r"1 of 3 rows repeat.*first: NSC.1 and NSC.2"),
         ({"scores": "NSC1,NSC2,SR\n1,2,3\n1,,3\n"}, r"1 of 2 rows have no NSC2 \(first: row 2"),
-        ({"scores": "NSC1,NSC2,SR\n1,2,3\n1,2.5,3\n"}, "1 of 2 values of NSC2 are no NSC numbers: '2.5'"),
+        ({"scores": "NSC1,NSC2,SR\n1,2,3\n1,2.5,3\n"}, "1 of 2 values of NSC2 are not NSC numbers: '2.5'"),
         ({"scores": "NSC1,NSC2,SR\n1,2,\xe9\n".encode("latin-1")}, "it is not in UTF-8"),
         ({"scores": "NSC1,NSC2,SR\n740,752,3\n740,9,\n"}, r"none of the 2 scores .* missing score 1, .* 0, .* 1$"),
         (

@@ -81,7 +81,7 @@ def test_a_single_drug_can_be_a_pair_with_itself(tmp_path: Path) -> None:
         ({"growth": HEADER + "1,740,1e-6,752,1e-5,high,Y,SR,5\n"}, "1 values are no numbers: 'high'"),
         ({"growth": HEADER + "1,740,1e-6,752,1e-5,inf,Y,SR,5\n"}, "1 values are infinite"),
         ({"growth": HEADER + "1,,1e-6,752,1e-5,1,Y,SR,5\n"}, "1 of 1 rows have no NSC1"),
-        ({"growth": HEADER + "1,740,1e-6,x,1e-5,1,Y,SR,5\n"}, "1 of 1 values of NSC2 are no NSC numbers: 'x'"),
+        ({"growth": HEADER + "1,740,1e-6,x,1e-5,1,Y,SR,5\n"}, "1 of 1 values of NSC2 are not NSC numbers: 'x'"),
         ({"growth": HEADER + "1,740,1e-6,752,1e-5,1,Y,,5\n"}, "1 of 1 rows have no CELLNAME"),
         ({"growth": b"NSC1,\xe9\n740,1\n"}, "it is not in UTF-8"),
         (
@@ -95,7 +95,7 @@ def test_a_single_drug_can_be_a_pair_with_itself(tmp_path: Path) -> None:
         ({"genes": b"Sample\tAARS\nNCI60.\xe9\t1\n"}, "it is not in UTF-8"),
         ({"drugs": "NSC\tMW\nNSC.740\t1\n"}, "no column 'NAME'"),
         ({"drugs": "NAME\tMW\nNSC.740\t1\nNSC.740\t2\n"}, "1 of 1 drugs occur more than once: NSC.740"),
-        ({"drugs": "NAME\tMW\nNSC.x\t1\n"}, "1 of 1 values of NAME are no NSC numbers: 'x'"),
+        ({"drugs": "NAME\tMW\nNSC.x\t1\n"}, "1 of 1 values of NAME are not NSC numbers: 'x'"),
         ({"drugs": "NAME\tMW\tMW\nNSC.740\t1\t2\n"}, "column names must differ; repeated: 'MW'"),
     ],
 )

@@ -132,7 +132,7 @@ def test_a_split_is_read_as_written(tmp_path: Path, by: SplitBy) -> None:
         ({"test": [-1]}, "test rows are a list of row numbers from 0"),
         ({"test": [1.5]}, "row numbers are whole numbers in a list"),
         ({"test": 7}, "row numbers are whole numbers in a list"),
-        ({"test": [2**70]}, "is no split, or is torn"),
+        ({"test": [2**70]}, "is not a split, or is damaged"),
         ({"by": "moon"}, "'moon' is not a valid SplitBy"),
         ({"seed": "one"}, "a whole number as seed"),
         ({"format": "spikebayes pair split 0"}, "expected 'spikebayes pair split 1'"),
@@ -155,7 +155,7 @@ def test_torn_and_missing_splits_are_refused(tmp_path: Path) -> None:
     split_pairs(every_pair(3, 3), SplitBy.RANDOM).save(path)
     for content in (path.read_bytes()[:-9], b"[]", b"\xff", b'{"format": 1}'):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=r"split.json is no split, or is torn .*split anew"):
+        with pytest.raises(DataError, match=r"split.json is not a split, or is damaged .*split anew"):
             PairSplit.load(path)
     with pytest.raises(ConfigError, match="cannot write"):
         split_pairs(every_pair(3, 3), SplitBy.RANDOM).save(tmp_path / "none" / "split.json")

@@ -91,7 +91,7 @@ def test_only_text_says_that_it_was_text(tmp_path: Path) -> None:
     ("content", "message"),
     [
         *((PLAIN.encode(code), "UTF-16 text; save it as UTF-8") for code in ("utf-16", "utf-16-le", "utf-16-be")),
-        (PLAIN.encode("cp1252"), "line 2 holds the byte 0xe9, which is no UTF-8; save the table as CSV in UTF-8"),
+        (PLAIN.encode("cp1252"), "line 2 holds the byte 0xe9, which is not UTF-8; save the table as CSV in UTF-8"),
         (PLAIN.encode()[:-3], "line 3 holds the byte 0xc3"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "line 1 holds the byte 0x89"),
         (bytes(100), "line 1 holds a NUL byte"),

@@ -186,7 +186,7 @@ def test_npz_writes_missing_text_as_empty(tmp_path: Path) -> None:
         ({"X": np.zeros((2, 2)), "x1": np.zeros(2)}, "repeated: 'x1'"),
         ({"image": np.zeros((2, 2))}, "'image' has shape"),
         ({"X": np.zeros((0, 2))}, "2 columns and no rows"),
-        ({"a": np.zeros(2, dtype=complex)}, "'a' is no array of numbers or text"),
+        ({"a": np.zeros(2, dtype=complex)}, "'a' is not an array of numbers or text"),
     ],
 )
 def test_npz_arrays_that_are_no_table(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
@@ -215,7 +215,7 @@ def test_npz_is_never_unpickled(tmp_path: Path) -> None:
         ("t.csv", b"\xff\xfe\x00\x01", "cannot read"),
         ("t.csv.gz", "a,b\n1,2\n", "gzip"),
         ("t.parquet", "a,b\n1,2\n", "cannot read"),
-        ("t.npz", "a,b\n1,2\n", "no NPZ archive"),
+        ("t.npz", "a,b\n1,2\n", "not an NPZ archive"),
         ("t.xls", "a,b\n1,2\n", r"expected a file named \*.csv"),
     ],
 )

@@ -88,8 +88,8 @@ def test_what_a_column_is_found_to_be(values: Any, says: str) -> None:
         ("x", ["2020-01-01"] * N, "it is constant"),
         ("x", [f"Mr. {row}" for row in range(N)], "its text is all distinct"),
         ("x", [f"Mr. {max(row, 2)}" for row in range(N)], "its text is nearly all distinct"),
-        ("PassengerId", range(N), "it tells rows apart"),
-        ("Unnamed: 0", range(N), "it tells rows apart"),
+        ("PassengerId", range(N), "it only identifies rows"),
+        ("Unnamed: 0", range(N), "it only identifies rows"),
     ],
 )
 def test_columns_that_say_nothing_are_dropped_and_why(name: str, values: Any, why: str) -> None:

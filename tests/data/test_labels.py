@@ -73,6 +73,6 @@ def test_text_that_not_every_format_gives_back_is_refused(tmp_path: Path, suffix
         pd.DataFrame({"a": ["x", text]}, dtype=object),
         pd.DataFrame([[1]], columns=pd.Index([text], dtype=object)),
     ):
-        with pytest.raises(DataError, match="holds NUL characters or halves of letters"):
+        with pytest.raises(DataError, match="holds NUL or incomplete characters"):
             write_table(frame, tmp_path / f"t{suffix}")
     assert list(tmp_path.iterdir()) == []

@@ -49,7 +49,7 @@ def test_a_file_says_what_was_simulated(tmp_path: Path) -> None:
 
 def test_a_reset_by_subtraction_is_what_nir_cannot_say(tmp_path: Path) -> None:
     model, x = portable(reset="subtract")
-    with pytest.raises(ConversionError, match=r"layer2.*take the threshold off.*layer6.*reset='zero'"):
+    with pytest.raises(ConversionError, match=r"layer2.*subtract the threshold.*layer6.*reset='zero'"):
         export.to_nir(convert(model, x), tmp_path / "a.nir")
 
 

@@ -82,14 +82,14 @@ def test_nothing_is_written_over_and_nothing_is_left_half(tmp_path: Path, monkey
 def test_what_others_wrote_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("words")
-    with pytest.raises(ConfigError, match="holds what to_nir did not write"):
+    with pytest.raises(ConfigError, match="holds files that to_nir did not write"):
         export.to_nir(network(), tmp_path / "mine", overwrite=True)
     export.to_nir(network(), tmp_path / "ours")
     (tmp_path / "ours" / "notes.txt").write_text("words")
-    with pytest.raises(ConfigError, match="holds what to_nir did not write"):
+    with pytest.raises(ConfigError, match="holds files that to_nir did not write"):
         export.to_nir(network(), tmp_path / "ours", overwrite=True)
     (tmp_path / "a.certificate.json").write_text("{}")
-    with pytest.raises(ConfigError, match="no certificate of ours"):
+    with pytest.raises(ConfigError, match="is not a certificate written by to_nir"):
         export.to_nir(network(), tmp_path / "a.nir", overwrite=True)
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "words"
     with pytest.raises(ConfigError, match="does not exist"):

@@ -255,12 +255,12 @@ def test_a_node_that_does_not_fit_is_named(graph: Any, message: str | None) -> N
 def test_edges_and_metadata_that_do_not_add_up() -> None:
     graph = chain(nir.Linear(np.ones((2, 3))), lif(2))
     graph.edges.append(("n1", "elsewhere"))
-    with pytest.raises(ConversionError, match="edge n1 -> elsewhere joins what is not among the graph's nodes"):
+    with pytest.raises(ConversionError, match="edge n1 -> elsewhere joins nodes that are not in the graph"):
         export.from_nir(graph)
     twice = chain(nir.Linear(np.eye(2)), shape=(2,))
     twice.edges.append(twice.edges[0])
     twice.metadata = {"dt": "fast", "notes": np.arange(3)}
-    with pytest.raises(ConversionError, match="metadata does not add up"):
+    with pytest.raises(ConversionError, match="metadata is inconsistent"):
         export.from_nir(twice)
     twice.metadata = {"dt": 2e-4, "notes": np.arange(3)}
     network = export.from_nir(twice)
@@ -272,7 +272,7 @@ def test_files_that_are_no_graphs(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="missing"):
         export.from_nir(tmp_path / "none.nir")
     (tmp_path / "text.nir").write_text("no graph")
-    with pytest.raises(StoreError, match=r"text\.nir is torn, or holds no graph"):
+    with pytest.raises(StoreError, match=r"text\.nir is damaged, or holds no NIR graph"):
         export.from_nir(tmp_path / "text.nir")
     with pytest.raises(ConfigError, match=r"takes a nir\.NIRGraph or the path of one; got int"):
         export.from_nir(3)

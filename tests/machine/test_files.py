@@ -294,7 +294,7 @@ def test_a_lock_holds_until_its_process_ends(tmp_path: Path) -> None:
         try:
             assert child.stdout is not None
             assert child.stdout.readline() == "locked\n"
-            with pytest.raises(ConfigError, match=f"another fit is at work in {tmp_path};"), locked(tmp_path, "fit"):
+            with pytest.raises(ConfigError, match=f"another fit is running in {tmp_path};"), locked(tmp_path, "fit"):
                 raise AssertionError("not to be reached")
         finally:
             child.kill()

@@ -155,7 +155,7 @@ def test_payloads_are_the_functions_value_rounded(name: str) -> None:
 
 def test_neurons_that_cannot_be_are_refused() -> None:
     top = torch.tensor(1.0)
-    with pytest.raises(ConfigError, match="gelu rises and falls: only a Graded code can tell its value"):
+    with pytest.raises(ConfigError, match="gelu is not monotone: only a Graded code can send its value"):
         Coded(Digits(4, 4), Function("gelu", 0.1), top)
     for bad in (0.0, -1.0, math.inf, math.nan):
         with pytest.raises(ConfigError, match="highest level must be positive in every unit"):

@@ -301,7 +301,10 @@ def test_what_they_are_can_be_read_off() -> None:
         (lambda: BlankOutLinear(3, 2, 0.0), r"that a synapse transmits must lie in \(0, 1\]; got 0.0"),
         (lambda: BlankOutLinear(3, 2, 1.5), r"that a synapse transmits must lie in \(0, 1\]; got 1.5"),
         (lambda: BlankOutLinear(3, 2, math.nan), "that a synapse transmits must lie"),
-        (lambda: BlankOutConv2d(3, 2, 1, keep=1), "that always transmit obey no erf law; keep must be below 1"),
+        (
+            lambda: BlankOutConv2d(3, 2, 1, keep=1),
+            "keep must be below 1: synapses that always transmit are not random",
+        ),
         (lambda: BlankOutLinear(0, 2), r"at least one unit and one synapse for each; got weights \[2, 0\]"),
         (lambda: BlankOutLinear(3, 0), r"at least one unit and one synapse for each; got weights \[0, 3\]"),
         (

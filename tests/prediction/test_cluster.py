@@ -177,8 +177,8 @@ def test_the_command_line_takes_a_cluster(tmp_path: Path, monkeypatch: pytest.Mo
         ("local:-1", "cluster must be local:N"),
         ("local", "cluster must be local:N"),
         ("", "cluster must be local:N"),
-        ("local:0", "N of local:N must be a whole number, at least 1; got 0"),
-        ("local:5000", "N of local:N must be at most 1,024"),
+        ("local:0", "N in local:N must be a whole number, at least 1; got 0"),
+        ("local:5000", "N in local:N must be at most 1,024"),
     ],
 )
 def test_what_is_no_cluster_is_refused(where: str, says: str) -> None:

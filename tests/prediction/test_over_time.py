@@ -185,7 +185,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: sb.predict(MODEL, X, samples=2),
         r"answers each of 60 steps by itself, .*knows no time: .*x\.mean\(1\), or convert .*x\.flatten\(0, 1\)",
     ),
-    "a module, by batches": (lambda: sb.predict(MODEL, iter([X]), samples=2), "a torch module knows no time"),
+    "a module, by batches": (lambda: sb.predict(MODEL, iter([X]), samples=2), "a torch module has no notion of time"),
 }
 
 

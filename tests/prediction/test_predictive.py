@@ -308,7 +308,7 @@ def test_what_the_samples_cannot_answer_is_refused() -> None:
         _ = regression().entropy
     with pytest.raises(ConfigError, match=r"an interval of a new observation is for regression; sets\(\)"):
         classes([[[0.5, 0.5]]]).interval(0.9)
-    with pytest.raises(ConfigError, match="quantiles are of values"):
+    with pytest.raises(ConfigError, match="quantiles are for values"):
         classes([[[0.5, 0.5]]]).to_pandas(quantiles=(0.5,))
     with pytest.raises(ConfigError, match="a set of classes is for class probabilities"):
         regression().sets()

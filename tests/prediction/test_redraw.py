@@ -222,7 +222,7 @@ def test_synapse_noise_is_refused() -> None:
         ),
         Readout((1,)),
     )
-    with pytest.raises(ConfigError, match="drawn anew by itself"):
+    with pytest.raises(ConfigError, match="drawn anew in every step"):
         predict(network, torch.ones(1, 1), redraw=Redraw(hold=5))
 
 
@@ -232,7 +232,7 @@ def test_what_draws_by_itself_is_refused(sampling: Sampling) -> None:
     x = torch.ones(1, 4)
     network = convert(s2m(4, 2, (3,)), x, sampling=sampling)
     what = "a stochastic unit" if sampling == Law() else "noise on synapses"
-    with pytest.raises(ConfigError, match=f"{what} is drawn anew by itself.*dropout alone; leave it out"):
+    with pytest.raises(ConfigError, match=f"{what} is drawn anew in every step.*dropout only; leave it out"):
         predict(network, x, redraw=Redraw(hold=5))
 
 

@@ -337,6 +337,6 @@ def test_divergence_names_the_learning_rate() -> None:
 
 
 def test_one_training_at_a_time_keeps_checkpoints_in_a_folder(tmp_path: Path) -> None:
-    with locked(tmp_path, "training"), pytest.raises(ConfigError, match="another training is at work in"):
+    with locked(tmp_path, "training"), pytest.raises(ConfigError, match="another training is running in"):
         quick_fit(network(), *plane(), checkpoints=tmp_path)
     quick_fit(network(), *plane(), epochs=2, checkpoints=tmp_path)

@@ -47,21 +47,22 @@ def predict(
     cluster: str | None = None,
     resume: bool = False,
 ) -> None:
-    """Predict every row of a table with its uncertainty, and an interval or a set of classes that holds what it says.
+    """Predict every row of a table with its uncertainty, and an interval or a set of classes of given coverage.
 
-    Columns of values: mean; model_std, what samples disagree on; noise_std, of observations about the mean; std,
-    both; lower and upper of a new observation. Of classes: class, p_LABEL of each, entropy, mutual_information, set.
+    Columns for values: mean; model_std, how far samples disagree; noise_std, of observations about the mean; std,
+    both together; lower and upper, for a new observation. For classes: class, p_LABEL of each, entropy,
+    mutual_information, set.
 
     Args:
         run: folder that fit wrote.
-        data: table of rows; columns are matched by name, the target need not be there.
+        data: table of rows; columns are matched by name, and the target may be missing.
         out: table to write: .csv, .parquet, .arrow or .npz.
         seed: seed of the masks.
         classical: answer with the non-spiking network instead.
-        coverage: share of new observations that lower and upper, or set, are to hold.
-        quantiles: of new observations, a column each, separated by commas, as 0.05,0.5,0.95.
-        cluster: processes that share the work: local:N starts so many here, tcp://HOST:PORT asks a Dask scheduler.
-        resume: go on with what an interrupted predict of the same rows into the same table has finished.
+        coverage: share of new observations that lower to upper, or set, should contain.
+        quantiles: quantiles of a new observation to write, separated by commas, as 0.05,0.5,0.95; a column each.
+        cluster: processes that share the work: local:N starts N of them here, tcp://HOST:PORT uses a Dask scheduler.
+        resume: continue after the rows that an interrupted predict of the same data into the same table has finished.
     """
     from spikebayes.app.code_option import network_of
     from spikebayes.app.run_folder import load_run, own_files
@@ -160,9 +161,9 @@ def score_run(
 
     Args:
         run: folder that fit wrote.
-        data: table of rows with the target column, that were not trained on; those without a target are left out.
+        data: table of rows with the target column that were not trained on; rows without a target are left out.
         json: file to write the scores to.
-        coverage: share of observations that intervals or sets are to hold.
+        coverage: share of observations that intervals or sets should contain.
         seed: seed of the masks, which are the same for both.
     """
     from spikebayes.app.code_option import network_of
@@ -187,10 +188,10 @@ def score_run(
     OUT.print(f"{found.outside} of {found.rows} rows lie outside what was trained on")
     OUT.print(str(found))
     if seen is None:
-        OUT.print("whether rows were trained on is not known: the training table is not there as it was")
+        OUT.print("it is not known whether rows were trained on: the training table is missing or has changed")
     elif seen:
         OUT.print(
-            f"warning: {seen} of {found.rows} rows were trained on, or equal ones that were: scores flatter both"
+            f"warning: {seen} of {found.rows} rows were trained on, or equal rows that were: both score too well"
         )
     if json is not None:
         given = {"data": str(data), "trained_on": seen, "dt": dt, "tau": tau, "code": code, "headroom": headroom}
@@ -199,7 +200,7 @@ def score_run(
 
 
 def info(run: Path) -> None:
-    """Say what a trained run is.
+    """Describe a trained run.
 
     Args:
         run: folder that fit wrote.
@@ -229,7 +230,7 @@ def info(run: Path) -> None:
     if crossed is not None:
         OUT.print(f"scores    {CrossValidation.from_dict(crossed)}")
     if fitted.noise == "row":
-        OUT.print("noise     the network tells that of each row")
+        OUT.print("noise     predicted by the network for each row")
     elif fitted.noise_std is not None:
         OUT.print(f"noise     standard deviation {fitted.noise_std[0]:.4g}, of all rows")
     if (known := loaded.predictor.conformal) is not None:
@@ -256,12 +257,12 @@ def energy_of_run(
     mask_scope: Masks = "row",
     engine: Engine = "auto",
 ) -> None:
-    """Count what a prediction has to do, spiking and classical, and say what it costs in joules on several devices.
+    """Count the operations of a prediction, spiking and classical, and estimate its energy on several devices.
 
     Args:
         run: folder that fit wrote.
         data: table of rows to predict; by default the rows of the training table that fit held out.
-        rows: most rows to predict, the first ones.
+        rows: how many rows to predict at most, counted from the first.
         json: file to write; by default energy.json in the run's folder.
         seed: seed of the masks.
     """

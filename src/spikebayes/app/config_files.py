@@ -32,7 +32,7 @@ def read_options(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except (UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
-        reason = "it is no text in UTF-8" if isinstance(error, UnicodeDecodeError) else error
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
         raise ConfigError(
             f"cannot read {path}: {reason}; expected YAML, a line NAME: VALUE for each option"
         ) from error
@@ -44,7 +44,7 @@ def read_options(path: Path) -> dict[str, Any]:
 def _plain_yaml(text: str) -> Any:
     """The value of a YAML text without aliases, and no deeper than options are (else YAMLError)."""
     if not text.isprintable() and any(0xD800 <= ord(c) < 0xE000 for c in text):
-        raise yaml.YAMLError("it has bytes that are no text")  # names of files may
+        raise yaml.YAMLError("it has bytes that are not text")  # names of files may
     depth = 0
     for event in yaml.parse(text, LOADER):
         if isinstance(event, yaml.AliasEvent):

@@ -61,7 +61,7 @@ def _refuse(out: Path) -> None:
     """Refuse a folder in which something would be lost that no demo wrote."""
     foreign = [*foreign_files(out, [REPORT, PREDICTIONS]), *(path.name for path in out.glob(SETTINGS))]
     if foreign:
-        raise ConfigError(f"{out} holds what no demo wrote there: {listed(map(repr, foreign))}; give another --out")
+        raise ConfigError(f"{out} holds files that no demo wrote: {listed(map(repr, foreign))}; give another --out")
 
 
 def _run(out: Path, seed: int, console: Console) -> None:

@@ -90,7 +90,7 @@ def finished_parts(
         _begin(folder, made_of, resume, say)
         parts = FinishedParts(folder, rows, total)
         if parts.count:
-            say(f"going on after {min(parts.count * rows, total):,} rows that were finished")
+            say(f"continuing after {min(parts.count * rows, total):,} rows that are finished")
         try:
             yield parts
             write_parts(parts, out)
@@ -122,14 +122,14 @@ def _begin(folder: Path, made_of: Mapping[str, Any], resume: bool, say: Callable
         changed = [name for name in made_of if before.get(name) != made_of[name]]
         if changed:
             raise ConfigError(
-                f"--resume needs what the interrupted predict was given; changed: {listed(changed)}; give that "
+                f"--resume needs the settings of the interrupted predict; changed: {listed(changed)}; give the same "
                 "again, or leave --resume out to start afresh"
             )
         return
     if left:
-        say(f"{len(left)} finished parts of an interrupted predict are discarded; --resume would go on with them")
+        say(f"{len(left)} finished parts of an interrupted predict are discarded; --resume would continue with them")
     elif resume:
-        say("there is nothing to resume; beginning with the first row")
+        say("there is nothing to resume; starting with the first row")
     for path in (folder / DESCRIPTION, *left):
         path.unlink(missing_ok=True)
     write_json(folder / DESCRIPTION, made_of, FORMAT)

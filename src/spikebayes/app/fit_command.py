@@ -57,12 +57,12 @@ def fit_run(
         target: column to predict, or several of numbers, separated by commas; every other column is an input.
         out: folder for the trained run.
         categorical: names of columns to one-hot encode, separated by commas.
-        columns: what columns are, where that shall not be found from their values: number, levels, target-encoded,
-            date, boolean or drop by name, as in {"year":"levels","id":"drop"}.
+        columns: kinds of columns that are not to be inferred from their values: number, levels, target-encoded, date,
+            boolean or drop, by name, as in {"year":"levels","id":"drop"}.
         weights: column that says how much each row counts in training, and is no input.
-        class_weights: how much the rows of each class count, by class, as in {"no":1,"yes":5}; balanced lets all
-            classes count alike.
-        task: auto takes classification for a target that is not numeric, or of few whole numbers.
+        class_weights: how much the rows of each class count, by class, as in {"no":1,"yes":5}; balanced gives all
+            classes the same total weight.
+        task: auto chooses classification for a target that is not numeric, or has few distinct whole numbers.
         network: lif has permanent dropout and LIF neurons; sharpened has dropout and activations that become steps,
             so that a sample takes one time step; s2m has units and synapses that are random, a sample per step.
         hidden: width of each hidden layer.
@@ -74,14 +74,14 @@ def fit_run(
         patience: epochs without a better validation loss after which training stops.
         validation: share of the rows held out of training; half of them choose the weights and measure the noise, the
             others calibrate intervals and sets.
-        noise: of observations about what a regression predicts. constant is one for all rows, row has the network
-            tell that of each row too, auto takes what held-out rows are likelier under.
-        members: networks trained from different first weights, which predict together: each sample is one of them,
-            under one mask.
-        folds: of a cross-validation after the training: each part of the table is predicted by networks trained on
-            the others, and the scores are shown; 0 leaves it out.
+        noise: of observations about a regression's prediction. constant is one value for all rows, row has the
+            network predict it for each row, auto takes whichever gives held-out rows the higher likelihood.
+        members: number of networks, trained from different initial weights, that predict together: each sample is one
+            of them, under one mask.
+        folds: number of folds of a cross-validation after the training: each part of the table is predicted by
+            networks trained on the others, and the scores are shown; 0 does none.
         seed: seed of weights, split, batches and masks.
-        resume: go on from the last checkpoint of an interrupted training in the same folder.
+        resume: continue from the last checkpoint of an interrupted training in the same folder.
         overwrite: replace a run that is already in the folder.
     """
     from spikebayes.app.cross_validation import KEY as CROSSED
@@ -171,14 +171,14 @@ def fit_run(
     history = run.fitted.history
     OUT.print(f"trained on {history['training_rows']} rows in {seconds:.0f} s; the run is in {out}")
     if members > 1:
-        OUT.print(f"{members} networks predict together; the lines below are of the first")
+        OUT.print(f"{members} networks predict together; the lines below describe the first")
     if run.schema.task is Task.REGRESSION:
-        OUT.print(f"noise of observations: {'told row by row' if run.fitted.noise == 'row' else 'one for all rows'}")
+        OUT.print(f"noise of observations: {'by row' if run.fitted.noise == 'row' else 'the same for all rows'}")
     known = 0 if run.predictor.conformal is None else run.predictor.conformal.rows
     few = "too few rows are held out to calibrate intervals or sets"
-    OUT.print(f"{known} rows that chose nothing calibrate intervals and sets" if known else few)
+    OUT.print(f"{known} rows not used to choose the weights calibrate intervals and sets" if known else few)
     if (tuning := run.fitted.history.get("tuning")) is not None:
-        missed = "" if tuning["error"] <= tuning["asked"] else f"; {tuning['asked']:g} was not to be had"
+        missed = "" if tuning["error"] <= tuning["asked"] else f"; {tuning['asked']:g} was not reached"
         OUT.print(f"a prediction takes {tuning['found']}{missed}")
     OUT.print(str(stands))
     if crossed is not None:

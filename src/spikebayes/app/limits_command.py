@@ -1,4 +1,4 @@
-"""The verb ``limits``: what a run asks of neuromorphic chips, and whether it has room on them."""
+"""The verb ``limits``: what a run needs of neuromorphic chips, and whether it fits on them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def limits_of_run(
     headroom: Headroom = 4.0,
     json: Path | None = None,
 ) -> None:
-    """Say what a run asks of chips: neurons, fan-in, memory for synapses, time; and where it has room.
+    """Say what a run needs of chips: neurons, fan-in, memory for synapses, time; and on which chips it fits.
 
-    Times are of chips whose makers tell their shortest step. What inputs and outputs take is not in them.
+    Times are given for chips whose makers state their shortest step. Inputs and outputs are not counted.
 
     Args:
         run: folder that fit wrote.
@@ -58,7 +58,7 @@ def limits_of_run(
     OUT.print(f"the first sample takes {takes.sample:,} {words}, {several} take {takes.prediction:,}")
     found = rooms(needed, takes)
     sources = [f"{chip.name}: {chip.source}" for chip in CHIPS]
-    for line in [*found.lines, "figures of chips are from", *sources]:
+    for line in [*found.lines, "sources of the chips' figures:", *sources]:
         OUT.print(line)
     if json is not None:
         chips = [

@@ -30,8 +30,8 @@ from spikebayes.machine.files import is_same
 BAD_INPUT = (DataError, ConfigError, ConversionError, StoreError)
 STDERR = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 EPILOGUE = (
-    "Options may also stand in a YAML file, a line NAME: VALUE for each: --config FILE. What is given beside it "
-    "counts more. --print-config shows such a file."
+    "Options may also be given in a YAML file, a line NAME: VALUE for each: --config FILE. Options on the command "
+    "line take precedence. --print-config prints such a file."
 )
 WORDS: dict[type[Any], str] = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
 BY_NAME: dict[type[Any], str] = {str: 'words by name, as in {"a":"b"}', float: 'numbers by name, as in {"a":1}'}
@@ -172,7 +172,7 @@ def _in_one_line(error: CycloptsError) -> str:
             if name.replace("_", "-") not in known:
                 return f"unknown option {name}{near(name, known)}"
     if isinstance(error, UnusedCliTokensError):
-        return f"there is no place for {' '.join(error.unused_tokens or ())}"
+        return f"unexpected argument: {' '.join(error.unused_tokens or ())}"
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         named, positional = error.argument.name, error.argument.index is not None
         return f"{named.lstrip('-').upper() if positional else named} is missing, or nothing follows it"
@@ -222,7 +222,7 @@ def _check_paths(options: Sequence[tuple[str, Any]]) -> None:
     paths = [(name, path) for name, path in options if isinstance(path, Path)]
     for name, path in paths:
         if "\0" in str(path):
-            raise ConfigError(f"{name} cannot be {str(path)!r}: a path has no character 0")
+            raise ConfigError(f"{name} cannot be {str(path)!r}: a path cannot contain the character NUL")
     for (one, path), (other, same) in combinations(paths, 2):
         if path.is_file() and is_same(path, same):
             raise ConfigError(

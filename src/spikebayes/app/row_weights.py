@@ -50,7 +50,7 @@ def row_weights(
         kind = (Number.found(pd.Series(table[column]), as_written(table)) or [Number()])[0]
         weights = checked_numbers(table, {column: kind.read}, "weights are numbers, 0 or more", (column,))[column]
         if (weights < 0).any():
-            raise DataError(f"weights must be 0 or more; row {int((weights < 0).argmax()) + 1} of {column!r} is less")
+            raise DataError(f"weights must be 0 or more; row {int((weights < 0).argmax()) + 1} of {column!r} is not")
     found = torch.tensor(weights, dtype=torch.float32)
     if classes is not None:
         found = found * _of_classes(schema, y[train], classes)[y]

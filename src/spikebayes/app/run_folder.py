@@ -89,7 +89,7 @@ def load_run(folder: Path) -> TableRun:
     if not folder.is_dir():
         raise StoreError(f"there is no run folder {folder}")
     if not (folder / DESCRIPTION).exists():
-        hint = "; its training was not finished, go on with fit --resume" if (folder / "checkpoints").exists() else ""
+        hint = "; its training is not finished, continue by fit --resume" if (folder / "checkpoints").exists() else ""
         raise StoreError(f"{folder} holds no finished run (no {DESCRIPTION}){hint}")
     several = format_of(folder / DESCRIPTION) == ENSEMBLE_FORMAT
     stored, tensors = read_described(folder, NAME, ENSEMBLE_FORMAT if several else FORMAT)
@@ -161,14 +161,12 @@ def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if (folder / DESCRIPTION).exists() and not overwrite and not resume:
         raise ConfigError(f"{folder} already holds a run; give another --out, or --overwrite to replace it")
     if (folder / CHECKPOINTS).exists() and not overwrite and not resume:
-        raise ConfigError(
-            f"{folder} holds an interrupted training; --resume goes on with it, --overwrite starts afresh"
-        )
+        raise ConfigError(f"{folder} holds an interrupted training; --resume continues it, --overwrite starts afresh")
     written = {file.name for file in own_files(folder)}
     foreign = [name for name in foreign_files(folder) if overwrite or name in written]
     if foreign:
         raise ConfigError(
-            f"{folder} holds what no fit wrote there: {listed(map(repr, foreign))}; give another --out, or "
+            f"{folder} holds files that no fit wrote: {listed(map(repr, foreign))}; give another --out, or "
             "move them away"
         )
 

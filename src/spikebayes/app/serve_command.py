@@ -57,25 +57,25 @@ def serve_run(
 ) -> None:
     """Answer requests over HTTP, by the Open Inference Protocol v2, until SIGTERM or Ctrl-C.
 
-    The model's name is the folder's. Its input is a tensor input, rows of numbers in the order of the columns; or a
-    tensor for each column by its name. It answers mean, std, lower and upper (classes: the columns that predict
-    writes), and samples, model_std, noise_std and outside where a request names them as outputs. A request may set
-    samples, seed and coverage as its parameters; the same seed gives the same bits, whatever else is asked meanwhile.
-    /metrics is for Prometheus.
+    The model's name is the folder's. A request sends one tensor named input, rows of numbers in the order of the
+    columns, or a tensor for each column by its name. The answer has mean, std, lower and upper (classes: the columns
+    that predict writes), and samples, model_std, noise_std and outside if the request names them as outputs. A
+    request may set samples, seed and coverage as parameters; the same seed gives the same bits, whatever other
+    requests are served meanwhile. /metrics is for Prometheus.
 
     Args:
         run: folder that fit wrote.
         host: address to listen at; one that other machines can reach needs a token.
-        port: of it; 0 takes any that is free.
-        token: that clients must send as Authorization: Bearer TOKEN, but for health; it may stand in the environment
-            as SPIKEBAYES_TOKEN, where no list of processes shows it.
-        max_body: most MiB of a request.
-        max_rows: most rows of a request.
-        max_samples: most samples of a row.
+        port: port to listen at; 0 takes any that is free.
+        token: secret that clients must send as Authorization: Bearer TOKEN, except for health checks; it may be given
+            in the environment as SPIKEBAYES_TOKEN instead, where process lists do not show it.
+        max_body: largest size of a request, MiB.
+        max_rows: largest number of rows in a request.
+        max_samples: largest number of samples per row.
         max_seconds: longest time for a request, from its first byte to its answer.
-        max_requests: most requests at a time; more are refused.
-        seed: of the masks, unless a request says.
-        coverage: of intervals and sets, unless a request says.
+        max_requests: largest number of requests at a time; more are refused.
+        seed: seed of the masks, unless a request sets one.
+        coverage: coverage of intervals and sets, unless a request sets one.
         classical: answer with the non-spiking network instead.
     """
     from spikebayes.app.code_option import network_of
@@ -90,7 +90,7 @@ def serve_run(
 
     given = str(token or os.environ.get(ENVIRONMENT) or "")
     if not given.isascii() or not given.isprintable() or " " in given:
-        raise ConfigError("a token has visible ASCII characters alone, and no spaces")
+        raise ConfigError("a token must have visible ASCII characters only, without spaces")
     limits = Limits(max_body, max_seconds, max_requests)
     with listening(host, port, guarded=bool(given)) as listener:
         loaded = load_run(run)
@@ -101,4 +101,4 @@ def serve_run(
         )
         OUT.print(f"{run} is served at {url_of(listener)}/v2/models/{quote(model.name)}; Ctrl-C ends it")
         serve_until_stopped(Service(model, limits), listener, given or None)
-    OUT.print("stopped; every request that was running has its answer")
+    OUT.print("stopped; every request that was running was answered")

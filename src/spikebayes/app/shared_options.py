@@ -13,7 +13,7 @@ SAMPLING, SIMULATION = Group.create_ordered("Samples"), Group.create_ordered("Th
 Samples = Annotated[int, Parameter(group=SAMPLING, help="Monte Carlo samples per row.")]
 Masks = Annotated[
     Literal["row", "pass"],
-    Parameter(group=SAMPLING, help="row gives every row masks of its own, pass one mask per sample for all rows."),
+    Parameter(group=SAMPLING, help="row: every row has its own masks; pass: one mask per sample for all rows."),
 ]
 Engine = Annotated[
     Literal["auto", "cpu", "windows", "reference"], Parameter(group=SIMULATION, help="auto takes the fastest.")
@@ -22,15 +22,15 @@ Steps = Annotated[
     int | None,
     Parameter(
         group=SIMULATION,
-        help="time steps per sample; those that fit found unless given, 1 for a network that is not of LIF neurons.",
+        help="time steps per sample; by default as many as fit found, or 1 for a network without LIF neurons.",
     ),
 ]
 BurnIn = Annotated[
     int | None,
     Parameter(
         group=SIMULATION,
-        help="steps left out of the average at the start, which cost as much as the others; as fit found unless "
-        "given, 0 for a network not of LIF neurons.",
+        help="steps left out of the average at the start, which cost as much as the others; by default as many as "
+        "fit found, or 0 for a network without LIF neurons.",
     ),
 ]
 Dt = Annotated[float, Parameter(group=SIMULATION, help="time step in seconds.")]
@@ -38,21 +38,21 @@ Tau = Annotated[
     float | None,
     Parameter(
         group=SIMULATION,
-        help="time constant of the Alpha synapses of LIF neurons in seconds; as fit found unless given. With another "
-        "tau or dt, steps and burn_in are worked out from the filters.",
+        help="time constant of the Alpha synapses of LIF neurons in seconds; by default as fit found. With another "
+        "tau or dt, the default steps and burn_in are worked out from the filters.",
     ),
 ]
 CodeName = Annotated[
     str,
     Parameter(
         group=SIMULATION,
-        help="how neurons tell numbers. lif has LIF neurons that step freely; Digits(4,4), FirstSpike(64), Radix(8) "
-        "and Graded(8) tell them in windows of ticks, a sample in each; auto takes the cheapest of these.",
+        help="how neurons encode values. lif: as rates of LIF neurons; Digits(4,4), FirstSpike(64), Radix(8) and "
+        "Graded(8): in windows of ticks, a sample in each; auto takes the cheapest of these codes.",
     ),
 ]
 Headroom = Annotated[
     float,
-    Parameter(group=SIMULATION, help="how far a code reaches beyond the largest activation on the training rows."),
+    Parameter(group=SIMULATION, help="a code's highest value, relative to the largest activation on training rows."),
 ]
 
 

@@ -56,7 +56,7 @@ class Standing:
     chance: dict[str, float]
 
     def __str__(self) -> str:
-        origin = "held out, some of which chose its weights" if self.chose else "that chose nothing"
+        origin = "held out, some of which chose its weights" if self.chose else "not used to choose its weights"
         models = list(next(iter(self.scores.values())))
         lines = [["", *models]]
         lines += [[name, *(_number(by_model[model]) for model in models)] for name, by_model in self.scores.items()]

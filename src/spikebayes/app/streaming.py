@@ -25,7 +25,7 @@ from spikebayes.prediction.cluster import connected
 from spikebayes.prediction.conformal import check_coverage
 from spikebayes.prediction.predictive import COVERAGE, Task, open_levels
 
-UNCALIBRATED = "intervals and sets are what samples and noise say, and may hold fewer new observations than asked"
+UNCALIBRATED = "intervals and sets rest on samples and noise alone, and may contain fewer new observations than asked"
 NUMBERS, ROWS = 1 << 21, 1 << 16  # most samples, and most rows, of a part
 
 
@@ -75,7 +75,7 @@ def predict_table(
         say(f"{folder} has no calibration rows: {UNCALIBRATED}")
     open_levels(quantiles)
     if quantiles and run.schema.task is Task.CLASSIFICATION:
-        raise ConfigError("quantiles are of values; the run predicts classes: leave --quantiles out")
+        raise ConfigError("quantiles are for values; the run predicts classes: leave --quantiles out")
     each = max(1, samples) * run.architecture["outputs"]
     check_memory(COPIES * each, f"{samples} samples of a row", "take fewer samples")
     rows = max(1, min(ROWS, NUMBERS // each))

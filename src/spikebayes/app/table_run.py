@@ -111,7 +111,7 @@ class TableRun:
         if tau is not None:
             raise ConfigError(f"tau is for networks of LIF neurons; {code} has windows of ticks, and no filters")
         if kind != "lif":
-            raise ConfigError(f"codes are for activations that have values; those of the network {kind!r} are steps")
+            raise ConfigError(f"codes are for activations with real values; those of the network {kind!r} are steps")
         if calibrate is None:
             raise ConfigError("a code needs rows that show how large activations become: give calibrate")
         rows = self.fitted.scaling.inputs(encode_features(calibrate, self.schema))
@@ -244,7 +244,7 @@ def prepare_table(
     if network not in get_args(Kind):
         raise ConfigError(f"network must be one of {', '.join(get_args(Kind))}; got {network!r}")
     if network == "s2m" and dropout is not None:
-        raise ConfigError("the synapses of s2m are its randomness: it takes no dropout")
+        raise ConfigError("s2m is random in its synapses: it takes no dropout")
     rate = DROPOUT if dropout is None else dropout
     if not 0 < rate < 1:
         raise ConfigError(f"dropout must lie in (0, 1): without it nothing is random; got {rate}")

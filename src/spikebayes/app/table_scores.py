@@ -56,9 +56,7 @@ class TableScores:
             cells += [f"{each[part]:.4g}" for part in ("coverage", "width") for each in (one, other)]
             table.append(cells if len(table[0]) == len(head) else [str(one["output"]), *cells])
         by = "entropy" if classes else "predicted std"
-        held = (
-            f"what {100 * self.coverage:g}% {'sets' if classes else 'intervals'} hold, by {by}, the surest rows first"
-        )
+        held = f"what {100 * self.coverage:g}% {'sets' if classes else 'intervals'} hold, by {by}, most certain first"
         return "\n".join([*aligned(lines), "", held, *aligned(table)])
 
     def to_dict(self) -> dict[str, Any]:

@@ -89,10 +89,10 @@ def _as_bytes(run: TableRun, table: pd.DataFrame) -> list[bytes]:
 
 def _training_table(run: TableRun, cure: str) -> pd.DataFrame:
     if "data" not in run.config:
-        raise ConfigError(f"the run does not say which table it was trained on; {cure}")
+        raise ConfigError(f"the run does not record which table it was trained on; {cure}")
     path = Path(run.config["data"])
     if not path.is_file():
-        raise ConfigError(f"the table that the run was trained on, {path}, is not there; {cure}")
+        raise ConfigError(f"the table that the run was trained on, {path}, is missing; {cure}")
     table, known = read_table(path), run.config.get(TABLE)
     if table_digest(table) != known:
         cause = "is no longer" if known else "may no longer be"

@@ -59,9 +59,9 @@ def _advice(verb: str, options: dict[str, Any]) -> str:
     from spikebayes.app.run_folder import CHECKPOINTS
 
     if verb == "fit" and any((options["out"] / CHECKPOINTS).rglob("last.ckpt")):
-        return "fit --resume goes on from the last epoch"
+        return "fit --resume continues from the last epoch"
     if verb == "predict" and any(folder_of(options["out"]).glob("*.parquet")):
-        return "predict --resume goes on after the rows that are finished"
+        return "predict --resume continues after the rows that are finished"
     return ""
 
 

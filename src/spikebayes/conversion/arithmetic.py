@@ -42,7 +42,7 @@ def multiply(a: Any, b: Any) -> Any:
     if isinstance(b, Affine):
         raise Refused(
             "a product of two network values is not linear; multiply by fixed tensors only, add the values up, or "
-            "give code=spikebayes.Graded(10), under which squares tell it"
+            "give code=spikebayes.Graded(10), under which squares give it"
         )
     if not isinstance(a, Affine):
         return a * b

@@ -35,7 +35,7 @@ from spikebayes.network.synapses import Synapse
 from spikebayes.nn.unit import STANDARDISED, Place, Spiking, Units, Values
 
 OF_SHAPE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "new_tensor", "new_empty"}
-CALLED = "see how it is called: what it is given does not fit"
+CALLED = "check the call: its arguments do not fit"
 
 
 def _as_it_is(y: Tensor) -> Tensor:
@@ -354,11 +354,11 @@ class Builder:
         for made in self.activated.values():
             own = made.units.dt
             if own is not None and own != dt and self.code is None:
-                reason = f"its neurons were trained for steps of {own:g} s, and are to take steps of {dt:g} s"
+                reason = f"its neurons were trained for steps of {own:g} s, but dt is {dt:g} s"
                 raise Blocked(self.traced.obstacle(made.node, reason, f"give dt={own:g}"))
         if not self.activated.keys() & sources_of(self.output, self.activated, self.inputs).keys():
             cure = "the model needs at least one activation (ReLU and the like, spikebayes.nn.SoftLIF, sign units)"
-            raise self._blocked("nothing that the output depends on spikes", cure)
+            raise self._blocked("the output depends on no activation that can spike", cure)
         network, self.made_of = assembled(self.output, self.activated, self.inputs, self.synapse, dt)
         return network
 

@@ -54,63 +54,66 @@ def convert(
     """A spiking network with the module's weights, a population in place of each activation.
 
     A model whose activations are all rate curves of spiking neurons, steps or stochastic units becomes a network that
-    steps freely. Any other becomes one that tells numbers in windows of ticks (``code``): ReLU, ReLU6, clamp,
-    LeakyReLU, PReLU, ELU and its kin, Sigmoid, Tanh, Softplus and whatever else never falls, as modules, functions
-    and methods; GELU, SiLU and others that rise and fall under a :class:`Graded` code alone. There max pooling may
-    stand anywhere, and so may dropout: where it stands behind no activation, a population that passes values on is
-    put in its place. A softmax or log-softmax at the end is left to the task (``predict(...,
+    steps freely. Any other becomes one that sends numbers in windows of ticks (``code``): ReLU, ReLU6, clamp,
+    LeakyReLU, PReLU, ELU and the like, Sigmoid, Tanh, Softplus and any other monotone activation, as modules,
+    functions and methods; GELU, SiLU and others that are not monotone only under a :class:`Graded` code. There max
+    pooling may stand anywhere, and so may dropout: where it does not follow an activation, a population that passes
+    values on is inserted. A softmax or log-softmax at the end is left to the task (``predict(...,
     task="classification")``).
 
-    In the other kind, rate activations (``SoftLIF``, ``LIFRate``) become LIF neurons, ``DiscreteSoftLIF`` those in
-    discrete steps that chips have; layers of synapses that blank out (``BlankOutLinear``, ``BlankOutConv2d``) sign
-    units; encoders and ``SigmoidSign`` stochastic or threshold units; ``Sharpened`` activations, once their sharpness
-    is 1, threshold units. Max pooling of spikes that are 0 or 1 is their OR, a population of threshold units; it is
-    refused behind LIF neurons. If all are without memory, a step is a sample, and weights are put on a grid
-    (``exact_sums.on_grid``) on which sums are exact, so that every engine gives the same samples.
+    In a network that steps freely, rate activations (``SoftLIF``, ``LIFRate``) become LIF neurons,
+    ``DiscreteSoftLIF`` LIF neurons in discrete steps as chips have them; layers of synapses that blank out
+    (``BlankOutLinear``, ``BlankOutConv2d``) sign units; encoders and ``SigmoidSign`` stochastic or threshold units;
+    ``Sharpened`` activations, once their sharpness is 1, threshold units. Max pooling of spikes that are 0 or 1 is
+    their OR, a population of threshold units; it is refused after LIF neurons. If no neuron has a memory, a step is a
+    sample, and weights are put on a grid (``exact_sums.on_grid``) on which sums are exact, so that every engine gives
+    the same samples.
 
-    Between two activations everything must be linear. Understood are, as modules and as functions, Linear, Conv and
+    Between two activations everything must be linear. Supported are, as modules and as functions, Linear, Conv and
     ConvTranspose (1d, 2d), BatchNorm (with its running statistics), AvgPool, AdaptiveAvgPool, Upsample and padding;
     adding, subtracting and multiplying by constants, ``@`` and einsum with fixed tensors, sums and means over axes;
     reshape, permute, indexing, split, cat, stack, flip, roll, repeat and expand; and dropout on the input, after an
-    activation or before the read-out. The weights are copied: training the module further leaves the network as it
-    is. Dropout calls are numbered in the order in which the model makes them, so that the network and the module
-    draw the same masks. The model is taken in evaluation mode, in which it is run, whatever mode it is in.
+    activation or before the read-out. The weights are copied: training the module further does not change the
+    network. Dropout calls are numbered in the order in which the model makes them, so that the network and the module
+    draw the same masks. The model is converted, and run, in evaluation mode, whatever mode it is in.
 
-    A graph does not show everything that a module does. Two times the module is run on a few rows, under masks, and
-    the network's layers are compared with its own: where hooks change values or a forward was replaced, where a value
-    is changed in place under another name, or forward draws numbers of its own, the model is refused.
+    A graph does not show everything that a module does. So the module is run twice on a few rows, under masks, and
+    its layers are compared with the network's: a model is refused if hooks change values, a forward was replaced, a
+    value is changed in place under another name, or forward draws random numbers of its own.
 
     Args:
         model: feed-forward module with such activations.
-        example_input: a batch ``[B, *shape]``, or one for each argument. The first rows are run through the module,
-            with some from [0, 1), to see that the network does the same; otherwise only the shapes are read.
+        example_input: a batch ``[B, *shape]``, or one for each argument. The first rows, and some random ones from
+            [0, 1), are run through the module to check that the network does the same; otherwise only the shapes are
+            read.
         dt: time step of the simulation, s; that of ``DiscreteSoftLIF``, where the model has such units.
         synapse: filter on every connection that carries spikes of LIF neurons, the read-out's included; None for no
             filter. Neurons in discrete steps filter themselves.
         sampling: how synapses that blank out are drawn, whatever the module's layers do while training:
             :class:`Exact`, :class:`Gaussian` or :class:`Law`, which draws the sign units behind them instead.
-        code: how populations tell their values in windows of ticks: :class:`Digits`, :class:`FirstSpike`,
+        code: how populations encode their values in windows of ticks: :class:`Digits`, :class:`FirstSpike`,
             :class:`Radix` or :class:`Graded`; ``"lif"`` for free-running LIF neurons. By default LIF neurons where
-            all activations are rate curves of theirs, else ``Digits(4, 4)``.
+            all activations are their rate curves, else ``Digits(4, 4)``.
         calibrate: rows like those the model was trained on, 100 or more, as ``example_input``. They show how large
-            each activation becomes (under dropout), which is where a code's levels end. By default the example's.
-        headroom: the value of the highest level, in units of the largest seen. Twice the values seen need two, and
-            what lies above the highest level is cut off, which makes a network look surer than it is.
+            each activation becomes (under dropout), which sets a code's highest level. By default the example's rows.
+        headroom: the value of the highest level, in units of the largest value seen. Inputs that give values twice as
+            large need 2; what lies above the highest level is cut off, which makes the predictive distribution too
+            narrow.
         error, cost: with ``code="auto"`` the cheapest code is taken whose error on the calibration rows (the median
-            paired rms difference over the predictive standard deviation) is at most ``error``; the fewest ticks per
-            sample, or, with a :class:`Device`, the fewest joules.
+            paired rms difference over the predictive standard deviation) is at most ``error``; cheapest is that with
+            the fewest ticks per sample or, with a :class:`Device`, the fewest joules.
 
     Returns:
         The network; inputs reach their targets unfiltered and are constant over a simulation.
 
     Warns:
         UserWarning: a population's refractory time is shorter than dt: it fires once per step at most, so rates near
-            1/dt are lost.
+            1/dt cannot be reached.
 
     Raises:
-        ConversionError: the graph cannot be traced or holds something else; names the node and what to use instead.
-            Or the module does something else than its graph; names the first layer where they part.
-            Or calibration rows are too few, or not like the example.
+        ConversionError: the graph cannot be traced or contains something unsupported (the message names the node and
+            what to use instead); the module does something other than its graph (the message names the first layer
+            that differs); or calibration rows are too few, or not like the example.
         ConfigError: dt <= 0, headroom below 1, or another sampling.
 
     Reference:
@@ -164,17 +167,17 @@ def convert(
 def check(
     model: nn.Module, example_input: Examples, *, code: Code | Literal["lif", "auto"] | None = None
 ) -> Obstacles:
-    """Everything that keeps a module from becoming a spiking network, where it stands, and what to write instead.
+    """Everything that prevents a module from becoming a spiking network: where it is, and what to write instead.
 
     Args:
-        model, example_input, code: as for :func:`convert`; a code's calibration rows are not asked for.
+        model, example_input, code: as for :func:`convert`; calibration rows of a code are not needed.
 
     Returns:
-        :class:`Obstacles`, none if :func:`convert` takes the module; printed, a table. Behind a call that is refused
-        the search goes on with a value of the same shape.
+        :class:`Obstacles`, empty if :func:`convert` accepts the module; printed, a table. After a call that is
+        refused the search continues with a value of the same shape.
 
     Raises:
-        ConversionError: the example is no tensor.
+        ConversionError: the example is not a tensor.
 
     Example:
         >>> import torch

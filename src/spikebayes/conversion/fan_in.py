@@ -29,26 +29,27 @@ LEAST = 8  # synapses of a neuron
 def split_fan_in(network: IntegerNetwork, fan_in: int = 256, weight_bits: int | None = None) -> IntegerNetwork:
     """The same network with at most ``fan_in`` synapses onto any neuron; it takes the same decisions, spike by spike.
 
-    A spike tells one bit, so a sum over some of the inputs passes in binary. For each neuron with too many, inputs
-    are cut into blocks; the sum K of a block, less its least, is told by D threshold neurons, highest bit first:
+    A spike carries one bit, so a sum over some of the inputs is passed on in binary. For each neuron with too many,
+    inputs are cut into blocks; the sum K of a block, less its smallest value, is encoded by D threshold neurons,
+    highest bit first:
 
         bit_d = [K - K_min - sum_{e > d} 2^e bit_e >= 2^d],   K = K_min + sum_d 2^d bit_d,
 
-    each of which sees the block and the bits before it. The neuron itself takes the bits with weights 2^d, as few
-    blocks as make it fit, and the other inputs as they are; where that is still too many, bits are summed so too.
-    Whole numbers make it exact. It costs D neurons and D times the synapses of a block for each block and neuron,
-    D = log2 of what the block can sum up to: weights of few bits (``nn.few_bits``) make that small. In a network
-    without memory all of it is one step.
+    each of which sees the block and the bits before it. The neuron itself receives the bits with weights 2^d, for as
+    few blocks as make it fit, and the other inputs as they are; where that is still too many, bits are summed in the
+    same way. Whole numbers make it exact. It costs D neurons and D times the synapses of a block for each block and
+    neuron, D = log2 of what the block can sum up to: weights of few bits (``nn.few_bits``) make that small. In a
+    network without memory all of this takes one step.
 
     Args:
         network: threshold or sign neurons in whole numbers.
         fan_in: most synapses of a neuron, 8 or more.
-        weight_bits: most bits of a weight, its sign included; a weight 2^d takes d + 2. None takes what it needs,
-            which the result's ``widths`` tell.
+        weight_bits: most bits of a weight, its sign included; a weight 2^d takes d + 2. None takes what is needed,
+            see the result's ``widths``.
 
     Raises:
-        ConfigError: other neurons; synapses that blank out, whose draws would be others; a neuron that cannot be
-            split so; weights beyond ``weight_bits``.
+        ConfigError: other neurons; synapses that blank out, whose draws would change; a neuron that cannot be split
+            so; weights beyond ``weight_bits``.
 
     Reference:
         successive approximation, as of analogue-to-digital converters; that threshold circuits add whole numbers in

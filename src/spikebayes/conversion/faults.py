@@ -75,7 +75,7 @@ def faults(model: nn.Module) -> Iterator[Obstacle]:
         yield Obstacle(whole, f"some of it is float64 and some float32: {_list(doubles)}", "give model.float()")
     broken = [name for name, t in numbers if not bool(t.isfinite().all())]
     if broken:
-        cure = "train it again, with a smaller learning rate, or mend them"
+        cure = "train it again, with a smaller learning rate, or replace them"
         yield Obstacle(whole, f"it holds numbers that are NaN or infinite, in {_list(broken)}", cure)
     yield from _hidden_dropout(model)
 

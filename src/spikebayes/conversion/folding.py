@@ -33,18 +33,19 @@ def folded(model: nn.Module, arguments: int | Tensor | Sequence[Tensor] = 1) -> 
     Weights and biases of all Linear and Conv layers become multiples of a power of two, per unit
     (``exact_sums.on_grid``), so that sums over spikes of 0 and 1 are exact in float32. ``convert``
     puts weights on the same grid; of the copy it makes a network that takes the same decision at every unit that
-    sees spikes, whatever the engine, where a batch norm left to be folded on the way would round here and there.
+    sees spikes, whatever the engine, where a batch norm folded only during conversion would round now and then.
     The first layer is on the grid too, but sums over real inputs round all the same.
 
-    Weights of few bits (:func:`~spikebayes.nn.few_bits.few_bits`) in front of a step are not rounded at all: a unit
+    Weights of few bits (:func:`~spikebayes.nn.few_bits.few_bits`) before a step are not rounded at all: a unit
     that compares w x + b with theta decides as one that compares r w x + theta + r (b - theta) with it, so a factor r
     makes its weights whole numbers times a power of two, within sqrt 2 of what they were, and only the values that
     the step compares change. The module, the copy, the spiking network and the one of whole numbers
-    (:func:`~spikebayes.conversion.integers.integers`) then decide alike, but for the module's own rounding.
+    (:func:`~spikebayes.conversion.integers.integers`) then take the same decisions, except for the module's own
+    rounding.
 
     A Linear layer acts on the last axis, a batch norm on axis 1: they fold where the layer gives ``[B, F]``. Example
-    inputs show where it does. Without them every Linear layer with as many units as the norm behind it has features
-    is taken to do so, and the copy, like ``convert`` of it, refuses other values there.
+    inputs show where it does. Without them every Linear layer with as many units as the norm after it has features is
+    assumed to do so, and the copy, like ``convert`` of it, refuses other values there.
 
     Args:
         model: feed-forward module that ``convert`` understands; left as it is.
@@ -52,8 +53,8 @@ def folded(model: nn.Module, arguments: int | Tensor | Sequence[Tensor] = 1) -> 
             shapes are read.
 
     Returns:
-        The copy, in evaluation mode. Batch norms stay that follow no Linear or Conv layer, that act on another axis
-        than its units, or that have no running statistics.
+        The copy, in evaluation mode. Batch norms remain that do not follow a Linear or Conv layer, act on another
+        axis than its units, or have no running statistics.
 
     Raises:
         ConversionError: the module cannot be traced, or does not take the examples. Of the copy's forward, and of

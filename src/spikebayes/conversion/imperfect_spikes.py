@@ -1,4 +1,4 @@
-"""Chips whose spikes do not keep time, or get lost."""
+"""Chips whose spikes arrive early or late, or get lost."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from spikebayes.network.noise import SpikeNoise
 def with_spike_noise(network: SpikingNetwork, *, jitter: float = 0.0, loss: float = 0.0) -> SpikingNetwork:
     """A coded network on a chip whose spikes arrive early, late or never, anew in every window.
 
-    A spike counts as one of the tick in which it arrives; :class:`spikebayes.network.SpikeNoise` says what becomes of
-    those that would leave their window. What is drawn depends on the prediction's seed, the sample and the row, as
-    masks do. Numbers and counts of spikes, and so energy, are of what was sent. Weights of few bits are made by
+    A spike counts for the tick in which it arrives; :class:`spikebayes.network.SpikeNoise` says what happens to those
+    that would leave their window. What is drawn depends on the prediction's seed, the sample and the row, as masks
+    do. Counts of spikes, and so the energy, are those of the spikes sent. For weights of few bits use
     :func:`spikebayes.quantised`.
 
     Args:
         network: one that was converted with a code. Spike noise that it has is replaced.
         jitter: standard deviation of a spike's displacement, in ticks.
-        loss: probability in [0, 1) that a spike gets lost. Both 0: spikes keep time.
+        loss: probability in [0, 1) that a spike gets lost. With both 0 spikes are perfect.
 
     Raises:
         ConfigError: jitter or loss out of range; jitter where spikes carry payloads; a network that steps freely.

@@ -1,11 +1,11 @@
-"""What imperfect hardware does to a network's weights: few bits, gains that differ, devices that scatter.
+"""What imperfect hardware does to a network's weights: few bits, gains that differ, devices that vary.
 
 Each function gives a new network and leaves the old one as it is. Only the weights of Dense and Conv operators
-change, inside chains too; an operator that serves several of the connections concerned goes on serving them, changed
-once. Constants (biases), pooling and fixed factors, neurons, and the blank-out's scale a_i stay as they are. Those of
-a coded network stay on the grids on which its sums are exact. Draws
-come from torch's CPU generator in double precision, in the order of the connections: the same seed gives the same
-draw, whatever the weights' dtype. Imperfections that are applied one after another should have seeds of their own.
+change, inside chains too; an operator that several of these connections share is changed once and stays shared.
+Constants (biases), pooling and fixed factors, neurons, and the blank-out's scale a_i stay as they are. Those of a
+coded network stay on the grids on which its sums are exact. Draws come from torch's CPU generator in double
+precision, in the order of the connections: the same seed gives the same draw, whatever the weights' dtype.
+Imperfections that are applied one after another should have seeds of their own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ CLIP_RATIOS = 100  # clip = "mse" tries the multiples of max|w|/100
 def quantised(network: SpikingNetwork, bits: int, clip: Literal["mse", "max"] = "mse") -> SpikingNetwork:
     """All weights, the read-out's included, in symmetric fixed point with one scale s per operator.
 
-    In a coded network, whose units count in steps of their own, a unit has a scale: a row of weights, a channel.
+    In a coded network, where each unit has a step size of its own, there is one scale per unit: a row of weights, or
+    a channel.
 
         w -> s round(w/s) within +- s L,  L = 2^(bits - 1) - 1
 
@@ -78,10 +79,10 @@ def quantised(network: SpikingNetwork, bits: int, clip: Literal["mse", "max"] = 
 def with_row_gains(network: SpikingNetwork, std: float, seed: int) -> SpikingNetwork:
     """Each neuron's incoming weights times one lognormal factor, exp(std N(0, 1)).
 
-    A neuron has one factor for all its connections. Neurons that share weights, those of a feature map under a Conv
-    or of towers with one operator, have one factor together. On a path of several weight operators the last one takes
-    it; a path without any has no weights and stays, and so does the read-out, which has no neurons. A ``Sign`` neuron
-    all of whose input comes through weights, without a constant, answers as before.
+    A neuron has one factor for all its connections. Neurons that share weights, in a feature map of a Conv or in
+    towers with one operator, share a factor. On a path with several weight operators it is applied to the last one; a
+    path without weights is unchanged, and so is the read-out, which has no neurons. A ``Sign`` neuron without a
+    constant, all of whose input comes through weights, gives the same output as before.
 
     Args:
         network: any.
@@ -104,7 +105,7 @@ def with_row_gains(network: SpikingNetwork, std: float, seed: int) -> SpikingNet
 
 @checked
 def with_device_noise(network: SpikingNetwork, std: float, seed: int) -> SpikingNetwork:
-    """Every weight, the read-out's included, as its own device made it: w max(0, 1 + std N(0, 1)), signs kept.
+    """Every weight, the read-out's included, with the error of its own device: w max(0, 1 + std N(0, 1)), signs kept.
 
     Args:
         network: any.
@@ -128,9 +129,10 @@ def with_device_noise(network: SpikingNetwork, std: float, seed: int) -> Spiking
 
 @checked
 def scaled(network: SpikingNetwork, factor: float) -> SpikingNetwork:
-    """All weights into populations times one factor; the read-out's stay.
+    """All weights into populations times one factor; the read-out's are unchanged.
 
-    On a path of several weight operators the last one takes the factor, so that the path as a whole does.
+    On a path with several weight operators only the last one is multiplied, so that the path as a whole is scaled
+    once.
 
     Args:
         network: any.

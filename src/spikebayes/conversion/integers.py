@@ -22,26 +22,26 @@ LEVELS = 2**16  # of an input
 
 @dataclass(frozen=True, eq=False)
 class IntegerNetwork:
-    """What :func:`integers` makes. ``predict`` takes it as it is, with inputs and outputs in their own units.
+    """The result of :func:`integers`; ``predict`` takes it, with inputs and outputs in their original units.
 
     Args:
         network: its weights, constants and thresholds are whole numbers, in float tensors; its inputs are to be whole
             numbers too, those of :meth:`inputs`, and so is what is read. An engine runs it without rounding in
-            :attr:`dtype`. Populations that are an OR, or a race, stay as they are.
+            :attr:`dtype`. Populations that are an OR or a race are unchanged.
         bits: of weights, and of the thresholds of threshold neurons.
         levels: L; an input of 1 is L.
         largest_input: the largest magnitude of an input, in the input's own units.
         scales: for each population but ORs and races, ``[O]``, one for each row of weights (of a Conv: each channel),
             or one for all: what a weight of 1 stands for.
-        constants: for each population of threshold neurons but ORs, the most constant synapses that a neuron's
-            threshold takes.
+        constants: for each population of threshold neurons but ORs, the largest number of constant synapses that make
+            up a neuron's threshold.
         largest: for each population but ORs and races, and for the read-out, the largest magnitude that a sum, and
             what is held of it, can reach.
-        readout_scale: what a 1 of the read-out is worth in the units of the network that this was made of.
-        widths: bits, by what they are of: ``weight``; then ``threshold`` and ``sum`` of threshold neurons, ``sum``
-            and ``number`` of coded ones, ``current``, ``voltage`` and ``factor`` of LIF.
-        shifts: of LIF, by how many bits the weights of each row are shifted left besides.
-        standardised: whether the network that this was made of takes standardised inputs.
+        readout_scale: value of a 1 at the read-out in the units of the original network.
+        widths: numbers of bits, by what they hold: ``weight``; then ``threshold`` and ``sum`` of threshold neurons,
+            ``sum`` and ``number`` of coded ones, ``current``, ``voltage`` and ``factor`` of LIF.
+        shifts: of LIF, by how many bits the weights of each row are shifted left in addition.
+        standardised: whether the original network takes standardised inputs.
     """
 
     network: SpikingNetwork
@@ -70,7 +70,7 @@ class IntegerNetwork:
         )
 
     def inputs(self, x: Tensor) -> Tensor:
-        """Inputs of any shape as the whole numbers that the network takes, nearest first, in :attr:`dtype`.
+        """Inputs of any shape rounded to the whole numbers that the network takes, in :attr:`dtype`.
 
         Raises:
             DataError: a value that is NaN, or larger in size than ``largest_input``.
@@ -97,37 +97,38 @@ def integers(
 ) -> IntegerNetwork:
     """A network with weights of a few bits each, for hardware that adds whole numbers; masks and draws are the same.
 
-    A neuron's weights have a scale s of their own, of the largest of them:
+    Each neuron's weights have a scale s, set by the largest of them:
 
         w_j ~ s k_j,   k_j = round(w_j/s),   s = max_j |w_j| / (2^(bits-1) - 1)
 
-    and hold what a source's mask multiplies its output by, 1/(1 - p). The weights onto the read-out have one scale in
-    common. Of synapses that blank out, with values xi + a, w xi and w a become whole numbers, synapses of their own.
+    and they include the factor 1/(1 - p) of their source's mask. All weights onto the read-out share one scale.
+    Synapses that blank out, with values xi + a, become two each, for w xi and w a, both in whole numbers.
 
     * Threshold and sign neurons fire iff sum_j k_j x_j >= T = ceil((theta - c)/s), so they decide as if their weights
-      were s k_j. A T beyond the range of a threshold is made up by constant synapses, of ``bits`` too: they add to
-      every sum, and are counted. Max pooling (an OR) has weights of 1 as it is. Sums have 32 bits.
-    * Coded neurons (``Digits`` and the others) hold a sum of 32 bits, of which a whole number U is worth 1 of what
-      they tell: s = 1/U, rounded that way, in front of ReLU and its kin (``network.WholeRamp``). Curves have
-      thresholds that are whole numbers, and one scale for all of a population.
+      were s k_j. A T beyond the range of a threshold is made up by constant synapses of ``bits`` too: they add to
+      every sum, and are counted. Max pooling (an OR) already has weights of 1. Sums have 32 bits.
+    * Coded neurons (``Digits`` and the others) hold a sum of 32 bits, of which a whole number U is worth 1 of the
+      number they send: s = 1/U, rounded to make U whole, before ReLU and similar ramps (``network.WholeRamp``). Other
+      curves have whole thresholds, and one scale for the whole population.
     * LIF neurons become ``network.FixedPointLIF``, behind ``FixedPointLowpass`` or ``FixedPointAlpha``: weights k_j
       are shifted left as far as currents and voltages of ``state_bits`` leave room, these decay by factors of 12
-      bits, rounded towards zero, and refractory times are whole steps. No state can overflow: scales are chosen by
-      what all synapses together could do. A row whose weights are all below 1/256 of the population's largest may be
-      held more coarsely than in ``bits``.
+      bits, rounded towards zero, and refractory times are whole steps. No state can overflow: scales are chosen for
+      the case that all synapses act together. A row whose weights are all below 1/256 of the population's largest may
+      be held more coarsely than in ``bits``.
 
-    A weight from an input is worth L times as much as one from a spike: where both meet, those from the input
+    A weight from an input counts L times as much as one from a spike: where a neuron has both, those from the input
     are L times as coarse; more bits or fewer levels help.
 
-    float32 has the sums exactly below 2^24: ``predict`` takes an :class:`IntegerNetwork` and sees to that;
-    ``simulate`` takes its network and ``dtype=``:attr:`IntegerNetwork.dtype`. LIF is simulated in float64 anyhow.
+    float32 holds sums below 2^24 exactly: ``predict`` with an :class:`IntegerNetwork` chooses the dtype accordingly;
+    to ``simulate``, pass its network and ``dtype=``:attr:`IntegerNetwork.dtype`. LIF is simulated in float64 in any
+    case.
 
     Args:
         network: of threshold or sign neurons without memory, of a code in windows, or of LIF neurons; each population
-            behind Dense or Conv operators or factors on single units, with averages over windows in front of them if
-            it is of no threshold neurons; or an OR, or a race.
+            behind Dense or Conv operators or factors on single units, with averages over windows before them unless
+            its neurons are threshold neurons; or an OR, or a race.
         bits: 2 to 16.
-        levels: L, of the inputs: an input x is given as the whole number nearest to L x; 255 suits images.
+        levels: L, of the inputs: an input x becomes the whole number nearest to L x; 255 suits images.
         largest_input: no |x| is larger; it bounds sums and thus thresholds. 1 suits images.
         state_bits: of LIF neurons' currents and voltages, 8 to 32; None takes 24 where that holds them, else 32.
 

@@ -183,7 +183,7 @@ def _constant(value: Any) -> Affine:
 
 def flip(x: Affine, *dims: Any) -> Affine:
     for dim in flat(dims):
-        dim = axis_of(x, dim, "turns rows around")
+        dim = axis_of(x, dim, "reverses the order of rows")
         x = picked(x, dim, torch.arange(x.constant.shape[dim]).flip(0))
     return x
 

@@ -13,9 +13,9 @@ class Obstacle:
     """What keeps a model from being converted.
 
     Args:
-        where: the module, or the node of the graph, in words that a user knows from their code.
+        where: the module, or the node of the graph, named as in the user's code.
         reason: what is wrong there.
-        cure: what to do about it.
+        cure: what to change.
         line: of the user's code, ``file:number: text``, where it is known.
     """
 
@@ -47,8 +47,8 @@ class Obstacles:
 
     def __str__(self) -> str:
         if not self.obstacles:
-            return f"{self.model} converts: nothing is in the way"
-        lines = [f"{self.model} does not convert: {len(self.obstacles)} in the way"]
+            return f"{self.model} converts: no obstacles"
+        lines = [f"{self.model} does not convert; obstacles: {len(self.obstacles)}"]
         rule = "  ".join("-" * width for width in WIDTHS)
         for cells in [("where", "what is wrong", "instead"), *map(_cells, self.obstacles)]:
             lines += [rule, *_row(cells)]

@@ -1,4 +1,4 @@
-"""A posterior for a network that has none: its synapses made unreliable."""
+"""A posterior for a network that has none, by making its synapses unreliable."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def with_blank_out(
     """Every synapse between neurons transmits with a probability, drawn anew in every step.
 
     Weights become w/keep, so that every neuron's mean input stays what it was, on the grid
-    (``exact_sums.on_grid``) where sums over spikes are exact; the synapses of a threshold network that
-    was trained without noise then sample networks around it, one a step.
+    (``exact_sums.on_grid``) where sums over spikes are exact; a threshold network that was trained without noise then
+    samples networks around itself, one per step.
 
     Args:
         network: any. Connections onto the read-out stay reliable, and those through anything that does not end in a
@@ -48,9 +48,9 @@ def with_blank_out(
     """
     check_keep(keep)
     if keep == 1:
-        raise ConfigError("synapses that always transmit are no noise; keep must be below 1")
+        raise ConfigError("keep must be below 1: synapses that always transmit add no randomness")
     if any(c.blank_out for c in network.connections):
-        raise ConfigError("the network's synapses blank out already")
+        raise ConfigError("the network has synapses that blank out already")
     populations = {p.name for p in network.populations}
     sources = populations | ({i.name for i in network.inputs} if inputs else set())
     site = network.free_site

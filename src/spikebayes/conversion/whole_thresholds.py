@@ -108,7 +108,9 @@ def _theta(population: Population) -> float:
 
 def _cure(population: Population) -> str:
     if population.neuron.random:
-        return "units that fire by a law draw real numbers; convert with sampling=Exact(), synapse by synapse"
+        return (
+            "units that fire with a probability draw real numbers; convert with sampling=Exact(), synapse by synapse"
+        )
     return "train one of these, and convert it"
 
 

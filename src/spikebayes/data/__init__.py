@@ -1,6 +1,6 @@
 """Where data enters: tables and benchmark sets, checked once, here.
 
-Pairs of drugs on cell lines have a face of their own, ``spikebayes.data.combo``.
+Pairs of drugs on cell lines have a package of their own, ``spikebayes.data.combo``.
 """
 
 from typing import TYPE_CHECKING

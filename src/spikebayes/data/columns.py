@@ -66,7 +66,7 @@ def column_names(frame: pd.DataFrame) -> list[str]:
 def check_width(columns: int) -> None:
     """Refuse a table of more than :data:`COLUMNS` columns (DataError), before it is made."""
     if columns > COLUMNS:
-        raise DataError(f"a table has at most {COLUMNS} columns; got {columns}: choose among them, or turn it round")
+        raise DataError(f"a table has at most {COLUMNS} columns; got {columns}: choose among them, or transpose it")
 
 
 def repeated(names: Sequence[str]) -> list[str]:

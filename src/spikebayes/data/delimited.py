@@ -37,7 +37,7 @@ FOREIGN = {
     b"\xff\xfe": UTF16,
     b"\xfe\xff": UTF16,
     b"PK\x03\x04": "it is a workbook or an archive; name it *.xlsx, or save the table as CSV",
-    b"\x1f\x8b": "it is packed by gzip; name it *.csv.gz",
+    b"\x1f\x8b": "it is compressed with gzip; name it *.csv.gz",
     b"PAR1": "it is a Parquet file; name it *.parquet",
     b"ARROW1": "it is an Arrow file; name it *.arrow",
 }
@@ -167,7 +167,7 @@ def _check_text(path: Path, largest: int | None) -> bool:
                 decoder.decode(block, final=not block)
                 at, what = block.find(0), "a NUL byte"
             except UnicodeDecodeError as error:
-                at, what = error.start, f"the byte 0x{error.object[error.start]:02x}, which is no UTF-8"
+                at, what = error.start, f"the byte 0x{error.object[error.start]:02x}, which is not UTF-8"
             if at >= 0:
                 line = lines + block.count(b"\n", 0, at)
                 raise DataError(f"line {line} holds {what}; save the table as CSV in UTF-8")

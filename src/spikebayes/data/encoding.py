@@ -50,8 +50,8 @@ def encode_features(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
 
     Raises:
         DataError: a missing column; text among numbers or dates; infinite values (what exceeds float32 counts as
-            such); missing values by a schema of a version that refused them; no rows, or more than memory is meant
-            to hold.
+            such); missing values under a schema of an earlier version, which refused them; no rows, or too many for
+            memory.
 
     Example:
         >>> from spikebayes.data.kinds import Levels, Number
@@ -67,8 +67,8 @@ def encode_features(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
 def outside_training(frame: pd.DataFrame, schema: TableSchema) -> tuple[str, ...]:
     """For each row, the columns whose value lies outside what the model was trained on, joined by ``|``.
 
-    That is a number or a date beyond the least or the largest of the training rows by more than 5 % of their span, a
-    level that they never had, and a missing value where they had none.
+    Outside are a number or a date beyond the smallest or largest of the training rows by more than 5 % of their
+    range, a level that they do not have, and a missing value where they have none.
 
     Args:
         frame, schema: as for :func:`encode_features`.
@@ -92,10 +92,10 @@ def outside_training(frame: pd.DataFrame, schema: TableSchema) -> tuple[str, ...
 
 @checked
 def encode_training(frame: pd.DataFrame, schema: TableSchema, seed: int = 0) -> Tensor:
-    """The model's inputs on the rows that the schema was learned from: no row's own target is in them.
+    """The model's inputs on the rows that the schema was learned from, without using a row's own target.
 
-    They differ from :func:`encode_features` where a column is encoded by the target: what its levels mean for a row
-    is learned on the other rows, in five folds.
+    They differ from :func:`encode_features` where a column is target-encoded: the means of its levels for a row are
+    learned from the other rows, in five folds.
 
     Args:
         frame: the rows, with their targets.
@@ -121,7 +121,7 @@ def encode_training(frame: pd.DataFrame, schema: TableSchema, seed: int = 0) -> 
 
 @checked
 def encode_target(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
-    """The targets in the form the losses and scores take.
+    """The targets in the form that losses and scores expect.
 
     Returns:
         ``[B, T]`` float32 for regression, less the schema's offsets; ``[B]`` int64 class indices for classification.
@@ -154,7 +154,7 @@ def read_columns(
     frame: pd.DataFrame,
     columns: Mapping[str, Column],
     needed: tuple[str, ...] = (),
-    hint: str = "the model was trained on numbers there",
+    hint: str = "the model was trained on numbers in it",
 ) -> dict[str, np.ndarray]:
     """By name, ``[B]`` numbers, NaN where missing; days since 1970 for dates; labels, ``""`` where missing.
 

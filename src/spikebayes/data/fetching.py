@@ -79,7 +79,7 @@ def fetch_members(home: Path, members: Mapping[str, str], url: str, checksum: st
                 for file in missing:
                     member = archive.extractfile(members[file])
                     if member is None:
-                        raise DataError(f"{members[file]} in {url} is no plain file; {by_hand}")
+                        raise DataError(f"{members[file]} in {url} is not a plain file; {by_hand}")
                     with atomic(home / file) as partial, partial.open("wb") as place:
                         shutil.copyfileobj(member, place)
     except KeyError as error:
@@ -117,4 +117,4 @@ def _download(url: str, place: Path, known: str, by_hand: str) -> None:
 
 def _check_https(url: str, by_hand: str) -> None:
     if urlsplit(url).scheme != "https":
-        raise DataError(f"{url} is not an https address, so anybody on the way could change the file; {by_hand}")
+        raise DataError(f"{url} is not an https address, so the file could be changed on the way; {by_hand}")

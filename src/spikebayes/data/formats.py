@@ -186,12 +186,12 @@ def _check_text(frame: pd.DataFrame) -> None:
         text = [] if pd.api.types.is_numeric_dtype(dtype) else [cell for cell in frame[name] if isinstance(cell, str)]
         every = "".join([str(name), *text])
         if "\0" in every or every != every.encode(errors="ignore").decode():
-            raise DataError(f"column {name!r} holds NUL characters or halves of letters; take them out")
+            raise DataError(f"column {name!r} holds NUL or incomplete characters; remove them")
 
 
 def _parse_npz(path: Path) -> pd.DataFrame:
     if not zipfile.is_zipfile(path):
-        raise DataError("it is no NPZ archive")
+        raise DataError("it is not an NPZ archive")
     names: list[str] = []
     columns: list[np.ndarray] = []
     # opened here: given a path, numpy leaves the file of a torn archive open
@@ -199,7 +199,7 @@ def _parse_npz(path: Path) -> pd.DataFrame:
         for name in archive.files:
             array = archive[name]
             if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUSmM":
-                raise DataError(f"{name!r} is no array of numbers or text")
+                raise DataError(f"{name!r} is not an array of numbers or text")
             if name == "X" and array.ndim == 2:
                 check_width(array.shape[1])
                 names += [f"x{index}" for index in range(array.shape[1])]

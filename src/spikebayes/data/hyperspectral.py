@@ -6,8 +6,8 @@ water vapour spoils are left out. It holds ``Y [198, 10000]``, radiances of 0 to
 columns of the picture: (row, column) is number 100 column + row. A missing file is downloaded and kept only if its
 SHA-256 is the known one; a file that is there is read as it is.
 
-Neighbouring pixels are much alike: drawn one by one, nearly every test pixel would have its like in training. So
-whole blocks of pixels go to one part.
+Neighbouring pixels are similar: if they were split one by one, nearly every test pixel would have a near copy in
+training. So whole blocks of pixels go to one part.
 
 Reference: Zhu et al. 2014, arXiv:1403.4682, for the reference abundances; free for research that cites it.
 """

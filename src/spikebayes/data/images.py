@@ -3,8 +3,8 @@
 CIFAR-10 is read by ``cifar.py``. Either of the others is a folder of ``train-images-idx3-ubyte.gz``,
 ``train-labels-idx1-ubyte.gz`` and the same two of ``t10k``. A file is a magic number (0x00000803 for images,
 0x00000801 for labels), the sizes, and the bytes; the numbers have four bytes, the highest first. Missing files are
-downloaded from the publisher and kept only if their SHA-256 is the known one; files that are there are read as they
-are, so that a subset of the rows in the same format does too.
+downloaded from the publisher and kept only if their SHA-256 is the known one; existing files are read as they are, so
+that a subset of the rows in the same format works too.
 
 References: LeCun, Bottou, Bengio and Haffner, Gradient-Based Learning Applied to Document Recognition, Proc. IEEE
 86:2278, 1998; Xiao, Rasul and Vollgraf, Fashion-MNIST, arXiv:1708.07747, 2017.

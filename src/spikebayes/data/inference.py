@@ -1,4 +1,4 @@
-"""What the columns of a training table are, found from their values, and what is learned from its rows."""
+"""The kinds of a training table's columns, inferred from their values, and what is learned from its rows."""
 
 from __future__ import annotations
 
@@ -51,33 +51,33 @@ def infer_schema(
     columns: Mapping[str, str] | None = None,
     rows: Indices | None = None,
 ) -> TableSchema:
-    """What the training table's columns are to a model, found from their values: ``print`` says it in one line.
+    """Infer from their values what the training table's columns are to a model; printed, one line.
 
     Every column but the targets is a feature, in the table's order: a number; true or false; labels, with an input
-    for each of up to 20 levels, and encoded by the target beyond; a date or time. Missing numbers and dates become
+    for each of up to 20 levels, or target-encoded if there are more; a date or time. Missing numbers and dates become
     the median, with an input that says so; a missing label is a level. Columns that are constant, without values, or
-    whose text is (nearly) all distinct, or numbers all distinct under a name
-    such as id, are dropped. Text is a number in spite of units of currency, signs of percent,
-    groups of digits, decimal commas, and up to a tenth of other words, which are then missing values.
+    whose text is (nearly) all distinct, or numbers all distinct under a name such as id, are dropped. Text counts as
+    a number despite currency and percent signs, digit groups, decimal commas, and up to a tenth of other words, which
+    are then missing values.
 
     Without a task, a target of numbers means regression and any other (text, booleans, categories) classification;
-    so do whole numbers of at most 10 values, in 5 rows each on average.
+    whole numbers of at most 10 values, in 5 rows each on average, mean classification too.
 
     Args:
         frame: B >= 2 rows, whose targets are all there.
         target: the column to predict, or several of numbers, as a sequence or separated by commas.
         categorical: the features that hold labels, each level an input; short for ``columns``.
         task: the task, or None to read it from the target.
-        columns: kinds of features by name, where they shall not be found: ``"number"``, ``"levels"``,
+        columns: kinds of features by name, where they are not to be inferred: ``"number"``, ``"levels"``,
             ``"target-encoded"``, ``"date"`` (or ``"date %d/%m/%Y"``, as strptime has it), ``"boolean"``, ``"drop"``.
-        rows: those that medians, spans, levels and means of the target are learned from; None takes all. What
-            kind a column is, and which classes there are, is seen on all.
+        rows: those that medians, spans, levels and means of the target are learned from; None takes all. Kinds of
+            columns and classes are inferred from all rows.
 
     Raises:
         DataError: a named column that the table lacks; no feature; fewer than 2 rows; text in a column that was
             named a number or a date; infinite values; missing targets; more than :data:`LEVELS` levels or classes;
             a target with a single value.
-        ConfigError: a kind that is none, or of the target.
+        ConfigError: an unknown kind, or a kind given for the target.
 
     Example:
         >>> frame = pd.DataFrame({"size": [1.0, 2.0, 2.5], "color": ["red", "blue", "red"], "price": [3.0, 4.0, 5.5]})
@@ -208,5 +208,5 @@ def _learned_number(name: str, kind: Number, values: np.ndarray, given: str | No
     if given is None and low == high and not gone.any():
         return Dropped(CONSTANT)
     if given is None and KEY.fullmatch(name) and len(set(known.tolist())) == len(values):
-        return Dropped("it tells rows apart")
+        return Dropped("it only identifies rows")
     return replace(kind, offset=offset_of(known), low=low, high=high, fill=middle, flag=bool(gone.any()))

@@ -1,4 +1,4 @@
-"""What a table's columns mean to a model: kept with the model, so that later tables are read alike."""
+"""What a table's columns mean to a model: kept with the model, so that later tables are read in the same way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TableSchema:
 
     Args:
         columns: by name, in the order in which the model takes them; see :mod:`spikebayes.data.kinds`.
-        targets: the columns to predict: numbers, or one of labels, its levels the classes.
+        targets: the columns to predict: numbers, or one column of labels, whose levels are the classes.
         task: regression or classification.
 
     Example:

@@ -23,9 +23,9 @@ from spikebayes.noise.philox import split_seed
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read a CSV (also gzipped, or tab-separated), Parquet, Arrow (Feather), Excel or NPZ table, as its suffix says.
 
-    A column of a CSV is text as it was written, NA and 01 too, or numbers where Python writes them just so. What it
-    means is decided later, by a schema. The named levels of an index in a Parquet or Arrow file become columns. Of an
-    Excel file the first sheet is read, with openpyxl, which ``spikebayes[table]`` installs.
+    A column of a CSV is kept as text, NA and 01 included, unless its numbers are written exactly as Python writes
+    them. What it means is decided later, by a schema. The named levels of an index in a Parquet or Arrow file become
+    columns. From an Excel file the first sheet is read, with openpyxl, which ``spikebayes[table]`` installs.
 
     An NPZ file holds 1-D arrays by column name, or a 2-D ``X`` [B, F] that becomes the columns
     ``x0 .. x{F-1}``; all of one length. Objects that need unpickling are refused.
@@ -66,7 +66,7 @@ def check_table_path(path: str | Path) -> None:
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     """Write a table, whole or not at all, in the format its suffix names; a named index becomes a column.
 
-    The same table gives the same bytes. NPZ knows no missing text: it is written as empty text.
+    The same table gives the same bytes. NPZ has no missing text: it is written as empty text.
 
     Raises:
         ConfigError: unknown suffix, or a path that cannot be written.

@@ -1,4 +1,4 @@
-"""Judging predictions: against another prediction, against the truth, and by what they cost.
+"""Judging predictions: against another prediction, against observations, and by what they cost.
 
 Scores and effect sizes take arrays or tensors; ``compare`` puts the tests together, ``sb.energy`` the counts.
 """

@@ -1,4 +1,4 @@
-"""How sure a score is: its bootstrap interval over rows."""
+"""How certain a score is: its bootstrap interval over rows."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ def bootstrap(
 ) -> Interval:
     """Percentile bootstrap interval of a score over rows drawn independently of one another.
 
-    Rows are drawn anew with replacement, so the interval is about other rows, not about other masks. A score that few
-    rows bias upwards, as the calibration error, is biased twice on resamples: its interval may lie above its value.
+    Rows are resampled with replacement, so the interval is about other rows, not about other masks. A score that is
+    biased upwards on few rows, such as the calibration error, is biased twice on resamples: its interval may lie
+    above its value.
 
     Args:
         statistic: of all ``rows``, called as ``statistic(*rows, axis=-1)``; ``[..., B]`` each, gives ``[...]``.
@@ -96,7 +97,7 @@ def _checked(
 ) -> tuple[Floats, ...]:
     if not 0 < level < 1:
         raise ConfigError(f"an interval's level must lie in (0, 1); got {level}")
-    check_count("resamples", resamples, 1, RESAMPLES, "fewer tell as much")
+    check_count("resamples", resamples, 1, RESAMPLES, "fewer are enough")
     if seed < 0:
         raise ConfigError(f"seed must be 0 or more; got {seed}")
     arrays = tuple(finite("rows", array) for array in rows)

@@ -81,7 +81,7 @@ def brier(probabilities: Tensor, target: Tensor) -> float:
 
 @checked
 def single_sample_error(samples: Tensor, target: Tensor) -> float:
-    """Error rate of one sample by itself, averaged over samples: what averaging their probabilities improves on.
+    """Error rate of one sample by itself, averaged over samples; averaging their probabilities improves on it.
 
     Args:
         samples: ``[S, B, C]`` class probabilities.
@@ -121,7 +121,7 @@ def calibration_error(probabilities: Tensor, target: Tensor, *, bins: int = BINS
 
 @checked
 def risk_coverage_area(probabilities: Tensor, target: Tensor, confidence: Tensor | None = None) -> float:
-    """Area under the risk-coverage curve (AURC): how few errors the confident rows hold; see :func:`risk_area`.
+    """Area under the risk-coverage curve (AURC): small if the confident rows have few errors; see :func:`risk_area`.
 
     Args:
         probabilities: ``[B, C]``.

@@ -19,7 +19,7 @@ from spikebayes.machine.arguments import checked
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """What all rules say together.
+    """The outcome of all rules together.
 
     Args:
         outcome: *not kept* if one rule says so, *kept* if all do, else *undecided*.
@@ -39,7 +39,7 @@ class Decision:
 
     @property
     def deciding(self) -> tuple[Finding, ...]:
-        """The findings that stand in the way of *kept*; of those that say *not kept*, if any do, only these."""
+        """The findings that prevent *kept*; if any are *not kept*, only those."""
         return tuple(f for f in self.findings if f.outcome is self.outcome and f.outcome is not Outcome.KEPT)
 
 
@@ -65,10 +65,10 @@ def decide(
         tolerance: ``[C]``, differences that count as none.
         classes: the C numbers are probabilities that are judged together, as the vector of their square roots. Then
             offsets over rows are judged for every class, and for the favourite of each row.
-        paired: sample s of both sides met the same masks.
+        paired: sample s of both sides had the same masks.
         by_row: rows are independent; False where one mask serves all rows of a sample.
         margins: what counts as no difference.
-        alpha: error rate of either word, in (0, 0.5).
+        alpha: error rate of *kept* and of *not kept*, in (0, 0.5).
 
     Raises:
         DataError: sides that do not fit each other, fewer than 2 samples, or values that are not finite.

@@ -98,7 +98,7 @@ def mean_equivalence(reference: Floats, candidate: Floats, margin: ArrayLike, *,
         reference: ``[S, B]``.
         candidate: ``[S', B]``, in the same unit; S' = S when paired.
         margin: a number or ``[B]``, in the samples' unit.
-        paired: sample s of both sides met the same masks: paired t tests, else Welch's.
+        paired: sample s of both sides had the same masks: paired t tests, else Welch's.
 
     Returns:
         ``[B]`` p-values of :func:`tost`.
@@ -131,9 +131,9 @@ class RowEffects:
         offset: ``[B, K]``, candidate mean - reference mean, in the samples' unit.
         offset_error: ``[B, K]``, its standard errors.
         unit: ``[B]``, the row's common standard deviation, sqrt((var_reference + var_candidate) / 2).
-        order: ``[B]``, 1 or 2: a spread is N_q = mean(r^q)^(1/q), r a sample's distance from its side's mean; of
-            q = 1 (which long tails disturb less) and q = 2 (which suits rare values) the one whose relative
-            error is smaller on that row. A change of scale changes both alike.
+        order: ``[B]``, 1 or 2: a spread is N_q = mean(r^q)^(1/q), r a sample's distance from its side's mean; of q =
+            1 (more robust to long tails) and q = 2 (better for rare values) the one whose relative error is smaller
+            on that row. Rescaling changes both alike.
         level: ``[B]``, N_q of both sides together, in the samples' unit.
         change: ``[B]``, (P_candidate - P_reference) / (P_candidate + P_reference) with P = mean(r^q); it is
             tanh(q ln(ratio of spreads) / 2), and bounded where one side is constant.
@@ -142,7 +142,7 @@ class RowEffects:
         reference: ``[S, B, K]``, the samples.
         candidate: ``[S', B, K]``.
         freedom: degrees of freedom of the errors.
-        paired: sample s of both sides met the same masks.
+        paired: sample s of both sides had the same masks.
         paired_square: ``[B]``, mean_s |candidate_s - reference_s|^2; None unless paired.
         paired_error: ``[B]``, relative standard error of that; None unless paired.
     """
@@ -183,7 +183,7 @@ def row_effects(reference: Floats, candidate: Floats, *, paired: bool) -> RowEff
     Args:
         reference: ``[S, B, K]``, S >= 2.
         candidate: ``[S', B, K]``, in the same unit; S' = S when paired.
-        paired: sample s of both sides met the same masks.
+        paired: sample s of both sides had the same masks.
 
     Returns:
         The effects of the B rows.

@@ -32,17 +32,17 @@ UNIFORMITY_LEVEL, HOLM_LEVEL = 0.01, 0.05
 
 @dataclass(frozen=True, eq=False)
 class Equivalence:
-    """How far a candidate prediction is from a reference, row by row and over all rows, and what that says.
+    """How far a candidate prediction is from a reference, row by row and over all rows, and the verdict.
 
     "std" is a row's common standard deviation, sqrt((var_reference + var_candidate) / 2), with a floor in quadrature
     where it is below the tolerance. Arrays are ``[B]`` for one output and for classes, ``[B, C]`` for more outputs.
     A row of classes is judged on the square roots of all its probabilities: an offset is the distance of two mean
-    vectors, a variance the sum over classes. Wasserstein distances and KS tests are of its favourite class.
+    vectors, a variance the sum over classes. Wasserstein distances and KS tests are of its most probable class.
 
     Args:
-        outcome: the verdict, about the rows that were looked at.
+        outcome: the verdict, about these rows.
         needed: (rows, samples) that would probably decide; None when decided, or when no budget is known to.
-        reasons: what the outcome rests on, one sentence part for each rule that is broken or undecided.
+        reasons: why it is not *kept*, a clause for each rule that is broken or undecided.
         findings: what each rule found.
         rows: ``[B]``, the observations' indices in the whole data set.
         margins: what counts as no difference.
@@ -63,7 +63,7 @@ class Equivalence:
             paired, NaN with fewer than 5 rows.
         rejections: how many rows (or row outputs) are rejected at 0.05 by the exact p-values after Holm's adjustment.
         tied_rows: on how many rows a value occurs on both sides, which makes the exact p-values conservative.
-        note: what a reader must know about absent or weakened numbers; empty when nothing.
+        note: what to know about absent or less reliable numbers; may be empty.
         settings: what was compared (output, samples, seeds, scopes, seed), JSON values only.
         control: the same judgement on a second classical prediction.
     """
@@ -105,7 +105,7 @@ class Equivalence:
 
     @property
     def objections(self) -> tuple[str, ...]:
-        """What speaks against *kept*: the reasons of the rules, and what the KS tests find, which decides nothing."""
+        """What speaks against *kept*: the rules' reasons, and the findings of the KS tests, which do not decide."""
         found = list(self.reasons)
         p = self.uniformity_pvalue
         if p is not None and p <= UNIFORMITY_LEVEL:
@@ -130,7 +130,7 @@ class Equivalence:
         return as_html(heading, [("rule", "outcome", "estimate", "bounds"), *found], text=self.summary())
 
     def summary(self) -> str:
-        """The verdict in a few sentences, with the numbers it rests on and the control's."""
+        """The verdict in a few sentences, with the numbers it is based on and those of the control."""
         name = self.settings.get("candidate", "the candidate")
         if self.outcome is Outcome.KEPT:
             said = [f"Kept: on these {len(self.rows)} rows {name} predicts what the classical network predicts."]
@@ -195,11 +195,11 @@ def compare(
             are independent of the reference's and S' may differ; under the same seed masks pair them.
         control: a second classical prediction under another seed, judged by the same rules.
         margins: what counts as no difference, see :class:`Margins`.
-        alpha: how often "kept" may be said beyond the margins (widened as docs/how-we-judge.md says), and how often
-            "not kept" within them.
-        output: judge only this output, or only this class's probability; unless given, all that the network
-            tells, the noise of each row too where it does.
-        seed: of V, of the order of ties and of permutations, which do not decide.
+        alpha: largest probability of "kept" beyond the margins (widened as docs/how-we-judge.md says), and of "not
+            kept" within them.
+        output: judge only this output, or only this class's probability; by default all outputs, and the noise of
+            each row where the network predicts it.
+        seed: of V, of the order of ties and of permutations; none of these affects the outcome.
 
     Returns:
         The outcome, the effects behind it, and the tests beside it.

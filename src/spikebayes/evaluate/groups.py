@@ -29,9 +29,9 @@ def coverage_by_group(
     coverage: float = COVERAGE,
     bins: int = 5,
 ) -> pd.DataFrame:
-    """How often intervals, or sets of classes, hold what was observed, group by group.
+    """How often intervals, or sets of classes, contain what was observed, group by group.
 
-    A coverage over all rows may be the average of too much here and too little there.
+    A good coverage over all rows may hide groups with too much and groups with too little.
 
     Args:
         prediction: ``[S, B, C]``, of rows that neither trained nor calibrated it.
@@ -96,7 +96,7 @@ def coverage_by_group(
 
 @checked
 def risk_coverage_curve(confidence: ArrayLike, wrong: ArrayLike) -> pd.DataFrame:
-    """What share of rows is answered, and how often wrongly, if answers are given from each confidence on.
+    """Share of rows answered, and risk of the answers, for each confidence from which on answers are given.
 
     Args:
         confidence: ``[B]``, larger on rows to trust more.

@@ -130,7 +130,7 @@ def exceedance(k: Ints, n: int, m: int) -> Floats:
         array([1. , 0.6, 0.1])
     """
     for name, size in (("n", n), ("m", m)):
-        check_count(name, size, 1, MOST_SAMPLES, "fewer samples tell as much")
+        check_count(name, size, 1, MOST_SAMPLES, "fewer samples are enough")
     if k.ndim != 1 or k.dtype.kind not in "iu":
         raise DataError(f"lattice points [K] must be whole numbers; got {k.dtype} {list(k.shape)}")
     if n == m:
@@ -201,7 +201,7 @@ def uniformity(pvalues: Floats) -> float:
 def exchange_test(first: Floats, second: Floats, rng: np.random.Generator, exchanges: int = 199) -> float:
     """P-value that whole samples of two predictions are exchangeable, by the mean KS distance over rows.
 
-    Right whatever rows have in common, since a sample keeps its rows when it changes sides.
+    Valid however rows depend on one another, since a sample keeps its rows when it changes sides.
 
     Args:
         first: ``[n, B]``.
@@ -225,7 +225,7 @@ def exchange_test(first: Floats, second: Floats, rng: np.random.Generator, excha
         >>> exchange_test(x[:20], x[20:] + 4, np.random.default_rng(0))
         0.005
     """
-    check_count("exchanges", exchanges, 1, EXCHANGES, "10,000 tell a p-value of 0.01 to a tenth of it")
+    check_count("exchanges", exchanges, 1, EXCHANGES, "10,000 give a p-value of 0.01 to within a tenth of it")
     _check_samples(first, second)
     # the order of values stays, only their sides change; a few hundred rows tell as much as thousands
     places = np.unique(np.linspace(0, first.shape[1] - 1, min(first.shape[1], MOST_ROWS)).round().astype(np.int64))

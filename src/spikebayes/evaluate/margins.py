@@ -1,4 +1,4 @@
-"""What counts as no difference: the margins of a comparison, and the three things that it can say."""
+"""What counts as no difference: the margins of a comparison, and its three possible outcomes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spikebayes.machine.arguments import checked
 
 
 class Outcome(StrEnum):
-    """What a comparison says: equal to the words "kept", "not kept" and "undecided"."""
+    """The outcome of a comparison; compares equal to the strings "kept", "not kept" and "undecided"."""
 
     KEPT = "kept"
     NOT_KEPT = "not kept"
@@ -26,7 +26,7 @@ class Margins:
     Args:
         offset: of the mean, averaged over rows with its sign, in std.
         spread: of the ratio of spreads, averaged over rows: 0.05 allows 0.95 to 1.05.
-        rows: the least share of rows that must lie within the next two or three.
+        rows: the least share of rows that must lie within the margins below.
         row_offset: of the mean on a row, in std.
         row_spread: factor between the spreads on a row.
         paired: root mean square difference on a row, in std, where both sides used the same masks; it stands in
@@ -63,5 +63,5 @@ class Margins:
             raise ConfigError(f"the margin row_spread is a factor and must be above 1; got {self.row_spread}")
 
     def allowed(self, rows: int) -> int:
-        """How many of so many rows may lie beyond the margins."""
+        """How many of this number of rows may lie beyond the margins."""
         return math.floor((1 - self.rows) * rows + 1e-9)

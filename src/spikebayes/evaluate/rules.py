@@ -38,7 +38,7 @@ class Finding:
     Args:
         rule: "mean offset", "ratio of spreads" or "rows".
         about: the output or class that it is about; empty when there is only one.
-        outcome: what the rule says.
+        outcome: the rule's outcome.
         estimate: the pooled effect (an offset in std, a ratio), or the share of rows estimated within the margins.
         low: lower confidence bound of that. For rows, of the share within twice the margins.
         high: upper confidence bound.

@@ -20,7 +20,7 @@ def scores(side: Predictive, targets: Tensor, level: float = LEVEL) -> dict[str,
     Args:
         side: ``[S, B, C]``.
         targets: ``[B, C]`` (or ``[B]`` when C = 1) values, or ``[B]`` class indices.
-        level: coverage that intervals and sets are asked for.
+        level: coverage of intervals and sets.
 
     Returns:
         For classes accuracy, negative log-likelihood, Brier score, calibration error, area under the risk-coverage

@@ -1,4 +1,4 @@
-"""Out of the house: networks for other simulators and chips, and theirs for this library."""
+"""Export of networks to other simulators and chips, and import of theirs."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""A certificate: whether what an export says keeps the predictive distribution, judged before it is written."""
+"""A certificate: whether an export keeps the predictive distribution, judged before it is written."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ NOT_JUDGED = "not judged"
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """What lies beside an export.
+    """The certificate beside an export.
 
     Args:
-        outcome: "kept", "not kept" or "undecided", as :func:`spikebayes.compare` says it of the exported semantics
+        outcome: "kept", "not kept" or "undecided", as :func:`spikebayes.compare` judges the exported semantics
             against the module under the same masks; "not judged" where no module was given.
-        verdict: all that it said; None without a module.
-        differs: what the export says otherwise than the network does, in words.
+        verdict: the whole verdict; None without a module.
+        differs: how the export differs from the network, in words.
         settings: of the export and of the judgement, JSON values.
     """
 

@@ -66,7 +66,7 @@ def graph_of(
     writer.write()
     if writer.obstacles:
         said = "; ".join(f"{k}. {obstacle}" for k, obstacle in enumerate(writer.obstacles, 1))
-        raise ConversionError(f"the network cannot be said in NIR's profile {profile!r}: {said}")
+        raise ConversionError(f"the network cannot be expressed in NIR's profile {profile!r}: {said}")
     metadata = {"profile": profile, "dt": stated, "one_step": network.is_memoryless}
     metadata |= {"steps": timing.steps, "burn_in": timing.burn_in, "window": type(timing.window).__name__}
     metadata["arguments"] = ",".join(writer.names[i.name] for i in sorted(network.inputs, key=lambda i: i.argument))
@@ -196,11 +196,11 @@ class _Writer:
                 self._refuse(repr(node.name), "its mask is redrawn during a run, and a graph is one mask", cure)
             spikes = node.spike_noise if isinstance(node, Population) else None
             if spikes and spikes.acts:
-                self._refuse(repr(node.name), "its spikes are displaced or lost by chance", "leave spike_noise out")
+                self._refuse(repr(node.name), "its spikes are displaced or lost at random", "leave spike_noise out")
         for c in self.network.connections:
             if c.blank_out and c.blank_out.acts:
-                cure = "masks on units go out: use dropout in the place of blank-out"
-                self._refuse(_where(c), "its synapses blank out anew in every step, which NIR cannot say", cure)
+                cure = "only masks on units can be exported: use dropout instead of blank-out"
+                self._refuse(_where(c), "its synapses blank out anew in every step, which NIR cannot express", cure)
 
     # -- names ---------------------------------------------------------------------------------------------
 

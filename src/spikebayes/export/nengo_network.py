@@ -1,4 +1,4 @@
-"""to_nengo(): a network for Nengo's simulator, which fires the very spikes of the reference engine."""
+"""to_nengo(): a network for Nengo's simulator, which fires exactly the spikes of the reference engine."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def to_nengo(
     """The network under one mask as a ``nengo.Network``: ensembles of LIF neurons, labelled by population.
 
     In float64, Nengo's default, with the same dt, it fires the spikes of ``engine="reference"``. A dropped neuron
-    spikes, but nobody hears it: its outgoing weights are 0. A node labelled by the input's name gives the row; a
-    probe labelled by the read-out's name, the only one, records it unfiltered in every step.
+    spikes without effect: its outgoing weights are 0. A node labelled by the input's name gives the row; a probe
+    labelled by the read-out's name, the only one, records the read-out unfiltered in every step.
 
     Args:
-        network: of LIF neurons, with Alpha and Lowpass filters and whatever is linear.
+        network: of LIF neurons, with Alpha and Lowpass filters and linear operators.
         sample, row, seed: keys of its masks.
         x: the row's values, ``[*shape]``, or one for each argument. None leaves the nodes at 0: set their ``output``.
 
     Raises:
-        ConversionError: other neurons or filters, or noise other than masks that are held; all of it by name.
+        ConversionError: other neurons or filters, or noise other than masks that are held; all are named.
         ConfigError: Nengo is not installed, or a key out of range.
         DataError: x is mis-shaped, NaN or infinite.
 

@@ -23,7 +23,7 @@ from spikebayes.network.synapses import Lowpass, Synapse
 
 Array = NDArray[Any]
 FLOOR = "voltages fall below 0, where those of LIF stay at it"
-DELAY = "what is filtered comes in the same step, not in the next, and biases are filtered too"
+DELAY = "a filter delivers in the same step, not in the next, and biases are filtered too"
 
 
 # -- to NIR ------------------------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ def _lif(neuron: LIF, synapse: Synapse | None, dt: float) -> Cell:
     if neuron.tau_ref != 0:
         raise _blocked(
             f"its neurons rest {1e3 * neuron.tau_ref:g} ms after a spike (tau_ref)",
-            "NIR knows no refractory time: train with nn.DiscreteSoftLIF, whose neurons have none",
+            "NIR has no refractory time: train with nn.DiscreteSoftLIF, whose neurons have none",
         )
     tau = euler(neuron.tau_rc, dt)
     if synapse is None:
@@ -67,9 +67,7 @@ def _discrete_lif(neuron: DiscreteLIF, synapse: Synapse | None, dt: float) -> Ce
     if synapse is None:
         return Cell(neuron)
     if neuron.tau_syn is not None:
-        raise _blocked(
-            "its neurons have a current of their own, and what comes in is filtered too", "leave one filter out"
-        )
+        raise _blocked("its neurons filter their current, and their input is filtered too", "leave one filter out")
     return Cell(replace(neuron, tau_syn=euler(_tau(synapse), dt)), differs=(DELAY,))
 
 
@@ -133,7 +131,7 @@ def node_of(nir: Any, neuron: Discrete, shape: Shape, dtype: torch.dtype | None,
 
 def _without_filter(cell: Cell, synapse: Synapse | None) -> Cell:
     if synapse is not None:
-        raise _blocked(f"what it takes in is filtered ({synapse.words})", "only LIF neurons of NIR have a current")
+        raise _blocked(f"its input is filtered ({synapse.words})", "only LIF neurons of NIR have a current")
     return cell
 
 
@@ -145,7 +143,7 @@ def _tau(synapse: Synapse) -> float:
 def _subtracting() -> Blocked:
     """sinabs takes the threshold off whatever a file says, and those that read v_reset never do: none is told to."""
     return _blocked(
-        "its neurons take the threshold off after a spike, and those of NIR are reset to a voltage (v_reset)",
+        "its neurons subtract the threshold after a spike, and those of NIR are reset to a voltage (v_reset)",
         "give v_reset, or train with nn.DiscreteSoftLIF(reset='zero')",
     )
 
@@ -183,7 +181,7 @@ def _from_lif(node: Any, shape: Shape, dt: float) -> DiscreteLIF:
     for name in ("tau_mem", "tau_syn"):
         value = getattr(found, name)
         if value is not None and float(torch.as_tensor(value).min()) < dt * (1 - 1e-6):
-            raise ConfigError(f"a {name} below the step of {dt:g} s leaks more than there is; give a smaller dt")
+            raise ConfigError(f"a {name} below the step of {dt:g} s leaks more than the whole; give a smaller dt")
     return found
 
 

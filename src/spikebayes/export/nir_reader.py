@@ -1,4 +1,4 @@
-"""from_nir(): a network of what a graph of NIR says."""
+"""from_nir(): a network from an NIR graph."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ WINDOWS: dict[str, Window] = {"Flat": Flat(), "Hann": Hann()}
 def from_nir(
     graph: str | Path | Any, *, dropout: Mapping[str, float | Dropout] | None = None, dt: float | None = None
 ) -> SpikingNetwork:
-    """A spiking network of a feed-forward graph of NIR: LIF, CubaLIF, IF, Threshold and what is linear between them.
+    """A spiking network from a feed-forward NIR graph: LIF, CubaLIF, IF, Threshold and linear nodes between them.
 
     Its neurons are those of the graph, in discrete steps (:class:`spikebayes.network.DiscreteLIF`,
-    :class:`spikebayes.network.IF`), and of graphs that :func:`to_nir` wrote for one step, and of ``Threshold`` nodes,
-    threshold units. Linear nodes are Affine, Linear, Scale, Conv1d, Conv2d, SumPool2d, AvgPool2d and Flatten, whose
-    axes are counted without the batch's; several edges into a node add up.
+    :class:`spikebayes.network.IF`), or threshold units for ``Threshold`` nodes and graphs that :func:`to_nir` wrote
+    for one step. Linear nodes are Affine, Linear, Scale, Conv1d, Conv2d, SumPool2d, AvgPool2d and Flatten, whose axes
+    are counted without the batch's; several edges into a node add up.
 
     Args:
         graph: a ``nir.NIRGraph``, or the path of a file.
         dropout: by name of an input or neuron node, the probability with which its units are dropped, in the whole
-            simulation; or the mask itself. A graph has none.
+            simulation; or the mask itself. Graphs have no dropout of their own.
         dt: step in which the network is run, s. By default what the graph states if :func:`to_nir` wrote it; else
             1 ms, or 1 where nothing in it has a time constant: then a step adds r times the input.
 
     Raises:
-        ConversionError: nodes that a network cannot have, all of them by name, or edges that go round.
+        ConversionError: nodes that a network cannot have, all named, or a graph with cycles.
         ConfigError: nir is not installed; a dropout of what is not there; dt out of range.
-        StoreError: the file is missing, torn, or no graph of NIR.
+        StoreError: the file is missing, damaged, or not an NIR graph.
 
     Reference:
         Pedersen et al. 2024, Nat. Commun. 15:8122.
@@ -98,7 +98,7 @@ class _Stated:
             return cls(dt, timing, bool(metadata.get("one_step", False)), arguments)
         except (TypeError, ValueError) as error:
             raise ConversionError(
-                f"the graph's metadata does not add up: {error}; give it a dt in seconds"
+                f"the graph's metadata is inconsistent: {error}; give it a dt in seconds"
             ) from error
 
 
@@ -143,7 +143,7 @@ class _Reader:
         self.into: dict[str, list[str]] = {name: [] for name in self.nodes}
         for source, target in dict.fromkeys(map(tuple, graph.edges)):
             if not {source, target} <= self.into.keys():
-                raise ConversionError(f"the edge {source} -> {target} joins what is not among the graph's nodes")
+                raise ConversionError(f"the edge {source} -> {target} joins nodes that are not in the graph")
             self.into[target].append(source)
         try:
             self.order = list(TopologicalSorter(self.into).static_order())
@@ -212,7 +212,7 @@ class _Reader:
 
 CURE = "use LIF, CubaLIF, IF, Threshold, Affine, Linear, Conv1d, Conv2d, SumPool2d, AvgPool2d, Flatten or Scale"
 CURES = {
-    "NIRGraph": "write its nodes into the graph that it is in, without edges that go round",
+    "NIRGraph": "put its nodes directly into the graph, without cycles",
     "LI": "read the average of what comes before it, or filter in a CubaLIF",
     "CubaLI": "read the average of what comes before it, or filter in a CubaLIF",
 }
@@ -238,4 +238,4 @@ def _read(nir: Any, path: Path) -> Any:
         raise StoreError(f"{path} is missing") from None
     except (OSError, KeyError, AssertionError, ValueError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise StoreError(f"{path} is torn, or holds no graph of NIR: {reason}") from error
+        raise StoreError(f"{path} is damaged, or holds no NIR graph: {reason}") from error

@@ -56,35 +56,36 @@ def to_nir(
 ) -> Certificate:
     """Write a network as NIR, for the simulators and chips that read it: a graph for each sample, under its mask.
 
-    Masks are worked into the weights, so that who reads a graph needs nothing else; where weights are shared by units
-    that differ (a convolution behind a mask on single units) a Scale node says the mask. Spikes are worth 1, inputs
-    are constant over the steps, and the read-out is what arrives at the Output, to be averaged over the steps after
-    the burn-in; the graph's metadata states dt, steps and burn-in, which NIR has no place for.
+    Masks are folded into the weights, so that a reader of the graph needs nothing else; where units under different
+    masks share weights (a convolution after a mask on single units) a Scale node holds the mask. Spikes are worth 1,
+    inputs are constant over the steps, and the read-out is what arrives at the Output, to be averaged over the steps
+    after the burn-in; the graph's metadata states dt, steps and burn-in, for which NIR has no fields.
 
     Profiles:
         - ``portable-lif``: LIF neurons without refractory time, a Lowpass as their synaptic current: LIF and CubaLIF,
-          reset to 0, with time constants with which a step of Euler's is the exact leak.
+          reset to 0, with time constants for which an Euler step gives the exact leak.
         - ``threshold``: threshold units as IF with r = 1, for one step of dt = 1.
         - ``integrate-and-fire``: neurons without a leak, and codes of two numbers in one tick (``Radix(1)``).
 
-    Norse and SpikingJelly read these alike, and snnTorch ``portable-lif``. Sinabs 3.1 asks for nir 1.0.4, which knows
+    Norse and SpikingJelly read these alike, and snnTorch ``portable-lif``. Sinabs 3.1 requires nir 1.0.4, which has
     no voltage after a spike and refuses the files; installed beside a newer one it reads the other two profiles alike
-    once every layer's ``spike_fn`` is its ``SingleSpike``, but leaky neurons otherwise.
+    once every layer's ``spike_fn`` is its ``SingleSpike``, but treats leaky neurons differently.
 
     Args:
-        network: to be written.
-        path: one that ends in ``.nir`` is a graph of one sample; any other is a folder, with a graph for each sample,
-            ``masks.safetensors`` and ``manifest.json``.
-        profile: how it is said.
+        network: the network to write.
+        path: if it ends in ``.nir``, a file with the graph of one sample; any other is a folder, with a graph for
+            each sample, ``masks.safetensors`` and ``manifest.json``.
+        profile: form of the graph, see above.
         samples: S, graphs; 1 for a file.
         seed, row: keys of the masks, those with which ``predict`` simulates this row.
         sample: the first of them.
-        dt: the step that importers will take, s; by default the network's. snnTorch 1.0 takes 1e-4 whatever it
-            reads: with ``dt=1e-4`` its steps are those of the network. Graphs of one step have no time.
-        flat: put all units in a line and write every connection as its matrix. What has no node of NIR can be said
-            then, importers that stumble over Flatten (Norse 1.1, snnTorch 1.0) read it, and it takes flat rows.
-        model: the module that the network was made of: the certificate judges what the graphs say against it.
-        x: ``[B, *shape]``, the rows on which it does.
+        dt: the step that importers will take, s; by default the network's. snnTorch 1.0 always takes 1e-4: with
+            ``dt=1e-4`` its steps are those of the network. Graphs of one step have no time.
+        flat: put all units in a line and write every connection as its matrix. Then operators without a node in NIR
+            can be expressed, importers that fail on Flatten (Norse 1.1, snnTorch 1.0) can read the graph, and it
+            takes flat rows.
+        model: the module that the network was made of: the certificate judges the graphs against it.
+        x: ``[B, *shape]``, the rows for that.
         task: of the module, see ``predict``.
         judge_samples: samples of each row in the judgement.
         overwrite: replace what :func:`to_nir` wrote there before.
@@ -93,7 +94,7 @@ def to_nir(
         The certificate, which lies beside the export as ``NAME.certificate.json``.
 
     Raises:
-        ConversionError: what NIR or the profile cannot say, all of it by name, with what to use instead.
+        ConversionError: parts that NIR or the profile cannot express, all named, with what to use instead.
         ConfigError: nir is not installed; a setting out of range; the path is taken or cannot be written.
 
     Warns:
@@ -191,13 +192,13 @@ def _check_place(path: Path, beside: Path, overwrite: bool) -> None:
         if place.exists() and not overwrite:
             raise ConfigError(f"{place} is there already; give another path, or overwrite=True to replace it")
     if beside.exists() and not is_ours(beside):
-        raise ConfigError(f"{beside} is no certificate of ours; give another path, or move it away")
+        raise ConfigError(f"{beside} is not a certificate written by to_nir; give another path, or move it away")
     if path.suffix == ".nir":
         check_writable(path)
     elif path.exists():
         ours = is_ours(path / MANIFEST) and {MANIFEST, *read_json(path / MANIFEST, FORMAT)["sha256"]}
         if not ours or {place.name for place in path.iterdir()} - ours:
-            raise ConfigError(f"{path} holds what to_nir did not write; give another path, or move that away")
+            raise ConfigError(f"{path} holds files that to_nir did not write; give another path, or move them away")
     check_writable(beside)
 
 

@@ -180,9 +180,9 @@ def read_sealed(path: Path, name: str, format: str, before: str = "") -> tuple[d
             raise StoreError(f"{path} was torn or edited after it was written: its checksum does not fit")
         header = json.loads(text)
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"cannot read {path}: it is missing, torn or no such file ({error})") from error
+        raise StoreError(f"cannot read {path}: it is missing, damaged or not such a file ({error})") from error
     if not isinstance(header, dict):
-        raise StoreError(f"{path} was edited: its header is no object")
+        raise StoreError(f"{path} was edited: its header is not an object")
     return header, tensors
 
 

@@ -148,7 +148,7 @@ def locked(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            raise ConfigError(f"another {what} is at work in {folder}; wait for it, or give another folder") from None
+            raise ConfigError(f"another {what} is running in {folder}; wait for it, or give another folder") from None
         except OSError as error:  # some network file systems lock no folders
             if error.errno not in NO_LOCK:
                 raise

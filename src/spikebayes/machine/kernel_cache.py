@@ -246,7 +246,7 @@ def _say_once(reason: str) -> None:
         return
     _said.append(reason)
     message = (
-        f"compiled kernels cannot be kept ({reason}), so every process compiles them anew; "
+        f"compiled kernels cannot be kept ({reason}), so every process has to compile them; "
         "set NUMBA_CACHE_DIR to a folder that can be written"
     )
     warnings.warn_explicit(message, RuntimeWarning, f"<{PACKAGE}>", 1)  # one line: there is no source to show

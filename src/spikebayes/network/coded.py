@@ -1,7 +1,8 @@
-"""Neurons that tell a whole number per window: what number an input makes, and the race that is max pooling.
+"""Neurons that send a whole number per window: which number an input becomes, and max pooling as a race.
 
 In a network of these a *step* is a window: a population's output is its number, from -(R^D - 1) to R^D - 1, and the
-weights behind it hold what a unit of that number is worth. ``engine/ticks.py`` steps the ticks inside a window.
+weights after it include the value of a unit of that number. ``engine/ticks.py`` steps through the ticks inside a
+window.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Response(ABC):
-    """Which number a neuron's input makes: an activation, rounded to levels."""
+    """Which number a neuron's input becomes: an activation, rounded to levels."""
 
     @abstractmethod
     def numbers(self, x: Tensor) -> Tensor:
@@ -56,13 +57,13 @@ class Response(ABC):
 @checked
 @dataclass(frozen=True, eq=False)
 class Ramp(Response):
-    """ReLU and its kin: number k from k - 1/2 on, for an input in units of the neuron's own step.
+    """ReLU and similar ramps: number k from k - 1/2 on, for an input in units of the neuron's own step.
 
     Args:
-        below: by what inputs below 0 are multiplied, a number or shaped to broadcast against ``[*shape]``: LeakyReLU
+        below: factor for inputs below 0, a number or shaped to broadcast against ``[*shape]``: LeakyReLU
             and PReLU; 1 for a relay; None for ReLU, which is silent there.
         limit: number at which the activation itself ends (ReLU6), the code's highest or more, shaped likewise: what
-            lies above it is not cut off by the code. None where it goes on.
+            lies above it is not clipped by the code. None where it does not end.
     """
 
     below: Tensor | None = None
@@ -98,7 +99,7 @@ class Ramp(Response):
 class Table(Response):
     """Any monotone activation: the inputs at which each number begins.
 
-    A code's highest number is followed by one more, if the activation reaches it: so it shows what is cut off.
+    The code's highest number is followed by one more, if the activation reaches it: this shows what is clipped.
 
     Args:
         rising: ``[K]`` float64, ascending; number k from the k-th of them on.
@@ -131,11 +132,11 @@ class Table(Response):
 @checked
 @dataclass(frozen=True, eq=False)
 class Function(Response):
-    """An activation that rises and falls, evaluated in float64 and rounded. For graded codes alone.
+    """An activation that is not monotone, evaluated in float64 and rounded. For graded codes only.
 
     Args:
         name: of ``FUNCTIONS``.
-        step: what a unit of the number is worth; one number, or shaped to broadcast against ``[*shape]``.
+        step: value of a unit of the number; one number, or shaped to broadcast against ``[*shape]``.
     """
 
     name: str
@@ -163,16 +164,16 @@ class Function(Response):
 @checked
 @dataclass(frozen=True, eq=False)
 class Coded(Neuron):
-    """A neuron that takes in during one window and tells a number in the next.
+    """A neuron that receives during one window and sends a number in the next.
 
     Args:
-        code: how it tells it.
-        response: which number its input makes.
+        code: how it encodes the number.
+        response: which number its input becomes.
         top: value of the highest number, in the units of the trained network's activation; one number, or shaped to
             broadcast against ``[*shape]`` (``[N]`` for each unit, ``[C, 1, 1]`` for each channel).
 
     Raises:
-        ConfigError: tops that are not positive; a response that rises and falls under a code without payload.
+        ConfigError: tops that are not positive; a response that is not monotone under a code without payload.
 
     Reference:
         the codes' own (:mod:`spikebayes.network.codes`).
@@ -193,7 +194,7 @@ class Coded(Neuron):
         if not bool(((self.top > 0) & self.top.isfinite()).all()):
             raise ConfigError("the value of the highest level must be positive in every unit")
         if isinstance(self.response, Function) and not self.code.graded:
-            raise ConfigError(f"{self.response.name} rises and falls: only a Graded code can tell its value")
+            raise ConfigError(f"{self.response.name} is not monotone: only a Graded code can send its value")
 
     @property
     def words(self) -> str:
@@ -202,7 +203,7 @@ class Coded(Neuron):
 
     @property
     def unit(self) -> Tensor:
-        """What a unit of its number is worth: top / (R^D - 1)."""
+        """Value of a unit of its number: top / (R^D - 1)."""
         return self.top / self.code.highest
 
     def step(self, x: Tensor, state: State, dt: float, chance: Chance | None = None) -> tuple[Tensor, Tensor, State]:
@@ -221,14 +222,14 @@ class Coded(Neuron):
 @checked
 @dataclass(frozen=True)
 class Race(Neuron):
-    """Max pooling: passes on, in the same window, the largest number of those that it sees.
+    """Max pooling: passes on, in the same window, the largest of the numbers that it receives.
 
-    Who fires first in a digit's ticks has the larger digit; those that fired later are out of the race. Among
-    negative numbers it is who fires last. So the neuron fires with the first (or the last) spike of those still in
-    the race.
+    The source that fires first within a digit has the largest digit; those that fire later are out of the race. Among
+    negative numbers it is the one that fires last. So the neuron fires with the first (or the last) spike of the
+    sources still in the race.
 
     Args:
-        code: of what it sees; None while that is no number yet.
+        code: of the numbers it receives; None before it is chosen.
 
     Example:
         >>> from spikebayes.network.codes import Digits

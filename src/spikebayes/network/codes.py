@@ -1,8 +1,8 @@
-"""Neural codes in windows of ticks: how spikes of one window tell a whole number.
+"""Neural codes in windows of ticks: how the spikes of one window encode a whole number.
 
-Time is cut into windows of equal length. A population takes in, during one window, what its sources send, and sends
-its own number in the next. A number has D digits of radix R; each digit is told by *when* its one spike falls among
-R - 1 ticks, the most significant digit first. A digit of 0 is silence.
+Time is divided into windows of equal length. During one window a population receives what its sources send, and in
+the next it sends its own number. A number has D digits of radix R; each digit is encoded by *when* its one spike
+falls among R - 1 ticks, the most significant digit first. A digit of 0 is silence.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ MOST_TICKS = 1 << 12  # of a window
 
 
 class Code(ABC):
-    """How a neuron tells a number in a window. Subclasses are frozen dataclasses of their parameters.
+    """How a neuron encodes a number in a window. Subclasses are frozen dataclasses of their parameters.
 
-    Numbers go from 0 to R^D - 1. A negative number is told as its magnitude, by spikes of the other sign.
+    Numbers go from 0 to R^D - 1. A negative number is sent as its magnitude, by spikes of the other sign.
 
     Attributes:
         graded: the spike carries the number itself, in one tick.
@@ -54,7 +54,7 @@ class Code(ABC):
 
     @property
     def worths(self) -> tuple[int, ...]:
-        """What a spike in each tick of a window is worth, k R^d; of a payload, 1 of it.
+        """Value of a spike in each tick of a window, k R^d; for a graded code that of 1 of the payload.
 
         Example:
             >>> Digits(3, 2).worths
@@ -64,7 +64,7 @@ class Code(ABC):
         return tuple(k * self.base**place for place in places for k in falling)
 
     def spikes(self, numbers: Tensor) -> Tensor:
-        """How many spikes tell each number: its digits that are not 0. int64, shaped like the numbers.
+        """How many spikes encode each number: its digits that are not 0. int64, shaped like the numbers.
 
         Example:
             >>> Digits(4, 3).spikes(torch.tensor([0, 1, 4, 5, 63, -63])).tolist()
@@ -79,7 +79,7 @@ class Code(ABC):
     def _check(self) -> None:
         if self.highest >= 1 << BITS:
             raise ConfigError(
-                f"{self} tells {self.highest + 1:,} levels; codes have at most 2^{BITS}: take fewer digits"
+                f"{self} has {self.highest + 1:,} levels; codes have at most 2^{BITS}: take fewer digits"
             )
         if self.ticks > MOST_TICKS:
             raise ConfigError(
@@ -134,7 +134,7 @@ class Digits(Code):
 @checked
 @dataclass(frozen=True)
 class FirstSpike(Code):
-    """One digit: the time of a neuron's first spike, and only one, tells its number.
+    """One digit: the time of a neuron's first and only spike encodes its number.
 
     Args:
         levels: 2 or more, 0 among them; a window has ``levels`` - 1 ticks.

@@ -27,7 +27,7 @@ class Discrete(Neuron):
 
     Attributes:
         v_threshold: voltage above which a neuron spikes.
-        v_reset: voltage after a spike; None takes the threshold off instead.
+        v_reset: voltage after a spike; None subtracts the threshold instead.
     """
 
     v_threshold: float | Tensor
@@ -72,7 +72,7 @@ class IF(Discrete):
 
     Args:
         r: resistance; with dt r = 1 a step adds the input.
-        v_threshold, v_reset: voltage above which it spikes, and that after a spike (None takes the threshold off).
+        v_threshold, v_reset: voltage above which it spikes, and voltage after a spike (None subtracts the threshold).
 
     Raises:
         ConfigError: a parameter that is not finite.
@@ -110,17 +110,17 @@ class DiscreteLIF(Discrete):
         i <- i + dt/tau_syn (w_in x - i)          (without tau_syn: i = x)
         v <- v + dt/tau_mem (v_leak - v + r i),   a spike iff v > v_threshold, then v <- v_reset.
 
-    The current of a step is that step's: such a filter delivers at once, unlike one on a connection. A leak
-    by exp(-dt/tau) in a step is that of tau_mem = dt / (1 - exp(-dt/tau)).
+    The current reaches the voltage in the same step: such a filter delivers at once, unlike one on a connection. For
+    a leak by exp(-dt/tau) in a step use tau_mem = dt / (1 - exp(-dt/tau)).
 
     Args:
         tau_mem: membrane time constant, s.
         r: resistance.
         v_leak: voltage at rest, and at the start.
-        v_threshold, v_reset: voltage above which it spikes, and that after a spike (None takes the threshold off).
-        tau_syn: time constant of its current, s; None has none.
+        v_threshold, v_reset: voltage above which it spikes, and voltage after a spike (None subtracts the threshold).
+        tau_syn: time constant of its current, s; None for no filter.
         w_in: weight of the input into the current.
-        amplitude: what a spike is worth. An export works it into the weights behind.
+        amplitude: value of a spike. An export folds it into the weights that follow.
 
     Raises:
         ConfigError: a time constant that is not positive, or a parameter that is not finite.

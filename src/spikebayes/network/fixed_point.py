@@ -1,8 +1,8 @@
 """Neurons and filters in whole numbers of stated widths, as chips without floating point step them.
 
 States are whole numbers, held exactly in float64; each is multiplied by factors of 12 bits, shifted right by 12, and
-rounded towards zero. A state that leaves its width is an error, never a wrong number: ``integers`` chooses scales
-with which none can.
+rounded towards zero. A state that exceeds its width is an error, never a wrong number; ``integers`` chooses scales
+with which this cannot happen.
 
 Reference:
     Davies et al. 2018, IEEE Micro 38:82 (Loihi: states of 24 bits, decays of 12).
@@ -43,13 +43,13 @@ class FixedPointLIF(Neuron):
 
         f = 4096 (v - threshold) / (u - leak threshold / 4096),
 
-    and so the m-th step after the spike integrates for that share, v <- u f / 4096. That is what ``LIF`` does
-    with refractory times of whole steps, but for rounding; it costs one division for each spike. Without a refractory
-    time nothing of the step is used, there either.
+    and so the m-th step after the spike integrates for that share, v <- u f / 4096. Except for rounding, ``LIF`` does
+    the same with refractory times of whole steps; it costs one division for each spike. Without a refractory time the
+    rest of the step is not used, as in ``LIF``.
 
     Args:
         threshold: whole, ``[*shape]`` or one for all.
-        leak: of 4096, what a step takes off the voltage.
+        leak: share of the voltage lost in a step, of 4096.
         refractory: m, steps.
         bits: of the voltage, its sign included.
 
@@ -127,10 +127,10 @@ class FixedPointLIF(Neuron):
 class FixedPointLowpass(Synapse):
     """:class:`Lowpass` in whole numbers, without its factor of 1 - a:  x <- x (4096 - leak) / 4096 + u.
 
-    It delivers 4096 / leak times a steady input; the weights in front of it hold leak / 4096.
+    It delivers 4096 / leak times a steady input; the weights before it include leak / 4096.
 
     Args:
-        leak: of 4096, what a step takes off.
+        leak: share lost in a step, of 4096.
         bits: of x, its sign included.
 
     Raises:
@@ -156,7 +156,7 @@ class FixedPointLowpass(Synapse):
 
     @property
     def gain(self) -> float:
-        """What it delivers of a steady input of 1, but for rounding."""
+        """Its output for a steady input of 1, except for rounding."""
         return ONE / self.leak
 
     def step(self, state: tuple[Tensor, ...], u: Tensor, dt: float) -> tuple[Tensor, ...]:
@@ -184,14 +184,14 @@ class FixedPointAlpha(Synapse):
         x <- x (4096 - leak) / 4096 + 2^s u
         y <- (2^s y (4096 - leak) + x_old mix) / (2^s 4096) + u
 
-    The first state is held 2^s times as fine, as far as it then is no wider than the second, and the second is
-    rounded once: what rounding loses of x would come to many times that in y.
+    The first state is held 2^s times as finely, with s such that it is no wider than the second, and the second is
+    rounded once: otherwise rounding errors of x would be multiplied in y.
 
-    It delivers :attr:`gain` times a steady input; the weights in front of it hold 1 / gain.
+    It delivers :attr:`gain` times a steady input; the weights before it include 1 / gain.
 
     Args:
-        leak: of 4096, what a step takes off.
-        mix: of 4096, what of the first state comes into the second.
+        leak: share lost in a step, of 4096.
+        mix: share of the first state that enters the second, of 4096.
         bits: of both states, their sign included.
 
     Raises:
@@ -225,7 +225,7 @@ class FixedPointAlpha(Synapse):
 
     @property
     def gain(self) -> float:
-        """What it delivers of a steady input of 1, but for rounding."""
+        """Its output for a steady input of 1, except for rounding."""
         return (1 + self.mix / self.leak) * ONE / self.leak
 
     def step(self, state: tuple[Tensor, ...], u: Tensor, dt: float) -> tuple[Tensor, ...]:

@@ -39,8 +39,8 @@ class Input:
         dropout: noise on its values.
         argument: which positional argument of the model it reads (two inputs may read one argument under
             different masks).
-        standardised: whether the model was trained on values of mean 0 and standard deviation 1: others are most
-            likely a mistake.
+        standardised: whether the model was trained on values of mean 0 and standard deviation 1; any others are
+            probably a mistake.
     """
 
     name: str
@@ -59,10 +59,10 @@ class Population:
     Args:
         name: unique in the network.
         shape: shape of one row; N is its product.
-        neuron: what they do.
+        neuron: their model.
         dropout: noise on their output.
         constant: ``[*shape]``, input that is always there (biases), or None for zero.
-        grid: their input is rounded to multiples of it, a power of two; 0 does not round.
+        grid: their input is rounded to multiples of it, a power of two; 0 for no rounding.
         spike_noise: what happens to their spikes on the way, in windows of ticks.
     """
 
@@ -117,13 +117,13 @@ class SpikingNetwork:
         inputs, populations, connections, readout: the parts.
         dt: time step, s.
         timing: how long a sample is simulated unless ``predict`` is told otherwise; ``tune`` finds it. None works it
-            out from the filters. It is for the network as it is: with another dt, or other filters, replace it too. A
-            network that tells numbers in windows has none.
+            out from the filters. It is valid for this network only: with another dt, or other filters, replace it
+            too. A network that sends numbers in windows has none.
 
     Raises:
-        ConfigError: dt out of range, an argument left out, a name used twice or missing, a connection backwards,
-            shapes that do not fit, blank-out on an operator that has no synapses of its own, spike noise without
-            windows of ticks, jitter where they have one tick, or a timing of a code.
+        ConfigError: dt out of range, an argument left out, a name used twice or missing, a connection that points
+            backwards, shapes that do not fit, blank-out on an operator that has no synapses of its own, spike noise
+            without windows of ticks, jitter where they have one tick, or a timing of a code.
     """
 
     inputs: tuple[Input, ...]
@@ -193,7 +193,7 @@ class SpikingNetwork:
 
     @property
     def free_site(self) -> int:
-        """The first place for noise from which on none is taken."""
+        """The first site such that neither it nor any later one is in use."""
         noises = [n.dropout for n in (*self.inputs, *self.populations)]
         noises += [p.spike_noise for p in self.populations] + [c.blank_out for c in self.connections]
         taken = [noise.site for noise in noises if noise] + [getattr(p.neuron, "site", -1) for p in self.populations]
@@ -207,14 +207,14 @@ class SpikingNetwork:
 
     @property
     def code(self) -> Code | None:
-        """The code in whose windows all populations tell numbers; None where they step freely."""
+        """The code of all populations; None where they step freely."""
         return next((p.neuron.code for p in self.populations if isinstance(p.neuron, Coded)), None)
 
     @property
     def depths(self) -> dict[str, int]:
-        """Of a coded network, the window of a sample in which each node tells its numbers; inputs do from 0 on.
+        """In a coded network, the window of a sample in which each node sends its numbers; inputs from 0 on.
 
-        A population sends one window after the last of its sources, a race in the same window as what it sees; the
+        A population sends one window after the last of its sources, a race in the same window as its sources; the
         read-out is complete at the end of its sources' last window.
         """
         found = {i.name: 0 for i in self.inputs}
@@ -225,7 +225,7 @@ class SpikingNetwork:
 
     @property
     def steady(self) -> frozenset[str]:
-        """Inputs and populations that nothing random reaches: their values are the same in all samples of a row."""
+        """Inputs and populations that nothing random affects: their values are the same in all samples of a row."""
         found: set[str] = set()
         for node in (*self.inputs, *self.populations):
             random = any(noise and noise.acts for noise in (node.dropout, getattr(node, "spike_noise", None)))
@@ -235,10 +235,10 @@ class SpikingNetwork:
 
     @property
     def told_once(self) -> frozenset[str]:
-        """Of a coded network, steady populations that tell their numbers in the first window of a run only.
+        """In a coded network, steady populations that send their numbers in the first window of a run only.
 
-        What they add to a neuron is held there for all samples. A race holds nothing: where its own numbers are
-        masked, what it sees is told in every window.
+        What they add to a neuron is held there for all samples. A race holds nothing: if its own numbers are masked,
+        its sources send in every window.
         """
         found = set(self.steady)
         for p in reversed(self.populations):
@@ -286,7 +286,7 @@ class SpikingNetwork:
         codes = {p.neuron.code for p in coded}  # pyright: ignore[reportAttributeAccessIssue]
         if codes - {None} and (len(codes) > 1 or len(coded) < len(self.populations)):
             free = next((f"{p.name} steps freely" for p in self.populations if p not in coded), "there are several")
-            raise ConfigError(f"in windows of ticks all populations tell numbers by one code; {free}")
+            raise ConfigError(f"in windows of ticks all populations must use one code; {free}")
         for p in self.populations:
             if p.spike_noise is not None and not codes - {None}:
                 raise ConfigError(

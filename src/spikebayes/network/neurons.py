@@ -1,7 +1,6 @@
 """Neurons as maths: frozen parameters and a pure step on tensors of any shape.
 
-What a reader must know of a neuron it says itself (:class:`Neuron`); nobody asks for its type but engines that have
-compiled one.
+A neuron describes itself (:class:`Neuron`); only engines that have compiled one check its type.
 """
 
 from __future__ import annotations
@@ -39,15 +38,15 @@ class Neuron(ABC):
     """What the neurons of a population do. Subclasses are frozen dataclasses of their parameters.
 
     Attributes:
-        memoryless: a step depends on nothing but the step's input and draws. A neuron with a memory keeps its
-            potential as the first of its states.
+        memoryless: a step depends only on the step's input and draws. A neuron with a memory keeps its potential as
+            the first of its states.
         random: it draws, by the ``chance`` of its step, at its ``site``.
         off: its output in a step without a spike.
         site: stable index of the place in the network, which keys the draws.
         pools: each neuron takes several values, along a last axis of its input.
-        whole: its states are whole numbers, which float64 holds: it is simulated in that, whatever is asked for.
-        filters: what is to be filtered it filters itself: connections into it are not filtered, and a read-out takes
-            its spikes as they are.
+        whole: its states are whole numbers held in float64, in which it is simulated whatever dtype is asked for.
+        filters: it filters its input itself: connections into it have no filter, and a read-out takes its spikes
+            unfiltered.
     """
 
     memoryless: bool = False
@@ -63,7 +62,7 @@ class Neuron(ABC):
         return 1.0
 
     def time_constants(self, dt: float) -> tuple[float, ...]:
-        """Of its own filters on what it takes in, s, longest first."""
+        """Time constants of its own filters on its input, s, longest first."""
         return ()
 
     def initial(self, like: Tensor) -> State:
@@ -76,7 +75,7 @@ class Neuron(ABC):
 
         Args:
             x: input ``[R, *shape]``.
-            state: what :meth:`initial` or the step before gave.
+            state: what :meth:`initial` or the previous step returned.
             dt: step, s.
             chance: draws of this step, for a neuron that is ``random``.
 
@@ -104,8 +103,8 @@ class LIF(Neuron):
 
         v <- v + (J - v) (1 - exp(-d/tau_rc)),  a spike of area ``amplitude`` iff v > 1,
 
-    and the time by which the crossing came before the end of the step shortens what is left of the refractory time.
-    For constant J and tau_ref >= dt the spike count never strays from t r(J) by 1 or more.
+    and the time from the crossing to the end of the step is subtracted from the refractory time that remains. For
+    constant J and tau_ref >= dt the spike count is always within 1 of t r(J).
 
     Args:
         tau_rc: membrane time constant, s.
@@ -173,7 +172,7 @@ class LIF(Neuron):
 @checked
 @dataclass(frozen=True)
 class Threshold(Neuron):
-    """Memoryless unit: output 1 when the input reaches the threshold, else 0; one step a frame (Whetstone).
+    """Memoryless unit: output 1 when the input reaches the threshold, else 0 (Whetstone).
 
     Args:
         threshold: input at and above which it spikes.
@@ -223,10 +222,10 @@ class Sign(Neuron):
 @checked
 @dataclass(frozen=True)
 class Bernoulli(Neuron):
-    """Memoryless unit that is on with a probability, drawn anew in every step. A spike is an on.
+    """Memoryless unit that is on with a probability, drawn anew in every step. On counts as a spike.
 
-    With ``Curve.ERF`` it is what a sign unit behind many synapses that blank out comes to (Neftci 2017, eq. 3), or
-    one whose input carries Gaussian noise; with ``Curve.SIGMOID`` the binary stochastic unit.
+    With ``Curve.ERF`` it stands for a sign unit behind many synapses that blank out (Neftci 2017, eq. 3), or one
+    whose input has Gaussian noise; with ``Curve.SIGMOID`` the binary stochastic unit.
 
     Args:
         curve: probability of being on.
@@ -256,7 +255,7 @@ class Bernoulli(Neuron):
     @property
     def words(self) -> str:
         """Its curve."""
-        return f"on by chance, {self.curve} curve"
+        return f"on with a probability, {self.curve} curve"
 
     def step(self, x: Tensor, state: State, dt: float, chance: Chance | None = None) -> tuple[Tensor, Tensor, State]:
         """(on, bool; ``off`` or 1; no state)."""

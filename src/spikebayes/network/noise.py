@@ -18,12 +18,12 @@ DRAWS = 1 << 20  # times that a mask may be redrawn in a run
 
 
 class Noise(ABC):
-    """When noise is drawn. A redraw is either a draw of its own, or that of the next sample.
+    """When noise is drawn. A redraw takes either a draw of its own or that of the next sample.
 
     Attributes:
         site: stable index of the place; equal sites share their draws.
         hold: steps after which it is drawn anew; None holds it for the whole simulation.
-        start: steps for which the first draw is held besides.
+        start: additional steps for which the first draw is held.
         successive: a redraw takes the draw of the next sample, so that a single run of sample s goes through those of
             samples s, s + 1, ...
     """
@@ -73,10 +73,10 @@ class Dropout(Noise):
         site: stable index of the place; equal sites share their masks.
         offset: the population's first unit within the site (a site may span several concatenated populations).
         repeat: consecutive units that share one draw (a whole feature map: Dropout2d).
-        start: steps for which the first mask is held besides; no other is drawn before ``start + hold``.
+        start: additional steps for which the first mask is held; no other is drawn before ``start + hold``.
         successive: a redraw takes the mask of the next sample instead of one of its own, so that a single run of
             sample s goes through the masks of samples s, s + 1, ...
-        rescale: False leaves kept values as they are; then the weights behind them hold the factor 1/(1 - p).
+        rescale: False leaves kept values unchanged; then the weights after them must include the factor 1/(1 - p).
 
     Raises:
         ConfigError: p outside [0, 1), or hold, offset, repeat or start out of range.
@@ -112,17 +112,17 @@ class Dropout(Noise):
 @checked
 @dataclass(frozen=True)
 class SpikeNoise(Noise):
-    """Spikes of a coded population that arrive in another tick than they were sent in, or get lost.
+    """Spikes of a coded population that arrive in a different tick than they were sent in, or get lost.
 
-    Each spike is displaced by a whole number of ticks, a normal draw of mean 0 that is rounded, and then counts as
-    one of the tick in which it arrives, whichever digit that tells: all targets receive it there. None can arrive
-    before its window begins, when its neuron does not know its number yet: it comes in the first tick. One that is
-    late for the window, whose sum has been read by then, is lost. A race (max pooling) sits where its runners do and
-    sees their spikes as they were sent; what it sends itself is displaced.
+    Each spike is displaced by a whole number of ticks, a normal draw of mean 0 that is rounded, and then counts for
+    the tick in which it arrives, even if that belongs to another digit; this holds for all its targets. No spike can
+    arrive before its window begins, when its neuron does not know its number yet: it then arrives in the first tick.
+    A spike that is too late for its window is lost, since the sum has been read. A race (max pooling) is located with
+    its sources and receives their spikes as sent; the spikes that it sends are displaced.
 
     Args:
         jitter: standard deviation of the displacement, ticks.
-        loss: probability in [0, 1) that a spike gets lost, each by itself.
+        loss: probability in [0, 1) that a spike gets lost, independently of others.
         site: stable index of the place.
 
     Raises:
@@ -167,7 +167,7 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Law:
-    """The sign unit behind the synapses as one Bernoulli draw from the erf law (Neftci 2017, eq. 3)."""
+    """The sign unit behind the synapses as one Bernoulli draw, by an error function (Neftci 2017, eq. 3)."""
 
 
 Sampling = Exact | Gaussian | Law

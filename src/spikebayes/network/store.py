@@ -48,10 +48,10 @@ def save_network(network: SpikingNetwork, folder: str | Path) -> None:
 
 @checked
 def load_network(folder: str | Path) -> SpikingNetwork:
-    """Read what :func:`save_network` wrote; it simulates to the same bits.
+    """Read what :func:`save_network` wrote; simulations give the same bits.
 
     Raises:
-        StoreError: a file is missing, torn, edited, of another format or a newer version, or does not add up.
+        StoreError: a file is missing, torn, edited, of another format or a newer version, or inconsistent.
 
     Example:
         >>> import tempfile, torch
@@ -72,13 +72,13 @@ def load_network(folder: str | Path) -> SpikingNetwork:
             reader.operators.append(reader.unpack(operator))
         network = reader.unpack(stored["network"])
     except (StoreError, ConfigError, DataError) as error:
-        raise StoreError(f"{path} does not add up: {' '.join(str(error).split())}") from error
+        raise StoreError(f"{path} is inconsistent: {' '.join(str(error).split())}") from error
     except KeyError as error:
-        raise StoreError(f"{path} does not add up: {error} is missing") from error
+        raise StoreError(f"{path} is incomplete: {error} is missing") from error
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise StoreError(f"{path} does not add up: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"{path} is inconsistent: {str(error).splitlines()[0]}") from error
     if not isinstance(network, SpikingNetwork):
-        raise StoreError(f"{path} does not add up: it describes no network")
+        raise StoreError(f"{path} is inconsistent: it describes no network")
     return network
 
 

@@ -47,7 +47,7 @@ class Synapse(ABC):
         return np.array(outputs)
 
     def time_constants(self, dt: float) -> tuple[float, ...]:
-        """Those of the low-pass filters that it consists of, s, longest first: from the poles of its step, a^n.
+        """Time constants of its low-pass filters, s, longest first: from the poles of its step, a^n.
 
         Example:
             >>> [round(tau, 6) for tau in Alpha(0.02).time_constants(1e-3)]
@@ -109,7 +109,7 @@ class Alpha(Synapse):
         x <- a x + (1 - a) u
         y <- a y + r a x_old + (1 - a - r a) u        a = exp(-dt/tau), r = dt/tau
 
-    so that the impulse response starts with 1 - (1 + r) a, which two Lowpass steps in a row do not give.
+    so that the impulse response starts with 1 - (1 + r) a, unlike that of two Lowpass steps in a row.
 
     Args:
         tau: time constant in seconds, > 0.

@@ -1,7 +1,7 @@
 """Timing: how long a simulation runs, and with which weights the read-outs of the steps after burn-in are averaged.
 
 A regular spike train that is cut off anywhere has up to one spike more or less: a flat average over n steps is off by
-the order of 1/n. A window that rises and falls smoothly leaves 1/n^3, as in spectral analysis.
+an error of order 1/n. With a window that rises and falls smoothly it is of order 1/n^3, as in spectral analysis.
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ Window = Flat | Hann
 @checked
 @dataclass(frozen=True)
 class Timing:
-    """How long a simulation runs, and what of it is averaged. A network may carry its own.
+    """How long a simulation runs, and which steps are averaged. A network may carry its own timing.
 
     Args:
-        steps: T, time steps, those of the burn-in among them.
+        steps: T, time steps, including the burn-in.
         burn_in: steps left out of the average at the start.
-        window: weights of the others in it.
+        window: weights of the other steps in the average.
 
     Raises:
-        ConfigError: nothing is left to average, or the window is none.
+        ConfigError: nothing is left to average, or the window is not one.
 
     Example:
         >>> Timing(5, 3).weights().tolist()

@@ -1,4 +1,4 @@
-"""ReLU and its kin on whole numbers: how many of a neuron's units its input holds, to the nearest."""
+"""ReLU and similar ramps on whole numbers: how many of a neuron's units its input holds, rounded."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from spikebayes.network.vocabulary import stored
 @checked
 @dataclass(frozen=True, eq=False)
 class WholeRamp(Response):
-    """:class:`Ramp` for neurons whose input is a whole number, ``unit`` of which are worth 1 of what they tell.
+    """:class:`Ramp` for neurons whose input is a whole number, of which ``unit`` is worth 1 of the number they send.
 
-    Number k from (k - 1/2) unit on: 2 x >= (2 k - 1) unit, which whole numbers decide, and so does whoever takes
-    k unit off the sum after each spike.
+    Number k from (k - 1/2) unit on: 2 x >= (2 k - 1) unit, a comparison of whole numbers; subtracting k unit from the
+    sum after each spike decides alike.
 
     Args:
         unit: whole, ``[*shape]`` or shaped to broadcast against it; or 1 over a power of two: then x shifted left is
@@ -71,7 +71,7 @@ class WholeRamp(Response):
         return x.abs(), torch.where(x < 0, -torch.sign(self.below.to(x)), torch.ones_like(x))
 
     def unit_of(self, x: Tensor) -> Tensor:
-        """What 1 of the number of each input is worth, float64."""
+        """Value of 1 of each input's number, in units of the sum, float64."""
         unit = self.unit.to(x.device, torch.float64)
         return unit if self.below is None else torch.where(x < 0, self.below.to(unit).abs(), unit)
 

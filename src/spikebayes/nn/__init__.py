@@ -1,4 +1,4 @@
-"""Layers to build a network from, encoders to stand before them, trains of events, and whole networks in ``zoo``.
+"""Layers to build networks from, encoders of their inputs, event trains, and whole networks in ``zoo``.
 
 Everything else in a network may be plain torch.
 """

@@ -21,7 +21,7 @@ from spikebayes.noise.blank_out_sums import exact_sums, lay_out_weights
 from spikebayes.noise.random_layers import Draws, randomly
 
 ONE_SOURCE = Demand(Values.ONE_SOURCE, "its synapses need one population or input as their source, and no bias on it")
-SIGNS = Demand(Values.SIGNS, "the erf law holds for inputs of +-1 alone, without dropout; use Exact() or Gaussian()")
+SIGNS = Demand(Values.SIGNS, "Law() needs inputs of +-1 only, without dropout; use Exact() or Gaussian()")
 
 
 class _BlankOut(Spiking):
@@ -36,7 +36,7 @@ class _BlankOut(Spiking):
         super().__init__()
         check_keep(keep)
         if keep == 1:
-            raise ConfigError("synapses that always transmit obey no erf law; keep must be below 1")
+            raise ConfigError("keep must be below 1: synapses that always transmit are not random")
         if min(shape) < 1:
             raise ConfigError(f"a layer needs at least one unit and one synapse for each; got weights {list(shape)}")
         check_size("a layer", *shape)
@@ -116,18 +116,18 @@ class _BlankOut(Spiking):
 class BlankOutLinear(_BlankOut):
     """Sign units behind synapses that blank out: z_i = sign(sum_j (xi_ij + a_i) w_ij z_j), xi_ij ~ Bernoulli(p).
 
-    Of many synapses and inputs of +-1 follows P(z_i = 1) = (1 + erf(beta_i w_i . z / |w_i|)) / 2 with
+    With many synapses and inputs of +-1, P(z_i = 1) = (1 + erf(beta_i w_i . z / |w_i|)) / 2 with
     beta_i = (a_i + p) / sqrt(2 p (1 - p)): the weights are normalised by their own noise. Training differentiates
-    this law, the sampled sign going forward (straight through); beta and w are both learned, and their gradients are
-    those of weight normalisation.
+    this probability, while the sampled sign is passed forward (straight-through); beta and w are both learned, and
+    their gradients are those of weight normalisation.
 
-    Random in training and in evaluation. On its own it draws from torch's generator, under ``spikebayes.predict``
-    from the counter-based one.
+    Random in training and in evaluation. On its own it draws from torch's generator, in ``spikebayes.predict`` from
+    the counter-based one.
 
     Args:
         inputs, outputs: K and O.
         keep: p in (0, 1), probability that a synapse transmits.
-        beta: first value of beta_i.
+        beta: initial value of beta_i.
         sampling: :class:`Law` (fast, for training), :class:`Gaussian`, or :class:`Exact`, a draw for every synapse.
 
     Shapes:
@@ -166,9 +166,9 @@ class BlankOutLinear(_BlankOut):
 
 @checked
 class BlankOutConv2d(_BlankOut):
-    """Sign units whose synapses share weights over space but blank out each on its own; otherwise BlankOutLinear.
+    """Sign units whose synapses share weights over space but blank out independently; otherwise as BlankOutLinear.
 
-    At the borders a unit has fewer synapses, and |w_i| in the law is that of those it has.
+    At the borders a unit has fewer synapses, and |w_i| in the formula counts only those it has.
 
     Args:
         channels, outputs: of input and output.

@@ -1,4 +1,4 @@
-"""A code's quantiser as an activation to train with: what the network will tell, and no more."""
+"""A code's quantiser as an activation to train with: exactly what the network will send."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from spikebayes.nn.unit import Place, Spiking, Units
 
 @checked
 class Coded(Spiking):
-    """ReLU, cut off at ``top`` and rounded to the levels of a code; the gradient goes straight through the rounding.
+    """ReLU, clipped at ``top`` and rounded to a code's levels; the gradient ignores the rounding (straight-through).
 
         y = step round(min(max(x, 0), top) / step),  step = top / (R^D - 1)
 
     dy/dx = 1 for 0 < x < top, else 0; dy/dtop = 1 where x is cut off. ``convert`` makes neurons of that code with
-    this top, so that the module and the network are one function, whatever the number of levels. So networks can be
-    trained for 8 or 16 levels.
+    this top, so that the module and the network are the same function, whatever the number of levels. This makes
+    networks with as few as 8 or 16 levels trainable.
 
     Args:
         code: whose levels.
-        top: value of the highest level, trained with the weights. None takes the largest value of the first batch
-            that the module is trained on.
+        top: value of the highest level, trained with the weights. None takes the largest value of the first training
+            batch.
 
     Shape:
         any floating-point tensor, returned as it came.

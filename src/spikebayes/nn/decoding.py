@@ -1,4 +1,4 @@
-"""Read-outs of populations that spike: redundant keys for each class, and the winner among classes."""
+"""Read-outs of spiking populations: redundant keys for each class, and the winner among classes."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class PopulationDecode(nn.Module):
         logits = scale (2 h - 1)(2 K - 1)^T,
 
     whose softmax is the classes' distribution; for spikes h they count matching minus differing places. A dead unit,
-    or a few wrong ones, costs a part of a match instead of a class. Nothing is learned here.
+    or a few wrong ones, weakens a match instead of losing a class. The keys are not trained.
 
     Args:
         classes: C, at least 2.
         width: units read, at least one for each class.
         seed: of the keys.
         scale: of the logits, > 0; rounded to 11 bits (by 0.05 % at most), so that float32 holds the logits of spikes
-            of 4,096 units exactly and classes that match equally well tie, in a network of spikes too.
+            of 4,096 units exactly, and classes that match equally well tie exactly, in the spiking network too.
 
     Shape:
         ``[B, width]`` to logits ``[B, C]``.
@@ -87,7 +87,7 @@ class WinnerTakeAll(nn.Sequential):
     """One spike, of the class with the largest value: argmax by two layers of threshold neurons.
 
     A neuron for each pair of classes compares the two; a neuron for each class fires if it won all its comparisons.
-    Equal values go to the class with the lower index, as in ``torch.argmax``. It has no slope: train without it.
+    Equal values go to the class with the lower index, as in ``torch.argmax``. It has no gradient: train without it.
 
     Args:
         classes: C, at least 2; C (C - 1)/2 + C neurons.
@@ -99,7 +99,7 @@ class WinnerTakeAll(nn.Sequential):
         ConfigError: fewer than 2 classes.
 
     Reference:
-        the spiking counterpart of the softmax that Sandia 2017 calls for; the construction is ours.
+        Sandia 2017 asks for a spiking counterpart of the softmax; the construction is ours.
 
     Example:
         >>> WinnerTakeAll(3)(torch.tensor([[0.1, 0.7, 0.7]])).tolist()

@@ -1,4 +1,4 @@
-"""DiscreteSoftLIF: the rate curve of LIF neurons in discrete steps, as chips have them, for training."""
+"""DiscreteSoftLIF: for training, the rate curve of LIF neurons in discrete steps, as chips have them."""
 
 from __future__ import annotations
 
@@ -32,30 +32,31 @@ VARYING = Demand(
 class DiscreteSoftLIF(SoftLIF):
     """Mean output of LIF neurons in discrete steps: at most one spike a step, no refractory time.
 
-    A neuron is reset at the end of the step in which it crossed its threshold, so that it loses what it was over it.
-    Under a current J that fluctuates by spikes the crossing may lie anywhere in a step, half a step before its end in
-    the mean; under a constant one the intervals are whole steps, and the curve a staircase:
+    A neuron is reset at the end of the step in which it crosses its threshold, so that it loses the excess. With a
+    current J that fluctuates with incoming spikes the crossing may lie anywhere in a step, on average half a step
+    before its end; with a constant current the intervals are whole steps, and the curve is a staircase:
 
         y = amplitude / (t/dt + 1/2),             t = tau_rc log(1 + 1/(J - 1))  for J = gain x + bias > 1, else 0
         y = amplitude / (floor(t/dt) + 1)         with ``constant``
 
-    With ``reset="subtract"`` a neuron keeps what it was over the threshold, h/2 in the mean of steps of size
-    h = (J - 1)(1 - exp(-dt/tau_rc)), and there is no staircase:
+    With ``reset="subtract"`` a neuron keeps the excess, on average h/2 with steps of size h = (J - 1)(1 -
+    exp(-dt/tau_rc)), and there is no staircase:
 
         y = amplitude dt/t,                       t = tau_rc log(1 + 1/(J - 1 - h/2))
 
     and y is at most the amplitude. The threshold is smoothed as that of :class:`SoftLIF`, whose gamma
-    ``spikebayes.fit`` anneals; the staircase has the slope of the smooth curve (straight through). The defaults make
-    neurons with a slow leak that fire some tens to a few hundred times a second: they add up their current, whose
-    fluctuations then say little, and an interval has steps enough. ``convert`` makes a population of
-    :class:`spikebayes.network.DiscreteLIF` of it, in the form that importers of NIR read alike.
+    ``spikebayes.fit`` anneals; the staircase has the gradient of the smooth curve (straight-through). The defaults
+    make neurons with a slow leak that fire some tens to a few hundred times a second: they average their current, so
+    that its fluctuations matter little, and an interval has enough steps. ``convert`` makes a population of
+    :class:`spikebayes.network.DiscreteLIF` of it, in the form that all importers of NIR read alike.
 
     Args:
         gamma: width of the smoothed threshold, in units of current, > 0.
         tau_rc: membrane time constant, s.
         tau_syn: time constant of the filter on its current, s; None for none.
-        constant: its input is the same in all steps, as that of a model's first layer is, which has no filter.
-        reset: to 0 after a spike (``"zero"``), or by taking the threshold off (``"subtract"``), which NIR cannot say.
+        constant: whether its input is the same in all steps, as for a model's first layer, which has no filter.
+        reset: to 0 after a spike (``"zero"``), or by subtracting the threshold (``"subtract"``), which NIR cannot
+            express.
         dt: step, s, which must be the network's.
         amplitude: what a spike is worth, which is the output of a neuron that fires in every step.
         gain, bias: J = gain x + bias, gain > 0.

@@ -1,8 +1,8 @@
-"""What stands before a spiking network's first layer: values in, spikes or signs out.
+"""Encoders before a spiking network's first layer: values in, spikes or signs out.
 
-Each is a module without parameters to train and may be a network's first. The random ones draw anew on every call,
-on their own from torch's generator, in a prediction counter-based. Spikes where the input reaches a threshold are
-``unit.Step``; values that go into the first layer as a constant current need no encoder.
+Each is a module without trainable parameters and may be a network's first. The random ones draw anew on every call:
+from torch's generator when called on their own, from the counter-based one in a prediction. Spikes where the input
+reaches a threshold are ``unit.Step``; values that go into the first layer as a constant current need no encoder.
 """
 
 from __future__ import annotations
@@ -110,15 +110,15 @@ class Contours(nn.Module):
 
         z = 1 where mask * x >= threshold,
 
-    so that both sides of a line are told apart and the step is all that is not linear. Directions go
-    counter-clockwise from the right: 0, 90, 180 and 270 degrees, or with 8 the diagonals between them too.
+    so that the two sides of a line are distinguished, and only the step is not linear. Directions go
+    counter-clockwise from the right: 0, 90, 180 and 270 degrees, or with 8 the diagonals as well.
 
-    Nothing is padded, so that the frame of a picture that is not black is no contour; a pixel is lost on each side.
+    Nothing is padded, so that the border of a bright picture is not a contour; a pixel is lost on each side.
     For pictures of 8 bits, x = k/255, mask * x is a multiple of 1/1020. The default threshold lies halfway between
     two of them, where rounding changes no spike: module and network give the same, in float32 and in float64.
 
     Args:
-        channels: C, filtered each for itself.
+        channels: C, each filtered separately.
         directions: D, 4 or 8.
         threshold: contrast in (0, 1]; 1 is a straight edge between black and white.
 

@@ -1,4 +1,4 @@
-"""Values as trains of events: inputs over time, ``[B, T, *shape]``, for networks that step freely.
+"""Values as event trains: inputs over time, ``[B, T, *shape]``, for networks that step freely.
 
 An event is worth 1 / (dt max_rate) by default, so that a train's mean over time is the value that it stands for.
 """
@@ -34,10 +34,10 @@ def poisson_events(
     rows: Tensor | np.ndarray | None = None,
     value: float | None = None,
 ) -> Tensor:
-    """Values as Poisson trains: in each step as many events as a Poisson variable of mean x max_rate dt says.
+    """Values as Poisson trains: the number of events in each step is a Poisson variable of mean x max_rate dt.
 
-    Numbers of events are functions of (seed, row, unit, step): a row has its train in whatever batch it comes, and
-    the first steps of a longer train are those of a shorter one.
+    Numbers of events are functions of (seed, row, unit, step): a row has the same train in any batch, and a longer
+    train begins with the shorter one.
 
     Args:
         x: ``[B, *shape]`` in [0, 1].
@@ -46,14 +46,14 @@ def poisson_events(
         max_rate: events per second of a value of 1, Hz.
         seed: key of the draws, in [0, 2^64).
         rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default.
-        value: what an event is worth; by default 1 / (dt max_rate), with which the mean over time is x in
-            expectation, off by sqrt(x / (T dt max_rate)). 1 gives counts.
+        value: value of an event; by default 1 / (dt max_rate), with which the mean over time is x in expectation,
+            with a standard deviation of sqrt(x / (T dt max_rate)). 1 gives counts.
 
     Returns:
         ``[B, T, *shape]`` float32.
 
     Raises:
-        DataError: values outside [0, 1], or no rows; rows that are no such indices.
+        DataError: values outside [0, 1], or no rows; rows that are not such indices.
         ConfigError: a setting out of range.
 
     Reference:
@@ -91,21 +91,21 @@ def regular_events(
     phase: float | Tensor = 0.5,
     value: float | None = None,
 ) -> Tensor:
-    """Values as regular trains: events at equal distances, so that by the end of step t there were
+    """Values as regular trains: events at equal intervals, so that their number by the end of step t is
 
         floor(phase + x max_rate dt (t + 1)).
 
-    Nothing is drawn. With phase 1/2 there never were more than half an event more or less than x max_rate says.
+    Nothing is drawn. With phase 1/2 this is never off by more than half an event.
 
     Args:
         x: ``[B, *shape]`` in [0, 1].
         steps: T.
         dt: time step, s; give that of the network.
         max_rate: events per second of a value of 1, Hz.
-        phase: in [0, 1), the share of the first interval that has gone by at the start; one number, or a tensor that
+        phase: in [0, 1), the share of the first interval that has passed at the start; one number, or a tensor that
             broadcasts to x, for units that do not all fire at once.
-        value: what an event is worth; by default 1 / (dt max_rate), with which the mean over time is x, off by at
-            most 1 / (T dt max_rate). 1 gives counts.
+        value: value of an event; by default 1 / (dt max_rate), with which the mean over time is x, off by at most 1 /
+            (T dt max_rate). 1 gives counts.
 
     Returns:
         ``[B, T, *shape]`` float32.

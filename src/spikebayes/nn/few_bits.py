@@ -1,4 +1,4 @@
-"""Weights of few bits from the first epoch on, so that nothing is left to be rounded afterwards."""
+"""Weights of few bits from the first epoch on, so that nothing has to be rounded afterwards."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class _FewBits(nn.Module):
 def few_bits(model: nn.Module, bits: int = 8) -> nn.Module:
     """Let the Linear and Conv layers of a model compute, and train, with weights of a few bits.
 
-    A unit's weights are s k_j with whole numbers |k_j| <= 2^(bits-1) - 1 and s of its own, such that its largest
-    weight stays what it is. What is trained are the weights behind, rounded on every call. A batch norm behind the
-    layer only changes s, so ``spikebayes.integers`` finds the same k_j again and the network of
-    whole numbers is the trained one.
+    A unit's weights are s k_j with whole numbers |k_j| <= 2^(bits-1) - 1 and an s of its own, such that its largest
+    weight is unchanged. Training updates underlying float weights, which are rounded on every call. A batch norm
+    after the layer only changes s, so ``spikebayes.integers`` recovers the same k_j, and the network in whole numbers
+    is the trained one.
 
     Args:
         model: changed in place, and returned.

@@ -1,4 +1,4 @@
-"""First weights of layers in front of activations."""
+"""Initial weights of layers before activations."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 def spread_weights(module: Module, spread: float = 1.2) -> Module:
     """Draw the weights of all layers but the last anew, N(0, spread^2 / fan-in), with biases of 0; in place.
 
-    torch's own have a third of that variance with a spread of 1: behind several layers the inputs of activations
-    hardly differ from row to row, and a curve with a threshold learns slowly. The last layer, the read-out, stays as
-    it is. Draws from torch's generator.
+    torch's initial weights have a third of that variance at a spread of 1: after several layers the inputs of
+    activations hardly differ from row to row, and a curve with a threshold learns slowly. The last layer, the
+    read-out, is unchanged. Draws from torch's generator.
 
     Args:
         module: its dense and convolutional layers, in their order of definition.

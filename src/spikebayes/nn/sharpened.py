@@ -39,21 +39,20 @@ class Sharpened(Spiking):
         relu:        as brelu, plus (1 - s) times what x exceeds (1 + w)/2 by
         leaky_relu:  as relu, minus 0.01 (1 - s) times what x falls short of (1 - w)/2 by
 
-    so that at s = 0 they are, but for the 0.001, the activations of those names; the sigmoid is one around 1/2,
-    about as steep as the bounded relu. A step has no slope: there a layer
-    and all below it would stop learning. ``learnable`` keeps them at it: the gradient is always that of the
-    activation at sharpness ``min(s, learnable)``.
+    so that at s = 0 they are, except for the 0.001, the activations of those names; the sigmoid is centred at 1/2 and
+    about as steep as the bounded relu. A step has no slope: its layer and all layers below would stop learning.
+    ``learnable`` prevents that: the gradient is always that of the activation at sharpness ``min(s, learnable)``.
 
     Drops into a network in place of its activation. ``training.sharpening`` has the callbacks that raise the
     sharpness; at 1 ``convert`` makes a population of threshold neurons of it.
 
     Args:
         kind: ``"brelu"``, ``"sigmoid"``, ``"relu"`` or ``"leaky_relu"``.
-        sharpness: to begin with, in [0, 1].
+        sharpness: initial sharpness, in [0, 1].
         learnable: the highest sharpness whose gradient is used, in [0, 1]; 1 uses the activation's own.
         noise: standard deviation of Gaussian noise added to the input while training, >= 0; drawn for each unit of a
-            row, and once for each of its feature maps: it keeps an image's empty background, where all units of a map
-            have the same input, away from the step.
+            row, and once more for each of its feature maps: it moves the empty background of an image, where all
+            units of a map have the same input, away from the step.
 
     Shape:
         any floating-point tensor, returned as it came.
@@ -64,7 +63,7 @@ class Sharpened(Spiking):
     References:
         Severa, Vineyard, Dellana, Verzi & Aimone 2019, Whetstone, Nature Machine Intelligence 1:86 (brelu, sigmoid);
         Sandia 2017, "Steep Deep Spiking Networks" (relu, leaky relu and additive noise, without formulas: ours);
-        Neftci, Mostafa & Zenke 2019, IEEE Signal Process. Mag. 36:51 (a gradient in place of the step's).
+        Neftci, Mostafa & Zenke 2019, IEEE Signal Process. Mag. 36:51 (a surrogate for the step's gradient).
 
     Example:
         >>> x = torch.tensor([-1.0, 0.25, 0.5, 0.75, 3.0])

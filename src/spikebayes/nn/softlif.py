@@ -27,9 +27,9 @@ class LIFRate(Spiking):
 
         y = amplitude / (tau_ref + tau_rc log(1 + 1/(J - 1)))  for J = gain x + bias > 1, else 0
 
-    The defaults make a unit that is silent below x = -0.1, gives 0.3 at x = 0 and 1.25 at x = 1, by 148 and 626 Hz: a
-    network of them trains like one of saturating ReLUs, and its rates are high enough, its threshold region narrow
-    enough, that a few hundred milliseconds of spikes tell the rates.
+    The defaults make a unit that is silent below x = -0.1 and gives 0.3 at x = 0 and 1.25 at x = 1, at 148 and 626
+    Hz: a network of them trains like one of saturating ReLUs, and its rates are high enough, and its threshold region
+    narrow enough, for rates to be read from a few hundred milliseconds of spikes.
 
     Args:
         tau_rc, tau_ref: seconds. amplitude: output per Hz. gain, bias: J = gain x + bias.
@@ -84,7 +84,7 @@ class SoftLIF(LIFRate):
 
     As gamma goes to 0 this is :class:`LIFRate`. gamma is a buffer that training may anneal; ``spikebayes.fit`` does.
     Far below threshold, where rho underflows, log(1 + 1/rho) is taken as -(J - 1)/gamma - log gamma, which is exact
-    to float32 precision: clamping rho instead would leave a floor of spurious rate.
+    to float32 precision: clamping rho instead would leave a spurious minimum rate.
 
     Args:
         gamma: width of the smoothed threshold, in units of current, > 0; the rest as for :class:`LIFRate`.

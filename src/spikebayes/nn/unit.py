@@ -1,4 +1,4 @@
-"""Modules that become populations of spiking neurons, and what each says of the neurons that it becomes."""
+"""Modules that become populations of spiking neurons, and how each describes the neurons that it becomes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Place:
 
     Args:
         shape: of one row of its input.
-        site: number of the call among those that draw, which keys the draws; another call gets it if this one draws
-            nothing.
+        site: number of the call among those that draw, which keys the draws; if this call draws nothing, the next one
+            gets it.
         sampling: how synapses that blank out are to be drawn.
     """
 
@@ -36,7 +36,7 @@ class Place:
 
 
 class Values(Enum):
-    """What the values that a module is given may be."""
+    """What values a module may be given."""
 
     ONE_SOURCE = auto()  # of one population or input, with no constant added to them
     SIGNS = auto()  # +1 and -1, none of them dropped
@@ -46,7 +46,7 @@ class Values(Enum):
 
 @dataclass(frozen=True)
 class Demand:
-    """What a module's input must be, and the words with which another is refused."""
+    """What a module's input must be, and the message that refuses any other."""
 
     values: Values
     refusal: str
@@ -54,7 +54,7 @@ class Demand:
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """The neurons that a module becomes, one for each value of its output, and what leads to them.
+    """The neurons that a module becomes, one for each value of its output, and how its input reaches them.
 
     With the module's input z, the neurons' input is
 
@@ -63,13 +63,13 @@ class Units:
     Args:
         neuron: what they do.
         operator: linear operator between the module's input and the neurons; None for an activation, which has none.
-        noise: on the synapses of that operator. It demands one source.
+        noise: on the synapses of that operator, which must then have a single source.
         factor: a number, or shaped to broadcast against ``[1, *shape]`` of the neurons.
         shift: a number.
-        curve: from the neurons' input x to the values that the module gives, for neurons with a memory, whose spikes
-            tell them by their rate. ``convert`` compares what the module does with it.
+        curve: from the neurons' input x to the values that the module gives, for neurons with a memory, whose rates
+            encode these values. ``convert`` compares the module with it.
         demands: on the module's input.
-        dt: step for which the curve holds, s; None, for any. ``convert`` refuses another.
+        dt: step for which the curve holds, s; None if it holds for any. ``convert`` refuses other steps.
 
     The neuron or the noise draws at :attr:`Place.site`, if either does, and then the module's forward pass makes one
     random call (``noise.random_layers.randomly``) too: calls are numbered alike in the module and in the network.
@@ -86,9 +86,9 @@ class Units:
 
 
 class Spiking(nn.Module, ABC):
-    """A module that ``convert`` turns into a population: it says itself into which.
+    """A module that ``convert`` turns into a population, which the module itself describes.
 
-    Its forward pass takes one tensor ``[B, *shape]`` and gives one, on which nothing but the neurons' output is.
+    Its forward pass takes one tensor ``[B, *shape]`` and returns one, which is the neurons' output and nothing else.
 
     Example:
         >>> class Rectangle(Spiking):
@@ -111,7 +111,7 @@ class Spiking(nn.Module, ABC):
         """The neurons that the module becomes at a place in a model.
 
         Raises:
-            ConversionError: as it is now, it is none.
+            ConversionError: in its present state it cannot become one.
         """
 
 
@@ -120,7 +120,7 @@ class Step(Spiking):
     """Spikes where the input reaches the threshold: z = 1 where x >= threshold, else 0. It passes no gradient.
 
     As a network's first module it makes spikes of the input: with the default threshold, of images in [0, 1], the
-    binarised input of Sandia 2017, "Steep Deep Spiking Networks". That names no threshold: 0.5 is ours.
+    binarised input of Sandia 2017, "Steep Deep Spiking Networks". The slides give no threshold: 0.5 is ours.
 
     Args:
         threshold: in units of the input.
@@ -129,7 +129,7 @@ class Step(Spiking):
         any floating-point tensor, returned as it came.
 
     Raises:
-        ConfigError: a threshold that is no number.
+        ConfigError: a threshold that is not a number.
 
     Reference:
         McCulloch & Pitts 1943, Bull. Math. Biophys. 5:115.

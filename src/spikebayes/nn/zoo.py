@@ -77,17 +77,17 @@ def discrete(
     *,
     unit: Callable[..., nn.Module] = DiscreteSoftLIF,
 ) -> nn.Sequential:
-    """Dense layers for neurons in discrete steps: a batch norm before each activation, permanent dropout behind it.
+    """Dense layers for neurons in discrete steps: a batch norm before each activation, permanent dropout after it.
 
     The norm, which conversion folds into the weights, keeps currents where neurons fire often enough to be read in a
-    few hundred steps, and seldom enough for an interval to have steps. It wants a higher learning rate than is usual
-    in ``spikebayes.fit``, as 0.01.
+    few hundred steps, and seldom enough for an interval to have several steps. It needs a higher learning rate than
+    the default of ``spikebayes.fit``, such as 0.01.
 
     Args:
         inputs, outputs: F and C.
         hidden: width of each hidden layer.
         dropout: drop probability in [0, 1).
-        unit: makes an activation, with ``constant=True`` that of the first layer.
+        unit: makes an activation; called with ``constant=True`` for the first layer.
 
     Raises:
         ConfigError: no hidden layer, or a width below 1.
@@ -120,8 +120,8 @@ def s2m(
         inputs, outputs: K and C. hidden: width of each hidden layer.
         keep: probability that a synapse transmits.
         noise: standard deviation of the Gaussian noise on the input, which lies in [-1, 1]; or on its encoders.
-        encoders: how many mixtures of the inputs, with thresholds of their own, to take signs of; they are trained.
-            One sign of each input alone (0, as in the paper) tells pixels of black and white, not quantities. With
+        encoders: number of trained mixtures of the inputs, each with its own threshold, to take signs of. A single
+            sign of each input (0, as in the paper) can encode black and white pixels, but not quantities. With
             encoders the read-out has a bias, too.
         sampling: of the layers.
 
@@ -206,8 +206,8 @@ def sharpened(
     - DNN: ``sharpened((784,), 10, hidden=(512, 512))``
     - STPU CNN: ``sharpened((1, 28, 28), 10, convolutions=[(3, 11, True)])``
     - CNN restricted: ``sharpened((1, 28, 28), 10, convolutions=[(8, 3, False)] * 2, hidden=(100, 100))``
-    - CNN unrestricted: the same with ``(32, 10, False)`` and ``padding="valid"``; large patches sharpen better, say
-      the slides
+    - CNN unrestricted: the same with ``(32, 10, False)`` and ``padding="valid"``; according to the slides large
+      patches sharpen better
 
     Args:
         shape: of a row: ``[F]``, or ``[C, H, W]`` for convolutions.
@@ -215,15 +215,15 @@ def sharpened(
         convolutions: channels, kernel size, and whether 2 x 2 max pooling follows, of each.
         padding: ``"same"`` keeps an image's size by zeros around it, ``"valid"`` does without.
         hidden: widths of the dense layers.
-        width: units that the classes' keys read; None puts a linear read-out of the last hidden layer in their place,
-            for regression. scale: of the keys' logits.
+        width: units that the classes' keys read; None uses a linear read-out of the last hidden layer instead, for
+            regression. scale: of the keys' logits.
         dropout: drop probability of permanent dropout after every hidden activation, in [0, 1).
         bits: of weights that are trained as whole numbers times one factor a unit
             (:func:`~spikebayes.nn.few_bits.few_bits`); None for float32.
-        activation: makes one activation; unless given, a bounded relu that goes on learning when it is a step.
+        activation: makes one activation; by default a bounded relu that goes on learning when it is a step.
 
     Raises:
-        ConfigError: convolutions on rows that are no images, or nothing but a read-out.
+        ConfigError: convolutions on rows that are not images, or nothing but a read-out.
 
     References:
         Sandia 2017, "Steep Deep Spiking Networks"; Severa et al. 2019, Whetstone.

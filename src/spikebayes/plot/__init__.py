@@ -1,4 +1,4 @@
-"""Plots: functions that take what the library gives, and matplotlib Axes to draw on, and return those Axes.
+"""Plots: functions that take the library's results and matplotlib Axes to draw on, and return those Axes.
 
 Colours can be told apart with any colour vision, and nothing is said by colour alone.
 """

@@ -1,4 +1,4 @@
-"""What a verdict rests on, and what a choice costs."""
+"""What a verdict is based on, and what a choice costs."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ FARTHEST = 4.0  # margins: what lies beyond is drawn as an arrow there
 
 @checked
 def effects(verdict: Equivalence, *, axes: Axes | None = None) -> Axes:
-    """What a verdict rests on, counted in margins: each effect with its bounds, the control's below it.
+    """What a verdict is based on: each effect with its bounds, in units of its margin, and the control's below it.
 
-    In the grey band, from -1 to 1, a difference counts as none; of rows beyond their own margins 1 is as many as may
-    be. Of several outputs each effect is of the one where it is largest. Of rows the estimate is how many seem to lie
-    beyond their margins, the bounds how many surely do and how many may lie beyond twice of them.
+    In the grey band, from -1 to 1, a difference is negligible; for rows beyond their own margins, 1 is the number
+    allowed. With several outputs each effect is that of the output where it is largest. For rows the estimate is how
+    many seem to lie beyond their margins, and the bounds are how many certainly do and how many may lie beyond twice
+    their margins.
 
     Args:
         verdict: of ``compare``.
@@ -144,7 +145,7 @@ def frontier(
     ylabel: str = "error (std)",
     axes: Axes | None = None,
 ) -> Axes:
-    """Choices by what they cost and how far off they are; a line through those that nothing beats in both.
+    """Choices by cost and error; a line through those that no other choice beats in both (the Pareto front).
 
     Args:
         cost, error: ``[K]``, positive, of K choices; both axes are logarithmic.

@@ -77,7 +77,7 @@ def predicted(
     output: int | str = 0,
     axes: Axes | None = None,
 ) -> Axes:
-    """Means and intervals of a new observation against what was observed: an interval that crosses the line holds it.
+    """Means and intervals of a new observation against observed values: those crossing the line contain them.
 
     Of more than 1000 rows that many are drawn, evenly spaced; the legend counts all of them.
 
@@ -121,10 +121,10 @@ def predicted(
 def reliability(
     prediction: Predictive, target: Tensor | np.ndarray, *, output: int | str = 0, axes: Axes | None = None
 ) -> Axes:
-    """Whether what is said so often is true so often.
+    """Whether stated probabilities are met.
 
-    Of values: the share of observations inside intervals, by the coverage that was asked. Of classes: how often the
-    most probable class is right, by its probability, in ten bins; a dot's area is its bin's share of the rows.
+    For values: the share of observations inside intervals, by the coverage asked for. For classes: how often the most
+    probable class is right, by its probability, in ten bins; a dot's area is its bin's share of the rows.
 
     Args:
         prediction: ``[S, B, C]``.
@@ -164,10 +164,10 @@ def reliability(
 def risk_coverage(
     prediction: Predictive, target: Tensor | np.ndarray, *, output: int | str = 0, axes: Axes | None = None
 ) -> Axes:
-    """The risk of the answers, if only the surest share of the rows is answered.
+    """The risk of the answers, if only the most certain share of the rows is answered.
 
-    The risk is the share of wrong classes, or the root mean square error of values; the surest have the highest
-    probability, or the smallest std.
+    The risk is the share of wrong classes, or the root mean square error of values; the most certain rows have the
+    highest probability, or the smallest std.
 
     Args:
         prediction: ``[S, B, C]``.
@@ -191,7 +191,7 @@ def risk_coverage(
         error = prediction.mean[:, c].double() - observed[:, c]
         curve = risk_coverage_curve(-prediction.std[:, c], error**2)
         risk, label = np.sqrt(curve["risk"].to_numpy()), f"root mean square error of {prediction.names[c]}"
-    ax.step(curve["coverage"], risk, where="post", color=SPIKING, label="the surest first")
+    ax.step(curve["coverage"], risk, where="post", color=SPIKING, label="the most certain first")
     whole = float(risk[-1])
     ax.axhline(whole, color=CLASSICAL, lw=1.2, ls=DASHED, label="all rows")
     ax.set(xlabel="share of rows answered", ylabel=label, xlim=(0, 1))

@@ -71,7 +71,7 @@ def trace(
         run: of ``simulate(..., probe=["trace"])``.
         sample, row, output: which of the S, B and C.
         burn_in: steps that the average leaves out.
-        expected: what the classical network says under the same mask, a line.
+        expected: the classical network's output under the same mask, drawn as a line.
         dt: time step, s.
         axes: to draw on; pyplot's current ones unless given.
 

@@ -27,7 +27,7 @@ from spikebayes.machine.versions import versions
 from spikebayes.prediction.sampling import Piece, Sampler
 
 LOCAL = re.compile(r"local:(\d{1,9})")
-FORM = "cluster must be local:N for so many processes here, or the address of a Dask scheduler, as tcp://host:8786"
+FORM = "cluster must be local:N for N processes here, or the address of a Dask scheduler, as tcp://host:8786"
 AHEAD = 2  # pieces under way for each worker
 AGAIN = 2  # times that a piece is tried after an error; Dask's allowed-failures bounds how many workers it may cost
 PATIENCE = 60  # seconds until a scheduler answers, or has a worker
@@ -91,7 +91,7 @@ def connected(cluster: str | Workers) -> Iterator[Workers]:
     if local is None and (cluster.startswith("local") or ":" not in cluster):
         raise ConfigError(f"{FORM}; got {cluster!r}")
     if local is not None:
-        check_count("N of local:N", int(local[1]), 1, MOST, "more than there are processors are no faster")
+        check_count("N in local:N", int(local[1]), 1, MOST, "more than there are processors bring no speed")
     dask = needed("distributed", "a cluster")
     Client, LocalCluster = dask.Client, dask.LocalCluster
     with ExitStack() as stack:

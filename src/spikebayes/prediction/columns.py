@@ -29,7 +29,7 @@ def columns(p: Predictive, quantiles: tuple[float, ...], coverage: float) -> dic
     """
     if p.task is Task.CLASSIFICATION:
         if quantiles:
-            raise ConfigError("quantiles are of values; this prediction is of classes: leave them out")
+            raise ConfigError("quantiles are for values; this prediction is of classes: leave them out")
         return _of_classes(p, coverage)
     parts = value_parts(p, quantiles, coverage)
     prefixes = [f"{name}." for name in p.names] if len(p.names) > 1 else [""]

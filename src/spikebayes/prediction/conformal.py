@@ -1,9 +1,9 @@
-"""Conformal: what held-out rows tell about predictions of other rows, so that intervals and sets hold what they say.
+"""Conformal: calibration by held-out rows, so that intervals and sets have the coverage they claim.
 
 Split conformal prediction (Vovk et al. 2005; Lei et al. 2018): if the calibration rows and a new row are exchangeable
-(drawn alike, in any order) and the model never saw either, an interval at coverage p holds the new observation with
-a probability of at least p, over the draw of both; of n calibration rows without ties, of at most p + 1/(n + 1). It
-says nothing of single rows, nor of rows drawn otherwise.
+(from the same distribution, in any order) and the model never saw either, an interval at coverage p contains the new
+observation with a probability of at least p over the draw of both and, with n calibration rows without ties, of at
+most p + 1/(n + 1). It says nothing about single rows, nor about rows from another distribution.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ Method = Literal["scaled", "quantile", "sets"]
 @checked
 @dataclass(frozen=True, eq=False)
 class Conformal:
-    """Held-out rows as calibration sees them; :meth:`Predictive.calibrate` makes it, :meth:`to_dict` stores it.
+    """What calibration keeps of held-out rows; made by :meth:`Predictive.calibrate`, stored by :meth:`to_dict`.
 
     Args:
         method: ``"scaled"``: residuals in standard deviations of their rows (regression); ``"quantile"``: how far
-            observations lie outside predicted quantiles; ``"sets"``: of classes.
+            observations lie outside predicted quantiles; ``"sets"``: for classes.
         scores: ``[n, C]`` (``[n, 1]`` of classes), by the method.
         errors: ``[n, C]``, observation - mean; of classes ``[n, 1]``, 1 where the most probable one is wrong, else 0.
         spread: ``[n, C]``, the rows' standard deviations; of classes ``[n, 1]``, 1 - largest probability.
-        information: ``[n]``, what samples disagree on (nats), see :attr:`Predictive.mutual_information`.
+        information: ``[n]``, how far samples disagree (nats), see :attr:`Predictive.mutual_information`.
         settings: of the method: ``coverage`` of quantiles, ``penalty``, ``free`` and ``u`` of sets.
 
     Raises:
@@ -66,7 +66,7 @@ class Conformal:
 
     @property
     def rows(self) -> int:
-        """How many it was calibrated on."""
+        """Number of calibration rows."""
         return len(self.scores)
 
     def to_dict(self) -> dict[str, Any]:

@@ -20,23 +20,24 @@ def distribute(
 ) -> Predictive:
     """What :func:`spikebayes.predict` gives, bit for bit, with the rows shared out among the workers of a cluster.
 
-    A worker that dies is replaced, where its cluster does so, and its rows are done by others; rows that kill every
-    worker end in an error. The model is sent to each worker once. Needs Dask (``pip install 'spikebayes[cluster]'``).
+    If a worker dies, its rows are computed by others (and it is replaced, where the cluster does so); rows that kill
+    every worker end in an error. The model is sent to each worker once. Needs Dask (``pip install
+    'spikebayes[cluster]'``).
 
     Args:
         model: a spiking network, or a torch module with dropout, whose class workers can import or which the main
             script defines.
         x: as for :func:`spikebayes.predict`, batches too.
-        cluster: ``"local:4"`` starts four processes here (a script that does so stands under
-            ``if __name__ == "__main__":``); ``"tcp://host:8786"`` is the address of a Dask scheduler, whose workers
-            have the same versions of spikebayes and of what it stands on.
+        cluster: ``"local:4"`` starts four processes here (a script that does so needs ``if __name__ ==
+            "__main__":``); ``"tcp://host:8786"`` is the address of a Dask scheduler, whose workers have the same
+            versions of spikebayes and of its dependencies.
         settings: as for :func:`spikebayes.predict`.
 
     Returns:
         A :class:`Predictive` with samples ``[S, B, C]``.
 
     Raises:
-        ConfigError: no Dask, no such cluster, workers that all failed; and what ``predict`` refuses.
+        ConfigError: Dask is missing, there is no such cluster, all workers failed, or ``predict`` refuses.
         DataError: as ``predict``.
 
     Example:
@@ -44,6 +45,6 @@ def distribute(
         >>> distribute(nn.Dropout(0.5), torch.ones(3, 2), cluster="locall:2")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        spikebayes.errors.ConfigError: cluster must be local:N for so many processes here, or the address of ...
+        spikebayes.errors.ConfigError: cluster must be local:N for N processes here, or the address of ...
     """
     return predict(model, x, cluster=cluster, **settings)

@@ -26,7 +26,7 @@ class Draw:
     rows: Indices
 
     def same_masks(self, other: Draw) -> bool:
-        """Whether sample s of observation b met the same masks in both predictions."""
+        """Whether sample s of observation b had the same masks in both predictions."""
         if self.seed != other.seed or self.scope != other.scope:
             return False
         return torch.equal(self.rows, other.rows)

@@ -19,7 +19,7 @@ from spikebayes.prediction.sampling import default_timing, timing_of
 
 MEAN = "give its mean over time, x.mean(1)"
 STILL = f"here inputs stay as they are for the whole run: {MEAN}"
-KNOWS_NO_TIME = f"a torch module knows no time: {MEAN}, or convert the module and predict by its network"
+KNOWS_NO_TIME = f"a torch module has no notion of time: {MEAN}, or convert the module and predict by its network"
 REDRAWN = (
     "redraw takes all samples of a row out of one run, in which each would see another part of it: leave redraw out, "
     "and every sample is a run of its own"

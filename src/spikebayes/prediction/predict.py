@@ -65,51 +65,51 @@ def predict(
             only its dropout layers act as in training).
         x: ``[B, *shape]``, or one for each argument. Or a ``DataLoader``, or any iterator or generator of batches: a
             tensor, an array or a frame each, or a tuple that begins with the model's arguments (what follows, such as
-            labels, is left out). Rows are numbered on from batch to batch, so that the samples are those of all rows
-            in one call; a loader that shuffles is refused, a generator that does cannot be seen through.
-            Of a network that steps freely also ``[B, T, *shape]``, an input over time, as a sensor gives events or a
+            labels, is left out). Row numbers continue from batch to batch, so that the samples are those of all rows
+            in one call; a loader that shuffles is refused, but a generator that does cannot be detected. For a
+            network that steps freely also ``[B, T, *shape]``, an input over time, such as a sensor's events or
             signal: step t, from 0, sees ``x[:, t]``, and a sample is a run of T steps under its masks, whose read-out
-            is averaged over the steps after the burn-in. Beside it other inputs may be constant.
+            is averaged over the steps after the burn-in. Other inputs may be constant.
         samples: S; a single one has no spread.
         seed: key of the masks, in [0, 2^64). Two predictions to be compared by a KS test need different seeds.
         steps: T, time steps per sample, burn-in included; those of x where it is over time, else by default those of
             the timing that the network carries (``tune`` finds it), else the usual burn-in and 100 more. A step of a
-            network without memory is a sample; under an input over time a sample is all T of them, and in each of
-            them stochastic units and synapses draw anew, none as in another sample. A coded network takes no steps: a
+            network without memory is a sample; with an input over time a sample is all T steps, in each of which
+            stochastic units and synapses draw anew, independently of other samples. A coded network takes no steps: a
             sample is a window of ticks, and one run gives all samples.
         burn_in: steps left out of the average at the start; by default those of the network's timing, else as many as
-            99 % of a step needs to come through the slowest chain of filters (with L Alpha filters in a row the
-            quantile of Gamma(2 L) times tau / dt; 200 where neurons remember and nothing is filtered).
-        window: weights of the others in the average, :class:`Flat` or :class:`Hann`; by default the network's, else
-            Flat.
+            it takes until 99 % of a step at the input has passed the slowest chain of filters (with L Alpha filters
+            in a row the quantile of Gamma(2 L) times tau / dt; 200 where neurons remember and nothing is filtered).
+        window: weights of the other steps in the average, :class:`Flat` or :class:`Hann`; by default the network's,
+            else Flat.
         redraw: all samples of a row out of one run whose masks are redrawn, see :class:`Redraw` (then steps, burn_in
-            and the network's timing are not used); None simulates every sample apart. Not for inputs over time.
+            and the network's timing are not used); None simulates every sample separately. Not for inputs over time.
         mask_scope: ``"row"``: each row its own masks, as the papers simulate; ``"pass"``: one mask per sample for
             all rows, so that each sample is a draw of a whole function.
         rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default. Not for batches.
         engine: ``"auto"`` (the fastest that supports the network), ``"cpu"``, ``"windows"`` (of coded networks) or
             ``"reference"``.
-        batch_size: most rows at a time; memory is bounded without it too.
+        batch_size: largest number of rows at a time; memory is bounded without it too.
         dtype: of the simulation; samples are float32 in any case.
         task: regression or classification, which turns K logits into class probabilities by softmax, and one logit
             into those of two classes by a sigmoid. Outputs that are probabilities already (a softmax, log-softmax or
             sigmoid head) are taken as they are, with a warning.
         noise_std: standard deviation of an observation about the output (regression): ``[C]``, ``[B, C]`` or one
-            number for all outputs; carried along.
+            number for all outputs; stored in the result.
         names: one name per output.
         progress: show a progress bar on standard error.
-        device: where torch computes, of a module or of a coded network; masks, and the numbers that coded populations
-            tell, are the same on every device. Other networks run on the CPU alone.
+        device: where torch computes a module or a coded network; masks, and the numbers that coded populations send,
+            are the same on every device. Other networks run on the CPU only.
         cluster: processes that share the work, see :func:`distribute`.
 
     Returns:
         A :class:`Predictive` with samples ``[S, B, C]``.
 
     Raises:
-        ConfigError: a setting out of range; nothing in the model is random, or something that masks do not govern;
-            answers that depend on the rest of the batch; other steps than those of x.
-        DataError: x is mis-shaped, empty, NaN or infinite, or rounding to float32 loses what tells its rows apart; x
-            is over time, for a module or a coded network; outputs that are no class probabilities.
+        ConfigError: a setting out of range; a model in which nothing is random, or something is that the masks do not
+            control; answers that depend on the rest of the batch; steps that contradict those of x.
+        DataError: x is mis-shaped, empty, NaN or infinite, or rounding to float32 makes different rows equal; x
+            is over time, for a module or a coded network; outputs that are not class probabilities.
 
     Reference:
         Gal & Ghahramani 2016; Wycoff 2019, section 3.

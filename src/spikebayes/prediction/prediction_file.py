@@ -54,4 +54,4 @@ def read(kind: type[Predictive], path: Path) -> Predictive:
             parts["noise_std"] = None
         return kind(**parts | {"draw": Draw(**draw), "task": Task(header["task"]), "names": tuple(header["names"])})
     except (KeyError, TypeError, ConfigError, DataError, StoreError) as error:
-        raise StoreError(f"{path} holds no whole prediction, or was edited: {error}") from error
+        raise StoreError(f"{path} holds no complete prediction, or was edited: {error}") from error

@@ -56,17 +56,18 @@ class Predictive:
             that sum to 1 over C.
         draw: seed and rows of the masks.
         task: regression or classification.
-        noise_std: ``[C]``, or ``[B, C]`` where it hangs on the row, or one number for all outputs, positive: standard
-            deviation of an observation about the network's output (regression), or None when it is not known.
+        noise_std: ``[C]``, or ``[B, C]`` where it depends on the row, or one number for all outputs, positive:
+            standard deviation of an observation about the network's output (regression), or None when it is not
+            known.
         names: one name per output.
         settings: how the samples were made (engine, steps, dt, ...), JSON values only.
-        noise_samples: ``[S, B, C]``, the noise's standard deviation as each sample tells it; then ``noise_std`` is
-            its root mean square over samples, and is not given.
-        conformal: what held-out rows tell about predictions like this one, see :meth:`calibrate`.
+        noise_samples: ``[S, B, C]``, the noise's standard deviation as each sample predicts it; then ``noise_std`` is
+            its root mean square over samples, and must not be given.
+        conformal: calibration on held-out rows, see :meth:`calibrate`.
 
     Raises:
-        DataError: samples that are not ``[S, B, C]`` with S >= 1, not finite, or no probabilities although
-            the task is classification; row indices, names, noise or a calibration that do not match them.
+        DataError: samples that are not ``[S, B, C]`` with S >= 1, not finite, or not probabilities although the task
+            is classification; row indices, names, noise or a calibration that do not match them.
 
     Example:
         >>> p = Predictive(torch.tensor([[[1.0]], [[3.0]]]), Draw(0, "row", torch.arange(1)), noise_std=torch.ones(1))
@@ -169,9 +170,10 @@ class Predictive:
     def interval(self, coverage: float = COVERAGE) -> tuple[Tensor, Tensor]:
         """Interval for a new observation.
 
-        Calibrated, it holds the observation at least as often as asked, if the row and the calibration rows are
-        exchangeable (:mod:`spikebayes.prediction.conformal`). Else it is central in the mixture
-        (1/S) sum_s N(y_s, noise_s^2), by bisection to 1e-6 of the noise; where no noise is known, in the samples.
+        If calibrated, it contains the observation at least as often as asked, provided that the row and the
+        calibration rows are exchangeable (:mod:`spikebayes.prediction.conformal`). Otherwise it is the central
+        interval of the mixture (1/S) sum_s N(y_s, noise_s^2), by bisection to 1e-6 of the noise; where no noise is
+        known, that of the samples.
 
         Returns:
             Two ``[B, C]`` tensors, the lower and the upper end.
@@ -180,7 +182,8 @@ class Predictive:
             UserWarning: too few calibration rows for the coverage.
 
         Raises:
-            ConfigError: coverage out of (0, 1), or another than quantiles were calibrated at; classes.
+            ConfigError: coverage outside (0, 1), or other than the one that quantiles were calibrated at; a
+                classification.
         """
         self._need_values("an interval", "sets() has classes")
         check_coverage(coverage)
@@ -242,18 +245,19 @@ class Predictive:
         penalty: float = 0.0,
         free: int = 1,
     ) -> Conformal:
-        """What these rows, which were not trained on, tell about predictions of others.
+        """Calibrate predictions by these rows, which must not have been trained on.
 
-        ``replace(other, conformal=...)`` (of dataclasses) calibrates another prediction by it; ``fit`` does so by
-        itself. Of its guarantee, and of the word exchangeable, see :mod:`spikebayes.prediction.conformal`.
+        ``replace(other, conformal=...)`` (of dataclasses) applies the result to another prediction; ``fit`` does so
+        by itself. For its guarantee, and what exchangeable means, see :mod:`spikebayes.prediction.conformal`.
 
         Args:
             target: as for :meth:`log_likelihood`.
-            method: of a regression. ``"scaled"``: residuals in standard deviations of their rows, for any coverage;
-                ``"quantile"``: what has to be added to predicted quantiles, for one. Classes have adaptive sets.
+            method: for regression. ``"scaled"``: residuals in standard deviations of their rows, for any coverage;
+                ``"quantile"``: what must be added to predicted quantiles, for one coverage. Classes get adaptive
+                sets.
             coverage: of the quantiles.
             penalty, free: of sets: what is added to a class's score for each rank beyond the first ``free`` ones;
-                without it, APS, with it, RAPS.
+                APS if it is 0, else RAPS.
 
         Raises:
             ConfigError: a setting out of range.
@@ -288,10 +292,10 @@ class Predictive:
 
     @checked
     def sets(self, coverage: float = COVERAGE) -> Tensor:
-        """``[B, K]`` bool, the classes of a set that holds the true one, at least one in each.
+        """``[B, K]`` bool, for each row a set of classes meant to contain the true one; none is empty.
 
-        Calibrated, as often as asked or more, under the conditions of :meth:`interval`; nothing in it is random.
-        Else the fewest classes whose probabilities add up to the coverage.
+        If calibrated, it does so at least as often as asked, under the conditions of :meth:`interval`; nothing in it
+        is random. Otherwise it is the fewest classes whose probabilities add up to the coverage.
         """
         self._need_classes("a set of classes")
         check_coverage(coverage)
@@ -303,10 +307,10 @@ class Predictive:
 
     @property
     def mutual_information(self) -> Tensor:
-        """``[B]``, what an observation of the row would tell about the model (nats): what samples disagree on.
+        """``[B]``, what an observation of the row would tell about the model (nats): how far samples disagree.
 
-        Of classes entropy minus expected entropy; of values, as if normal, sum_c log(1 + model_var / noise_var) / 2
-        (Houlsby et al. 2011, eq. 2).
+        For classes, entropy minus expected entropy; for values, treated as normal, sum_c log(1 + model_var /
+        noise_var) / 2 (Houlsby et al. 2011, eq. 2).
         """
         if self.task is Task.CLASSIFICATION:
             return (self.entropy - self.expected_entropy).clamp(min=0)
@@ -314,7 +318,7 @@ class Predictive:
 
     @checked
     def acquire(self, n: int) -> Tensor:
-        """``[n]`` row indices (``draw.rows``): where an observation would tell most about the model, most first.
+        """``[n]`` row indices (``draw.rows``) at which an observation would tell most about the model, best first.
 
         By :attr:`disagreement`.
 
@@ -329,25 +333,25 @@ class Predictive:
 
     @property
     def outlier_pvalue(self) -> Tensor:
-        """``[B]``, of rows like those that were calibrated on uniform at most; small where samples disagree more.
+        """``[B]``, small where samples disagree more than on the calibration rows; about uniform for rows like those.
 
-        It sees :attr:`disagreement`, not the inputs themselves (Bates et al. 2023, eq. 2).
+        It is based on :attr:`disagreement`, not on the inputs themselves (Bates et al. 2023, eq. 2).
         """
         return outlier_pvalues(self._calibrated(), self.disagreement)
 
     @checked
     def abstain(self, risk: float = 0.05, *, delta: float = 0.1, tolerance: Tensor | float | None = None) -> Tensor:
-        """``[B]`` bool, rows on which to give no answer, so that answers to the others are wrong at most so often.
+        """``[B]`` bool, rows on which to give no answer, so that the share of wrong answers is at most ``risk``.
 
         With probability 1 - delta over the draw of the calibration rows, the probability that an answer is wrong is
-        at most the risk, if rows are drawn alike and independently (Geifman & El-Yaniv 2017; how,
-        :func:`spikebayes.prediction.abstaining.threshold` says).
+        at most ``risk``, if rows are independent and identically distributed (Geifman & El-Yaniv 2017; for the method
+        see :func:`spikebayes.prediction.abstaining.threshold`).
 
         Args:
-            risk: in (0, 1), the share of wrong answers among those given.
-            delta: in (0, 1).
-            tolerance: of a regression, one number or ``[C]``, in its units: an answer is wrong where an observation
-                is further from the mean, in any output. Of classes None: it is wrong if the class is.
+            risk: in (0, 1), largest share of wrong answers among those given.
+            delta: in (0, 1), probability that the guarantee fails.
+            tolerance: for regression, one number or ``[C]``, in its units: an answer is wrong if the observation is
+                further from the mean, in any output. None for classes: an answer is wrong if the class is.
 
         Warns:
             UserWarning: no share of the calibration rows is safe enough, so there is no answer at all.
@@ -361,7 +365,7 @@ class Predictive:
         """One line per row, see :func:`spikebayes.prediction.columns.columns`.
 
         Values: mean, model_std, noise_std, std, lower and upper of a new observation, and its quantiles (``q0.05``),
-        each behind the output's name when there are several. Classes: class, p_<label> of each, entropy,
+        each preceded by the output's name when there are several. Classes: class, p_<label> of each, entropy,
         mutual_information and set (labels of :meth:`sets`, separated by "|").
         """
         pd = needed("pandas", "to_pandas")  # takes longer to import than many a prediction to make
@@ -374,8 +378,9 @@ class Predictive:
     def to_xarray(self) -> xarray.DataTree:
         """The samples as ArviZ 1.x reads them: group ``posterior``, dimensions chain (one), draw (S), row and output.
 
-        ``prediction`` is the network's own output, without noise of observations; ``noise_std`` stands beside it
-        where each sample tells the noise. Of classes ``probability``, with a dimension ``class``. Needs ``[xarray]``.
+        ``prediction`` is the network's own output, without observation noise; ``noise_std`` is added where each
+        sample predicts the noise. Classifications have ``probability``, with a dimension ``class``. Needs
+        ``[xarray]``.
         """
         return labelled.as_datatree(self)
 
@@ -408,7 +413,7 @@ class Predictive:
         """Read what :meth:`save` wrote.
 
         Raises:
-            StoreError: the file is missing, torn, edited, or no prediction of this library.
+            StoreError: the file is missing, damaged, edited, or not a prediction of this library.
         """
         return prediction_file.read(cls, Path(path))
 
@@ -444,7 +449,7 @@ class Predictive:
 
     @checked
     def predicted_quantile(self, q: float | Sequence[float]) -> Tensor:
-        """Of a new observation, as the samples and the noise have it: ``[B, C]``, or ``[Q, B, C]``."""
+        """Quantiles of a new observation by samples and noise, uncalibrated: ``[B, C]``, or ``[Q, B, C]``."""
         if self.noise_std is None:
             return self.model_quantile(q)
         found = [
@@ -454,7 +459,7 @@ class Predictive:
 
     @property
     def disagreement(self) -> Tensor:
-        """``[B]``, a score of how unlike the training rows a row is: what samples disagree on.
+        """``[B]``, a score of how unlike the training rows a row is: how far samples disagree.
 
         :attr:`mutual_information`, or where no noise is known ``model_std``, summed over outputs.
         """
@@ -471,7 +476,7 @@ class Predictive:
 
     @checked
     def observed(self, target: Tensor | np.ndarray) -> Tensor:
-        """What was observed in float64, ``[B, C]`` values or ``[B]`` class indices; refuses what does not fit."""
+        """The target in float64, ``[B, C]`` values or ``[B]`` class indices; refused if it does not fit."""
         target = torch.as_tensor(target).double()
         _, rows, outputs = self.samples.shape
         classes = self.task is Task.CLASSIFICATION

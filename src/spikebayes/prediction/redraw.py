@@ -21,20 +21,20 @@ from spikebayes.machine.numbers import is_whole
 from spikebayes.network.network import Input, Population, SpikingNetwork
 from spikebayes.network.timing import Flat, Window
 
-BY_ITSELF = "is drawn anew by itself: redraw is for networks with dropout alone; leave it out"
+BY_ITSELF = "is drawn anew in every step: redraw is for networks with dropout only; leave it out"
 
 
 @checked
 @dataclass(frozen=True)
 class Redraw:
-    """How samples follow one another in a run: sample s is the average over the last hold - gap of its steps.
+    """How samples follow one another in one run: sample s is the average over the last hold - gap of its steps.
 
     Args:
         hold: steps for which each mask is held.
         gap: steps left out after each redraw.
-        lead: steps before the first sample's ``hold``, under its mask, for the start to die away.
+        lead: steps before the first sample's ``hold``, under its mask, in which the initial transient decays.
         stagger: steps by which redraws lag from one filter to the next on the longest way from the inputs.
-        carry_over: share in [0, 1/2) of a sample that stems from the mask before; it is taken out again,
+        carry_over: share in [0, 1/2) of a sample that comes from the previous mask; it is removed,
             ``(y_s - carry_over y_{s-1}) / (1 - carry_over)``. See :func:`estimate_carry_over`.
 
     Raises:
@@ -70,7 +70,7 @@ class Redraw:
         return self.lead + delay + samples * self.hold
 
     def delays(self, network: SpikingNetwork) -> dict[str, int]:
-        """Steps by which each node's redraws lag behind the inputs', the read-out's windows among them."""
+        """Steps by which each node's redraws, and the read-out's windows, lag behind the inputs' redraws."""
         filters = {i.name: 0 for i in network.inputs}
         for node in (*network.populations, network.readout):
             own = isinstance(node, Population) and bool(node.neuron.time_constants(network.dt))
@@ -79,14 +79,14 @@ class Redraw:
         return {name: self.stagger * count for name, count in filters.items()}
 
     def apply(self, network: SpikingNetwork) -> SpikingNetwork:
-        """The network with its masks redrawn so: a run of sample s goes through the masks of s, s + 1, ...
+        """The network with its masks redrawn in this way: a run of sample s goes through the masks of s, s + 1, ...
 
         Raises:
             ConfigError: noise on synapses or stochastic units, which are drawn anew in every step already, or a coded
                 network, whose masks are drawn anew in every window.
         """
         if network.code is not None:
-            raise ConfigError("a coded network changes its masks with every window as it is; leave redraw out")
+            raise ConfigError("a coded network draws new masks in every window anyway; leave redraw out")
         if any(c.blank_out for c in network.connections):
             raise ConfigError(f"noise on synapses {BY_ITSELF}")
         if any(p.neuron.random for p in network.populations):
@@ -97,7 +97,7 @@ class Redraw:
         return replace(network, inputs=inputs, populations=populations)
 
     def average(self, trace: Tensor, window: Window = Flat()) -> Tensor:
-        """Samples ``[S, B, C]`` out of the read-outs ``[B, T, C]`` of a run, less the first :meth:`delays` steps."""
+        """Samples ``[S, B, C]`` from the read-outs ``[B, T, C]`` of a run, without the first :meth:`delays` steps."""
         periods = trace[:, self.lead :].unflatten(1, (-1, self.hold))[:, :, self.gap :].double()  # [B, S, read, C]
         read = torch.zeros_like(periods[:, :, 0])
         for step, weight in enumerate(window.weights(self.hold - self.gap).tolist()):
@@ -119,15 +119,16 @@ class Redraw:
 
 @checked
 def estimate_carry_over(samples: Tensor) -> float:
-    """The share of a sample that stems from the mask before, by the correlation of neighbours.
+    """The share of a sample that comes from the previous mask, estimated from the correlation of successive samples.
 
-    With y_s = (1 - a) f_s + a f_{s-1} and independent f, neighbours correlate by a (1 - a) / (a^2 + (1 - a)^2).
+    With y_s = (1 - a) f_s + a f_{s-1} and independent f, successive samples have the correlation a (1 - a) / (a^2 +
+    (1 - a)^2).
 
     Args:
         samples: ``[S, B, C]`` in the order in which they were drawn, S >= 3.
 
     Returns:
-        a in [0, 1/2); 0 where neighbours are not positively correlated.
+        a in [0, 1/2); 0 where successive samples are not positively correlated.
 
     Raises:
         ConfigError: fewer than 3 samples, or samples of another shape.

@@ -66,7 +66,7 @@ class SamplingPlan:
 
     def __post_init__(self) -> None:
         split_seed(self.seed)
-        check_count("samples", self.samples, self.least, MOST_SAMPLES, "fewer tell as much")
+        check_count("samples", self.samples, self.least, MOST_SAMPLES, "fewer are enough")
         if self.mask_scope not in get_args(MaskScope):
             raise ConfigError(unknown("mask_scope", self.mask_scope, get_args(MaskScope)))
         object.__setattr__(self, "samples", int(self.samples))  # NumPy's integers are no JSON

@@ -39,11 +39,11 @@ class Run:
         potentials: ``[S, B, T, N]`` by population, when probed; 0 for neurons without memory, which have none.
         trace: ``[S, B, T, C]`` read-out at every step, when probed.
         engine: name of the engine that ran.
-        numbers: ``[S, B, N]`` int32 by population of a coded network, what it told, when probed.
-        saturated: ``[S, B]`` int64 by coded population, neurons whose number was cut off at the highest.
+        numbers: ``[S, B, N]`` int32 by population of a coded network, the numbers it sent, when probed.
+        saturated: ``[S, B]`` int64 by coded population, how many neurons were cut off at their highest number.
 
-    Of a coded network T are the ticks of the window in which a population tells the sample's number; the trace is the
-    read-out as told so far in its last window, and nothing is averaged.
+    For a coded network T is the number of ticks of the window in which a population sends the sample's number; the
+    trace is the read-out as received so far in its last window, and nothing is averaged.
     """
 
     mean: Tensor
@@ -80,26 +80,27 @@ def simulate(
     dtype: torch.dtype = torch.float32,
     progress: bool = False,
 ) -> Run:
-    """Simulate a spiking network and record what is asked for.
+    """Simulate a spiking network and record what is probed.
 
     Args:
         network: what ``convert`` made, or one put together by hand.
         x: ``[B, *shape]``, or one for each input, constant over the simulation; or ``[B, T, *shape]``, an input over
             time, of which step t, from 0, sees ``x[:, t]``. Some inputs may be over time and others constant. A coded
-            network takes constant ones alone.
+            network takes constant ones only.
         samples: S, simulations per row, each with masks of its own.
         seed: key of the masks, in [0, 2^64).
         steps: T, time steps of ``network.dt`` seconds; those of x where it is over time, else by default as for
             :func:`spikebayes.predict`. A coded network takes none.
         burn_in: steps left out of the average; none where steps are given, or x is over time, else as for
             ``predict``.
-        window: weights of the others in it, :class:`Flat` or :class:`Hann`; by default as for ``predict``.
+        window: weights of the other steps in it, :class:`Flat` or :class:`Hann`; by default as for ``predict``.
         probe: of ``"spikes"``, ``"potentials"``, ``"trace"``, whose size grows with S B T N; of a coded network
             ``"numbers"`` too.
         mask_scope: ``"row"``: each row its own masks; ``"pass"``: one mask per sample for all rows.
         rows: ``[B]`` indices of the rows in the whole data set; 0 .. B - 1 by default.
-        engine: ``"auto"``, ``"cpu"``, ``"windows"`` or ``"reference"``, which alone steps the ticks of windows.
-        batch_size: most rows at a time; the result does not depend on it.
+        engine: ``"auto"``, ``"cpu"``, ``"windows"`` or ``"reference"``; only the last steps through the ticks of
+            windows.
+        batch_size: largest number of rows at a time; the result does not depend on it.
         dtype: float32 or float64.
         progress: show a progress bar on standard error.
 
@@ -108,8 +109,8 @@ def simulate(
 
     Raises:
         DataError: x is mis-shaped, empty, NaN or infinite, or over time for a coded network.
-        ConfigError: a setting is out of range, other steps than those of x are asked for, or the named engine does
-            not support the network.
+        ConfigError: a setting is out of range, steps contradict those of x, or the named engine does not support the
+            network.
 
     Example:
         >>> from spikebayes import convert, nn as sbnn
@@ -258,7 +259,7 @@ def _by_ticks(plan: SamplingPlan, probe: Sequence[str]) -> SamplingPlan:
     if not set(probe) - {NUMBERS}:
         return plan
     if plan.engine not in ("auto", "reference"):
-        raise ConfigError(f"the {plan.engine} engine sees no single ticks; probe numbers, or use engine='reference'")
+        raise ConfigError(f"the {plan.engine} engine has no single ticks; probe numbers, or use engine='reference'")
     return replace(plan, engine="reference")
 
 

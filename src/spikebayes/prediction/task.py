@@ -9,7 +9,7 @@ from spikebayes.machine.choices import unknown
 
 
 class Task(StrEnum):
-    """What the read-out means: real-valued targets, or one logit per class."""
+    """What a network's outputs mean: real-valued targets, or one logit per class."""
 
     REGRESSION = "regression"
     CLASSIFICATION = "classification"

@@ -90,12 +90,12 @@ def tune(
     Args:
         network: what ``convert`` made of the module, of LIF or other neurons with a memory.
         model: the module.
-        rows: ``[B, *shape]``, or one for each argument, 10 or more, like those to be predicted; of more than 100
-            (fewer, of a network with thousands of neurons) as many are looked at, evenly spread.
-        error: highest that is allowed.
-        task: of classes, probabilities are compared.
-        taus: time constants to try, s: of the slowest filter, the others in proportion (Alpha, Lowpass; other filters
-            stay as they are, and those that neurons in discrete steps have of their own).
+        rows: ``[B, *shape]``, or one for each argument, 10 or more, like those to be predicted; at most 100 (fewer
+            for a network with thousands of neurons), evenly spread, are used.
+        error: largest error allowed.
+        task: for classification, probabilities are compared.
+        taus: time constants of the slowest filter to try, s; the others are scaled in proportion (Alpha and Lowpass;
+            other filters, and the neurons' own in discrete steps, are unchanged).
         samples: S of each row. seed: of the masks.
         engine: as for ``predict``.
 
@@ -103,12 +103,12 @@ def tune(
         The network, with its filters and ``timing`` replaced.
 
     Warns:
-        UserWarning: nothing that was tried reaches the error; the fewest steps are given whose error is within a
-            tenth of the lowest.
+        UserWarning: no setting tried reaches the error; the result is the one with the fewest steps whose error is
+            within a tenth of the lowest.
 
     Raises:
-        ConfigError: a setting out of range; a network that tells numbers in windows or has no memory, and so knows
-            its timing; or one that is not the module's.
+        ConfigError: a setting out of range; a network that sends numbers in windows or has no memory, and so needs no
+            timing; or one that was not made of the module.
         DataError: rows that are too few, or do not fit.
 
     Example:
@@ -292,5 +292,5 @@ def _refuse_timed(network: SpikingNetwork) -> None:
         )
     if network.is_memoryless:
         raise ConfigError(
-            "a step of a network without memory is a sample: nothing is to be tuned, predict it as it is"
+            "a step of a network without memory is a sample: there is nothing to tune: predict it as it is"
         )

@@ -1,4 +1,4 @@
-"""Estimators that fit into scikit-learn: pipelines, searches, cross-validation."""
+"""Estimators for scikit-learn, for use in pipelines, searches and cross-validation."""
 
 from typing import TYPE_CHECKING
 

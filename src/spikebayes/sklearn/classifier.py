@@ -23,11 +23,11 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
     Args:
         hidden: width of each hidden layer.
         dropout: drop probability after each of them, in (0, 1).
-        code: how neurons tell numbers, see :func:`spikebayes.convert`.
+        code: how neurons encode numbers, see :func:`spikebayes.convert`.
         epochs: passes over the training rows.
         samples: Monte Carlo samples of a prediction, of all members together.
-        members: networks trained from different first weights, whose samples are taken together.
-        coverage: of :meth:`predict_set`, unless it is told another.
+        members: number of networks trained from different initial weights, whose samples are pooled.
+        coverage: of :meth:`predict_set`, by default.
         random_state: of everything.
 
     Example:
@@ -69,7 +69,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
         return mean / mean.sum(1, keepdims=True)
 
     def predict_set(self, X: Any, coverage: float | None = None) -> NDArray[np.bool_]:
-        """``[B, C]``, which classes are in a set that holds the true one so often, in the order of ``classes_``.
+        """``[B, C]``, which classes are in a set that contains the true one this often, in the order of ``classes_``.
 
         Calibrated on rows held out of training, where they were enough, see :meth:`spikebayes.Predictive.sets`.
 

@@ -23,11 +23,11 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
     Args:
         hidden: width of each hidden layer.
         dropout: drop probability after each of them, in (0, 1).
-        code: how neurons tell numbers, see :func:`spikebayes.convert`.
+        code: how neurons encode numbers, see :func:`spikebayes.convert`.
         epochs: passes over the training rows.
         samples: Monte Carlo samples of a prediction, of all members together.
-        members: networks trained from different first weights, whose samples are taken together.
-        coverage: of :meth:`predict_interval`, unless it is told another.
+        members: number of networks trained from different initial weights, whose samples are pooled.
+        coverage: of :meth:`predict_interval`, by default.
         random_state: of everything.
 
     Example:
@@ -70,7 +70,7 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
         return (mean, self._shaped(found.std)) if return_std else mean
 
     def predict_interval(self, X: Any, coverage: float | None = None) -> NDArray[np.floating[Any]]:
-        """``[B, 2]`` (or ``[B, 2, C]``), between which a new observation lies so often.
+        """``[B, 2]`` (or ``[B, 2, C]``), an interval that contains a new observation with this probability.
 
         Calibrated on rows held out of training, where they were enough, see :meth:`spikebayes.Predictive.interval`.
 

@@ -1,6 +1,6 @@
-"""Training networks that become spiking ones: their fit, and what activations and dead units go through meanwhile.
+"""Training networks that will become spiking ones: ``fit``, sharpened activations, and the revival of dead units.
 
-``fit`` does it all. With a Lightning loop of your own, the callbacks here do what ``fit`` does with them.
+``fit`` does all of it. In a Lightning loop of your own, use the callbacks here as ``fit`` does.
 """
 
 from typing import TYPE_CHECKING

@@ -99,7 +99,7 @@ class Best(Callback):
 
 
 class RandomState(Callback):
-    """Carries torch's generators through a checkpoint: a resumed training draws what the whole one would have."""
+    """Stores torch's generators in checkpoints: a resumed training draws what an uninterrupted one would have."""
 
     def state_dict(self) -> dict[str, Any]:
         return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
@@ -181,7 +181,7 @@ def has(model: nn.Module, kind: type[nn.Module]) -> bool:
 
 
 def trainer_settings(callbacks: list[Callback], precision: str = "float32") -> dict[str, Any]:
-    """Trainer arguments that keep Lightning quiet and to itself, and write nothing but our checkpoints.
+    """Trainer arguments that keep Lightning quiet, in one process, and writing nothing but our checkpoints.
 
     Args:
         callbacks: of the trainer.

@@ -43,7 +43,7 @@ def check_training(
     seed: int = 0,
 ) -> None:
     """Refuse settings of the training that are out of range (ConfigError)."""
-    check_count("epochs", epochs, 2, MOST_EPOCHS, "patience ends a training that learns no more")
+    check_count("epochs", epochs, 2, MOST_EPOCHS, "patience stops a training that no longer improves")
     check_count("batch_size", batch_size, 1)
     check_count("patience", patience, 1)
     check_optimizer(optimizer, learning_rate, weight_decay)

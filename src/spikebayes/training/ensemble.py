@@ -1,4 +1,4 @@
-"""Ensemble: several networks trained on the same rows from different first weights, that predict as one."""
+"""Ensemble: several networks trained on the same rows from different initial weights, that predict together."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ APART = 0x9E3779B97F4A7C15  # times a member's number, on its seed: members have
 @checked
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Networks whose samples are taken together, equally many of each.
+    """Networks whose samples are pooled, equally many from each.
 
     Args:
         members: at least one, all of one task, with the same inputs and outputs.
-        conformal: what held-out rows tell about their prediction, see :meth:`spikebayes.Predictive.calibrate`; a
-            member's own is of its prediction alone, and counts only where it is the only one.
+        conformal: calibration of their joint prediction on held-out rows, see
+            :meth:`spikebayes.Predictive.calibrate`; a member's own calibration is used only if it is the only member.
 
     Raises:
         ConfigError: no member, or members that do not fit together.
 
     Reference:
         Lakshminarayanan, Pritzel & Blundell 2017, Simple and scalable predictive uncertainty estimation using deep
-        ensembles; here each member has its dropout on.
+        ensembles; here each member keeps its dropout on.
     """
 
     members: tuple[Fitted, ...]
@@ -74,7 +74,7 @@ class Ensemble:
         Args:
             x: ``[B, *shape]`` in data units.
             network: the members' spiking networks; None samples the modules themselves.
-            samples: S in all, at least one of each member.
+            samples: S in total, at least one of each member.
             seed: of the masks, from which each member's is made.
             settings: as for :meth:`Fitted.predict`.
 
@@ -158,5 +158,5 @@ def _noise_of_samples(p: Predictive) -> Tensor:
     if p.noise_samples is not None:
         return p.noise_samples
     if p.noise_std is None:
-        raise ConfigError("a member knows no noise of observations; members are what fit made")
+        raise ConfigError("a member has no observation noise; members must come from fit")
     return p.noise_std.expand(p.samples.shape)

@@ -95,71 +95,76 @@ def fit(
 ) -> Fitted:
     """Train a module with its dropout on, and its SoftLIF thresholds sharpening into LIF ones.
 
-    Adam under a one-cycle learning rate, unless told otherwise; mean squared error on standardised targets, a
-    Gaussian likelihood where the module tells the noise of each row, or cross-entropy on logits.
-    gamma falls geometrically over the first ``annealing`` share of the epochs, and ``Sharpened`` activations become
-    steps by ``sharpening``; once both are done the weights with the lowest validation loss (of the prediction
-    averaged over 8 fixed masks) are kept, and training stops after ``patience`` epochs without a better one. Inputs
-    and targets are standardised on the training rows alone.
+    By default Adam with a one-cycle learning rate; mean squared error on standardised targets, a Gaussian likelihood
+    where the module predicts the noise of each row, or cross-entropy on logits. gamma falls geometrically over the
+    first ``annealing`` share of the epochs, and ``Sharpened`` activations become steps by ``sharpening``; once both
+    are done the weights with the lowest validation loss (of the prediction averaged over 8 fixed masks) are kept, and
+    training stops after ``patience`` epochs without a better one. Inputs and targets are standardised on the training
+    rows alone.
 
     Args:
         model: module from ``[B, *shape]`` to ``[B, C]``; trained in place. With ``[B, 2C]`` outputs for C targets it
-            tells means, then log variances of the noise about them.
+            predicts means, then log variances of the noise about them.
         x: ``[B, *shape]`` training inputs in data units; these and the targets are tensors, arrays or data frames.
         y: ``[B, C]`` targets in data units, or ``[B]`` int64 classes.
-        validation: the same two for rows that choose the weights and measure the noise, and, others of them,
-            calibrate; a third may be how much each of these rows counts in the validation loss.
-        weights: ``[B]``, how much each training row counts in the loss, 0 or more; None counts all alike. They are
-            divided by their mean.
+        validation: the same two for held-out rows, some of which choose the weights and measure the noise and the
+            others calibrate; a third element may say how much each of these rows counts in the validation loss.
+        weights: ``[B]``, how much each training row counts in the loss, 0 or more; None gives all the same weight.
+            Weights are divided by their mean.
         task: regression or classification.
-        scaling: of inputs and targets; None learns it on the training rows.
+        scaling: of inputs and targets; None learns it from the training rows.
         precision: of matrix products while training; weights, and SoftLIF's curve, are float32 in either case.
-        epochs, batch_size, learning_rate, weight_decay: of the optimisation; learning_rate is the cycle's highest.
+        epochs, batch_size, learning_rate, weight_decay: of the optimisation; learning_rate is the highest of the
+            cycle.
         optimizer: by its name (:func:`~spikebayes.training.optimizers.make_optimizer`).
         gamma: first and last width of SoftLIF's threshold.
         annealing: share of the epochs over which gamma falls, in (0, 1).
-        sharpening: a callback of ``training.sharpening`` for the network's ``Sharpened`` activations; unless given,
-            all sharpen at once from 40 to 70 % of the epochs.
+        sharpening: a callback of ``training.sharpening`` for the network's ``Sharpened`` activations; by default all
+            sharpen together between 40 and 70 % of the epochs.
         patience: epochs.
-        seed: of weights already drawn it says nothing; of batches, masks and whatever else is drawn here.
+        seed: of batches, masks and whatever else is drawn here; it does not affect weights that are already drawn.
         checkpoints: folder for the checkpoint of the last whole epoch; None keeps none. It is written when the
-            training ends, be it by an error or Ctrl-C, and between epochs at most once a second: a kill loses no
-            more than that second and the epoch under way.
-        resume: go on from the checkpoint in ``checkpoints``; on one machine the end is the same, bit for bit.
+            training ends, even by an error or Ctrl-C, and between epochs at most once a second: if the process is
+            killed, no more than that second and the current epoch are lost.
+        resume: continue from the checkpoint in ``checkpoints``; on the same machine the result is the same, bit for
+            bit.
         names: one name per output.
-        spiking: a module that could not be converted afterwards is refused before it is trained; False trains one
-            that stays as it is, a classical baseline.
+        spiking: refuse, before training, a module that could not be converted afterwards; False trains one that is
+            not to be converted, as a classical baseline.
         noise: of observations about the output. ``"constant"``: one standard deviation for all rows, from a module
-            with C outputs; ``"row"``: one for each, from a module with 2C; ``"auto"``: as the outputs are, and of 2C
-            the noise is dropped, in place, if a constant one has the higher log predictive density on the rows that
-            chose the weights.
-        calibration: share of the validation rows (2,000 at most) that choose nothing and calibrate intervals and
-            sets, see :meth:`spikebayes.Predictive.calibrate`; of 0, or fewer than 9 rows, nothing is calibrated.
-        error: of the spiking samples, in predictive standard deviations: filters and timing of LIF networks are those
-            with the fewest steps for it on the validation rows, see :func:`spikebayes.tune`; ``history["tuning"]``
-            says what they reach. None, or fewer than 10 rows, leaves them as ``convert`` and ``predict`` choose them.
+            with C outputs; ``"row"``: one for each, from a module with 2C; ``"auto"``: according to the number of
+            outputs, but with 2C the noise outputs are removed, in place, if a constant noise has the higher log
+            predictive density on the rows that chose the weights.
+        calibration: share of the validation rows (2,000 at most) that do not choose the weights but calibrate
+            intervals and sets, see :meth:`spikebayes.Predictive.calibrate`; with 0, or fewer than 9 rows, nothing is
+            calibrated.
+        error: allowed for the spiking samples, in predictive standard deviations: filters and timing of LIF networks
+            are those that need the fewest steps for it on the validation rows, see :func:`spikebayes.tune`;
+            ``history["tuning"]`` has the error reached. None, or fewer than 10 rows, leaves the choice to ``convert``
+            and ``predict``.
         scheduler: of the learning rate, step by step: ``"onecycle"``, ``"cosine"`` (from ``learning_rate`` to 0),
             ``"constant"``, or a function of the optimiser and the number of its steps to a schedule of torch's.
-        augment: what is done to each batch ``[B, *shape]`` of training inputs, in the network's units, before the
-            network sees it. Let it draw from torch's generator: then ``seed`` determines it, and it resumes.
-        callbacks: of Lightning's, beside those of ``fit``; what they raise ends the training, and the checkpoint of
-            the last whole epoch is kept. ``trainer.callback_metrics`` has ``loss`` and ``val_loss``. One that looks
-            at single batches costs more than a small network's steps, as Lightning then goes batch by batch.
-        logger: of Lightning's, one or several, or a function of a mapping, which is told ``epoch``, ``step``,
+        augment: function applied to each batch ``[B, *shape]`` of training inputs, in the network's units. If it
+            draws from torch's generator, ``seed`` determines it, and a resumed training repeats it.
+        callbacks: Lightning callbacks in addition to those of ``fit``; an error that they raise ends the training,
+            and the checkpoint of the last whole epoch is kept. ``trainer.callback_metrics`` has ``loss`` and
+            ``val_loss``. A callback on single batches may cost more than the steps of a small network, as Lightning
+            then goes batch by batch.
+        logger: one or several of Lightning's loggers, or a function of a mapping, which is given ``epoch``, ``step``,
             ``loss``, ``val_loss`` and ``learning_rate`` after every epoch.
-        progress: show Lightning's progress bar; in a notebook one of the epochs.
+        progress: show Lightning's progress bar; in a notebook, a bar of the epochs.
 
     Returns:
         :class:`Fitted`: the module, its scaling, noise and calibration, its filters and timing.
 
     Raises:
-        ConversionError: a module that could not become a spiking network when it is trained.
+        ConversionError: a module that could not become a spiking network once trained.
         DataError: mis-shaped, empty, NaN or infinite data, or differences that float32 rounds away; a module that
             does not fit it.
-        ConfigError: a setting out of range, a model in which nothing is random, sharpening where nothing sharpens,
-            or no checkpoint to resume from.
+        ConfigError: a setting out of range, a model in which nothing is random, sharpening for a model without
+            ``Sharpened`` activations, or no checkpoint to resume from.
         StoreError: a checkpoint that is torn, or of another module.
-        SpikebayesError: the loss became NaN, or sharpening was not done by the last epoch.
+        SpikebayesError: the loss became NaN, or sharpening was not complete by the last epoch.
         KeyboardInterrupt: on Ctrl-C; the checkpoint of the last whole epoch is kept in ``checkpoints``.
 
     Reference:

@@ -1,4 +1,4 @@
-"""Fitted: a trained module with the scaling it was trained under and the noise it left."""
+"""Fitted: a trained module with the scaling of its data and its residual noise."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Fitted:
         scaling: from data units to the module's and back.
         task: regression or classification.
         noise_std: ``[C]`` standard deviation of an observation about the network's output, in target units; None for
-            classes. If the module tells the noise of each row, the unit of what it tells.
+            classes. If the module predicts the noise of each row, the unit of that prediction.
         names: one name per output.
         history: figures of the training (epochs, losses, seconds).
-        calibration: some scaled training rows, which show a code how large activations become.
+        calibration: some scaled training rows, from which a code learns how large activations become.
         synapse: filter of LIF networks, as ``fit`` tuned it.
         timing: of LIF networks with it, at their units' own steps or of 1 ms; None works it out from the filters.
         noise: ``"constant"``, or ``"row"``: the module has 2C outputs, means and then log variances of the noise.
-        conformal: what held-out rows tell about its predictions, see :meth:`spikebayes.Predictive.calibrate`.
+        conformal: calibration of its predictions on held-out rows, see :meth:`spikebayes.Predictive.calibrate`.
     """
 
     model: nn.Module
@@ -86,10 +86,10 @@ class Fitted:
         code: Code | Literal["lif", "auto"] | None = None,
         headroom: float = 4.0,
     ) -> SpikingNetwork:
-        """The spiking network of the module, see :func:`spikebayes.convert`; of one that sharpened, folded before.
+        """The spiking network of the module, see :func:`spikebayes.convert`; a sharpened module is folded first.
 
-        It carries the timing that ``fit`` found, if it has the filters (``"tuned"``) and the dt of that timing: 1 ms,
-        or the step for which the module's units were trained, as by default.
+        It carries the timing that ``fit`` found, if it has the filters (``"tuned"``) and the dt of that timing, as by
+        default: 1 ms, or the step for which the module's units were trained.
         """
         own = next((m.dt for m in self.model.modules() if isinstance(m, DiscreteSoftLIF)), DT)
         dt = own if dt is None else dt

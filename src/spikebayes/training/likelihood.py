@@ -71,8 +71,8 @@ def check_means(model: nn.Module, x: Tensor, outputs: int) -> None:
         if found[1].shape == (len(x[:2]), outputs) and torch.allclose(found[0][:, :outputs], found[1], atol=1e-4):
             return
     raise ConfigError(
-        f"a model with {2 * outputs} outputs for {outputs} targets tells means and noise; to drop the noise where it "
-        f"does not help, it must end in nn.Linear(..., {2 * outputs}): let it, or pass noise='row' to keep it"
+        f"a model with {2 * outputs} outputs for {outputs} targets predicts means and noise; to drop the noise where "
+        f"it does not help, it must end in nn.Linear(..., {2 * outputs}): let it, or pass noise='row' to keep it"
     )
 
 

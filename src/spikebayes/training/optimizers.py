@@ -27,7 +27,7 @@ OPTIMIZERS: dict[str, tuple[type[Optimizer], dict[str, Any]]] = {
 def make_optimizer(
     name: str, parameters: Iterable[Tensor], learning_rate: float, weight_decay: float = 0.0
 ) -> Optimizer:
-    """An optimiser of torch's, with its defaults but for Nesterov momentum 0.9 with ``"sgd"``.
+    """One of torch's optimisers, with its defaults except for Nesterov momentum 0.9 with ``"sgd"``.
 
     The slides found RMSprop best for networks that sharpen (Sandia 2017, lessons learned).
 

@@ -1,4 +1,4 @@
-"""Revival: units that stopped telling inputs apart are drawn anew from the data while training."""
+"""Revival: units that no longer distinguish inputs get new weights, drawn from the data, while training."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ STILL = 1e-6  # an output that varies by less over all rows is constant
 
 @checked
 class Revival(Callback):
-    """After every epoch but the trainer's last dead units get new weights: how a row differs from the rows' mean.
+    """After every epoch but the last, dead units get new weights: the difference of a row from the rows' mean.
 
-    Dead is a unit behind a ``Sharpened`` activation whose output is the same on all rows of a batch (and, for a
-    channel of a convolution, at all places): it never fires or always does, and tells nothing. Its new weights make
-    it answer to inputs like that of a row drawn at random, and are scaled, with its bias or its batch norm, so that
-    its input has mean and standard deviation 1/2 over the batch: it fires for about half of the rows.
+    A unit behind a ``Sharpened`` activation is dead if its output is the same on all rows of a batch (and, for a
+    channel of a convolution, at all places): it never fires or always does, and carries no information. Its new
+    weights make it respond to inputs like those of a row drawn at random, and are scaled, with its bias or its batch
+    norm, so that its input has mean and standard deviation 1/2 over the batch: it fires for about half of the rows.
 
-    Looked at are a Linear layer that gives ``[B, F]`` and a Conv2d layer of one group, if the activation comes
-    straight behind it, or behind nothing but a batch norm with weights, biases and statistics. Without such a norm
-    the layer must have biases, which set the mean. Other layers are left, and not counted.
+    This applies to a Linear layer that gives ``[B, F]`` and a Conv2d layer of one group, if the activation directly
+    follows it, or follows a batch norm with weights, biases and statistics after it. Without such a norm the layer
+    must have biases, which set the mean. Other layers are unchanged, and not counted.
 
     Args:
         model: the network in training, called as ``model(x)``.
         x: ``[R, *shape]`` rows to judge by, at least two, and enough of them to show every class.
-        every: epochs between two looks.
+        every: epochs between two checks.
         until: the epoch, counted from 1, from whose end on nothing is drawn any more, >= 0; None for the trainer's
             last (``max_epochs``), after which nothing is drawn in any case. A training that stops for another reason
-            may end with a look.
+            may end with a check.
         seed: of the rows that are drawn.
 
     Attributes:
-        revived: for each look, the number of units drawn anew in each layer.
+        revived: for each check, the number of units drawn anew in each layer.
 
     Raises:
         ConfigError: fewer than two rows, every below 1, or until below 0.
@@ -102,7 +102,7 @@ def revive(model: nn.Module, x: Tensor, generator: torch.Generator) -> list[int]
 
 @checked
 def dead_units(model: nn.Module, x: Tensor) -> list[int]:
-    """How many units of each layer that :class:`Revival` looks at give the same on all rows ``[R, *shape]``."""
+    """For each layer that :class:`Revival` applies to, how many units give the same on all rows ``[R, *shape]``."""
     with torch.no_grad():
         return [int(layer.dead().sum()) for layer in _found(model, x.to(next(model.parameters(), x).device))]
 

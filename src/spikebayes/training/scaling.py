@@ -16,7 +16,7 @@ from spikebayes.machine.memory import check_size
 @checked
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """Means and standard deviations of the training rows; a constant column has its standard deviation set to 1.
+    """Means and standard deviations of the training rows; constant columns have a standard deviation of 1.
 
     Args:
         x_mean, x_std: ``[*shape]`` of one row's input.
@@ -48,7 +48,7 @@ class Scaling:
     @classmethod
     @checked
     def identity(cls, shape: tuple[int, ...]) -> Scaling:
-        """For inputs of one row's ``shape`` and targets that are in the network's units already."""
+        """For inputs of one row's ``shape`` and targets that already are in the network's units."""
         check_size("a row", *shape)
         return cls(torch.zeros(shape), torch.ones(shape))
 

@@ -36,7 +36,7 @@ def check_checkpoint(path: Path, learner: nn.Module, callbacks: Sequence[Callbac
     try:
         with ZipFile(path) as archive:  # torch.load looks at no checksums
             if (torn := archive.testzip()) is not None:
-                raise StoreError(f"its part {torn} is torn")
+                raise StoreError(f"its part {torn} is damaged")
         kept = torch.load(path, map_location="cpu", weights_only=True)
         learner.load_state_dict(kept["state_dict"])
     except Exception as error:  # torn bytes fail in many ways

@@ -1,6 +1,6 @@
 """Lightning callbacks that sharpen activations while a network trains: by a schedule, bottom-up, or adaptively.
 
-A :class:`Dial` says which layers there are and what a layer's progress from 0 to 1 sets: the sharpness of a
+A :class:`Dial` defines which layers there are and what a layer's progress from 0 to 1 sets: the sharpness of a
 ``Sharpened`` activation, or the width of SoftLIF's threshold. Layers are taken in the module's order of definition,
 which should be that of the forward pass.
 """
@@ -19,7 +19,7 @@ from spikebayes.nn import Sharpened, SoftLIF
 
 
 class Dial(Protocol):
-    """What is turned: its layers, and what their progress means."""
+    """What is sharpened: its layers, and what their progress means."""
 
     def layers(self, model: nn.Module) -> list[Any]:
         """The layers, in order."""
@@ -81,7 +81,7 @@ class ManyBatches(LightningModule):
 
 
 class Sharpening(Callback, ABC):
-    """Turns a dial, layer by layer, as training goes on; carried through checkpoints.
+    """Turns a dial, layer by layer, as training goes on; its state is kept in checkpoints.
 
     Args:
         dial: what is turned; the sharpness of ``Sharpened`` activations unless given.
@@ -98,7 +98,7 @@ class Sharpening(Callback, ABC):
 
     @abstractmethod
     def advance(self, epoch: int, share: float) -> None:
-        """Update :attr:`progress` before a batch, and after the last; ``share`` of the epoch lies behind."""
+        """Update :attr:`progress` before a batch, and after the last; ``share`` of the epoch is done."""
 
     @property
     def state_key(self) -> str:
@@ -107,7 +107,7 @@ class Sharpening(Callback, ABC):
 
     @property
     def done(self) -> bool:
-        """Whether every layer has arrived."""
+        """Whether every layer is fully sharp."""
         return all(p == 1 for p in self.progress)
 
     def state_dict(self) -> dict[str, Any]:
@@ -139,14 +139,14 @@ class Sharpening(Callback, ABC):
             self.after_batch(outputs["loss"] if isinstance(outputs, dict) else outputs)
 
     def before_batch(self, model: nn.Module, epoch: int, share: float) -> None:
-        """Advance and turn; ``share`` of the epoch lies behind."""
+        """Advance and turn; ``share`` of the epoch is done."""
         before = list(self.progress)
         self.advance(epoch, share)
         if self.progress != before or share == 0:
             self.turn(model)
 
     def after_batch(self, loss: Tensor | float) -> None:
-        """Hear a batch's loss."""
+        """Receive a batch's loss."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.advance(trainer.current_epoch, 1.0)
@@ -165,7 +165,7 @@ class ScheduledSharpening(Sharpening):
 
     Args:
         start: first epoch that sharpens, counted from 0.
-        epochs: how many the way takes; with 0 the layers are sharp at once.
+        epochs: how many it takes; with 0 the layers are sharp at once.
         whole_epochs: turn only between epochs.
         dial: what is turned.
 
@@ -193,7 +193,7 @@ class ScheduledSharpening(Sharpening):
 class BottomUpSharpening(Sharpening):
     """Layer after layer from the input on, each over ``epochs`` epochs, the first from epoch ``start`` on.
 
-    A step has no slope, so what lies under a sharp layer learns no more: the lowest go first.
+    A step has no slope, so layers below a sharp one learn no more: the lowest go first.
 
     Args:
         start: first epoch that sharpens, counted from 0.
@@ -224,15 +224,15 @@ class BottomUpSharpening(Sharpening):
 
 @checked
 class AdaptiveSharpening(Sharpening):
-    """Bottom-up with a rest whenever it hurts: sharpening pauses when the training loss of an epoch has risen.
+    """Bottom-up with pauses: sharpening stops for a while when the training loss of an epoch has risen.
 
     Args:
         initial: epochs before sharpening begins.
-        rate: progress of the layer whose turn it is, per epoch.
-        late_rate: the same once its progress exceeds ``late``.
+        rate: progress per epoch of the layer being sharpened.
+        late_rate: the same once the layer's progress exceeds ``late``.
         rise: share by which an epoch's mean loss must exceed that of the epoch before for a pause.
-        patience: while pausing, epochs without a gain before sharpening goes on; a gain is a fall of the loss by the
-            share ``rise``.
+        patience: during a pause, epochs without improvement before sharpening continues; an improvement is a fall of
+            the loss by the share ``rise``.
         dial: what is turned.
 
     Raises:
@@ -327,12 +327,12 @@ class AdaptiveSharpening(Sharpening):
 
 @checked
 class FrozenNorms(Callback):
-    """Batch norms take their running statistics, and keep them, from an epoch on; factors and shifts go on learning.
+    """From an epoch on, batch norms use their running statistics and keep them; factors and shifts go on learning.
 
-    An image's empty background gives every unit of a channel the same input. Where that lies close to the threshold,
-    a step turns the slightest difference between a batch's statistics and the running ones into a whole channel that
-    is on instead of off, and a network that fits its batches fails in prediction. So the statistics should be those
-    of prediction before activations are steps.
+    An image's empty background gives every unit of a channel the same input. If that input is close to the threshold,
+    the slightest difference between a batch's statistics and the running ones turns a whole channel on instead of
+    off, and a network that fits its batches fails in prediction. So the statistics should be those of prediction
+    before activations become steps.
 
     Args:
         start: first epoch with frozen statistics, counted from 0.

@@ -53,11 +53,11 @@ def test_values_are_scored_and_covered() -> None:
     assert held.value == "80%"
     assert held.beside == "fewer than asked (71 to 87%)"  # Clopper & Pearson of 80 in 100
     assert float(shown["median width of a 90% interval"].value) == pytest.approx(2 * 1.645 * 1.5, abs=0.01)
-    assert shown["rows outside what was trained on"].value == "2 of 100"
+    assert shown["rows outside the training data"].value == "2 of 100"
     groups = answer.coverage(data)[1]
     assert [group["share"] for group in groups] == ["0%", *["100%"] * 4]
     assert [group["rows"] for group in groups] == ["20"] * 5
-    assert (groups[0]["group"], groups[4]["group"]) == ("1 (surest)", "5 (least sure)")
+    assert (groups[0]["group"], groups[4]["group"]) == ("1 (most certain)", "5 (least certain)")
 
 
 def test_the_least_certain_rows_come_first_and_misses_are_marked() -> None:
@@ -97,8 +97,8 @@ def test_classes_are_counted_by_what_they_are_taken_for() -> None:
     assert found.mistakes.rows == (("y", "x", "1"), ("z", "x", "1"))
     shown = {tile.name: tile for tile in answer.tiles(data)}
     assert shown["right (accuracy)"].value == "50%"
-    assert shown["right (accuracy)"].beside == "2 of 4 rows; 50% if the commonest class were predicted"
-    assert shown["of 90% sets hold the class"].value == "100%"
+    assert shown["right (accuracy)"].beside == "2 of 4 rows; 50% if the most common class were predicted"
+    assert shown["of 90% sets contain the class"].value == "100%"
     assert shown["classes in a set, on average"].value == "1.75"  # 1, 3, 1, 2
     table = answer.least_certain(data)
     assert table.rows[0] == ("1", "x", "x:\xa00.50\xa0· y:\xa00.30\xa0· z:\xa00.20", "x, y, z", "z ✗")
@@ -125,7 +125,7 @@ def test_rows_outside_are_counted_by_column() -> None:
     assert table.rows[:2] == (("7", "a, b"), ("9", "b"))
     assert len(table.rows) == answer.LEAST
     within = answer.outside(about(values(torch.zeros(2), torch.ones(2)), outside=("", "")))
-    assert within[0].startswith("Every row lies within")
+    assert within[0].startswith("All rows are like the training data")
     assert within[1] is None
     assert answer.outside(about(values(torch.zeros(2), torch.ones(2)))) == ("", None)
 

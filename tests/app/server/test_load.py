@@ -151,7 +151,7 @@ def test_a_process_that_is_told_to_stop_while_it_is_busy(runs: dict[str, TableRu
             second = [clients.submit(ask) for _ in range(8)]
         rest = process.stdout.read()
     assert process.returncode == 0, rest
-    assert rest == "stopped; every request that was running has its answer\n"
+    assert rest == "stopped; every request that was running was answered\n"
     assert "sesame" not in said + rest
     run = load_run(tmp_path / "my run")
     mean = run.predict(table(900, seed=1), network=run.network(), samples=100, **BRIEF).mean.numpy()

@@ -101,19 +101,19 @@ def test_a_bad_request_is_refused_in_one_sentence(start: Start, name: str, chang
     ("body", "headers", "status", "says"),
     [
         (b"", {}, 400, "0 bytes of JSON were announced"),
-        (b'{"inputs": [', {}, 400, "no JSON"),
-        (b"\xff\xfe", {}, 400, "no JSON"),
-        (b"[]", {}, 400, "the request must be an object of JSON; got list"),
+        (b'{"inputs": [', {}, 400, "not JSON"),
+        (b"\xff\xfe", {}, 400, "not JSON"),
+        (b"[]", {}, 400, "the request must be a JSON object; got list"),
         (b"{}", {"Inference-Header-Content-Length": "3"}, 400, "3 bytes of JSON were announced, the body has 2"),
         (b"{}", {"Inference-Header-Content-Length": "-1"}, 400, "must be a number of bytes; got '-1'"),
         (
             b'{"inputs":[]}\0\0',
             {"Inference-Header-Content-Length": "13"},
             400,
-            "2 bytes behind the JSON belong to no",
+            "2 bytes after the JSON belong to no",
         ),
         (b"1234567", {"Inference-Header-Content-Length": "0"}, 400, "2 features, FP32, 8 bytes each; got 7 bytes"),
-        (b"x", {"Content-Encoding": "gzip"}, 415, "packed by gzip"),
+        (b"x", {"Content-Encoding": "gzip"}, 415, "compressed by gzip"),
         (b" " * 2000, {}, 413, "at most 1000 bytes"),
         (b"{}", {"Authorization": "Bearer wrong"}, 401, "Authorization: Bearer TOKEN"),
         (b"{}", {"Authorization": ""}, 401, "Authorization: Bearer TOKEN"),
@@ -131,7 +131,7 @@ def test_a_bad_body_is_refused_in_one_sentence(
 
 def test_brackets_without_end_are_refused(start: Start) -> None:
     response = requests.post(f"{start().address}/infer", data=b"[" * 100_000, timeout=60)
-    assert (response.status_code, response.json()["error"][:19]) == (400, "the body is no JSON")
+    assert (response.status_code, response.json()["error"][:20]) == (400, "the body is not JSON")
 
 
 def test_a_token_opens_everything_and_health_needs_none(start: Start) -> None:
@@ -152,8 +152,8 @@ def test_a_token_opens_everything_and_health_needs_none(start: Start) -> None:
     [
         ("GET", "/v2/models/other", 404, "no model 'other', version 1; there is 'run', version 1"),
         ("POST", "/v2/models/run/versions/2/infer", 404, "no model 'run', version 2"),
-        ("GET", "/", 404, "GET / is no request of the protocol; its paths are /v2"),
-        ("GET", "/v2/models/run/infer", 405, "GET /v2/models/run/infer is no request"),
+        ("GET", "/", 404, "GET / is not a request of the protocol; its paths are /v2"),
+        ("GET", "/v2/models/run/infer", 405, "GET /v2/models/run/infer is not a request"),
     ],
 )
 def test_what_is_not_there(start: Start, method: str, path: str, status: int, says: str) -> None:
@@ -196,7 +196,7 @@ def test_more_requests_than_may_be_at_work_are_refused(runs: dict[str, TableRun]
             busy.sendall(head.encode())
             wait_until(lambda: server.service.running == 1)
             refused = server.infer(inputs=[ROW])
-            assert (refused.status_code, refused.json()["error"][:22]) == (429, "1 requests are at work")
+            assert (refused.status_code, refused.json()["error"][:29]) == (429, "1 requests are being answered")
             busy.sendall(b'"a": 1 }')
             assert b'{"error":"the request has no \'inputs\'"}' in b"".join(iter(lambda: busy.recv(1000), b""))
         assert server.infer(inputs=[ROW]).status_code == 200

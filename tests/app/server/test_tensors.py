@@ -70,7 +70,7 @@ def test_an_answer_has_bytes_where_they_were_asked_for() -> None:
         ([1], "FP31", [1], "did you mean 'FP32'"),
         ([1, 2, 3], "FP32", [2, 2], r"the shape \[3\]; \[2, 2\] was announced"),
         ([[1, 2, 3, 4]], "FP32", [2, 2], r"the shape \[1, 4\]"),
-        ([[1], [2, 3]], "FP32", [2, 2], "no rectangle"),
+        ([[1], [2, 3]], "FP32", [2, 2], "not rectangular"),
         ([1], "FP32", [-1], "sizes of 0 or more"),
         (["1"], "FP32", [1], "'x' is FP32, numbers; got '1'"),
         ([1, "a"], "FP64", [2], "numbers; got 'a'"),

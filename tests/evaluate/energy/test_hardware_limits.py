@@ -55,5 +55,5 @@ def test_runners_of_a_race_are_synapses() -> None:
 
 def test_a_network_without_neurons_is_refused() -> None:
     read = Connection("x", "readout", Dense(torch.ones(2, 4)))
-    with pytest.raises(ConfigError, match="a network without populations asks for no neurons"):
+    with pytest.raises(ConfigError, match="a network without populations needs no neurons"):
         demand(SpikingNetwork((X,), (), (read,), Readout((1, 2))))

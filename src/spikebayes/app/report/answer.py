@@ -41,13 +41,13 @@ class Table:
 
 
 def tiles(data: ReportData) -> list[Tile]:
-    """How good and how sure the spiking network is, in a few figures."""
+    """How good and how certain the spiking network is, in a few figures."""
     classes, rows = data.classical.task is Task.CLASSIFICATION, len(data.verdict.rows)
     if data.targets is None:
         said = [Tile(f"{rows:,}", "rows predicted", "their targets are not known")]
     else:
         said = _of_classes(data, data.targets) if classes else _of_values(data, data.targets)
-        holds = f"of {LEVEL:.0%} sets hold the class"
+        holds = f"of {LEVEL:.0%} sets contain the class"
         if not classes:
             holds = f"of observations in their {LEVEL:.0%} interval{of_output(data, data.output)}"
         every = coverage(data)[0][0]
@@ -62,21 +62,21 @@ def tiles(data: ReportData) -> list[Tile]:
         said.append(Tile(middle, f"median width of a {LEVEL:.0%} interval{of_output(data, data.output)}"))
     if data.outside is not None:
         found = sum(map(bool, data.outside))
-        said.append(Tile(f"{found:,} of {rows:,}", "rows outside what was trained on"))
+        said.append(Tile(f"{found:,} of {rows:,}", "rows outside the training data"))
     return said
 
 
 def sureness(data: ReportData) -> str:
     """What the intervals or sets rest on, in a sentence."""
     classes, known = data.classical.task is Task.CLASSIFICATION, data.spiking.conformal
-    what = f"A set is to hold the right class in {LEVEL:.0%} of rows" if classes else (
-        f"An interval is to hold {LEVEL:.0%} of new observations"
+    what = f"A set should contain the right class in {LEVEL:.0%} of rows" if classes else (
+        f"An interval should contain {LEVEL:.0%} of new observations"
     )  # fmt: skip
     if known is not None:
         return f"{what}; it is calibrated on {known.rows} rows that were held out of the training."
     if classes or is_of_observations(data.spiking):
-        return f"{what}; it is what samples and noise say, not calibrated on held-out rows, and may hold fewer."
-    return f"An interval holds {LEVEL:.0%} of what samples of the network say, without the noise of observations."
+        return f"{what}; it rests on samples and noise, not calibrated on held-out rows, and may contain fewer."
+    return f"An interval contains {LEVEL:.0%} of the network's samples, without the noise of observations."
 
 
 def coverage(data: ReportData) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
@@ -106,8 +106,8 @@ def coverage(data: ReportData) -> tuple[list[dict[str, str]], list[dict[str, str
             ]
         )
     if len(found[1]) > 1:
-        found[1][0]["group"] += " (surest)"
-        found[1][-1]["group"] += " (least sure)"
+        found[1][0]["group"] += " (most certain)"
+        found[1][-1]["group"] += " (least certain)"
     return found[0], found[1]
 
 
@@ -160,13 +160,13 @@ def outside(data: ReportData) -> tuple[str, Table | None]:
         return "", None
     found = [(int(row), names) for row, names in zip(data.spiking.draw.rows, data.outside, strict=True) if names]
     if not found:
-        return "Every row lies within what was trained on: no number beyond its range, no new level or gap.", None
+        return "All rows are like the training data: no number beyond its range, no new level or missing value.", None
     counts = Counter(name for _, names in found for name in names.split(BETWEEN))
     by = listed((f"{one_line(name)} ({count})" for name, count in counts.most_common()), LEAST)
     first = f" The first {LEAST}:" if len(found) > LEAST else ""
     said = (
-        f"{len(found):,} of {len(data.outside):,} rows have a value that the network has never seen the like of, by "
-        f"column: {by}. What is said of them is extrapolated.{first}"
+        f"{len(found):,} of {len(data.outside):,} rows have a value unlike any in the training data, by column: {by}"
+        f". Predictions for them are extrapolations.{first}"
     )
     rows = tuple((str(row), _columns(names)) for row, names in found[:LEAST])
     return said, Table((("Row", False), ("Columns", False)), rows)
@@ -218,7 +218,7 @@ def _of_values(data: ReportData, targets: Tensor) -> list[Tile]:
 def _of_classes(data: ReportData, targets: Tensor) -> list[Tile]:
     right = int((data.spiking.mean.argmax(-1) == targets).sum())
     rows, commonest = len(targets), int(targets.long().bincount().max())
-    beside = f"{right:,} of {rows:,} rows; {percent(commonest / rows)} if the commonest class were predicted"
+    beside = f"{right:,} of {rows:,} rows; {percent(commonest / rows)} if the most common class were predicted"
     return [Tile(percent(right / rows), "right (accuracy)", beside)]
 
 

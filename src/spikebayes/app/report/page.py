@@ -117,21 +117,19 @@ def _outcome(verdict: Equivalence) -> str:
     if verdict.outcome is Outcome.NOT_KEPT:
         return f"On these {rows:,} rows the spiking network does not predict what the classical network predicts."
     said = (
-        f"These {rows:,} rows do not decide whether the spiking network predicts what the classical network predicts"
+        f"These {rows:,} rows cannot decide whether the spiking network predicts what the classical network predicts"
     )
     if verdict.needed is None:
         return f"{said}."
-    return f"{said}; {verdict.needed[0]:,} rows with {verdict.needed[1]:,} samples each would probably."
+    return f"{said}; {verdict.needed[0]:,} rows with {verdict.needed[1]:,} samples each probably could."
 
 
 def _effects(data: ReportData) -> Figure:
     found = "; ".join(f"{finding.rule} {number(finding.estimate)}" for finding in data.verdict.findings)
-    svg = figures.plotted(
-        "effects", f"Effects on which the verdict rests: {found}", partial(effects, data.verdict), 1
-    )
+    svg = figures.plotted("effects", f"Effects that decide the verdict: {found}", partial(effects, data.verdict), 1)
     caption = (
-        "Each difference between the two networks, in units of what counts as none: at 0 there is no difference, in "
-        "the grey band none that matters. Lines are confidence bounds."
+        "Each difference between the two networks, in units of its margin: at 0 there is no difference, in the grey "
+        "band none that matters. Lines are confidence bounds."
         + (" The control, two classical predictions, shows what chance alone does." if data.verdict.control else "")
     )
     return Figure("Size of the differences", caption, (_drawn(svg),))
@@ -151,7 +149,7 @@ def _predictions(data: ReportData) -> Figure | None:
         )
         caption = (
             "Predictions grouped by the probability they give their class, against how often that class is right: "
-            "on the dashed line probabilities mean what they say; larger dots hold more rows."
+            "on the dashed line probabilities mean what they say; larger dots stand for more rows."
         )
         return Figure("Do probabilities mean what they say?", caption, (_drawn(svg),))
     known = is_of_observations(side)
@@ -174,13 +172,13 @@ def _predictions(data: ReportData) -> Figure | None:
     )
     caption = (
         f"Mean prediction and 90% interval {scope}, against the observed value: an interval that crosses the dashed "
-        "line holds it." + _thinning(data)
+        "line contains it." + _thinning(data)
     )
     return Figure("Predicted and observed", caption, (_drawn(svg),))
 
 
 def _details(data: ReportData) -> list[Figure]:
-    """What stands behind the verdict."""
+    """What the verdict is based on."""
     found = [_worst_row(data), _spreads(data)]
     if len(data.trace) > 1:  # a network without memory answers in one step
         found.append(_trace(data))
@@ -199,7 +197,7 @@ def _trace(data: ReportData) -> Figure:
     caption = (
         f"One simulation of row {data.trace_row}: the spiking network's output "
         + (
-            "in the ticks of the window that tells it"
+            "in the ticks of the window that sends it"
             if coded
             else "at every step, its average since the end of the burn-in"
         )
@@ -223,7 +221,7 @@ def _ks(data: ReportData) -> Figure:
         "would be uniform: bars about the dashed line, 19 in 20 of them within the grey band. Exact p-values take "
         "only few values, so they are not quite uniform even then; randomised ones are"
         + ("; the control compares two classical predictions." if other is not None else ".")
-        + (" Here rows share their masks, so bars stray together." if "pass" in verdict.settings["scopes"] else "")
+        + (" Here rows share their masks, so bars deviate together." if "pass" in verdict.settings["scopes"] else "")
     )
     return Figure("Kolmogorov–Smirnov tests", caption, tuple(map(_drawn, panels)))
 

@@ -83,7 +83,7 @@ def application(service: Service, token: str | None = None) -> FastAPI:
 
     async def refused(request: Request, error: Exception) -> Response:
         if isinstance(error, StarletteException) and error.detail == HTTPStatus(error.status_code).phrase:
-            told = f"{request.method} {request.url.path} is no request of the protocol; its paths are {PATHS}"
+            told = f"{request.method} {request.url.path} is not a request of the protocol; its paths are {PATHS}"
             return refusal(HTTPException(error.status_code, told))
         return refusal(error)
 

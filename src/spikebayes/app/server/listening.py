@@ -31,7 +31,7 @@ def listening(host: str, port: int, *, guarded: bool) -> socket.socket:
         >>> listening("0.0.0.0", 8080, guarded=False)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        spikebayes.errors.ConfigError: other machines can reach 0.0.0.0, and no token guards it: give --token, or ...
+        spikebayes.errors.ConfigError: other machines can reach 0.0.0.0, and no token protects it: give --token...
     """
     if not 0 <= port < 1 << 16:
         raise ConfigError(f"port must lie in 0..65535; got {port}")
@@ -42,8 +42,8 @@ def listening(host: str, port: int, *, guarded: bool) -> socket.socket:
     family, *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)
     if not guarded and not ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise ConfigError(
-            f"other machines can reach {host}, and no token guards it: give --token, or set {ENVIRONMENT}, or leave "
-            "--host out"
+            f"other machines can reach {host}, and no token protects it: give --token, or set {ENVIRONMENT}, or "
+            "leave --host out"
         )
     try:
         listener = socket.create_server(address, family=family)

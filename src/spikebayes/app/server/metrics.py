@@ -23,7 +23,9 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self.running: Gauge = Gauge("spikebayes_running", "requests for inference at work", registry=self._registry)
+        self.running: Gauge = Gauge(
+            "spikebayes_running", "requests for inference in progress", registry=self._registry
+        )
         self._requests = Counter(
             "spikebayes_requests", "requests for inference, by HTTP status", ["status"], registry=self._registry
         )

@@ -21,7 +21,7 @@ def refusal(error: Exception, seconds: float = 0.0) -> JSONResponse:
     elif isinstance(error, HTTPException):
         status, why, headers = error.status_code, error.detail, dict(error.headers or {})
     elif isinstance(error, TimeoutError):
-        why = f"the request took longer than the {seconds:g} s that it may; send it faster, or fewer rows or samples"
+        why = f"the request took longer than the {seconds:g} s allowed; send it faster, or fewer rows or samples"
         status, headers = 408, {"connection": "close"}
     elif isinstance(error, ClientDisconnect):
         status, why = GONE, "the client left"

@@ -111,7 +111,7 @@ def read_request(content: bytes, json_bytes: int | None = None) -> Asked:
     for number, entry in enumerate(body.inputs):
         told = _part(RequestInput, entry, f"input {number}")
         if told.name in inputs:
-            raise DataError(f"the input {told.name!r} stands twice in the request; send each tensor once")
+            raise DataError(f"the input {told.name!r} occurs twice in the request; send each tensor once")
         length = (told.parameters or {}).get(SIZE)
         if length is None:
             if told.data is None:
@@ -123,7 +123,7 @@ def read_request(content: bytes, json_bytes: int | None = None) -> Asked:
         inputs[told.name] = from_bytes(content[at : at + length], told.datatype, told.shape, told.name)
         at += length
     if at < len(content):
-        raise DataError(f"{len(content) - at} bytes behind the JSON belong to no tensor; give each its {SIZE}")
+        raise DataError(f"{len(content) - at} bytes after the JSON belong to no tensor; give each its {SIZE}")
     return Asked(inputs, parameters, _asked_outputs(body, parameters), body.id)
 
 
@@ -158,7 +158,7 @@ def _json(content: bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:  # also what is no UTF-8
-        raise DataError(f"the body is no JSON: {str(error)[:200]}") from error
+        raise DataError(f"the body is not JSON: {str(error)[:200]}") from error
 
 
 def _part(kind: type[Part], given: Any, what: str) -> Part:
@@ -168,7 +168,7 @@ def _part(kind: type[Part], given: Any, what: str) -> Part:
         DataError: something is missing, or of another kind.
     """
     if not isinstance(given, Mapping):
-        raise DataError(f"{what} must be an object of JSON; got {type(given).__name__}")
+        raise DataError(f"{what} must be a JSON object; got {type(given).__name__}")
     known = {each.name: given[each.name] for each in fields(kind) if each.name in given}  # pyright: ignore[reportArgumentType]
     for each in fields(kind):  # pyright: ignore[reportArgumentType]
         if each.name not in known and each.default is MISSING and each.default_factory is MISSING:

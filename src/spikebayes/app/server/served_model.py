@@ -131,7 +131,7 @@ class ServedModel:
                 )
         table = as_table(asked.inputs, self.run.schema)
         if len(table) > self.most_rows:
-            raise ConfigError(f"a request has at most {self.most_rows} rows; got {len(table)}: send some at a time")
+            raise ConfigError(f"a request may have {self.most_rows} rows at most; got {len(table)}: send fewer")
         x, outside = encode_features(table, self.run.schema), np.full(len(table), "", object)
         if OUTSIDE in outputs:
             outside[:] = outside_training(table, self.run.schema)
@@ -160,7 +160,7 @@ class ServedModel:
         return found | {OUTSIDE: work.outside}
 
     def _check(self, samples: int, seed: int, coverage: float) -> None:
-        check_count("samples", samples, 1, self.most_samples, "fewer tell nearly as much")
+        check_count("samples", samples, 1, self.most_samples, "fewer are nearly as good")
         split_seed(seed)
         check_coverage(coverage)
 

@@ -98,9 +98,9 @@ class Service:
 
     async def _answer(self, request: Request) -> Response:
         if self.stopping:
-            raise HTTPException(503, "the server is stopping; ask another one, or this one later")
+            raise HTTPException(503, "the server is stopping; use another one, or try again later")
         if self.running > self.limits.requests:
-            raise HTTPException(429, f"{self.limits.requests} requests are at work already; try again later")
+            raise HTTPException(429, f"{self.limits.requests} requests are being answered already; try again later")
         content = await self._body(request)
         model = self.model
         work = await self._do(lambda: model.understood(asked(request, content, model)))
@@ -116,7 +116,7 @@ class Service:
         """A request's body; of one that is too large the rest is read and forgotten, so that its sender listens."""
         coding = request.headers.get("content-encoding", "identity")
         if coding != "identity":
-            raise HTTPException(415, f"a body must come as it is; this one is packed by {coding}")
+            raise HTTPException(415, f"a body must not be compressed; this one is compressed by {coding}")
         most, content, size = int(self.limits.body * MIB), bytearray(), 0
         if "expect" in request.headers:  # it waits for a word before it sends
             size = int(request.headers.get("content-length", 0))
@@ -126,7 +126,7 @@ class Service:
                 size += len(part)
                 content += part if size <= most else b""
         if size > most:
-            raise HTTPException(413, f"a request has at most {most} bytes; this one has more: send fewer rows")
+            raise HTTPException(413, f"a request may have at most {most} bytes; this one has more: send fewer rows")
         return bytes(content)
 
     async def _do(self, work: Callable[..., Result], *arguments: Any) -> Result:

@@ -51,7 +51,7 @@ def from_raw(content: bytes, schema: TableSchema) -> np.ndarray:
     """
     row = _row(schema)
     if not all(_takes_numbers(schema.columns[name]) for name in schema.features):
-        raise DataError("a raw body holds numbers alone, and this run has columns of labels or dates: send JSON")
+        raise DataError("a raw body can hold only numbers, and this run has columns of labels or dates: send JSON")
     if not content or len(content) % row.nbytes:
         told = f"{len(row)} features, {datatype_of(row)}, {row.nbytes} bytes"
         raise DataError(f"a raw body holds rows of {told} each; got {len(content)} bytes")

@@ -163,7 +163,7 @@ def _values(values: Sequence[Any], dtype: np.dtype, name: str) -> np.ndarray:
     try:
         found = np.array(values)
     except ValueError as error:
-        raise DataError(f"the data of {name!r} are no rectangle: give every row equally many values") from error
+        raise DataError(f"the data of {name!r} are not rectangular: give every row equally many values") from error
     if found.dtype.kind not in kinds:
         found = np.array(values, object)
         for value in found.ravel().tolist():
@@ -179,7 +179,7 @@ def _texts(content: bytes, name: str) -> np.ndarray:
         end = at + LENGTH.size
         end += LENGTH.unpack_from(content, at)[0] if end <= len(content) else 0
         if end > len(content):
-            raise DataError(f"the bytes of {name!r} end within a text: before each stand 4 bytes with its length")
+            raise DataError(f"the bytes of {name!r} end within a text: before each text come 4 bytes with its length")
         try:
             found.append(content[at + LENGTH.size : end].decode())
         except UnicodeDecodeError as error:

@@ -47,7 +47,7 @@ def nsc_numbers(names: Sequence[str], column: str, path: Path) -> np.ndarray:
     bad = [name for name in names if not re.fullmatch(r"[0-9]{1,18}", name)]
     if bad:
         raise DataError(
-            f"{path}: {len(bad)} of {len(names)} values of {column} are no NSC numbers: {listed(map(repr, bad))}"
+            f"{path}: {len(bad)} of {len(names)} values of {column} are not NSC numbers: {listed(map(repr, bad))}"
         )
     return np.array([int(name) for name in names], dtype=np.int64)
 

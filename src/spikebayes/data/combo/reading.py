@@ -125,7 +125,7 @@ def numbers(frame: pd.DataFrame, columns: Sequence[str], path: Path) -> np.ndarr
             texts += [f"{one_line(repr(str(given.iloc[row])))} in column {name!r}, row {row + 1}" for row in bad]
         values[:, position] = column.to_numpy(dtype=np.float64, na_value=np.nan)
     if texts:
-        raise DataError(f"{path}: {len(texts)} values are no numbers: {listed(texts, 2)}")
+        raise DataError(f"{path}: {len(texts)} values are not numbers: {listed(texts, 2)}")
     huge = np.argwhere(np.abs(values) > np.finfo(np.float32).max)
     if len(huge):
         row, position = huge[0]

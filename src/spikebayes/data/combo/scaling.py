@@ -1,4 +1,4 @@
-"""Drug-pair data in a network's units: imputed and standardised by what the training rows hold, and nothing else."""
+"""Drug-pair data in a network's units: imputed and standardised by the training rows only."""
 
 from __future__ import annotations
 

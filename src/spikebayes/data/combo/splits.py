@@ -102,7 +102,7 @@ class PairSplit:
                 raise ValueError(f"expected {FORMAT!r} and a whole number as seed")
             split = cls(*parts, by=SplitBy(content["by"]), seed=content["seed"])
         except (OSError, ValueError, KeyError, TypeError, DataError) as error:
-            raise DataError(f"{path} is no split, or is torn ({one_line(error, 200)}); split anew") from error
+            raise DataError(f"{path} is not a split, or is damaged ({one_line(error, 200)}); split anew") from error
         last = max(int(part.max()) for part in split._parts().values())
         if rows is not None and last >= rows:
             raise DataError(f"{path} is a split of other data: it has row {last}, the data rows 0 to {rows - 1}")

@@ -43,7 +43,7 @@ class WindowsEngine:
 
     def refusal(self, network: SpikingNetwork) -> str | None:
         if network.code is None:
-            return "its populations step freely, and tell no numbers in windows of ticks"
+            return "its populations step freely, and send no numbers in windows of ticks"
         unknown = unknown_noise(network, (Dropout, SpikeNoise))
         return unknown and f"{unknown}, are unknown"
 

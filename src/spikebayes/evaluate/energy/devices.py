@@ -39,7 +39,7 @@ class Memory:
             _check_price("a memory's price", price)
 
     def joules_per_byte(self, stored: float) -> float:
-        """Price of a byte, when so many bytes of weights are stored.
+        """Energy per byte read, J, when this many bytes of weights are stored.
 
         Example:
             >>> HOROWITZ.joules_per_byte(4000), HOROWITZ.joules_per_byte(10_000_000)
@@ -51,17 +51,17 @@ class Memory:
 @checked
 @dataclass(frozen=True)
 class Device:
-    """A machine and what it pays for.
+    """A machine and the energy of its operations.
 
     Args:
         name: in tables.
         synaptic_event_j: adding a weight to a target's input, J.
         neuron_update_j: one time step of a neuron, or one evaluation of its rate curve, J.
-        event_driven: pays for events and for neurons that no mask takes out; else for all synapses and neurons in
-            every step.
+        event_driven: energy goes only into events and neurons that are not dropped; else into all synapses and
+            neurons in every step.
         source: of the figures.
-        mac_j: a multiply-accumulate of the classical network or of a constant input, J; by default as an event.
-        weight_memory: where weights are read from, when that is not in the figures; None when it is.
+        mac_j: a multiply-accumulate of the classical network or of a constant input, J; by default that of an event.
+        weight_memory: where weights are read from, if the other figures do not include it; else None.
         weight_bytes: size of a weight.
         mask_bit_j: drawing one bit of a mask, J.
 
@@ -94,11 +94,11 @@ class Device:
 
     @property
     def mac(self) -> float:
-        """Price of a multiply-accumulate, J."""
+        """Energy of a multiply-accumulate, J."""
         return self.synaptic_event_j if self.mac_j is None else self.mac_j
 
     def fetch(self, weights: int) -> float:
-        """Price of reading one weight of a network that has so many, J; 0 where it is in the other figures."""
+        """Energy of reading one weight of a network with this many, J; 0 if the other figures include it."""
         if self.weight_memory is None:
             return 0.0
         return self.weight_bytes * self.weight_memory.joules_per_byte(weights * self.weight_bytes)

@@ -61,7 +61,7 @@ class Energy:
     Args:
         spiking: what the simulations did.
         classical: what Monte Carlo dropout does for the same rows and masks.
-        devices: what to price them by.
+        devices: whose prices to use.
         weights: number of weights that are stored.
         measured: joules of this machine.
         settings: of the run, JSON values only.
@@ -100,9 +100,9 @@ class Energy:
 
         Args:
             device: it.
-            memory: with a read of the weight with every event.
-            updates: which neuron updates are paid for, if the device is event-driven: ``"all"``, of every neuron in
-                every step; ``"awake"``, of neurons that take in or send; ``"events"``, none.
+            memory: add a read of the weight for every event.
+            updates: which neuron updates cost energy, if the device is event-driven: ``"all"``, those of every neuron
+                in every step; ``"awake"``, those of neurons that receive or send; ``"events"``, none.
 
         Raises:
             ConfigError: another word for the updates.
@@ -111,12 +111,12 @@ class Energy:
 
     @checked
     def classical_joules(self, device: Device, *, memory: bool = False, skip_zeros: bool = False) -> float:
-        """J of Monte Carlo dropout for all rows on a device; a spiking chip is asked as if it could run it.
+        """J of Monte Carlo dropout for all rows on a device; a spiking chip is priced as if it could run it.
 
         Args:
             device: it.
-            memory: with a read of the weight with every product.
-            skip_zeros: without products whose input is 0, if the device is event-driven.
+            memory: add a read of the weight for every product.
+            skip_zeros: leave out products whose input is 0, if the device is event-driven.
         """
         c = self.classical
         macs, updates = (c.kept_macs, c.kept_activations) if device.event_driven else (c.macs, c.activations)
@@ -126,7 +126,7 @@ class Energy:
 
     @checked
     def break_even(self, device: Device, *, classical_on: Device | None = None, memory: bool = False) -> float | None:
-        """Spikes per neuron and step at which the simulations cost what Monte Carlo dropout costs.
+        """Spikes per neuron and step at which the simulations cost as much as Monte Carlo dropout.
 
         Events grow with the rate, in the proportions of the run; updates, masks and the input's currents stay.
         Solved for J(rate) = J of the classical network.
@@ -137,9 +137,10 @@ class Energy:
             memory: with reads of weights.
 
         Returns:
-            The rate. More than 1 cannot be reached, since a neuron spikes once per step at most: then any rate is
-            cheaper. None when even a silent network costs more. Infinity when the price does not depend on spikes
-            (a device that pays for every synapse in every step) and is no higher than the classical one.
+            The rate. A rate above 1 is impossible, since a neuron spikes once per step at most: then the simulations
+            are cheaper at any rate. None when even a silent network costs more. Infinity when the price does not
+            depend on spikes (a device that pays for every synapse in every step) and is no higher than the classical
+            one.
         """
         budget = self.classical_joules(classical_on or device, memory=memory)
         silent = self._spiking(device, memory, 0)
@@ -152,13 +153,13 @@ class Energy:
         return (budget - silent) / full if full > 0 else math.inf
 
     def table(self) -> list[dict[str, Any]]:
-        """A line for each device and counter, J per predicted row (all its samples); JSON values only.
+        """A record for each device and counter, J per predicted row (all its samples); JSON values only.
 
-        ``spiking_j`` pays for every neuron in every step, ``spiking_awake_j`` for neurons that take in or send,
-        ``spiking_events_j`` for none; ``classical_sparse_j`` skips products with zeros. ``ratio`` is ``classical_j``
-        over ``spiking_j``. ``memory`` says whether reads of weights are ``"included"`` in the
+        ``spiking_j`` includes updates of every neuron in every step, ``spiking_awake_j`` of neurons that receive or
+        send, ``spiking_events_j`` of none; ``classical_sparse_j`` skips products with zeros. ``ratio`` is
+        ``classical_j`` over ``spiking_j``. ``memory`` says whether reads of weights are ``"included"`` in the
         device's figures or ``"added"``. A break-even rate is a number, ``"none"`` (a silent network costs more) or
-        ``"any"``. What was not measured is None, with the reason as ``source``.
+        ``"any"``. Where nothing could be measured, the figure is None and ``source`` gives the reason.
         """
         rows = self.spiking.rows
         against = next((d for d in self.devices if d.name == GPU.name), None)
@@ -240,18 +241,18 @@ def energy(
     meter: Meter | None = None,
     progress: bool = False,
 ) -> Energy:
-    """What predicting rows costs: the simulations are run, counted and priced, Monte Carlo dropout beside them.
+    """What predicting rows costs: simulations are run, counted and priced, and compared with Monte Carlo dropout.
 
-    A coded network is one run of S + depth windows; its spikes are counted on the numbers that it tells, and a graded
-    message is priced as an event. Where the machine has a counter of joules, the rows are predicted once more and
-    measured: by the network, and by the module if it is given.
+    A coded network is one run of S + depth windows; its spikes are counted from the numbers that it sends, and a
+    graded message is priced as an event. Where the machine has an energy counter, the rows are predicted once more
+    and measured: by the network, and by the module if it is given.
 
     Args:
         network, x, samples, steps, burn_in, redraw, seed, mask_scope, rows, engine, batch_size, progress: as for
             :func:`spikebayes.predict`.
-        model: the module that the network was made of, to be measured. Its counts are read from the network.
-        devices: what to price the counts by.
-        meter: the machine's counters; looked for by default.
+        model: the module that the network was made of, to be measured; its operations are counted from the network.
+        devices: whose prices to use for the counts.
+        meter: the machine's energy counters; found automatically by default.
 
     Returns:
         An :class:`Energy`.
@@ -262,7 +263,7 @@ def energy(
             sums, which are not counted.
 
     Reference:
-        Wycoff 2019 leaves it to future work; every figure has its own in ``evaluate/energy/devices.py``.
+        Wycoff 2019 leaves energy to future work; ``evaluate/energy/devices.py`` cites a source for every figure.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""What a network asks of neuromorphic hardware, neurons and fan-in, against what hardware has.
+"""What a network needs of neuromorphic hardware, such as neurons and fan-in, against the hardware's limits.
 
 Not bits of weights: the grid of a coded network is as fine as exact sums allow, finer than its numbers need.
 """
@@ -21,14 +21,14 @@ from spikebayes.prediction.sampling import timing_of
 @checked
 @dataclass(frozen=True)
 class Limits:
-    """What a piece of hardware has; None is what its makers set no bound to, or do not tell.
+    """Limits of a piece of hardware; None where there is none, or its makers do not state it.
 
     Args:
         name: as reports call it.
-        neurons: in all. fan_in: synapses of one neuron, at most.
+        neurons: in total. fan_in: largest number of synapses of one neuron.
         source: where the figures are from.
-        synapses: in all.
-        memory: bytes for weights. weight_bits: of one there. shared: a convolution's kernel is stored once.
+        synapses: in total.
+        memory: bytes for weights. weight_bits: bits of one weight. shared: a convolution's kernel is stored once.
         step: shortest time step, s.
     """
 
@@ -117,7 +117,7 @@ class Demand:
 
     @property
     def neurons(self) -> int:
-        """All of them; inputs and read-out are none."""
+        """Number of neurons; inputs and read-out do not count."""
         return sum(layer.neurons for layer in self.layers)
 
     @property
@@ -127,7 +127,7 @@ class Demand:
 
     @property
     def synapses(self) -> int:
-        """All of them."""
+        """Number of synapses."""
         return sum(layer.synapses for layer in self.layers)
 
     def memory(self, limits: Limits) -> int:
@@ -135,7 +135,7 @@ class Demand:
         return -(-(self.weights if limits.shared else self.synapses) * limits.weight_bits // 8)
 
     def excesses(self, limits: Limits) -> list[str]:
-        """What goes beyond the limits, in words; empty if the network fits.
+        """What exceeds the limits, in words; empty if the network fits.
 
         Example:
             >>> Demand((Layer("hidden", 100, 784, 78400),)).excesses(TRUENORTH)
@@ -158,13 +158,13 @@ class Demand:
 def demand(network: SpikingNetwork) -> Demand:
     """Neurons and synapses of every population of a network; each path from a unit to a neuron is one synapse.
 
-    In max pooling by a race every runner is one.
+    In max pooling by a race every input of a neuron is one.
 
     Raises:
         ConfigError: a network without populations.
     """
     if not network.populations:
-        raise ConfigError("a network without populations asks for no neurons")
+        raise ConfigError("a network without populations needs no neurons")
     stages, layers = Stages(), []
     for p in network.populations:
         fan_in = torch.zeros(size(p.shape), dtype=torch.float64)
@@ -186,7 +186,7 @@ class Latency:
     """How long a network takes, in its steps (ticks, where it is coded).
 
     Args:
-        sample: until the first sample is there. prediction: until all are, one after another.
+        sample: steps until the first sample. prediction: steps until all samples, one after another.
     """
 
     sample: int
@@ -199,8 +199,8 @@ def latency(
 ) -> Latency:
     """Steps of a sample and of a prediction.
 
-    Free-running neurons simulate each sample from rest; a coded network gives a sample for each window, once the
-    first has come through its depth; a network without memory one a step, alike.
+    Free-running neurons simulate each sample from rest; a coded network gives a sample in each window, once the first
+    has passed through its depth; a network without memory likewise in each step.
 
     Raises:
         ConfigError: no sample, or steps out of range.

@@ -33,8 +33,8 @@ class Counter:
 class Meter:
     """Joules and seconds between entering and leaving a ``with`` block.
 
-    A counter that starts anew is followed once: at 200 W, RAPL's do after some 20 minutes. RAPL is brought up to date
-    every millisecond, NVML every 20 to 100.
+    One wrap-around of a counter is corrected: at 200 W, RAPL's wrap after some 20 minutes. RAPL is updated every
+    millisecond, NVML every 20 to 100 ms.
 
     Args:
         powercap: folder of the kernel's RAPL zones.

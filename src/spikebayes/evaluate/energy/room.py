@@ -1,4 +1,4 @@
-"""Whether a network has room on chips, and how long it takes there."""
+"""Whether a network fits on chips, and how long it takes there."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Room:
     Args:
         chip: it.
         memory: bytes that the weights take there.
-        ms: until the first sample, and until all; None where its makers tell no shortest step.
-        excesses: what goes beyond its limits, in words; empty if the network fits.
+        ms: until the first sample, and until all; None where its makers do not state the shortest step.
+        excesses: what exceeds its limits, in words; empty if the network fits.
     """
 
     chip: Limits
@@ -33,7 +33,7 @@ class Room:
 
 @dataclass(frozen=True)
 class Rooms:
-    """What a network asks of chips, and which of them have it; see :func:`limits`. Printed, a table.
+    """What a network needs of chips, and on which it fits; see :func:`limits`. Printed, a table.
 
     Args:
         demand: neurons, fan-in, synapses and stored numbers.
@@ -47,7 +47,7 @@ class Rooms:
 
     @property
     def lines(self) -> list[str]:
-        """The table, a line for each chip, then the reasons why chips are too small, and what helps."""
+        """The table, a line for each chip, then why chips are too small, and what helps."""
         lines, reasons = [HEADINGS], []
         for room in self.chips:
             shown = ["not told" if time is None else f"{time:.3g} ms" for time in room.ms]
@@ -83,9 +83,9 @@ def limits(
     burn_in: int | None = None,
     chips: Sequence[Limits] = CHIPS,
 ) -> Rooms:
-    """What a network asks of neuromorphic chips, whether it has room on them, and how long it takes there.
+    """What a network needs of neuromorphic chips, whether it fits on them, and how long it takes there.
 
-    What inputs and outputs take is not in it.
+    What inputs and outputs need is not counted.
 
     Args:
         network: any with populations.

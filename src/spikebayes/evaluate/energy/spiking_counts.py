@@ -37,7 +37,7 @@ NUMBERS = 1 << 22  # of one tensor held at once while masks are looked at
 
 @dataclass(frozen=True)
 class SpikingCounts:
-    """What simulations of T steps do, the burn-in's steps included.
+    """Operations of simulations of T steps, those of the burn-in included.
 
     Args:
         simulations, rows, steps: S x B (B where one run gives all samples of a row: masks are redrawn within it, or
@@ -45,10 +45,11 @@ class SpikingCounts:
         neurons: of the network.
         synapses: between populations and into the read-out: one where any path of a connection's operators leads from
             a unit to a target, whatever the weights.
-        spikes: by population, of neurons that the masks keep; of a graded code, messages. What no mask reaches is
-            told once for all samples of a row (``SpikingNetwork.told_once``).
+        spikes: by population, of neurons that the masks keep; of a graded code, messages. Numbers that no mask
+            affects are sent once for all samples of a row (``SpikingNetwork.told_once``).
         synaptic_events: one for every spike and every synapse of its neuron onto a target that is not taken out; into
-            the read-out all count. A blanked synapse counts, since the spike reaches it. A sign neuron's spike is +1.
+            the read-out all count. A synapse that blanks out counts, since the spike reaches it. A sign neuron's
+            spike is +1.
         neuron_updates: neurons that are not taken out, in every step. One update is one step of one neuron, whatever
             it does in it.
         dense_synaptic_operations: multiply-accumulates and pooling sums of all operators on populations, applied as
@@ -58,7 +59,7 @@ class SpikingCounts:
             itself is masked, once per simulation and redraw. No neuron is left out.
         mask_bits: Bernoulli draws: of masks once per simulation and redraw (one for all rows where they share it), of
             blanked synapses once per ``hold`` steps, of units that fire by chance in every step.
-        idle_updates: those of ``neuron_updates`` in windows in which a coded population neither takes in nor sends:
+        idle_updates: those of ``neuron_updates`` in windows in which a coded population neither receives nor sends:
             while a run begins and ends, and while a sum waits. None where neurons step freely.
         messages: those of the spikes that carry a number (graded codes).
     """
@@ -80,7 +81,7 @@ class SpikingCounts:
 
     @property
     def awake_updates(self) -> int:
-        """Updates of neurons that take in or send."""
+        """Updates of neurons that receive or send."""
         return self.neuron_updates - self.idle_updates
 
     @property
@@ -109,7 +110,7 @@ def count(
     batch_size: int | None = None,
     progress: bool = False,
 ) -> tuple[SpikingCounts, ClassicalCounts]:
-    """Simulate a network and count what it does, and what Monte Carlo dropout under the same masks would do.
+    """Simulate a network and count its operations, and those of Monte Carlo dropout under the same masks.
 
     Args:
         network, x, steps, burn_in, redraw, seed, mask_scope, rows, engine, batch_size, progress: as for

@@ -29,7 +29,7 @@ def statement(found: Energy) -> str:
         *_counts(found),
         "",
         "joules per predicted row, all its samples; break-even in spikes per neuron and step",
-        "awake: updates of neurons that take in or send are paid for; events: none; no zeros: nor products with 0",
+        "awake: only neurons that receive or send are updated; events: none are; no zeros: products with 0 skipped",
     ]
     said += aligned([HEADINGS, *([line["device"], *_cells(line, "")] for line in priced)])
     said += ["", "the same with a weight read from memory for every operation"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @stored
 class Mix(Operator):
-    """y = amounts x along ``dim``: sums, averages and interpolation, whose factors no training made.
+    """y = amounts x along ``dim``: sums, averages and interpolation, with factors that are not trained.
 
     Args:
         dim: counts axes from 1, as torch does with the batch axis in front.

@@ -1,4 +1,4 @@
-"""What an operator is: a linear map that tells everything that engines, counts and conversion want to know of it."""
+"""What an operator is: a linear map that describes itself to engines, counts and conversion."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class Operator(nn.Module):
     """A linear map from ``[R, *source]`` to ``[R, *target]``, row by row and without a constant.
 
     A new operator needs ``forward`` and, if its constructor takes arguments, :meth:`config`; one with weights keeps
-    them in a buffer ``weight``, its constructor's first argument. All else follows from these: by sending units
-    through it one by one where nothing better is known, which is right for every operator, if slow for large ones.
-    A subclass tells what it knows better.
+    them in a buffer ``weight``, its constructor's first argument. Everything else follows from these, if need be by
+    sending units through it one by one, which works for every operator but is slow for large ones. A subclass
+    overrides what it can do better.
 
     Attributes:
-        weight: ``[O, ...]``, a row for each unit, or channel of units that share weights; None without weights. What
-            changes a network's weights (grids, few bits, noise) changes these.
+        weight: ``[O, ...]``, a row for each unit, or channel of units that share weights; None without weights.
+            Functions that change a network's weights (grids, few bits, noise) change these.
         row_axis: the axis of a target row along which the rows of weights lie; None where they lie otherwise.
         rearranges: whether every target is one source unit's value or 0. Then ``forward`` must take every dtype.
         reshapes: whether the units, numbered in one line, stay as they are.
@@ -102,7 +102,7 @@ class Operator(nn.Module):
         return tuple(found)
 
     def replaced(self, new: dict[Operator, Operator]) -> Operator:
-        """The same with other parts; itself where none is replaced. Chains met are added to ``new``."""
+        """The same with other parts; itself where none is replaced. Chains on the way are added to ``new``."""
         return new.get(self, self)
 
     def ending_in(self, last: Operator) -> Operator:
@@ -143,7 +143,7 @@ class Operator(nn.Module):
         return found.int().argmax(0)
 
     def weight_rows(self) -> WeightRows | None:
-        """Its rows of weights with what each place sees; None where single synapses cannot be told."""
+        """Its rows of weights with what each place sees; None where there are no individual synapses."""
         return None
 
     def _own_weight(self) -> Tensor:
@@ -154,11 +154,11 @@ class Operator(nn.Module):
     # -- units ---------------------------------------------------------------------------------------------
 
     def factors(self, source: Shape) -> Tensor | None:
-        """``[*source]`` by what it multiplies every unit, where it does no more than that; else None."""
+        """``[*source]`` factors by which it multiplies every unit, if it does nothing else; else None."""
         return None
 
     def works(self, source: Shape) -> bool:
-        """Whether it costs operations (products, or sums) and does not just move units."""
+        """Whether it costs operations (products or sums), that is, does more than move units."""
         if self.rearranges or self.weight is not None:
             return not self.rearranges
         matrix = _sparse(self.matrix(source))
@@ -171,7 +171,7 @@ class Operator(nn.Module):
     def offset(self, source: Shape) -> int | None:
         """Where the first source unit stands in the flattened target.
 
-        None where not all units stay side by side in their order, or where each is multiplied by a factor of its own.
+        None where units do not stay side by side in order, or where each is multiplied by a factor of its own.
         """
         if not self.rearranges:
             return None

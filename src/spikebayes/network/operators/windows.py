@@ -1,4 +1,4 @@
-"""Windows of a feature map side by side, for what pools them."""
+"""Windows of a feature map side by side, for pooling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spikebayes.network.vocabulary import stored
 class Windows(Operator):
     """The units of each window in a line: ``[R, C, *space]`` to ``[R, C, *places, K]``, over 1 or 2 spatial axes.
 
-    Where a window reaches over the edge it shows one of its own units again: the largest of them stays the largest.
+    Where a window extends beyond the edge it repeats one of its own units, so that its maximum is unchanged.
 
     Args:
         kernel, stride, padding, dilation, ceil_mode: as of torch's max pooling.
