@@ -79,9 +79,21 @@ class Task:
             "features": {name: len(scaling.kept) for name, scaling in both.items()},
             "missing_columns": {name: scaling.all_missing for name, scaling in both.items()},
             "constant_columns": {name: scaling.constant for name, scaling in both.items()},
+            "both_orders": both_orders(self.data),
             "target_mean": self.scaling.target_mean,
             "target_std": self.scaling.target_std,
         }
+
+
+def both_orders(data: ComboData) -> dict[str, Any]:
+    """How far a cell line's score of two drugs agrees with that of the same two named the other way round."""
+    rows = {tuple(case): row for row, case in enumerate(data.index.tolist())}
+    turned = ((row, rows.get((cell, two, one))) for (cell, one, two), row in rows.items() if one < two)
+    pairs = [(row, other) for row, other in turned if other is not None]
+    if len(pairs) < 3:
+        return {"cases": len(pairs), "correlation": None}
+    a, b = data.target[:, 0].double().numpy()[np.array(pairs).T]
+    return {"cases": len(pairs), "correlation": float(np.corrcoef(a, b)[0, 1])}
 
 
 def network(task: Task, settings: Learning, seed: int) -> zoo.Combo:

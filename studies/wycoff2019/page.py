@@ -7,7 +7,7 @@ from typing import Any
 from studies.results import markdown_table
 from studies.stages import stage_seconds
 from studies.wycoff2019.accuracies import accuracy
-from studies.wycoff2019.claims import claims
+from studies.wycoff2019.claims import claims, pvalue
 from studies.wycoff2019.learning import DT
 from studies.wycoff2019.protocols import EQUIVALENT, PAIRED_RMSE, R2_GAP, STD_RATIO, UNIFORMITY
 
@@ -60,17 +60,26 @@ def _data(found: dict[str, Any]) -> list[str]:
         f"At random {d['train']:,} train, {d['validation']:,} validate, {d['test']:,} test. "
         f"{d['features']['cell']} features of a cell line, {d['features']['drug']} of a drug "
         f"({d['constant_columns']['drug']} constant and {d['missing_columns']['drug']} wholly missing columns left "
-        "out). Imputation and scaling are learned on the training rows.",
+        f"out). Imputation and scaling are learned on the training rows.{_orders(d['both_orders'])}",
     ]
+
+
+def _orders(found: dict[str, Any]) -> str:
+    if found["correlation"] is None:
+        return ""
+    return (
+        f" {found['cases']:,} cases were measured twice, with the two drugs named in both orders: their scores "
+        f"correlate by {found['correlation']:.2f}. Much of what is learned may so belong to one screen."
+    )
 
 
 def _protocols(found: dict[str, Any]) -> list[str]:
     lines = [(n, k) for n in TITLES for k in ("few", "many") if f"{k}_{n}" in found]
+    fitting = found["trace_fitting"]["method"]["name"].split(", ")[-1]
     return [
         "## The paper's checks",
         "Figure 3: the read-out of the first test row over time, with the paper's burn-in and our usual filters, "
-        f"with its burn-in and filters that fit into it ({found['trace_fitting']['method']['synapse']}), and with "
-        "the fewest steps. The swings of the start are cut off.",
+        f"with its burn-in and filters that fit into it ({fitting}), and with the fewest steps. The swings of the start are cut off.",
         "![Output trace](wycoff2019/figure3.svg) ![with filters that fit](wycoff2019/figure3-fitting.svg) "
         "![with the fewest steps](wycoff2019/figure3-fewest.svg)",
         "Figure 2, KS p-values over rows: as the paper takes them, randomised (uniform for equal distributions), and "
@@ -162,8 +171,8 @@ def _protocol_table(lines: list[tuple[str, dict[str, Any]]]) -> str:
                 name,
                 f"{p['rows']} x {p['samples']}",
                 _steps_said(p["method"]),
-                f"{p['spiking']['uniformity_pvalue']:.3f}",
-                f"{p['control']['uniformity_pvalue']:.3f}",
+                pvalue(p["spiking"]["uniformity_pvalue"]),
+                pvalue(p["control"]["uniformity_pvalue"]),
                 f"{p['paired_rmse']:.3f}",
                 f"{p['std_ratio']:.3f}",
                 f"{p['r2']['classical']:.4f}",
