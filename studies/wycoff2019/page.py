@@ -79,7 +79,8 @@ def _protocols(found: dict[str, Any]) -> list[str]:
     return [
         "## The paper's checks",
         "Figure 3: the read-out of the first test row over time, with the paper's burn-in and our usual filters, "
-        f"with its burn-in and filters that fit into it ({fitting}), and with the fewest steps. The swings of the start are cut off.",
+        f"with its burn-in and filters that fit into it ({fitting}), and with the fewest steps. The "
+        "swings of the start are cut off.",
         "![Output trace](wycoff2019/figure3.svg) ![with filters that fit](wycoff2019/figure3-fitting.svg) "
         "![with the fewest steps](wycoff2019/figure3-fewest.svg)",
         "Figure 2, KS p-values over rows: as the paper takes them, randomised (uniform for equal distributions), and "
@@ -99,7 +100,10 @@ def _decisions(found: dict[str, Any]) -> list[str]:
         ["calibrated intervals hold", f"{held['calibrated']:.3f}", *(f"{c:.3f}" for c in held["fifths"])],
         ["RMSE", "", *(f"{e:.1f}" for e in held["rmse"])],
     ]
-    wrong = "-" if silent["wrong of those"] is None else f"{100 * silent['wrong of those']:.1f} %"
+    answered = "none: even on the rows that it is surest of it cannot promise that"
+    if silent["wrong of those"] is not None:
+        wrong = f"{100 * silent['wrong of those']:.1f} %"
+        answered = f"{100 * silent['answered']:.0f} % of the rows, of which {wrong} are wrong"
     pairs = [
         [
             " + ".join(pair["drugs"]),
@@ -117,7 +121,7 @@ def _decisions(found: dict[str, Any]) -> list[str]:
         markdown_table(header, rows),
         f"An answer is wrong where it is off by more than {silent['tolerance']:.1f} (half a standard deviation of "
         f"the scores): {100 * silent['wrong of all']:.1f} % of all. Asked for at most {100 * silent['risk']:g} %, it "
-        f"answers {100 * silent['answered']:.0f} % of the rows, of which {wrong} are wrong.",
+        f"answers {answered}.",
         f"Rows whose second drug has each feature from another drug lie among the calibration rows' most uncertain "
         f"5 % in {100 * outliers['strange rows below']:.0f} of 100 cases, test rows in "
         f"{100 * outliers['test rows below']:.0f} (area under the curve {outliers['area']:.2f}).",
