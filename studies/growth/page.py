@@ -114,7 +114,7 @@ def _scores(by: str, splits: list[dict[str, Any]]) -> list[str]:
     rows = [[m, *(_mean(values[m][k]) for k in SCORES)] for m in models]
     rivals = [m for m in models if not m.startswith(NETWORK)]
     return [
-        f"## {KINDS.get(by, by)}",
+        f"## {KINDS[by]}",
         f"All test rows, {tested} over the splits; of {new['pair']} of them the pair is in no training row, of "
         f"{new['drug']} one of the drugs is in none. MAE is in fractions of growth; +- is the standard error over "
         "splits, which share rows: it is too small.",
@@ -172,7 +172,7 @@ def _spikes(found: dict[str, Any]) -> list[str]:
             rows.append(
                 [
                     f"{spikes} ({each[0]['method']['name']})",
-                    KINDS.get(by, by).lower(),
+                    KINDS[by].lower(),
                     f"{np.mean([one['paired_rmse'] for one in each]):.3f}",
                     f"{np.max([one['paired_rmse_largest'] for one in each]):.3f}",
                     f"{np.mean([one['std_ratio'] for one in each]):.3f}",
