@@ -79,7 +79,7 @@ def _task(found: dict[str, Any]) -> list[str]:
     splits = [split for each in found["splits"].values() for split in each]
     parameters = next(iter(splits[0]["tried"].values()))["parameters"]
     chosen = {epochs: sum(split["epochs"] == epochs for split in splits) for epochs in s["epochs"]}
-    said = ", ".join(f"{epochs} epochs on {count} splits" for epochs, count in chosen.items())
+    said = ", ".join(f"{epochs} epochs on {count}" for epochs, count in chosen.items()) + f" of {len(splits)} splits"
     if 2 * chosen[max(chosen)] > len(splits):
         said += "; longer trainings, which were not tried, may do better"
     return [
