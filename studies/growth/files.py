@@ -64,13 +64,12 @@ def spelt(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def write_benchmark(data: Path, folder: Path, *, described: bool = True) -> dict[str, Any]:
+def write_benchmark(data: Path, folder: Path) -> dict[str, Any]:
     """Write the three files, and say what is in them.
 
     Args:
         data: folder of the data sets: DECREASE's tables, and ALMANAC.
         folder: for the files.
-        described: write the features that ALMANAC has beside the indicator columns.
 
     Returns:
         Counts for the page.
@@ -91,14 +90,12 @@ def write_benchmark(data: Path, folder: Path, *, described: bool = True) -> dict
             "Sample",
             {f"NCI60.{name}": (name, spelt(name)) for name in lines},
             (known.data.cell_columns, [spelt(name) for name in known.data.cell_names], known.data.cells.numpy()),
-            described=described,
         ),
         "drugs": _write_features(
             folder / DESCRIPTORS,
             "NAME",
             {f"NSC.{nsc[name]}": (name, f"NSC.{nsc[name]}") for name in drugs},
             (known.data.drug_columns, known.data.drug_names, known.data.drugs.numpy()),
-            described=described,
         ),
     }
     return told | features | {"listed": [name for name in drugs if name not in unlisted], "made_up": len(unlisted)}
@@ -108,27 +105,29 @@ def _doses(folder: Path, name: str) -> pd.DataFrame:
     """A table's measurements, Response as percent viability, compounds by one name."""
     path = folder / name
     try:
-        table = pd.read_csv(path)[COLUMNS]
+        table = pd.DataFrame(pd.read_csv(path)[COLUMNS])
     except (OSError, EOFError, ValueError, KeyError) as error:
         raise DataError(f"{path} is no table of dose responses ({error}); fetch {SOURCE} anew") from error
     if TABLES[name] == "inhibition":
         table["Response"] = 100 - table["Response"]
-    untreated = (table["Conc1"] == 0) & (table["Conc2"] == 0)
-    tops = table.groupby("PairIndex")[["Conc1", "Conc2"]].transform("max")
-    most = (table["Conc1"] == tops["Conc1"]) & (table["Conc2"] == tops["Conc2"])
-    least, greatest = (float(table["Response"][rows].mean()) for rows in (most, untreated))
+    doses, tops = (
+        each.to_numpy()
+        for each in (table[["Conc1", "Conc2"]], table.groupby("PairIndex")[["Conc1", "Conc2"]].transform("max"))
+    )
+    response = table["Response"].to_numpy()
+    least, greatest = (float(response[rows.all(1)].mean()) for rows in (doses == tops, doses == 0))
     if not least < 70 < greatest:
         raise DataError(
             f"{path}: Response was taken for percent {TABLES[name]}, but then {greatest:.0f} % live untreated and "
             f"{least:.0f} % at the highest doses"
         )
-    return table.replace({"Drug1": SYNONYMS, "Drug2": SYNONYMS})
+    return pd.DataFrame(table.replace({"Drug1": SYNONYMS, "Drug2": SYNONYMS}))
 
 
 def _write_growth(doses: pd.DataFrame, nsc: dict[str, Any], path: Path) -> dict[str, Any]:
     """A row per measurement; where one of the doses is 0 it is of a single drug, the second left blank."""
     one, two = (doses["Conc1"] > 0).to_numpy(), (doses["Conc2"] > 0).to_numpy()
-    first, second = doses["Drug1"].map(nsc).to_numpy(), doses["Drug2"].map(nsc).to_numpy()
+    first, second = (np.array([nsc[name] for name in doses[c]]) for c in ("Drug1", "Drug2"))
     low, high = (np.array([float(f"{NANOMOLAR * dose:.6g}") for dose in doses[c]]) for c in ("Conc1", "Conc2"))
     table = pd.DataFrame(
         {
@@ -160,8 +159,6 @@ def _write_features(
     key: str,
     rows: dict[str, tuple[str, str]],
     known: tuple[Sequence[str], Sequence[str], np.ndarray],
-    *,
-    described: bool,
 ) -> dict[str, Any]:
     """Known columns, missing where nothing is known, and an indicator column per row.
 
@@ -169,7 +166,6 @@ def _write_features(
         path: file to write. key: its column of names.
         rows: by name in the file, the name in the tables and that among the known.
         known: columns, names, and ``[names, columns]``.
-        described: whether the known columns are written.
     """
     columns, names, values = known
     place = {name: row for row, name in enumerate(names)}
@@ -181,13 +177,11 @@ def _write_features(
     indicators = pd.DataFrame(np.eye(len(rows), dtype=int), columns=[f"is {name}" for name, _ in rows.values()])
     frame = pd.DataFrame({key: list(rows)})
     frame = pd.concat([frame, pd.DataFrame(features, columns=list(columns)), indicators], axis=1)
-    if not described:
-        frame = frame.drop(columns=list(columns))
     with atomic(path) as partial:
         frame.to_csv(partial, sep="\t", index=False, na_rep="na")
     return {
         "rows": len(rows),
         "known": [name for (name, _), there in zip(rows.values(), found, strict=True) if there >= 0],
-        "columns": len(columns) if described else 0,
+        "columns": len(columns),
         "indicators": len(rows),
     }

@@ -79,7 +79,7 @@ def _task(found: dict[str, Any]) -> list[str]:
     splits = [split for each in found["splits"].values() for split in each]
     parameters = next(iter(splits[0]["tried"].values()))["parameters"]
     chosen = {epochs: sum(split["epochs"] == epochs for split in splits) for epochs in s["epochs"]}
-    said = ", ".join(f"{epochs} epochs on {count} splits" for epochs, count in chosen.items())
+    said = ", ".join(f"{epochs} epochs on {count}" for epochs, count in chosen.items()) + f" of {len(splits)} splits"
     if 2 * chosen[max(chosen)] > len(splits):
         said += "; longer trainings, which were not tried, may do better"
     return [
@@ -114,7 +114,7 @@ def _scores(by: str, splits: list[dict[str, Any]]) -> list[str]:
     rows = [[m, *(_mean(values[m][k]) for k in SCORES)] for m in models]
     rivals = [m for m in models if not m.startswith(NETWORK)]
     return [
-        f"## {KINDS.get(by, by)}",
+        f"## {KINDS[by]}",
         f"All test rows, {tested} over the splits; of {new['pair']} of them the pair is in no training row, of "
         f"{new['drug']} one of the drugs is in none. MAE is in fractions of growth; +- is the standard error over "
         "splits, which share rows: it is too small.",
@@ -172,7 +172,7 @@ def _spikes(found: dict[str, Any]) -> list[str]:
             rows.append(
                 [
                     f"{spikes} ({each[0]['method']['name']})",
-                    KINDS.get(by, by).lower(),
+                    KINDS[by].lower(),
                     f"{np.mean([one['paired_rmse'] for one in each]):.3f}",
                     f"{np.max([one['paired_rmse_largest'] for one in each]):.3f}",
                     f"{np.mean([one['std_ratio'] for one in each]):.3f}",

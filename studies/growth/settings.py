@@ -24,7 +24,7 @@ class Settings:
     learning: Learning = field(
         default_factory=lambda: Learning(width=64, batch_size=32, accuracy_samples=100, boosting=100)
     )
-    epochs: tuple[int, ...] = (50, 100)
+    epochs: tuple[int, ...] = (100, 200)
     held_out: tuple[SplitBy, ...] = (SplitBy.RANDOM, SplitBy.PAIR)
     splits: int = 5
     test: float = 0.2

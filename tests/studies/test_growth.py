@@ -31,6 +31,7 @@ TINY = replace(
     splits=1,
     compared=10,
 )
+NAMES = ((("line", 4), ("drug", 6)), (("gene", 4), ("mass", 6)))
 DOSES = "PairIndex,Drug1,Drug2,Conc1,Conc2,Response,Cell\n"
 
 
@@ -112,16 +113,9 @@ def additive() -> Task:
     index = np.column_stack([rng.integers(4, size=300), rng.integers(6, size=(300, 2))])
     line, drug = rng.standard_normal(4), rng.standard_normal(6)
     target = line[index[:, 0]] + drug[index[:, 1]] + drug[index[:, 2]]
-    cells, drugs = torch.eye(4), torch.eye(6)
-    data = ComboData(
-        cells,
-        drugs,
-        *(tuple(f"{letter}{k}" for k in range(n)) for letter, n in (("c", 4), ("d", 6), ("g", 4), ("m", 6))),  # pyright: ignore[reportArgumentType]
-        torch.from_numpy(index),
-        torch.from_numpy(target.astype(np.float32))[:, None],
-        "growth",
-        {},
-    )
+    (c, d), (g, m) = (tuple(tuple(f"{of}{k}" for k in range(n)) for of, n in pair) for pair in NAMES)
+    targets = torch.from_numpy(target.astype(np.float32))[:, None]
+    data = ComboData(torch.eye(4), torch.eye(6), c, d, g, m, torch.from_numpy(index), targets, "growth", {})
     return Task.prepare(data, 0, test=0.2, validation=0.15)
 
 
