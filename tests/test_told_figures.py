@@ -37,6 +37,7 @@ TOLD = (
     Told("README.md", r"weights, by ([\d,]+) samples each", lambda: say.samples_drawn()[0]),
     Told("README.md", r"windows of ticks \((\d+ bits)\)", say.code_drawn),
     Told("README.md", r"of (\d+) pairs of drugs", say.pairs_drawn),
+    Told("docs/architecture.md", r"(\d+) do what (\d+) steps do", say.ticks_and_steps),
     Told(
         "README.md docs/index.md", r"Histograms of ([\d,]+) classical and ([\d,]+) spiking samples", say.samples_drawn
     ),
