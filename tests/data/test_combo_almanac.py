@@ -107,7 +107,7 @@ def test_the_parent_folder_does_and_what_is_missing_is_named(tmp_path: Path) -> 
         ({"scores": "NSC1,NSC2,SR\n1,2,3,4\n"}, "torn, or no such table .*fetch it anew"),
         (
             {"scores": "NSC1,NSC2,SR,K\n1,2,3,4\n1,3,x,4\n1,4,1,True\n1,5,y,2\n"},
-            "3 values are no numbers: 'x' in column",
+            "3 values are not numbers: 'x' in column",
         ),
         ({"scores": "NSC1,NSC2,SR\n1,2,3\n1,3,inf\n1,4,1e39\n"}, r"2 values are infinite.*first: column 'SR', row 2"),
         ({"scores": "NSC1,NSC2,SR\n1,2,3\n1,3,2\n1,2,\n"}, r"1 of 3 rows repeat.*first: NSC.1 and NSC.2"),
@@ -125,7 +125,7 @@ def test_the_parent_folder_does_and_what_is_missing_is_named(tmp_path: Path) -> 
         ({"smiles": "NSC,isosmiles\n740,O\n,CC\n"}, "1 of 2 rows have no NSC"),
         ({"genes": "Line,A1CF\nA549,1\n"}, "no column 'Cellline'"),
         ({"genes": "Cellline,A1CF\nA549,1\nA-549,2\n"}, "1 of 1 cell lines occur more than once: A549"),
-        ({"genes": "Cellline,A1CF\nA549,1\nSR,high\n"}, r"1 values are no numbers: 'high' in column 'A1CF', row 2"),
+        ({"genes": "Cellline,A1CF\nA549,1\nSR,high\n"}, r"1 values are not numbers: 'high' in column 'A1CF', row 2"),
         ({"genes": "Cellline,A1CF\nA549,inf\n"}, "1 values are infinite"),
         ({"genes": "Cellline,A1CF\n,1\n"}, "1 of 1 rows have no Cellline"),
     ],

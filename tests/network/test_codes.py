@@ -47,7 +47,7 @@ def test_a_payload_is_one_spike(code: Graded) -> None:
         (lambda: Digits(1, 3), "a radix of 2 or more and 1 to 16 digits; got 1 and 3"),
         (lambda: Digits(4, 0), "1 to 16 digits; got 4 and 0"),
         (lambda: Digits(2, 17), "1 to 16 digits; got 2 and 17"),
-        (lambda: Digits(10, 5), "tells 100,000 levels; codes have at most 2^16: take fewer digits"),
+        (lambda: Digits(10, 5), "has 100,000 levels; codes have at most 2^16: take fewer digits"),
         (lambda: Digits(4, 2.5), "digits must be"),
         (lambda: FirstSpike(1), "at least 2 levels; got 1"),
         (lambda: FirstSpike(5000), "windows of 4,999 ticks; at most 4,096 are possible: take more digits"),
