@@ -8,8 +8,10 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from enum import EnumType
 from importlib import import_module
 from pathlib import Path
+from typing import get_origin
 
 ROOT = Path(__file__).parents[1]
 FACE, CHANGELOG = Path(__file__).with_suffix(".txt"), ROOT / "CHANGELOG.md"
@@ -58,6 +60,8 @@ def _signature(value: object) -> str:
     if isinstance(value, property):
         return ""
     function = value.__func__ if isinstance(value, classmethod) else value
+    if isinstance(value, EnumType) or get_origin(value) is not None:  # which Python versions tell differently
+        return ""
     try:
         parameters = inspect.signature(function).parameters.values()  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError):

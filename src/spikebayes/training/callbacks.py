@@ -154,7 +154,8 @@ class WholeCheckpoints(TorchCheckpointIO):
     @staticmethod
     def _write(path: Path, content: io.BytesIO) -> None:
         with atomic(path) as partial:
-            partial.write_bytes(content.getbuffer())
+            with content.getbuffer() as view:  # let go of, or content cannot be cleared away
+                partial.write_bytes(view)
 
 
 class Alone(LightningEnvironment):
