@@ -24,8 +24,9 @@ def figures_of(results: Path) -> dict[str, str]:
         "dearest": f"{max(ratios):.1f}",
         "tuned": f"{priced['settings']['error']:g}",
         "weights": f"{drugs['training']['parameters'] / 1e6:.1f}",
-        "figure_rows": f"{drugs['few_paper']['rows']}",
-        "figure_steps": f"{drugs['few_paper']['method']['steps']}",
+        "figure_rows": f"{drugs['large_windows']['rows']}",
+        "figure_samples": f"{drugs['large_windows']['samples']:,}",
+        "figure_code": drugs["large_windows"]["method"]["name"],
         **_joules(_read(results, "codes")["cases"]),
         **_speeds(_read(results, "bench")["bars"]),
     }

@@ -20,6 +20,7 @@ STUDIES = (
     "models",
     "posterior",
     "wycoff2019",
+    "growth",
     "neftci2017",
     "whetstone2018",
     "timing",

@@ -37,9 +37,8 @@ def test_every_figure_of_the_front_page_is_in_the_results() -> None:
     assert (made["times_spikingjelly"], made["times_nengo"]) == tuple(
         map(say.times_as_fast, ("spikingjelly", "nengo"))
     )
-    assert (made["weights"], made["figure_rows"], made["figure_steps"]) == (
-        *(say.million_weights(), say.pairs_drawn(), say.steps_drawn()),
-    )
+    assert (made["weights"], made["figure_rows"]) == (say.million_weights(), say.pairs_drawn())
+    assert (made["figure_samples"], made["figure_code"]) == (say.samples_drawn()[0], say.code_drawn())
 
 
 def test_every_page_stands_in_a_table_of_contents() -> None:

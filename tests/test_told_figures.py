@@ -34,11 +34,13 @@ MINUTES = (
 )
 TOLD = (
     Told("README.md docs/studies.md", r"([\d.]+) million weights", say.million_weights),
-    Told("README.md", r"weights, by (\d+) samples each", lambda: say.samples_drawn()[0]),
-    Told("README.md", r"in the paper's (\d+) steps", say.steps_drawn),
+    Told("README.md", r"weights, by ([\d,]+) samples each", lambda: say.samples_drawn()[0]),
+    Told("README.md", r"windows of ticks \((\d+ bits)\)", say.code_drawn),
     Told("README.md", r"of (\d+) pairs of drugs", say.pairs_drawn),
-    Told("README.md docs/index.md", r"Histograms of (\d+) classical and (\d+) spiking samples", say.samples_drawn),
-    Told("docs/index.md", r"by (\d+) classical and by (\d+) spiking samples", say.samples_drawn),
+    Told("docs/architecture.md", r"(\d+) do what (\d+) steps do", say.ticks_and_steps),
+    Told(
+        "README.md docs/index.md", r"Histograms of ([\d,]+) classical and ([\d,]+) spiking samples", say.samples_drawn
+    ),
     Told(
         "README.md",
         r"there: ([\d.]+ to [\d.]+) times with 4 digits of radix 4 on wide networks, ([\d.]+ to [\d.]+) times on "
@@ -99,7 +101,6 @@ CLAIMS: tuple[tuple[str, str, Callable[[], bool]], ...] = (
     ),
     ("README.md docs/index.md", "the one on which the two differ most", say.worst_pair),
     ("docs/guide/other-networks.md", "spike by spike the same", say.blocks_change_no_spike),
-    ("docs/architecture.md", "much shorter filters and a few dozen steps", say.few_dozen_steps),
     ("docs/guide/tables.md", "ahead of scikit-learn's network", say.twin_ranks_between),
     ("docs/architecture.md", "hundreds of Hz instead of about 16 Hz", say.low_rates_are_worse),
 )
@@ -137,7 +138,6 @@ FREE = (
     Free("docs/architecture.md", r"hundreds of Hz instead of about 16 Hz", "1 over the amplitudes; a claim above"),
     Free("docs/architecture.md", r"carry 1 %|the 99 % quantile|100 steps are averaged", "the rule of the burn-in"),
     Free("docs/architecture.md", r"start after \d+ ms, ten", "the layers whose figure is traced"),
-    Free("docs/architecture.md", r"a few dozen steps", "a claim above"),
     Free("docs/architecture.md", r"among seven settings", "how the defaults were once picked; no file keeps it"),
     Free("docs/architecture.md", r"about five steps", "a rule of thumb for the staircase"),
     Free("docs/how-we-judge.md", r"(?m)^\|.*\|$", "the table of margins, which are arguments"),

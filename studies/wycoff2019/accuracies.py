@@ -80,4 +80,21 @@ def _splits(found: dict[str, Any]) -> list[str]:
         markdown_table(
             ["held out", "network", "trees on components", "trees on identities", "network, Pearson r"], rows
         ),
+        *_losses(found["splits"]),
+    ]
+
+
+def _losses(splits: dict[str, Any]) -> list[str]:
+    """Where trees are better."""
+    lost = [
+        name
+        for by, name in (("pair", "pairs of drugs"), ("drug", "drugs"), ("cell", "cell lines"))
+        for trees in [max(splits[by]["trees"][kind]["test"]["mean"]["r2"] for kind in ("components", "identities"))]
+        if splits[by]["accuracy"]["mean"]["r2"] < trees
+    ]
+    if not lost:
+        return []
+    return [
+        f"On {' and '.join(lost)} that are held out whole the network is worse than trees: what it learned of "
+        "features does not carry over to them."
     ]

@@ -52,9 +52,9 @@ class Task:
     tables: ComboTables
 
     @classmethod
-    def prepare(cls, data: ComboData, seed: int, by: SplitBy = SplitBy.RANDOM) -> Task:
-        """A split of the rows, a tenth each to validate and to test."""
-        split = split_pairs(data, by, seed=seed)
+    def prepare(cls, data: ComboData, seed: int, by: SplitBy = SplitBy.RANDOM, **shares: float) -> Task:
+        """A split of the rows, a tenth each to validate and to test unless ``shares`` say otherwise."""
+        split = split_pairs(data, by, seed=seed, **shares)
         order = np.random.default_rng(seed)
         parts = {
             name: rows[torch.from_numpy(order.permutation(len(rows)))]
@@ -79,9 +79,21 @@ class Task:
             "features": {name: len(scaling.kept) for name, scaling in both.items()},
             "missing_columns": {name: scaling.all_missing for name, scaling in both.items()},
             "constant_columns": {name: scaling.constant for name, scaling in both.items()},
+            "both_orders": both_orders(self.data),
             "target_mean": self.scaling.target_mean,
             "target_std": self.scaling.target_std,
         }
+
+
+def both_orders(data: ComboData) -> dict[str, Any]:
+    """How far a cell line's score of two drugs agrees with that of the same two named the other way round."""
+    rows = {tuple(case): row for row, case in enumerate(data.index.tolist())}
+    turned = ((row, rows.get((cell, two, one))) for (cell, one, two), row in rows.items() if one < two)
+    pairs = [(row, other) for row, other in turned if other is not None]
+    if len(pairs) < 3:
+        return {"cases": len(pairs), "correlation": None}
+    a, b = data.target[:, 0].double().numpy()[np.array(pairs).T]
+    return {"cases": len(pairs), "correlation": float(np.corrcoef(a, b)[0, 1])}
 
 
 def network(task: Task, settings: Learning, seed: int) -> zoo.Combo:
@@ -234,15 +246,15 @@ def accuracy(task: Task, net: nn.Module, settings: Learning, seed: int) -> dict[
     return found
 
 
-def boosted_trees(task: Task, settings: Learning, seed: int) -> dict[str, Any]:
-    """The same figures for gradient-boosted trees on the same rows.
+def boosted_trees(task: Task, settings: Learning, seed: int, **more: Any) -> dict[str, Any]:
+    """The same figures for gradient-boosted trees on the same rows; ``more`` are other options of theirs.
 
     On principal components of the features; and on nothing but which cell line and which two drugs a row has: what
     features are worth beyond that, a network has to show.
     """
     train, truth = task.split.train, task.data.target[:, 0].numpy()
     options: dict[str, Any] = {"early_stopping": False, "random_state": seed, "max_leaf_nodes": 127}
-    options |= {"max_iter": settings.boosting}
+    options |= {"max_iter": settings.boosting, **more}
     found: dict[str, Any] = {}
     inputs: dict[str, tuple[Any, Any]] = {
         "components": (_components(task), None),

@@ -7,7 +7,7 @@ from typing import Any
 from studies.results import markdown_table
 from studies.stages import stage_seconds
 from studies.wycoff2019.accuracies import accuracy
-from studies.wycoff2019.claims import claims
+from studies.wycoff2019.claims import claims, pvalue
 from studies.wycoff2019.learning import DT
 from studies.wycoff2019.protocols import EQUIVALENT, PAIRED_RMSE, R2_GAP, STD_RATIO, UNIFORMITY
 
@@ -60,17 +60,27 @@ def _data(found: dict[str, Any]) -> list[str]:
         f"At random {d['train']:,} train, {d['validation']:,} validate, {d['test']:,} test. "
         f"{d['features']['cell']} features of a cell line, {d['features']['drug']} of a drug "
         f"({d['constant_columns']['drug']} constant and {d['missing_columns']['drug']} wholly missing columns left "
-        "out). Imputation and scaling are learned on the training rows.",
+        f"out). Imputation and scaling are learned on the training rows.{_orders(d['both_orders'])}",
     ]
+
+
+def _orders(found: dict[str, Any]) -> str:
+    if found["correlation"] is None:
+        return ""
+    return (
+        f" {found['cases']:,} cases were measured twice, with the two drugs named in both orders: their scores "
+        f"correlate by {found['correlation']:.2f}. Much of what is learned may so belong to one screen."
+    )
 
 
 def _protocols(found: dict[str, Any]) -> list[str]:
     lines = [(n, k) for n in TITLES for k in ("few", "many") if f"{k}_{n}" in found]
+    fitting = found["trace_fitting"]["method"]["name"].split(", ")[-1]
     return [
         "## The paper's checks",
         "Figure 3: the read-out of the first test row over time, with the paper's burn-in and our usual filters, "
-        f"with its burn-in and filters that fit into it ({found['trace_fitting']['method']['synapse']}), and with "
-        "the fewest steps. The swings of the start are cut off.",
+        f"with its burn-in and filters that fit into it ({fitting}), and with the fewest steps. The "
+        "swings of the start are cut off.",
         "![Output trace](wycoff2019/figure3.svg) ![with filters that fit](wycoff2019/figure3-fitting.svg) "
         "![with the fewest steps](wycoff2019/figure3-fewest.svg)",
         "Figure 2, KS p-values over rows: as the paper takes them, randomised (uniform for equal distributions), and "
@@ -90,7 +100,10 @@ def _decisions(found: dict[str, Any]) -> list[str]:
         ["calibrated intervals hold", f"{held['calibrated']:.3f}", *(f"{c:.3f}" for c in held["fifths"])],
         ["RMSE", "", *(f"{e:.1f}" for e in held["rmse"])],
     ]
-    wrong = "-" if silent["wrong of those"] is None else f"{100 * silent['wrong of those']:.1f} %"
+    answered = "none: even on the rows that it is surest of it cannot promise that"
+    if silent["wrong of those"] is not None:
+        wrong = f"{100 * silent['wrong of those']:.1f} %"
+        answered = f"{100 * silent['answered']:.0f} % of the rows, of which {wrong} are wrong"
     pairs = [
         [
             " + ".join(pair["drugs"]),
@@ -108,7 +121,7 @@ def _decisions(found: dict[str, Any]) -> list[str]:
         markdown_table(header, rows),
         f"An answer is wrong where it is off by more than {silent['tolerance']:.1f} (half a standard deviation of "
         f"the scores): {100 * silent['wrong of all']:.1f} % of all. Asked for at most {100 * silent['risk']:g} %, it "
-        f"answers {100 * silent['answered']:.0f} % of the rows, of which {wrong} are wrong.",
+        f"answers {answered}.",
         f"Rows whose second drug has each feature from another drug lie among the calibration rows' most uncertain "
         f"5 % in {100 * outliers['strange rows below']:.0f} of 100 cases, test rows in "
         f"{100 * outliers['test rows below']:.0f} (area under the curve {outliers['area']:.2f}).",
@@ -162,8 +175,8 @@ def _protocol_table(lines: list[tuple[str, dict[str, Any]]]) -> str:
                 name,
                 f"{p['rows']} x {p['samples']}",
                 _steps_said(p["method"]),
-                f"{p['spiking']['uniformity_pvalue']:.3f}",
-                f"{p['control']['uniformity_pvalue']:.3f}",
+                pvalue(p["spiking"]["uniformity_pvalue"]),
+                pvalue(p["control"]["uniformity_pvalue"]),
                 f"{p['paired_rmse']:.3f}",
                 f"{p['std_ratio']:.3f}",
                 f"{p['r2']['classical']:.4f}",
