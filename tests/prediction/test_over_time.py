@@ -183,7 +183,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a batch over time": (lambda: sb.predict(NETWORK, iter([X[:5, 0], X]), **QUICK), "batch 2, .* equally long"),
     "a module": (
         lambda: sb.predict(MODEL, X, samples=2),
-        r"answers each of 60 steps by itself, .*has no notion of time: .*x\.mean\(1\), or convert .*x\.flatten\(0, 1\)",
+        r"each of 60 steps by itself, .*no notion of time: .*x\.mean\(1\), or convert .*x\.flatten\(0, 1\)",
     ),
     "a module, by batches": (lambda: sb.predict(MODEL, iter([X]), samples=2), "a torch module has no notion of time"),
 }

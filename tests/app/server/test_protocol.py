@@ -61,7 +61,7 @@ def test_metadata_of_labels_and_of_classes(start: Start) -> None:
     ("name", "change", "says"),
     [
         ("values", {"inputs": []}, "no inputs; send 'input' [B, 2]"),
-        ("values", {"inputs": [ROW, ROW]}, "'input' stands twice"),
+        ("values", {"inputs": [ROW, ROW]}, "'input' occurs twice"),
         ("values", {"inputs": [tensor([[1.0, 2, 3]])]}, "'input' must be [B, 2], the columns 'a', 'b'"),
         ("values", {"inputs": [tensor([1.0, 2])]}, "'input' must be [B, 2]"),
         ("values", {"inputs": [tensor([[float("1e300"), 1]])]}, "infinite"),

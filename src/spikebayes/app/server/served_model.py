@@ -131,7 +131,7 @@ class ServedModel:
                 )
         table = as_table(asked.inputs, self.run.schema)
         if len(table) > self.most_rows:
-            raise ConfigError(f"a request may have {self.most_rows} rows at most; got {len(table)}: send fewer")
+            raise ConfigError(f"a request has at most {self.most_rows} rows; got {len(table)}: send fewer")
         x, outside = encode_features(table, self.run.schema), np.full(len(table), "", object)
         if OUTSIDE in outputs:
             outside[:] = outside_training(table, self.run.schema)
