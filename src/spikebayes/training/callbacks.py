@@ -153,9 +153,8 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     @staticmethod
     def _write(path: Path, content: io.BytesIO) -> None:
-        with atomic(path) as partial:
-            with content.getbuffer() as view:  # let go of, or content cannot be cleared away
-                partial.write_bytes(view)
+        with atomic(path) as partial, content.getbuffer() as view:  # let go of, or content cannot be cleared away
+            partial.write_bytes(view)
 
 
 class Alone(LightningEnvironment):
