@@ -67,9 +67,14 @@ def test_points_lost_count_from_two_standard_errors_on() -> None:
 
 def test_the_larger_test_is_reproduced_only_if_the_posterior_is_kept() -> None:
     results = found("wycoff2019")
+    large = results["large_windows"]
+    assert large["paired_outcome"] == "kept"
+    large["spiking"]["uniformity_pvalue"] = 1e-4  # a difference is found, and it is of no consequence
     assert "| reproduced |" in line(wycoff(results), "footnote")
-    results["large_fewest"]["paired_outcome"] = "not kept"
+    large["paired_outcome"] = "not kept"
     assert "not reproduced" in line(wycoff(results), "footnote")
+    large |= {"paired_outcome": "kept", "spiking": large["spiking"] | {"uniformity_pvalue": 0.5, "rejections": 0}}
+    assert "not reproduced" in line(wycoff(results), "footnote")  # none is found
 
 
 def test_every_page_has_its_claims() -> None:
