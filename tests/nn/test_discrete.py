@@ -157,7 +157,7 @@ def test_the_network_gives_what_the_module_gives(reset: Any) -> None:
 
 def test_steps_of_another_length_are_refused() -> None:
     made, x = model(dt=2e-3), torch.randn(5, 3)
-    with pytest.raises(ConversionError, match=r"'_2'.*trained for steps of 0.002 s, but dt is 0.001 s; give dt=0.002"):
+    with pytest.raises(ConversionError, match=r"'_2'.*steps of 0.002 s, but dt is 0.001 s; give dt=0.002"):
         convert(made, x)
     assert convert(made, x, dt=2e-3).dt == 2e-3
     assert not check(made, x).obstacles
