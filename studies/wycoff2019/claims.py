@@ -96,8 +96,8 @@ def _redrawn(found: dict[str, Any]) -> list[Claim]:
         Claim(
             "masks may be redrawn during one run (future work)",
             "naively, perhaps not",
-            f"naively not; {made['method']['name']}, the first {made['method']['redraw']['gap']} steps after each left "
-            f"out: {made['paired_rmse']:.3f} std apart, {made['paired_outcome']}",
+            f"naively not; {made['method']['name']}, the first {made['method']['redraw']['gap']} steps after each "
+            f"left out: {made['paired_rmse']:.3f} std apart, {made['paired_outcome']}",
             Outcome.REPRODUCED if made["paired_outcome"] == "kept" else Outcome.NOT,
         )
     ]
