@@ -161,7 +161,10 @@ def _parse(path: Path, dtype: type[np.float64] | type[np.int64]) -> np.ndarray:
         lines = path.read_text("ascii").split("\n")
         if not any(line.strip() for line in lines):
             raise DataError(f"{path}: the file is empty; fetch it anew")
-        return np.loadtxt(lines, dtype=dtype, ndmin=2)
+        values = np.loadtxt(lines, dtype=np.float64, ndmin=2)
+        if np.issubdtype(dtype, np.integer) and not (values == np.floor(values)).all():  # some NumPy round in silence
+            raise ValueError("a number is not whole")
+        return values.astype(dtype)
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path}: expected white-space separated numbers: {one_line(error, 200)}; fetch it anew"
