@@ -5,16 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spikebayes import Code, Digits, FirstSpike, Graded, Radix
-
-SETS = (
-    "bostonHousing",
-    "energy",
-    "kin8nm",
-    "naval-propulsion-plant",
-    "protein-tertiary-structure",
-    "wine-quality-red",
-    "yacht",
-)
+from studies.sets import UCI_SETS
 
 
 @dataclass(frozen=True)
@@ -69,7 +60,7 @@ class Settings:
         energy_rows, energy_samples: of each count of events.
     """
 
-    sets: tuple[str, ...] = SETS
+    sets: tuple[str, ...] = UCI_SETS
     dropout: tuple[float, ...] = (0.05, 0.1, 0.5)
     hidden: tuple[int, ...] = (100, 100)
     optimiser_steps: int = 3000

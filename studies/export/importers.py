@@ -53,13 +53,14 @@ class Importer:
         package: in which it is.
         read: from a graph and dt to a module that takes inputs and a state, and gives outputs and the next one.
         dt: the step that it takes whatever the file says, s; None where it is told.
-        leaks: it reads leaky neurons as the file means them.
+        leaks, one_step: it reads leaky neurons, and the profiles of one step, as the file means them.
     """
 
     package: str
     read: Callable[[Any, float], nn.Module]
     dt: float | None = None
     leaks: bool = True
+    one_step: bool = True
 
     @property
     def missing(self) -> list[str]:
@@ -69,7 +70,7 @@ class Importer:
 
 IMPORTERS = {
     "Norse": Importer("norse", _norse),
-    "snnTorch": Importer("snntorch", _snntorch, dt=1e-4),
+    "snnTorch": Importer("snntorch", _snntorch, dt=1e-4, one_step=False),  # its IF gives what the next cannot take
     "SpikingJelly": Importer("spikingjelly", _spikingjelly),
     "sinabs": Importer("sinabs", _sinabs, leaks=False),  # tau in steps, no filter, the threshold taken off
 }

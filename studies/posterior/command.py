@@ -19,16 +19,8 @@ from spikebayes.data import Split, load_split, split_rows
 from spikebayes.nn import SoftLIF, zoo
 from studies.posterior.page import render
 from studies.results import provenance, write_page, write_results
+from studies.sets import UCI_SETS
 
-SETS = (
-    "bostonHousing",
-    "energy",
-    "kin8nm",
-    "naval-propulsion-plant",
-    "protein-tertiary-structure",
-    "wine-quality-red",
-    "yacht",
-)
 METHODS: dict[str, Callable[[], nn.Module]] = {
     "spikebayes": SoftLIF,
     "plain": lambda: SoftLIF(amplitude=0.063, gain=1.0, bias=1.0, tau_ref=0.002),
@@ -48,7 +40,7 @@ class Settings:
         samples, steps, burn_in: as for ``predict``.
     """
 
-    sets: tuple[str, ...] = SETS
+    sets: tuple[str, ...] = UCI_SETS
     dropout: tuple[float, ...] = (0.05, 0.1, 0.5)
     hidden: tuple[int, ...] = (100, 100)
     optimiser_steps: int = 3000

@@ -47,7 +47,7 @@ def test_a_small_study(real: Path, tmp_path: Path) -> None:
     lines = {(line["importer"], line["profile"]): line for line in found["lines"]}
     assert lines.keys() == {(n, p) for n in here for p in KINDS} | {("Nengo", "to_nengo, as converted")}
     for (importer, profile), line in lines.items():
-        if importer == "snnTorch" and profile != "portable-lif":  # its IF layers give what the next cannot take
+        if profile != PORTABLE and not IMPORTERS[importer].one_step:  # its IF layers give what the next cannot take
             assert line["failed"].startswith("TypeError")
             continue
         if profile == PORTABLE and not IMPORTERS[importer].leaks:
