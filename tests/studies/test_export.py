@@ -47,10 +47,11 @@ def test_a_small_study(real: Path, tmp_path: Path) -> None:
     lines = {(line["importer"], line["profile"]): line for line in found["lines"]}
     assert lines.keys() == {(n, p) for n in here for p in KINDS} | {("Nengo", "to_nengo, as converted")}
     for (importer, profile), line in lines.items():
-        if profile != PORTABLE and not IMPORTERS[importer].one_step:  # its IF layers give what the next cannot take
+        known = IMPORTERS.get(importer)  # Nengo runs a network of its own, not a file
+        if known and profile != PORTABLE and not known.one_step:  # its IF layers give what the next cannot take
             assert line["failed"].startswith("TypeError")
             continue
-        if profile == PORTABLE and not IMPORTERS[importer].leaks:
+        if known and profile == PORTABLE and not known.leaks:
             assert line.get("equal", 0.0) < 0.999
             continue
         assert line["equal"] > 0.999  # float32, summed up in other orders
