@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,19 +29,27 @@ class Job:
 def side_by_side(jobs: Mapping[Key, Job], count: int) -> dict[Key, dict[str, Any]]:
     """What the jobs found, ``count`` of them at a time; those whose stage was finished before are not run again.
 
-    If one fails or the study is stopped, the other processes end at once: they go on from their own checkpoints.
+    A stage is kept as soon as it is finished, with the seconds that its own process took. If one fails or the study
+    is stopped, the other processes end at once: they go on from their own checkpoints.
     """
     missing = {key: job for key, job in jobs.items() if not job.stages.has(job.stage)}
-    if not missing:
-        return {key: job.stages.run(job.stage, dict) for key, job in jobs.items()}
-    pool = ProcessPoolExecutor(max(1, min(count, len(missing))), mp_context=multiprocessing.get_context("spawn"))
-    runs = {key: pool.submit(job.work, *job.arguments) for key, job in missing.items()}
+    for key, job in jobs.items():
+        if key not in missing:
+            job.stages.say(f"{job.stage}: done before")
+    if missing:
+        _run(list(missing.values()), count)
+    return {key: job.stages.kept(job.stage) for key, job in jobs.items()}
+
+
+def _run(jobs: Sequence[Job], count: int) -> None:
+    pool = ProcessPoolExecutor(max(1, min(count, len(jobs))), mp_context=multiprocessing.get_context("spawn"))
+    runs = {pool.submit(_timed, job.work, job.arguments): job for job in jobs}
     workers = pool._processes  # shutdown forgets them
     try:
-        return {
-            key: job.stages.run(job.stage, lambda k=key: runs[k].result(), lambda j=job: j.weights)
-            for key, job in jobs.items()
-        }
+        for run in as_completed(runs):
+            (result, seconds), job = run.result(), runs[run]
+            job.stages.keep(job.stage, result, seconds, job.weights)
+            job.stages.say(f"{job.stage}: {seconds:.0f} s")
     except BaseException:
         for worker in list(workers.values()):
             worker.terminate()
@@ -48,3 +57,8 @@ def side_by_side(jobs: Mapping[Key, Job], count: int) -> dict[Key, dict[str, Any
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _timed(work: Callable[..., dict[str, Any]], arguments: tuple[Any, ...]) -> tuple[dict[str, Any], float]:
+    started = time.perf_counter()
+    return work(*arguments), time.perf_counter() - started

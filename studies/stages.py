@@ -60,27 +60,45 @@ class Stages:
         Raises:
             StoreError: the stage's file is torn.
         """
-        if name in self.figures:
-            raise ConfigError(f"there are two stages named {name!r}")
-        path = self.folder / f"{name}.json"
-        if path.exists():
+        if self.has(name):
             self.say(f"{name}: done before")
-            self.figures[name] = self._read(path)
-            return self.figures[name]["result"]
-        self.say(name)
-        started = time.perf_counter()
-        result = json.loads(json.dumps(work()))  # what the file will give
+        else:
+            self.say(name)
+            started = time.perf_counter()
+            result = work()
+            self.keep(name, result, time.perf_counter() - started, weights())
+        return self.kept(name)
+
+    def keep(self, name: str, result: dict[str, Any], seconds: float, weights: Sequence[Path] = ()) -> None:
+        """Write the file of a stage that is finished.
+
+        Args:
+            name: of the stage.
+            result: JSON values.
+            seconds: of wall time that it took.
+            weights: files that the stage judged, or made; their digests are kept.
+        """
         kept = {
             "commit": self.commit,
             "seed": self.seed,
-            "seconds": time.perf_counter() - started,
-            "weights_sha256": [_sha256(path) for path in weights()],
+            "seconds": seconds,
+            "weights_sha256": [_sha256(path) for path in weights],
             "result": result,
         }
-        with atomic(path) as partial:
+        with atomic(self.folder / f"{name}.json") as partial:
             partial.write_text(json.dumps(kept), encoding="utf-8")
-        self.figures[name] = kept
-        return result
+
+    def kept(self, name: str) -> dict[str, Any]:
+        """The result in the file of a finished stage, which is one of this study's from now on.
+
+        Raises:
+            ConfigError: there are two of the name.
+            StoreError: the file is torn.
+        """
+        if name in self.figures:
+            raise ConfigError(f"there are two stages named {name!r}")
+        self.figures[name] = self._read(self.folder / f"{name}.json")
+        return self.figures[name]["result"]
 
     def has(self, name: str) -> bool:
         """Whether a stage was finished before."""
