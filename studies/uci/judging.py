@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +36,16 @@ def judge(name: str, split: int, settings: Settings, data: Path) -> dict[str, An
     x_test, y_test = rows.x_test[: settings.rows], rows.y_test[: settings.rows]
     found: dict[str, Any] = {"rows": [len(rows.x_train), len(x_test)]}
     for kind in UNITS:
-        fitted, dropout = chosen(kind, name, rows.x_train, rows.y_train, split, settings)
+        fitted, choice = chosen(kind, name, rows.x_train, rows.y_train, split, settings)
         budget: dict[str, Any] = {"samples": settings.samples, "seed": split}
         classical = fitted.predict(x_test, **budget)
         spiking = fitted.predict(x_test, network=network(kind, fitted), **budget)
         paired = compare(classical, spiking)
         assert paired.paired_rmse is not None
         found[kind] = {
-            "dropout": dropout,
+            "dropout": choice.dropout,
+            "learning_rate": choice.learning_rate,
+            "noise_std": choice.noise.tolist(),
             "classical": scored(classical, y_test),
             "spiking": scored(spiking, y_test),
             "error": float(torch.as_tensor(paired.paired_rmse).median()),
@@ -53,17 +55,39 @@ def judge(name: str, split: int, settings: Settings, data: Path) -> dict[str, An
     return found
 
 
-def chosen(kind: str, name: str, x: Tensor, y: Tensor, seed: int, settings: Settings) -> tuple[Fitted, float]:
-    """A network of all training rows, with the dropout and the noise that make a held-out fifth likeliest."""
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What held-out rows chose, and the noise measured on them, in the data's units."""
+
+    dropout: float
+    learning_rate: float
+    noise: Tensor
+
+
+def chosen(kind: str, name: str, x: Tensor, y: Tensor, seed: int, settings: Settings) -> tuple[Fitted, Choice]:
+    """A network of all training rows, with the choice that makes a held-out part of them likeliest.
+
+    The learning rate is chosen first, at the second drop probability; then the drop probability.
+    """
     train, held = split_rows(len(x), settings.held, seed)
-    tried = []
-    for dropout in settings.dropout:
-        fitted = _fitted(kind, name, (x[train], y[train]), (x[held], y[held]), dropout, seed, settings)
-        made = fitted.predict(x[held], samples=settings.samples, seed=seed)
-        tried.append((float(made.log_likelihood(y[held]).mean()), dropout, fitted.noise_std))
-    _, dropout, noise = max(tried, key=lambda one: one[0])
-    whole = _fitted(kind, name, (x, y), (x[held], y[held]), dropout, seed, settings, error=0.03)
-    return replace(whole, noise_std=noise), dropout
+    x_held, y_held = x[held], y[held]
+
+    def tried(dropout: float, learning_rate: float) -> tuple[float, Choice]:
+        fitted = _fitted(kind, name, (x[train], y[train]), (x_held, y_held), dropout, learning_rate, seed, settings)
+        made = fitted.predict(x_held, samples=settings.samples, seed=seed)
+        assert fitted.noise_std is not None
+        return float(made.log_likelihood(y_held).mean()), Choice(dropout, learning_rate, fitted.noise_std)
+
+    def best(lines: list[tuple[float, Choice]]) -> Choice:
+        return max(lines, key=lambda line: line[0])[1]
+
+    middle = settings.dropout[min(1, len(settings.dropout) - 1)]
+    rates = [tried(middle, rate) for rate in settings.learning_rates]
+    rate = best(rates).learning_rate
+    at_middle = [line for line in rates if line[1].learning_rate == rate]
+    choice = best(at_middle + [tried(p, rate) for p in settings.dropout if p != middle])
+    whole = _fitted(kind, name, (x, y), (x_held, y_held), choice.dropout, rate, seed, settings, error=0.03)
+    return replace(whole, noise_std=choice.noise), choice
 
 
 def network(kind: str, fitted: Fitted) -> SpikingNetwork:
@@ -83,6 +107,7 @@ def _fitted(
     train: tuple[Tensor, Tensor],
     validation: tuple[Tensor, Tensor],
     dropout: float,
+    learning_rate: float,
     seed: int,
     settings: Settings,
     *,
@@ -100,4 +125,5 @@ def _fitted(
         )
     epochs = min(MOST, max(LEAST, settings.optimiser_steps * BATCH // rows))
     options: dict[str, Any] = {"epochs": epochs, "patience": epochs, "batch_size": BATCH, "seed": seed}
+    options |= {"learning_rate": learning_rate}
     return fit(model, *train, validation=validation, calibration=0.0, error=error, **options)

@@ -25,8 +25,9 @@ def render(found: dict[str, Any]) -> str:
         "`results/uci.json`. Do not edit.",
         f"The published splits and protocol: one hidden layer of {s['hidden']} units ({max(s['wide'].values())} for "
         f"the protein set), dropout on inputs and hidden units; {100 * s['held']:g} % of the training rows choose "
-        f"among drop probabilities {', '.join(f'{p:g}' for p in s['dropout'])} and estimate the noise, separately "
-        "for each split; then a network of all training rows is scored on the test rows. Their networks learn for "
+        f"among learning rates {', '.join(f'{r:g}' for r in s['learning_rates'])} and drop probabilities "
+        f"{', '.join(f'{p:g}' for p in s['dropout'])}, and estimate the noise, separately for each split; then a "
+        "network of all training rows is scored on the test rows. Their networks learn for "
         f"400 epochs (the protein set 200), these for {s['optimiser_steps']:,} steps, at least 20 epochs and at most "
         f"400. {s['samples']} samples (theirs: 10,000), at most {s['rows']:,} test rows. +- is the standard error "
         "over splits. LIF neurons run a network of SoftLIF units, digits one of ReLUs.",

@@ -16,7 +16,10 @@ from studies.uci.page import render
 from studies.uci.published import LOG_LIKELIHOOD, RMSE
 from studies.uci.settings import PUBLISHED
 
-SMALL = replace(PUBLISHED, sets=("yacht",), splits=2, dropout=(0.01, 0.1), optimiser_steps=40, samples=20, rows=20)
+SMALL = replace(
+    PUBLISHED, sets=("yacht",), splits=2, dropout=(0.01, 0.1), learning_rates=(0.003, 0.01), optimiser_steps=40,
+    samples=20, rows=20,
+)  # fmt: skip
 
 
 @pytest.mark.slow
@@ -27,13 +30,16 @@ def test_a_small_study_goes_on_with_more_splits(real: Path, tmp_path: Path) -> N
     places = (real, tmp_path / "uci.json", tmp_path / "uci.md", tmp_path / "work")
     run_uci(*places, settings=replace(SMALL, splits=1), count=1, say=said.append)
     found = run_uci(*places, settings=SMALL, count=1, say=said.append)
-    assert said == ["yacht 0", "yacht 0: done before", "yacht 1"]
+    assert [line.split(":")[0] for line in said] == ["yacht 0", "yacht 0", "yacht 1"]
+    assert said[1] == "yacht 0: done before"
     assert json.loads((tmp_path / "uci.json").read_text("utf-8")) == json.loads(json.dumps(found))
     assert (tmp_path / "uci.md").read_text("utf-8") == render(found)
     for split in found["sets"][0]["splits"]:
         assert split["rows"] == [277, 20]
         for kind in (LIF, CODE):
             assert split[kind]["dropout"] in SMALL.dropout
+            assert split[kind]["learning_rate"] in SMALL.learning_rates
+            assert split[kind]["noise_std"][0] > 0
             assert split[kind]["error"] < 0.3
             assert split[kind]["spiking"]["rmse"] == pytest.approx(split[kind]["classical"]["rmse"], rel=0.1)
 
@@ -52,6 +58,7 @@ def found_of(rmse: float, likelihood: float, gap: float) -> dict[str, Any]:
         "commits": ["c"],
         "stages": {"a": {"seconds": 2.0}},
         "settings": {"hidden": 50, "wide": {"p": 100}, "held": 0.2, "dropout": [0.01], "optimiser_steps": 3}
+        | {"learning_rates": [0.01]}
         | {"samples": 4, "rows": 5},
         "sets": [{"name": "yacht", "splits": [split(-0.01), split(0.01)]}],
     }
