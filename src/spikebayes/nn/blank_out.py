@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,7 @@ class _BlankOut(Spiking):
 
     def _norm(self, z: Tensor) -> Tensor:
         """|w_i|, broadcastable against the output."""
-        if not (z.abs() == 1).all().item():  # either way the same but for rounding: no decision
+        if not _signs_only(z):  # either way the same but for rounding: no decision
             return _root(self._operator(self.weight.square())(z.square()))
         return self._full_norm(z)
 
@@ -152,6 +153,11 @@ class BlankOutLinear(_BlankOut):
 
     def _operator(self, weight: Tensor) -> Operator:
         return Dense(weight)
+
+    def law(self, z: Tensor) -> Tensor:
+        if not (torch.is_grad_enabled() and _signs_only(z)):
+            return super().law(z)
+        return _WeightNorm.apply(z, self.weight, self.beta)  # pyright: ignore[reportReturnType]
 
     def _full_norm(self, z: Tensor) -> Tensor:
         return torch.linalg.vector_norm(self.weight, dim=1)
@@ -229,6 +235,36 @@ def _signs(draws: Draws, z: Tensor, layer: _BlankOut) -> Tensor:
     v = layer.law(z)
     on = draws.fire(v, Curve.ERF) if isinstance(layer.sampling, Law) else layer.drawn(z.detach(), draws)
     return StraightThrough.apply(v, on, Curve.ERF)
+
+
+class _WeightNorm(torch.autograd.Function):
+    """z . beta_i w_i / |w_i|, with the gradients of weight normalisation in two passes over the weights.
+
+    Autograd takes seven, which is most of the time of a training step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, weight: Tensor, beta: Tensor) -> Tensor:
+        sums = z @ weight.T
+        norm = torch.linalg.vector_norm(weight, dim=1).clamp_(min=torch.finfo(weight.dtype).tiny)
+        ctx.save_for_backward(z, weight, beta, sums, norm)
+        return sums * (beta / norm)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        z, weight, beta, sums, norm = ctx.saved_tensors
+        wanted, (gradient,) = ctx.needs_input_grad, gradients
+        by_beta = (gradient * sums).sum(0) / norm
+        by_sums = gradient * (beta / norm)
+        by_z = by_sums @ weight if wanted[0] else None
+        by_weight = None
+        if wanted[1]:
+            by_weight = (by_sums.T @ z).addcmul_((by_beta * beta / norm / norm)[:, None], weight, value=-1.0)
+        return by_z, by_weight, by_beta
+
+
+def _signs_only(z: Tensor) -> bool:
+    return bool((z.abs() == 1).all().item())
 
 
 def _root(square: Tensor) -> Tensor:
