@@ -60,6 +60,9 @@ class _BlankOut(Spiking):
 
         |w_i| is the root of sum_j (w_ij z_j)^2, which for z of +-1 is the norm of the weights.
         """
+        return self._normalised(z)
+
+    def _normalised(self, z: Tensor) -> Tensor:
         norm = self._norm(z.detach()).clamp(min=torch.finfo(z.dtype).tiny)
         return self._operator(self.weight)(z) * (self._per_unit(self.beta) / norm)
 
@@ -154,9 +157,9 @@ class BlankOutLinear(_BlankOut):
     def _operator(self, weight: Tensor) -> Operator:
         return Dense(weight)
 
-    def law(self, z: Tensor) -> Tensor:
+    def _normalised(self, z: Tensor) -> Tensor:
         if not (torch.is_grad_enabled() and _signs_only(z)):
-            return super().law(z)
+            return super()._normalised(z)
         return _WeightNorm.apply(z, self.weight, self.beta)  # pyright: ignore[reportReturnType]
 
     def _full_norm(self, z: Tensor) -> Tensor:
