@@ -52,7 +52,7 @@ def _run(jobs: Sequence[Job], count: int) -> None:
             job.stages.say(f"{job.stage}: {seconds:.0f} s")
     except BaseException:
         for worker in list(workers.values()):
-            worker.terminate()
+            worker.kill()  # Lightning leaves a handler behind, under which a worker outlives terminate()
             worker.join()
         raise
     finally:
