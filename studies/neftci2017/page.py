@@ -258,8 +258,9 @@ def _times(found: dict[str, Any]) -> list[str]:
     rest = [[k, "", f"{stage_seconds(s):,.0f}"] for k, s in stages if not k.startswith(("training", "choosing"))]
     return [
         "## Time",
-        f"Training, one core each, as many at a time as there are cores and beside other work; {len(choosing)} short trainings chose, in "
-        f"{sum(choosing):,.0f} core-seconds. The other stages use all cores.",
+        "Training, one core each, as many at a time as there are cores and beside other work; "
+        f"{len(choosing)} short trainings chose, in {sum(choosing):,.0f} core-seconds. The other stages use all "
+        "cores.",
         markdown_table(["stage", "epochs", "seconds"], trainings + rest),
     ]
 
