@@ -51,7 +51,7 @@ class Activity:
         >>> activity = Activity.of(model, convert(model, torch.zeros(2, 1)), torch.zeros(2, 1))
         >>> with activity.recorded():
         ...     _ = model(torch.zeros(2, 1))
-        >>> round(float(activity.mean()), 3)  # one is silent, one fires at 626 Hz
+        >>> round(activity.mean().item(), 3)  # one is silent, one fires at 626 Hz
         0.626
     """
 
