@@ -48,7 +48,7 @@ def _summary(made: list[dict[str, Any]]) -> list[str]:
         left = [c["fewest"]["operations"] / c["lines"][0]["operations"] for c in here]
         joules = [(c["lines"][0]["joules"]["awake"], c["fewest"]["joules"]["awake"]) for c in here]
         each = ", ".join(
-            f"{share:.2f} on {c['set']} (penalty {c['fewest']['penalty']:g}, {c['lines'][0]['spikes']:.3f} to "
+            f"{share:.2f} on {c['set']} (penalty {_penalty(c)}, {c['lines'][0]['spikes']:.3f} to "
             f"{c['fewest']['spikes']:.3f} spikes per neuron and step)"
             for share, c in zip(left, here, strict=True)
         )
@@ -62,6 +62,11 @@ def _summary(made: list[dict[str, Any]]) -> list[str]:
             f"{splits} splits without, in {kept[1]} there."
         )
     return said
+
+
+def _penalty(curve: dict[str, Any]) -> str:
+    last = curve["fewest"] is curve["lines"][-1]
+    return f"{curve['fewest']['penalty']:g}{', the largest tried' if last else ''}"
 
 
 def _sides(here: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
