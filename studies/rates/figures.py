@@ -21,7 +21,9 @@ def figures(found: dict[str, Any]) -> dict[str, str]:
     colour = dict(zip(dict.fromkeys(c["set"] for c in made), COLOURS, strict=False))
 
     def paint(figure: Figure) -> None:
-        for axes, kind in zip(figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0], kinds, strict=True):
+        for axes, kind in zip(
+            figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0], kinds, strict=True
+        ):
             for curve in (c for c in made if c["kind"] == kind):
                 lines, first = curve["lines"], curve["lines"][0]
                 x = [line["operations"] / first["operations"] for line in lines]
