@@ -134,7 +134,7 @@ def right() -> dict[str, Any]:
         "candidate": other, "control": None, "margins": sb.Margins(), "alpha": 0.05, "output": 0, "validation": (x,
         y),
         "epochs": 2, "learning_rate": 1e-2, "weight_decay": 0.0, "optimizer": "adam", "gamma": (0.02, 0.01),
-        "annealing": 0.5,
+        "annealing": 0.5, "rate_penalty": 0.1,
         "sharpening": None, "patience": 3, "checkpoints": None, "resume": False, "precision": "float32",
         "scaling": scaling, "scheduler": "cosine", "augment": None, "callbacks": (), "logger": None,
         "frame": frame, "target": "y", "categorical": ["b"], "schema": known,

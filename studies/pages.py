@@ -26,6 +26,7 @@ STUDIES = (
     "timing",
     "export",
     "integers",
+    "rates",
     "tables",
 )
 

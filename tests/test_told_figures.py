@@ -30,7 +30,7 @@ def text_of(page: str) -> str:
 CORE_MINUTES = ("neftci2017", "whetstone2018")
 MINUTES = (
     *("posterior", "tables", "wycoff2019", "codes", "models", "chips"),
-    *("timing", "export", "integers", "judge"),
+    *("timing", "export", "integers", "rates", "judge"),
 )
 TOLD = (
     Told("README.md docs/studies.md", r"([\d.]+) million weights", say.million_weights),

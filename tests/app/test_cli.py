@@ -348,6 +348,14 @@ def test_no_verb_and_unknown_verb(fails) -> None:
     fails("predcit", says="predict")
 
 
+def test_a_penalty_of_spikes_is_kept_with_the_run(fails, tmp_path: Path) -> None:
+    given = fit_of(table().drop(columns="color"), tmp_path, "--rate-penalty", "0.5")
+    fails(*given, "--network", "sharpened", says="--rate-penalty is for --network lif; got sharpened")
+    assert main([str(a) for a in given]) == 0
+    stored = [p.read_text("utf-8") for p in (tmp_path / "run").glob("*.json")]
+    assert any('"rate_penalty": 0.5' in text and '"activity"' in text for text in stored)
+
+
 def test_resume_without_a_checkpoint(fails, tmp_path: Path) -> None:
     fails(*fit_of(table().drop(columns="color"), tmp_path, "--resume"), says="no interrupted training")
 

@@ -39,6 +39,7 @@ def fit_run(
     batch_size: Annotated[int, OF_TRAINING] = 64,
     learning_rate: Annotated[float, OF_TRAINING] = 3e-3,
     weight_decay: Annotated[float, OF_TRAINING] = 3e-4,
+    rate_penalty: Annotated[float, OF_TRAINING] = 0.0,
     patience: Annotated[int, OF_TRAINING] = 30,
     validation: Annotated[float, OF_TRAINING] = 0.1,
     noise: Annotated[Literal["auto", "constant", "row"], OF_NETWORK] = "auto",
@@ -71,6 +72,8 @@ def fit_run(
         batch_size: rows per step of the optimiser.
         learning_rate: highest learning rate of the cycle.
         weight_decay: weight decay of the optimiser.
+        rate_penalty: what the spikes of LIF neurons cost in the loss, if all fired at 500 Hz; 0 lets them fire. It is
+            for the network lif.
         patience: epochs without a better validation loss after which training stops.
         validation: share of the rows held out of training; half of them choose the weights and measure the noise, the
             others calibrate intervals and sets.
@@ -98,6 +101,7 @@ def fit_run(
     from spikebayes.app.table_run import prepare_table, train_table, with_history
     from spikebayes.app.training_table import TABLE, table_digest
     from spikebayes.machine.checked_files import read_json, write_json
+    from spikebayes.training.activity import check_penalty
     from spikebayes.training.checks import check_training
 
     training = {
@@ -105,9 +109,13 @@ def fit_run(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
+        "rate_penalty": rate_penalty,
         "patience": patience,
     }
-    check_training(**training)
+    check_training(**{name: value for name, value in training.items() if name != "rate_penalty"})
+    check_penalty(rate_penalty)
+    if rate_penalty and network != "lif":
+        raise ConfigError(f"--rate-penalty is for --network lif; got {network}: leave it out")
     check_run_folder(out, resume=resume, overwrite=overwrite)
     table = read_table(data)
     given: dict[str, Any] = {

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.kinds import shown
 from spikebayes.machine.numbers import check_count
+from spikebayes.network.network import SpikingNetwork
 from spikebayes.nn import Sharpened
 from spikebayes.noise.masks import evaluating
 from spikebayes.noise.philox import split_seed
@@ -123,8 +124,11 @@ def check_augment(augment: Callable[[Tensor], Tensor], x: Tensor) -> None:
         raise ConfigError(f"augment must return what it is given, {shown(x)}, with other values; got {shown(made)}")
 
 
-def check_conversion(fitted: Fitted) -> None:
+def check_conversion(fitted: Fitted) -> SpikingNetwork:
     """Refuse a module, before it is trained, that could not become a spiking network afterwards.
+
+    Returns:
+        The network that it would become as it is.
 
     Raises:
         ConversionError: as :func:`spikebayes.convert` says.
@@ -139,3 +143,4 @@ def check_conversion(fitted: Fitted) -> None:
         network = replace(fitted, model=trained).network()
     if fitted.task is Task.REGRESSION and not network.is_random:  # classes may get unreliable synapses afterwards
         raise ConfigError(NOT_RANDOM)
+    return network

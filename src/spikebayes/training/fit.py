@@ -25,6 +25,7 @@ from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.prediction.predictive import Task
 from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.tuning import LEAST_ROWS, check_error, find_timing
+from spikebayes.training.activity import Activity, check_penalty
 from spikebayes.training.calibration_rows import SHARE, set_apart
 from spikebayes.training.callbacks import (
     PRECISION,
@@ -74,6 +75,7 @@ def fit(
     batch_size: int = 64,
     learning_rate: float = 3e-3,
     weight_decay: float = 3e-4,
+    rate_penalty: float = 0.0,
     optimizer: str = "adam",
     gamma: tuple[float, float] = (0.02, 0.001),
     annealing: float = 0.3,
@@ -116,6 +118,11 @@ def fit(
         precision: of matrix products while training; weights, and SoftLIF's curve, are float32 in either case.
         epochs, batch_size, learning_rate, weight_decay: of the optimisation; learning_rate is the highest of the
             cycle.
+        rate_penalty: lambda of lambda A, which is added to the losses of training and of validation. A is the
+            activity of the hidden units, each weighed by the synapses that it reaches: for rate activations
+            (``SoftLIF``) the synaptic events to be expected over those if all neurons fired at 500 Hz, for others the
+            mean of |y| over the largest in its layer, with which the spikes of a code rise.
+            ``history["activity"]`` has A of the trained network.
         optimizer: by its name (:func:`~spikebayes.training.optimizers.make_optimizer`).
         gamma: first and last width of SoftLIF's threshold.
         annealing: share of the epochs over which gamma falls, in (0, 1).
@@ -162,13 +169,29 @@ def fit(
         DataError: mis-shaped, empty, NaN or infinite data, or differences that float32 rounds away; a module that
             does not fit it.
         ConfigError: a setting out of range, a model in which nothing is random, sharpening for a model without
-            ``Sharpened`` activations, or no checkpoint to resume from.
+            ``Sharpened`` activations, a rate_penalty for activations that are not modules or of no kind that it
+            covers, or no checkpoint to resume from.
         StoreError: a checkpoint that is torn, or of another module.
         SpikebayesError: the loss became NaN, or sharpening was not complete by the last epoch.
         KeyboardInterrupt: on Ctrl-C; the checkpoint of the last whole epoch is kept in ``checkpoints``.
 
     Reference:
-        Hunsberger & Eliasmith 2015 (SoftLIF); Wycoff 2019, section 2.
+        Hunsberger & Eliasmith 2015 (SoftLIF); Wycoff 2019, section 2; Sorbaro et al. 2020, Front. Neurosci. 14:662
+        (a penalty of synaptic operations).
+
+    Example:
+        >>> from spikebayes.nn import zoo
+        >>> _ = torch.manual_seed(0)
+        >>> x = torch.randn(100, 2)
+        >>> given = {"validation": (x[:20], x[:20, :1]), "epochs": 3, "error": None}
+        >>> models = [zoo.mlp(2, 1, (8,), 0.1) for _ in range(2)]
+        >>> models[1].load_state_dict(models[0].state_dict())
+        <All keys matched successfully>
+        >>> free, penalised = (
+        ...     fit(m, x[20:], x[20:, :1], rate_penalty=p, **given) for m, p in zip(models, (1e-9, 3.0))
+        ... )
+        >>> penalised.history["activity"] < free.history["activity"]
+        True
     """
     task, checkpoints = Task(task), None if checkpoints is None else Path(checkpoints)
     check_training(
@@ -182,6 +205,7 @@ def fit(
         annealing=annealing,
         seed=seed,
     )
+    check_penalty(rate_penalty, spiking)
     if error is not None:
         check_error(error)
     if precision not in PRECISION:
@@ -216,8 +240,10 @@ def fit(
         row_noise = check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task, noise)
         if augment is not None:
             check_augment(augment, scaling.inputs(x[:2]))
+        activity = None
         if spiking:
-            check_conversion(Fitted(model, scaling, task, calibration=rows))
+            network = check_conversion(Fitted(model, scaling, task, calibration=rows))
+            activity = Activity.of(model, network, rows) if rate_penalty else None
         torch.manual_seed(seed)
         train, held, batches = loaders(
             (scaling.inputs(x), scaling.targets(y), *weighed[0]),
@@ -225,8 +251,10 @@ def fit(
             batch_size,
             callbacks,
         )
-        recipe = Recipe(task, optimizer, learning_rate, weight_decay, scheduler, augment, precision, row_noise)
-        learner, best = Learner(model, recipe, batches), Best()
+        recipe = Recipe(
+            task, optimizer, learning_rate, weight_decay, scheduler, augment, precision, row_noise, rate_penalty
+        )
+        learner, best = Learner(model, recipe, batches, activity), Best()
         last = None if checkpoints is None else checkpoints / LAST_CHECKPOINT
         with alone_in(checkpoints), quiet():
             hooks = [*sharpenings, best, Patience("val_loss", patience=patience, check_on_train_epoch_end=False)]
@@ -247,6 +275,8 @@ def fit(
         "validation_rows": len(x_val),
         "calibration_rows": 0,
     }
+    if activity is not None:
+        history |= {"rate_penalty": rate_penalty, "activity": activity.measured(model, rows, VALIDATION_SEED)}
     fitted = Fitted(model, scaling, task, None, names, history, rows)
     if task is Task.REGRESSION:
         fitted = with_noise(fitted, x_val, y_val, told=row_noise, keep=noise == "row")

@@ -22,6 +22,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, S
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 from spikebayes.prediction.predictive import Task
+from spikebayes.training.activity import Activity
 from spikebayes.training.fitted import VALIDATION_SEED
 from spikebayes.training.likelihood import gaussian_loss
 from spikebayes.training.optimizers import make_optimizer
@@ -55,6 +56,7 @@ class Recipe:
     augment: Callable[[Tensor], Tensor] | None
     precision: str
     row_noise: bool = False
+    rate_penalty: float = 0.0
 
 
 class Learner(ManyBatches):
@@ -64,6 +66,7 @@ class Learner(ManyBatches):
         model: to be trained.
         recipe: how.
         batches: of one epoch.
+        activity: of the model's units, if it is penalised.
 
     Attributes:
         steps: that the optimiser has taken.
@@ -72,11 +75,12 @@ class Learner(ManyBatches):
     model: nn.Module
     recipe: Recipe
     batches: int
+    activity: Activity | None
     steps: int
 
-    def __init__(self, model: nn.Module, recipe: Recipe, batches: int) -> None:
+    def __init__(self, model: nn.Module, recipe: Recipe, batches: int, activity: Activity | None = None) -> None:
         super().__init__()
-        self.model, self.recipe, self.batches = model, recipe, batches
+        self.model, self.recipe, self.batches, self.activity = model, recipe, batches, activity
         self.automatic_optimization = False
         self.steps = 0
         self._sums: dict[str, Tensor] = {}
@@ -112,12 +116,13 @@ class Learner(ManyBatches):
         return losses[-1]
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        """Loss of the averaged prediction; the same masks every time, so that epochs compare."""
+        """Loss of the averaged prediction, and the penalty; the same masks every time, so that epochs compare."""
         x, y, *weights = batch
         rows = torch.arange(len(x), device=x.device) + index * VALIDATION_BATCH
         samples = torch.arange(VALIDATION_SAMPLES, device=x.device).repeat_interleave(len(x))
         with self._precision():
-            with _SameMasks(Keys(VALIDATION_SEED, samples, rows.repeat(VALIDATION_SAMPLES)), self._kept):
+            masks = _SameMasks(Keys(VALIDATION_SEED, samples, rows.repeat(VALIDATION_SAMPLES)), self._kept)
+            with self._recorded(), masks:
                 output = self.model(torch.cat([x] * VALIDATION_SAMPLES))
             stacked = output.unflatten(0, (VALIDATION_SAMPLES, len(x)))  # [S, B, C]
             if self.recipe.row_noise:
@@ -127,7 +132,7 @@ class Learner(ManyBatches):
             else:
                 likely = stacked.softmax(-1).mean(0).clamp(min=1e-12).log()
                 losses = F.nll_loss(likely, y, reduction="none")
-            loss = weighted_mean(losses, *weights)
+            loss = self._penalised(weighted_mean(losses, *weights))
         self._add("val_loss", loss[None], torch.tensor([len(x)], device=x.device))
 
     def on_validation_epoch_end(self) -> None:
@@ -146,13 +151,20 @@ class Learner(ManyBatches):
         if self.recipe.augment is not None:
             x = self.recipe.augment(x)
         with self._precision():
-            output = self.model(x)
+            with self._recorded():
+                output = self.model(x)
             if self.recipe.row_noise:
                 losses = gaussian_loss(output[None], y)
             else:
                 of = F.mse_loss if self.recipe.task is Task.REGRESSION else F.cross_entropy
                 losses = of(output, y, reduction="none")
-            return weighted_mean(losses, *weights)
+            return self._penalised(weighted_mean(losses, *weights))
+
+    def _recorded(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self.activity is None else self.activity.recorded()
+
+    def _penalised(self, loss: Tensor) -> Tensor:
+        return loss if self.activity is None else loss + self.recipe.rate_penalty * self.activity.mean()
 
     def _precision(self) -> AbstractContextManager[Any]:
         """Of one pass: what is cast once within it must not outlive a step of the optimiser."""

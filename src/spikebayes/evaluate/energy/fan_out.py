@@ -96,6 +96,16 @@ class Reach:
         spikes = spikes.double()
         return self._through(spikes) if self.whole is None else spikes @ self.whole
 
+    @property
+    def fan_out(self) -> Tensor:
+        """``[N]`` targets that every unit reaches."""
+        if self.whole is not None:
+            return self.whole.sum(1)
+        y = _ones_of((len(self.fan_in),))
+        for pattern in reversed(self.patterns):
+            y = pattern.backward(y.reshape(1, *pattern.target))
+        return y.reshape(-1)
+
     def _through(self, x: Tensor) -> Tensor:
         for pattern in self.patterns:
             x = pattern.forward(x.reshape(len(x), *pattern.source))
