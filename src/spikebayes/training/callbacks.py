@@ -153,8 +153,8 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     @staticmethod
     def _write(path: Path, content: io.BytesIO) -> None:
-        with atomic(path) as partial, content.getbuffer() as view:  # let go of, or content cannot be cleared away
-            partial.write_bytes(view)
+        with atomic(path) as partial:  # a view (getbuffer) would live on in the traceback of an error
+            partial.write_bytes(content.getvalue())
 
 
 class Alone(LightningEnvironment):
