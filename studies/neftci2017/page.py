@@ -117,9 +117,10 @@ def _choices(found: dict[str, Any]) -> list[str]:
     return [
         "## What validation images chose",
         "The same for both networks, the lowest log loss of averaged predictions on "
-        f"{found['images']['validation']:,} images that neither train nor test: the learning rate first, then the "
-        f"noise, both after {s['tuning_epochs']} epochs; then the fixed range of weights of few bits (over the root "
-        f"mean square of the first weights) after {s['span_epochs']}. The other networks have the S2M's noise.",
+        f"{found['images']['validation']:,} images that neither train nor test: the learning rate first, after "
+        f"{s['rate_epochs']} epochs; then the noise, after {s['noise_epochs']}; then the fixed range of weights of "
+        f"few bits (over the root mean square of the first weights), after {s['span_epochs']}. The other networks "
+        "have the S2M's noise.",
         markdown_table(header, rows),
     ]
 

@@ -14,9 +14,9 @@ class Learning:
         images: for training; the rest of the training set validates.
         seeds: trainings of the S2M and of the sigmoid network.
         learning_rates: of RMSprop, of which validation images choose one for each of the two, at the middle noise;
-            it falls to 0 along a cosine.
+            it falls to 0 along a cosine. rate_epochs: of each training that this takes.
         noises: standard deviations of the noise on the input, which lies in [-1, 1]; then one of these is chosen.
-        tuning_epochs: of each training that these choices take.
+            noise_epochs: of each training that this takes; more, since noise pays late.
         epochs: of the S2M, of the sigmoid network, and at most of the two networks beside them. conv_epochs: of the
             convolutional S2M.
         batch_size, momentum: of RMSprop.
@@ -33,9 +33,10 @@ class Learning:
     keep: float = 0.5
     images: int = 50_000
     seeds: int = 3
-    learning_rates: tuple[float, ...] = (3e-5, 1e-4, 3e-4)
+    learning_rates: tuple[float, ...] = (3e-5, 1e-4, 3e-4, 1e-3)
+    rate_epochs: int = 20
     noises: tuple[float, ...] = (0.3, 0.6, 0.9)
-    tuning_epochs: int = 20
+    noise_epochs: int = 100
     epochs: int = 300
     conv_epochs: int = 40
     batch_size: int = 100
@@ -80,8 +81,9 @@ QUICK = Settings(
         images=2000,
         seeds=2,
         learning_rates=(1e-4, 3e-4),
+        rate_epochs=1,
         noises=(0.3, 0.6),
-        tuning_epochs=1,
+        noise_epochs=1,
         epochs=3,
         conv_epochs=2,
         averaged=2,

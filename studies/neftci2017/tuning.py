@@ -16,7 +16,7 @@ from studies.stages import Stages
 def chosen(
     data: Path, stages: Stages, s: Learning, seed: int, count: int
 ) -> tuple[dict[str, Choice], list[dict[str, Any]]]:
-    """The choice for each network, and every short training with what it came to.
+    """The choice for each network, and every training that chose with what it came to.
 
     Both networks have the same to choose from: first the learning rate, at the middle noise; then the noise, at that
     learning rate; then the range of weights for each number of bits.
@@ -25,47 +25,39 @@ def chosen(
     lines: list[dict[str, Any]] = []
 
     def best(candidates: dict[str, list[Choice]], bits: int | None, epochs: int) -> dict[str, Choice]:
-        """By kind the candidate of the lowest log loss, those that were tried before not again."""
+        """By kind the candidate of the lowest log loss."""
         jobs = {
             (kind, k): Job(
-                stages, _named(kind, choice, bits), tried, (Run(kind, seed, bits), choice, epochs, data, seed, s)
+                stages,
+                _named(kind, choice, bits, epochs),
+                tried,
+                (Run(kind, seed, bits), choice, epochs, data, seed, s),
             )
             for kind, choices in candidates.items()
             for k, choice in enumerate(choices)
-            if _line(lines, kind, choice, bits) is None
         }
-        for (kind, k), result in side_by_side(jobs, count).items():
-            lines.append(_told(kind, candidates[kind][k], bits) | {"epochs": epochs} | result)
-
-        def loss(kind: str, choice: Choice) -> float:
-            line = _line(lines, kind, choice, bits)
-            assert line is not None
-            return line["log_loss"]
-
+        results = side_by_side(jobs, count)
+        lines.extend(_told(kind, candidates[kind][k], bits, epochs) | result for (kind, k), result in results.items())
         return {
-            kind: min(choices, key=lambda choice, kind=kind: loss(kind, choice))
+            kind: min(enumerate(choices), key=lambda one, kind=kind: results[kind, one[0]]["log_loss"])[1]
             for kind, choices in candidates.items()
         }
 
-    found = best({k: [Choice(middle, rate) for rate in s.learning_rates] for k in TUNED}, None, s.tuning_epochs)
+    found = best({k: [Choice(middle, rate) for rate in s.learning_rates] for k in TUNED}, None, s.rate_epochs)
     noises = {k: [replace(found[k], noise=noise) for noise in s.noises] for k in TUNED}
-    found = best(noises, None, s.tuning_epochs)
+    found = best(noises, None, s.noise_epochs)
     for bits in s.bits:
         ranges = {k: [replace(found[k], spans={**found[k].spans, bits: span}) for span in s.spans] for k in TUNED}
         found = best(ranges, bits, s.span_epochs)
     return found, lines
 
 
-def _told(kind: str, choice: Choice, bits: int | None) -> dict[str, Any]:
+def _told(kind: str, choice: Choice, bits: int | None, epochs: int) -> dict[str, Any]:
     span = choice.spans[bits] if bits else None
-    return {"network": kind, "learning_rate": choice.learning_rate, "noise": choice.noise, "bits": bits, "span": span}
+    rate, noise = choice.learning_rate, choice.noise
+    return {"network": kind, "learning_rate": rate, "noise": noise, "bits": bits, "span": span, "epochs": epochs}
 
 
-def _line(lines: list[dict[str, Any]], kind: str, choice: Choice, bits: int | None) -> dict[str, Any] | None:
-    told = _told(kind, choice, bits)
-    return next((line for line in lines if told.items() <= line.items()), None)
-
-
-def _named(kind: str, choice: Choice, bits: int | None) -> str:
-    few = f", {bits} bits within {choice.spans[bits]:g}" if bits else ""
-    return f"choosing, {kind}, learning rate {choice.learning_rate:g}, noise {choice.noise:g}{few}"
+def _named(kind: str, choice: Choice, bits: int | None, epochs: int) -> str:
+    few = f"{bits} bits within {choice.spans[bits]:g}, " if bits else ""
+    return f"choosing, {kind}, {few}learning rate {choice.learning_rate:g}, noise {choice.noise:g}, {epochs} epochs"
