@@ -19,6 +19,7 @@ STUDIES = (
     "chips",
     "models",
     "posterior",
+    "uci",
     "wycoff2019",
     "growth",
     "neftci2017",

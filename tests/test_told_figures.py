@@ -29,7 +29,7 @@ def text_of(page: str) -> str:
 
 CORE_MINUTES = ("neftci2017", "whetstone2018")
 MINUTES = (
-    *("posterior", "tables", "wycoff2019", "codes", "models", "chips"),
+    *("posterior", "uci", "tables", "wycoff2019", "growth", "codes", "models", "chips"),
     *("timing", "export", "integers", "rates", "judge"),
 )
 TOLD = (

@@ -21,7 +21,7 @@ def study(
     splits: int = 20,
     processes: int = 2,
 ) -> None:
-    """RMSE and log-likelihood of the UCI benchmark by spikes, beside published figures: two hours on two cores.
+    """RMSE and log-likelihood of the UCI benchmark by spikes, beside published figures: an hour on two cores.
 
     Args:
         data: folder of the data sets; by default $SPIKEBAYES_DATA or the user's cache folder.
