@@ -52,6 +52,8 @@ TOLD = (
     Told("README.md docs/index.md", r"at (\w+) drop probabilities", lambda: say.count("posterior", "dropout")),
     Told("README.md", r"samples are ([\d.]+) standard deviations apart", say.apart),
     Told("README.md", r"Under other masks (\d+ of \d+) are kept, and (\w+) is undecided", say.kept_otherwise),
+    Told("README.md", r"on \[(\d+ of \d+) sets\]", say.uci_reached),
+    Told("README.md", r"spikes change the log-likelihood by at most ([\d.]+) nats", say.uci_gap),
     Told("README.md", r"\[([\d.]+) to ([\d.]+) times the classical time\]", say.price),
     Told("README.md", r"at an error of ([\d.]+) standard deviations", say.front_price),
     Told("README.md", r"\[(\d+) times as fast as SpikingJelly\]", lambda: say.times_as_fast("spikingjelly")),

@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
+from studies.uci.judging import LIF
+from studies.uci.page import SCORES, reached
+from studies.uci.published import DROPOUT
+
 ROOT = Path(__file__).parents[1]
 UP_TO_TEN = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 IN_WORDS = dict(enumerate(UP_TO_TEN)) | {16: "sixteen"}
@@ -28,6 +32,25 @@ def results(name: str) -> Any:
 def kept(key: str) -> str:
     summary = results("posterior")["summary"]["spikebayes"]
     return f"{summary[key]} of {summary['cases']}"
+
+
+def uci_reached() -> str:
+    """Sets on which LIF neurons reach the published RMSE and log-likelihood of MC dropout, the fewer of the two."""
+    sets = results("uci")["sets"]
+    fewest = min(
+        reached(sets, score, published, sign, DROPOUT, LIF) for score, (_, published, sign) in SCORES.items()
+    )
+    return f"{fewest} of {len(sets)}"
+
+
+def uci_gap() -> str:
+    """The largest mean difference in log-likelihood that LIF neurons make on a set, nats, rounded up."""
+    splits = [one["splits"] for one in results("uci")["sets"]]
+    gaps = [
+        float(np.mean([s[LIF]["spiking"]["log_likelihood"] - s[LIF]["classical"]["log_likelihood"] for s in each]))
+        for each in splits
+    ]
+    return f"{math.ceil(1000 * max(map(abs, gaps))) / 1000:.3f}"
 
 
 def million_weights() -> str:

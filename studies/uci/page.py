@@ -59,16 +59,28 @@ def _scores(sets: list[dict[str, Any]], score: str, published: Any) -> str:
 
 def _said(sets: list[dict[str, Any]], score: str, published: Any, sign: int) -> str:
     """How many sets reach each published figure within its standard error and ours."""
-    parts = []
-    for who in (DROPOUT, STRONG):
-        for kind, name in SPIKES.items():
-            reached = 0
-            for one in sets:
-                (ours, error), (theirs, their_error) = _mean(one, kind, "spiking", score), published[one["name"]][who]
-                rounding = 0.005  # of what is published
-                reached += sign * (ours - theirs) >= -max(math.hypot(error, their_error), rounding)
-            parts.append(f"{name}: {reached} of {len(sets)} sets within a standard error of {who} or better")
+    parts = [
+        f"{name}: {reached(sets, score, published, sign, who, kind)} of {len(sets)} sets within a standard error of "
+        f"{who} or better"
+        for who in (DROPOUT, STRONG)
+        for kind, name in SPIKES.items()
+    ]
     return "; ".join(parts) + "."
+
+
+def reached(sets: list[dict[str, Any]], score: str, published: Any, sign: int, who: str, kind: str) -> int:
+    """Sets on which spikes are within a standard error of a published figure, or better.
+
+    Args:
+        sets: of the results file.
+        score: ``"rmse"`` or ``"log_likelihood"``, with its published figures, and 1 where more is better, else -1.
+        who: published them. kind: of network.
+    """
+    count, rounding = 0, 0.005  # of what is published
+    for one in sets:
+        (ours, error), (theirs, their_error) = _mean(one, kind, "spiking", score), published[one["name"]][who]
+        count += sign * (ours - theirs) >= -max(math.hypot(error, their_error), rounding)
+    return count
 
 
 def _changes(sets: list[dict[str, Any]]) -> str:
