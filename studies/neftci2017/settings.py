@@ -45,7 +45,7 @@ class Learning:
     curve_samples: int = 4
     bits: tuple[int, ...] = (4, 2)
     few_epochs: int = 100
-    spans: tuple[float, ...] = (1.0, 2.0, 4.0)
+    spans: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     span_epochs: int = 10
     plain_learning_rate: float = 3e-4
     dropout: float = 0.2
