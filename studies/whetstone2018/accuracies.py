@@ -12,7 +12,7 @@ from studies.claims import share_error
 from studies.results import markdown_table
 from studies.whetstone2018.figures import recipes, title
 from studies.whetstone2018.learning import ORIGINAL, SPIKING
-from studies.whetstone2018.settings import Recipe
+from studies.whetstone2018.recipe import Recipe
 from studies.whetstone2018.words import mean, missed, ranged
 
 PUBLISHED = {  # test accuracy, per cent: the slides, or Whetstone's paper

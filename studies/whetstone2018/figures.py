@@ -16,7 +16,7 @@ from spikebayes.app.report.svg import draw
 from spikebayes.nn import Sharpened
 from spikebayes.plot.style import CLASSICAL, GUIDE, SHADE, SPIKING
 from studies.whetstone2018.pictures import unpacked
-from studies.whetstone2018.settings import Recipe
+from studies.whetstone2018.recipe import Recipe
 from studies.whetstone2018.words import capital
 
 TITLES = {

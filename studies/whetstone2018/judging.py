@@ -15,7 +15,7 @@ from spikebayes.nn import Sharpened, WinnerTakeAll
 from spikebayes.training import dead_units
 from studies.whetstone2018.images import Rows
 from studies.whetstone2018.learning import BATCH, ORIGINAL, SPIKING, rows, trained
-from studies.whetstone2018.settings import Recipe
+from studies.whetstone2018.recipe import Recipe
 
 LOOKED = 1000  # test rows that show which units are dead
 

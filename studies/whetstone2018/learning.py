@@ -29,7 +29,7 @@ from spikebayes.training import (
     trainer_settings,
 )
 from studies.whetstone2018.images import Rows, vary
-from studies.whetstone2018.settings import Recipe
+from studies.whetstone2018.recipe import Recipe
 
 ORIGINAL, SPIKING = "original", "spiking"
 WEIGHTS, FORK = "weights.safetensors", "fork.ckpt"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from spikebayes.data import PUBLISHED_ROWS
@@ -13,8 +13,9 @@ from studies.whetstone2018.claims import claims, tried
 from studies.whetstone2018.figures import captions, recipes, title
 from studies.whetstone2018.forms import agreement, hardware
 from studies.whetstone2018.learning import LOOK, ORIGINAL, SPIKING, WARM
+from studies.whetstone2018.recipe import Recipe
 from studies.whetstone2018.scores import posterior
-from studies.whetstone2018.settings import JASPER, Recipe
+from studies.whetstone2018.settings import JASPER
 from studies.whetstone2018.words import capital, set_name
 
 FOLDER = "whetstone2018"  # of the figures, beside the page
@@ -163,13 +164,16 @@ def _times(found: dict[str, Any]) -> list[str]:
         for name in found["networks"]
     ]
     rest = [[stage, "", "", f"{stage_seconds(told):,.0f}"] for stage, told in found["stages"]["judging"].items()]
-    waited = sum(map(stage_seconds, found["stages"]["training"].values())) / 60
+    told = list(found["stages"]["training"].values())
+    minutes = sum(map(stage_seconds, told)) / 60
+    took = f" With them the trainings took {minutes:.0f} minutes, each in a process of its own."
     return [
         "## Time",
         "Seconds of training are those of the epochs, without the looks at validation and test rows after each; "
         "trainings of one thread run side by side, one a core. Epochs: seeds x (the original's + those of the "
-        f"spiking network by itself). The command waited {waited:.0f} minutes for the trainings. The other stages "
-        "use all cores.",
+        "spiking network by itself)."
+        + (took if all(isinstance(one, Mapping) for one in told) else "")  # those of before tell how long one waited
+        + " The other stages use all cores.",
         markdown_table(["stage", "epochs", "threads", "seconds"], training + rest),
     ]
 

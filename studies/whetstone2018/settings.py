@@ -3,71 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-from spikebayes import ConfigError
+from studies.whetstone2018.recipe import Recipe
 
 JASPER = "jasper_ridge"  # the set of hyperspectral pixels
 VGG = ((64, 3, True), (128, 3, False), (128, 3, True), (256, 3, False), (256, 3, True))
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A network and its training.
-
-    Args:
-        data: the set. convolutions, padding, hidden, width, scale, dropout: of :func:`~spikebayes.nn.zoo.sharpened`.
-        bits: of weights while training.
-        kind: of activation. learnable: highest sharpness whose gradient is used. noise: on activations' inputs.
-        epochs: of the original network and of the sharpened one, those before ``start`` in common.
-        start, sharpening: share of the epochs before sharpening begins, and over which it goes on.
-        frozen: share of the epochs before batch norms keep their statistics.
-        batch_size, learning_rate, optimizer, weight_decay: of the optimisation; the rate rises, then falls to 0.
-        augmentation: ``"none"``, ``"shift"`` (by up to a pixel), ``"affine"`` (turns, sizes and shifts of digits),
-            ``"crop"`` and ``"mirror"`` (mirror images, shifted by up to 4 and 2 pixels) or ``"light"`` (brightness
-            and grain of spectra).
-        precision: of matrix products while training, ``"float32"`` or ``"bfloat16"``.
-        levels: whole number that an input of 1 becomes in the version of whole numbers.
-        seeds: how many.
-        threads: of one training; with 1 as many trainings run side by side as there are cores.
-    """
-
-    data: str
-    convolutions: tuple[tuple[int, int, bool], ...] = ()
-    padding: Literal["same", "valid"] = "same"
-    hidden: tuple[int, ...] = ()
-    width: int = 100
-    scale: float = 0.25
-    dropout: float = 0.0
-    bits: int = 8
-    kind: str = "brelu"
-    learnable: float = 0.0
-    noise: float = 0.0
-    epochs: int = 20
-    start: float = 0.35
-    sharpening: float = 0.2
-    frozen: float = 0.6
-    batch_size: int = 128
-    learning_rate: float = 3e-3
-    optimizer: str = "adam"
-    weight_decay: float = 0.0
-    augmentation: str = "affine"
-    precision: str = "float32"
-    levels: int = 255
-    seeds: int = 3
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        if self.fork + self.sharpening * self.epochs > self.epochs:
-            raise ConfigError(
-                f"{self.epochs} epochs are too few: activations would sharpen from epoch {self.fork} on over "
-                f"{self.sharpening * self.epochs:g} epochs"
-            )
-
-    @property
-    def fork(self) -> int:
-        """Epochs that the original and the sharpened network have in common."""
-        return max(1, round(self.start * self.epochs))
 
 
 RECIPES: dict[str, Recipe] = {

@@ -28,7 +28,8 @@ from studies.whetstone2018.figures import captions, figures, title
 from studies.whetstone2018.images import HELD, Rows
 from studies.whetstone2018.judging import judge, not_binary
 from studies.whetstone2018.page import render
-from studies.whetstone2018.settings import Recipe, Settings
+from studies.whetstone2018.recipe import Recipe
+from studies.whetstone2018.settings import Settings
 
 pytestmark = pytest.mark.slow
 
@@ -122,7 +123,7 @@ def threads() -> Iterator[None]:
 
 def test_the_whole_study_runs_once(first: Ran) -> None:
     found, said, _ = first
-    assert "training of stpu_dnn, seed 0" in said
+    assert any(re.fullmatch(r"training of stpu_dnn, seed 0: \d+ s", line) for line in said)
     assert found["networks"] == list(TINY.recipes)
     assert found["rows"]["mnist"] | {"classes": 10} == {"train": 160, "validation": 160, "test": 60, "classes": 10}
     assert [len(found["training"][name]) for name in found["networks"]] == [2, 1, 1, 1]
@@ -182,6 +183,32 @@ def test_a_part_of_the_networks(study: Study) -> None:
     page = (home / "docs/whetstone2018.md").read_text()
     assert title("jasper_dnn") in page
     assert "STPU CNN" not in page
+
+
+@pytest.mark.usefixtures("first")
+@pytest.mark.parametrize("named", [["stpu_dnn", "jasper_dnn"], ["stpu_dnn_masks"]], ids=len)
+def test_two_runs_of_parts_give_the_same_as_one_whole(named: list[str], study: Study, first: Ran) -> None:
+    """Whichever comes first; the second completes the file, and says of nothing that it is dropped."""
+    place = f"parts{len(named)}"
+    study(place, networks=named)
+    _, said, home = study(place, networks=[name for name in TINY.recipes if name not in named])
+    assert all(line.endswith("done before") for line in said), said
+    for file in ("whetstone2018.json", "docs/whetstone2018.md"):
+        assert (home / file).read_text() == (first[2] / file).read_text()
+
+
+@pytest.mark.usefixtures("first")
+def test_networks_of_another_recipe_leave_the_results(study: Study) -> None:
+    study("changed")
+    recipes = TINY.recipes | {"stpu_dnn": replace(TINY.recipes["stpu_dnn"], learning_rate=1e-3)}
+    found, said, _ = study("changed", settings=replace(TINY, recipes=recipes), networks=["jasper_dnn"])
+    assert found["networks"] == ["stpu_cnn", "stpu_dnn_masks", "jasper_dnn"]
+    assert "stpu_dnn will be dropped from the results: another recipe: learning_rate differ" in said
+    assert "stpu_dnn is dropped from the results: another recipe: learning_rate differ" in said
+    assert any(line.startswith("the posterior of stpu_dnn is dropped") for line in said)
+    assert found["posterior"] == {}
+    assert not [stage for stage in found["stages"]["judging"] if stage.endswith("stpu_dnn")]
+    assert found["stages"]["judging"]["stpu_cnn, seed 0"]["commit"] == found["commits"][0]
 
 
 def test_an_unknown_network_is_named(study: Study) -> None:
