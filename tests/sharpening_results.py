@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from spikebayes.evaluate import HARDWARE
 from studies.whetstone2018.recipe import Recipe
-from studies.whetstone2018.settings import PUBLISHED, RECIPES
+from studies.whetstone2018.settings import PUBLISHED, RECIPES, TRUENORTH
 
+FRAME = {"truenorth": {"rows": 1000, "pixel_events": 20000.0, "neuron_events": 80000.0, "joules": 2.6e-6}}
 ROWS = {"mnist": 10000, "fashion-mnist": 10000, "cifar10": 9980, "jasper_ridge": 4000}
 
 
 def curves(recipe: Recipe, rng: np.random.Generator, *, sharp: bool) -> dict[str, Any]:
-    epochs, layers = recipe.epochs, len(recipe.convolutions) + len(recipe.hidden) + 1
+    epochs, layers = recipe.all_epochs if sharp else recipe.epochs, len(recipe.convolutions) + len(recipe.hidden) + 1
     done = np.arange(1, epochs + 1)
     part = np.clip((done - recipe.fork) / max(1e-9, recipe.sharpening * recipe.epochs), 0, 1) if sharp else 0 * done
     share = 0.985 - 0.3 * np.exp(-done / 3) - 0.003 * part + rng.normal(0, 0.001, epochs)
@@ -113,6 +114,15 @@ def pictures_of(rng: np.random.Generator, maps: int) -> dict[str, Any]:
     }
 
 
+def ablation_of(base: str, field: str, value: float, spiking: float, **changed: Any) -> dict[str, Any]:
+    """Of one seed; two values were tried."""
+    tried = {"0.5": 0.9, f"{value:g}": 0.95}
+    chosen = {"field": field, "value": value, "tried": tried, "epochs": 6} if field else None
+    recipe = asdict(replace(RECIPES[base], seeds=1, **changed))
+    judged = [{"rows": 10000, "original": spiking + 0.002, "spiking": spiking}]
+    return {"base": base, "chosen": chosen, "recipe": recipe, "seconds": 600.0, "judged": judged}
+
+
 def made_up(names: Sequence[str] = tuple(RECIPES)) -> dict[str, Any]:
     """What a study of some networks finds, with made-up numbers."""
     rng = np.random.default_rng(0)
@@ -146,7 +156,10 @@ def made_up(names: Sequence[str] = tuple(RECIPES)) -> dict[str, Any]:
             for name, recipe in used.items()
         },
         "judged": {
-            name: [judged_of(recipe, 0.986 + 0.001 * k, 0.984 + 0.001 * k) for k in range(recipe.seeds)]
+            name: [
+                judged_of(recipe, 0.986 + 0.001 * k, 0.984 + 0.001 * k) | (FRAME if name == TRUENORTH else {})
+                for k in range(recipe.seeds)
+            ]
             for name, recipe in plain.items()
         },
         "posterior": {

@@ -10,23 +10,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from spikebayes import ConfigError
-from studies.processes import Job, side_by_side
 from studies.results import provenance, read_results, write_page, write_results
 from studies.stages import Stages
-from studies.whetstone2018 import learning
+from studies.whetstone2018.changes import run_changes
 from studies.whetstone2018.figures import figures
 from studies.whetstone2018.images import Rows
 from studies.whetstone2018.judging import judge
+from studies.whetstone2018.linear import linear_stage, rivalled
 from studies.whetstone2018.merging import merged, outdated
 from studies.whetstone2018.page import render
 from studies.whetstone2018.pictures import pictures
 from studies.whetstone2018.posterior import uncertainty
-from studies.whetstone2018.recipe import Recipe, learning_part
+from studies.whetstone2018.recipe import learning_part
 from studies.whetstone2018.run import Run, home_of, weights_of
 from studies.whetstone2018.settings import PUBLISHED, Settings
+from studies.whetstone2018.training import told_of, train_all
 from studies.whetstone2018.tries import tries
 
 NAME = "whetstone2018"
@@ -50,8 +49,8 @@ def run_whetstone2018(
         data: folder of the data sets.
         results: JSON file to write. docs: folder for the page and its figures.
         work: folder for what is kept on the way.
-        networks: names of the recipes to train; all of them unless given. What the results file holds of others
-            stays, as long as their recipes are those of the settings.
+        networks: names of the recipes and ablations to train; all of them unless given. What the results file holds
+            of others stays, as long as their recipes are those of the settings.
         settings: networks and budgets.
         seed: of the first training; the others of a network count on from it.
         say: is told the stages.
@@ -64,7 +63,7 @@ def run_whetstone2018(
         DataError: files that are missing or torn.
         StoreError: a stage that is torn.
     """
-    names = _chosen(networks, settings)
+    names, changes = _chosen(networks, settings)
     origin = provenance(f"python -m studies.{NAME}", seed)
     run = Run(data, work, settings, seed, origin["commit"], say)
     before = _standing(results) if networks else None
@@ -72,21 +71,23 @@ def run_whetstone2018(
         if name not in names:
             say(f"{name} will be dropped from the results: {why}")
     learned = {name: run.learning(name, settings.recipes[name]) for name in names}
-    training = train_all(names, learned, run)
-    parts, stages = _judged(names, learned, run)
+    training = train_all(learned, run)
+    parts, judging = _judged(names, learned, run)
+    changed, changed_training, changed_judging = run_changes(changes, run)
+    sets = [settings.recipes[name].data for name in names] + [
+        settings.ablations[name].recipe.data for name in changes
+    ]
     found: dict[str, Any] = {
         **origin,
         "networks": names,
         "settings": asdict(settings),
-        "rows": {kind: _sizes(run.rows(kind)) for kind in dict.fromkeys(settings.recipes[n].data for n in names)},
+        "rows": {kind: _sizes(run.rows(kind)) for kind in dict.fromkeys(sets)},
         "stages": {
-            "training": {
-                name: {"seconds": sum(kept.seconds().values()), "trainings": kept.told()}
-                for name, kept in learned.items()
-            },
-            "judging": stages,
+            "training": {name: told_of({"": kept}) for name, kept in learned.items()} | changed_training,
+            "judging": judging | changed_judging,
         },
         "training": training,
+        "ablations": changed,
         **parts,
     }
     found = merged(found, _standing(results) if networks else None, settings, say)  # as it is by now
@@ -97,14 +98,18 @@ def run_whetstone2018(
     return found
 
 
-def _chosen(networks: Sequence[str], settings: Settings) -> list[str]:
-    """In the order of the recipes; all of them if none is named."""
+def _chosen(networks: Sequence[str], settings: Settings) -> tuple[list[str], list[str]]:
+    """Networks and ablations, in the order of the settings; all of them if none is named."""
+    there = [*settings.recipes, *settings.ablations]
     for name in networks:
-        if name not in settings.recipes:
-            near = difflib.get_close_matches(name, settings.recipes, n=1)
+        if name not in there:
+            near = difflib.get_close_matches(name, there, n=1)
             meant = f" (did you mean {near[0]!r}?)" if near else ""
-            raise ConfigError(f"no network {name!r}{meant}; there are {', '.join(settings.recipes)}")
-    return [name for name in settings.recipes if not networks or name in networks]
+            raise ConfigError(f"no network {name!r}{meant}; there are {', '.join(there)}")
+    return (
+        [name for name in settings.recipes if not networks or name in networks],
+        [name for name in settings.ablations if not networks or name in networks],
+    )
 
 
 def _standing(results: Path) -> dict[str, Any] | None:
@@ -114,7 +119,7 @@ def _standing(results: Path) -> dict[str, Any] | None:
 
 def _judged(names: Sequence[str], learned: Mapping[str, Stages], run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parts of the results by network, and what is told of their stages."""
-    parts: dict[str, dict[str, Any]] = {part: {} for part in ("judged", "posterior", "pictures")}
+    parts: dict[str, dict[str, Any]] = {part: {} for part in ("judged", "posterior", "pictures", "linear")}
     told: dict[str, Any] = {}
     for name in names:
         recipe = run.settings.recipes[name]
@@ -136,6 +141,9 @@ def _judged(names: Sequence[str], learned: Mapping[str, Stages], run: Run) -> tu
                 lambda home=homes[0]: weights_of(home)[1:],
             )
         told |= kept.told()
+        if name in rivalled(run.settings):
+            parts["linear"][name], kept = linear_stage(name, run)
+            told |= kept.told()
     for name, (masks, other) in run.settings.posterior.items():
         if {name, masks} & set(names):
             _posterior(name, masks, other, run, parts["posterior"], told)
@@ -173,28 +181,3 @@ def _sizes(rows: Rows) -> dict[str, Any]:
         "test": len(rows.y_test),
         "classes": list(rows.classes),
     }
-
-
-def train_one(data: Path, recipe: Recipe, settings: Settings, seed: int, home: Path) -> dict[str, Any]:
-    """Load a recipe's rows and train its two networks."""
-    return learning.train(recipe, Rows.load(data, recipe.data, settings.rows, settings.test_rows), seed, home)
-
-
-def train_all(names: Sequence[str], kept: Mapping[str, Stages], run: Run) -> dict[str, list[dict[str, Any]]]:
-    """Every network trained, once for each seed: the small ones side by side, then the large ones one by one."""
-    recipes, s = run.settings.recipes, run.settings
-    jobs = {
-        (name, k): Job(
-            kept[name],
-            f"seed {k}",
-            train_one,
-            (run.data, recipes[name], s, run.seed + k, home_of(kept[name], k)),
-            weights_of(home_of(kept[name], k)),
-        )
-        for name in names
-        for k in range(recipes[name].seeds)
-    }
-    small = {(name, k): job for (name, k), job in jobs.items() if recipes[name].threads == 1}
-    found = side_by_side(small, torch.get_num_threads())
-    found |= side_by_side({key: job for key, job in jobs.items() if key not in small}, 1)
-    return {name: [found[name, k] for k in range(recipes[name].seeds)] for name in names}

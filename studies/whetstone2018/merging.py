@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +10,13 @@ from studies.stages import stage_seconds
 from studies.whetstone2018.recipe import differing
 from studies.whetstone2018.settings import Settings
 
-BY_NETWORK = ("training", "judged", "posterior", "pictures")  # parts of the file with an entry for each network
+BY_NETWORK = (
+    "training",
+    "judged",
+    "posterior",
+    "pictures",
+    "linear",
+)  # parts of the file with an entry for each network
 SAMPLING = ("keeps", "tuning_rows", "samples", "resamples")  # settings that a posterior depends on
 EVERYTHING = ("rows", "test_rows")  # and those that all figures do
 POSTERIOR = "posterior"  # of its stages' names
@@ -24,9 +30,7 @@ def outdated(before: Mapping[str, Any], settings: Settings, seed: int) -> dict[s
         settings, seed: of the run that completes it.
     """
     then, now = before["settings"], asdict(settings)
-    every = [name for name in EVERYTHING if then[name] != now[name]]
-    every += ["seed"] if before["seed"] != seed else []
-    if every:
+    if every := _another_study(before, settings, seed):
         return dict.fromkeys(before["networks"], f"another study: {', '.join(every)} differ")
     found: dict[str, str] = {}
     for name in before["networks"]:
@@ -35,6 +39,12 @@ def outdated(before: Mapping[str, Any], settings: Settings, seed: int) -> dict[s
         elif fields := differing(then["recipes"][name], now["recipes"][name]):
             found[name] = f"another recipe: {', '.join(fields)} differ"
     return found
+
+
+def _another_study(before: Mapping[str, Any], settings: Settings, seed: int) -> list[str]:
+    """Settings of everything that differ."""
+    every = [name for name in EVERYTHING if before["settings"][name] != getattr(settings, name)]
+    return every + (["seed"] if before["seed"] != seed else [])
 
 
 def merged(
@@ -49,42 +59,72 @@ def merged(
         say: is told what is dropped.
     """
     if before is None:
-        return _ordered(found, found["networks"], settings, [])
+        return ordered(found, found["networks"], settings)
     kept = _kept_networks(found, before, settings, say)
+    changes = _kept_changes(found, before, settings, say)
     names = [name for name in settings.recipes if name in kept or name in found["networks"]]
     parts = {part: {n: one for n, one in before.get(part, {}).items() if n in kept} for part in BY_NETWORK}
     parts[POSTERIOR] = _kept_posteriors(found, before, settings, names, say)
     stages = {
-        "training": {n: one for n, one in before["stages"]["training"].items() if n in kept},
+        "training": {n: one for n, one in before["stages"]["training"].items() if n in kept or n in changes},
         "judging": {
             stage: one
             for stage, one in before["stages"]["judging"].items()
-            if (_network(stage) in parts[POSTERIOR] if stage.startswith(POSTERIOR) else _network(stage) in kept)
+            if _network(stage) in (parts[POSTERIOR] if stage.startswith(POSTERIOR) else [*kept, *changes])
         },
     }
-    whole = found | {part: parts[part] | found[part] for part in BY_NETWORK}
+    whole = found | {part: parts[part] | found.get(part, {}) for part in BY_NETWORK} | {"commits": before["commits"]}
+    whole["ablations"] = changes | found.get("ablations", {})
     whole["stages"] = {part: stages[part] | found["stages"][part] for part in stages}
-    used = {settings.recipes[name].data for name in names}
-    whole["rows"] = {kind: one for kind, one in before["rows"].items() if kind in used} | found["rows"]
+    whole["rows"] = before["rows"] | found["rows"]
     recipes = whole["settings"]["recipes"]
     threads = {name: {"threads": before["settings"]["recipes"][name]["threads"]} for name in kept}  # as it was run
     recipes = {name: recipe | threads.get(name, {}) for name, recipe in recipes.items()}
     whole["settings"] = whole["settings"] | {"recipes": recipes}
-    untold = [one for part in stages.values() for one in part.values() if not isinstance(one, Mapping)]
-    return _ordered(whole, names, settings, before["commits"] if untold else [])
+    return ordered(whole, names, settings)
+
+
+def _kept_changes(
+    found: dict[str, Any], before: Mapping[str, Any], settings: Settings, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Ablations that the run did not do, if they are still the same."""
+    then, now, kept = before["settings"].get("ablations", {}), _plain(asdict(settings)["ablations"]), {}
+    for name, one in before.get("ablations", {}).items():
+        if name in found.get("ablations", {}):
+            continue
+        same = (
+            name in now
+            and not _another_study(before, settings, found["seed"])
+            and _same_rows(now[name]["recipe"]["data"], found, before)
+            and all(then[name][key] == now[name][key] for key in ("base", "field", "among", "epochs"))
+            and not differing(then[name]["recipe"], now[name]["recipe"])
+        )
+        if same:
+            kept[name] = one
+        else:
+            say(f"{name} is dropped from the results: another recipe, or other rows")
+    return kept
 
 
 def _kept_networks(
     found: dict[str, Any], before: Mapping[str, Any], settings: Settings, say: Callable[[str], None]
 ) -> list[str]:
     gone = {n: why for n, why in outdated(before, settings, found["seed"]).items() if n not in found["networks"]}
-    sets = [kind for kind, one in found["rows"].items() if before["rows"].get(kind, one) != one]
     for name in before["networks"]:
-        if name not in found["networks"] and name not in gone and settings.recipes[name].data in sets:
+        if (
+            name not in found["networks"]
+            and name not in gone
+            and not _same_rows(settings.recipes[name].data, found, before)
+        ):
             gone[name] = f"other rows of {settings.recipes[name].data}"
     for name, why in gone.items():
         say(f"{name} is dropped from the results: {why}")
     return [name for name in before["networks"] if name not in found["networks"] and name not in gone]
+
+
+def _same_rows(kind: str, found: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
+    """Of a data set, as far as the run read it."""
+    return found["rows"].get(kind, before["rows"][kind]) == before["rows"][kind]
 
 
 def _kept_posteriors(
@@ -114,13 +154,18 @@ def _kept_posteriors(
     return kept
 
 
-def _ordered(
-    found: dict[str, Any], names: Iterable[str], settings: Settings, commits: Iterable[str | None]
-) -> dict[str, Any]:
-    """With everything in the order of the networks, and what follows from all of it: commits and seconds."""
-    names = list(names)
-    place = {name: i for i, name in enumerate(names)}
-    training = {name: found["stages"]["training"][name] for name in names if name in found["stages"]["training"]}
+def ordered(found: dict[str, Any], names: Sequence[str], settings: Settings) -> dict[str, Any]:
+    """With everything in the order of the networks, and what follows from all of it: commits and seconds.
+
+    Args:
+        found: as :func:`merged` takes it, with parts of further networks perhaps, which are left out; ``commits`` of
+            stages that do not tell their own.
+        names: of the networks, in order.
+        settings: of the study.
+    """
+    changes = {n: found["ablations"][n] for n in settings.ablations if n in found.get("ablations", {})}
+    place = {name: i for i, name in enumerate([*names, *changes])}
+    training = {name: found["stages"]["training"][name] for name in place if name in found["stages"]["training"]}
     pairs = {name: {name, masks} for name, (masks, _) in settings.posterior.items()}
     posterior = {n: one for n, one in found[POSTERIOR].items() if pairs[n] <= place.keys()}  # both are told of
     judging = [
@@ -131,16 +176,21 @@ def _ordered(
     judging = dict(sorted(judging, key=lambda item: _place(item[0], place)))
     stages = [stage for one in training.values() if isinstance(one, Mapping) for stage in one["trainings"].values()]
     stages += [stage for stage in judging.values() if isinstance(stage, Mapping)]
-    sets = dict.fromkeys(settings.recipes[name].data for name in names)
+    untold = any(not isinstance(one, Mapping) for one in (*training.values(), *judging.values()))
+    commits = found.get("commits", []) if untold else []
+    sets = dict.fromkeys(
+        [settings.recipes[n].data for n in names] + [one["recipe"]["data"] for one in changes.values()]
+    )
     made = {
-        "networks": names,
+        "networks": list(names),
         "commits": list(dict.fromkeys([*commits, *(stage["commit"] for stage in stages)])),
         "rows": {kind: found["rows"][kind] for kind in sets},
         "seconds": sum(stage_seconds(stage) for stage in judging.values()),
         "stages": {"training": training, "judging": judging},
+        "ablations": changes,
     }
     for part in BY_NETWORK:
-        entries = posterior if part == POSTERIOR else found[part]
+        entries = posterior if part == POSTERIOR else found.get(part, {})
         made[part] = {name: entries[name] for name in names if name in entries}
     return found | made
 

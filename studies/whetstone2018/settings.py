@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from studies.whetstone2018.recipe import Recipe
+from studies.whetstone2018.recipe import Ablation, Recipe
 
 JASPER = "jasper_ridge"  # the set of hyperspectral pixels
 VGG = ((64, 3, True), (128, 3, False), (128, 3, True), (256, 3, False), (256, 3, True))
@@ -27,9 +28,15 @@ RECIPES: dict[str, Recipe] = {
         "mnist",
         convolutions=((8, 3, False), (8, 3, False)),
         hidden=(100, 100),
+        width=400,
+        scale=0.125,
         augmentation="shift",
         precision="bfloat16",
-        epochs=24,
+        epochs=30,
+        start=0.25,
+        sharpening=0.15,
+        frozen=0.5,
+        distil=0.5,
     ),
     "cnn_unrestricted": Recipe(
         "mnist",
@@ -81,6 +88,50 @@ RECIPES: dict[str, Recipe] = {
         levels=5000,
     ),
 }
+SLIDES = ("stpu_dnn", "stpu_cnn", "cnn_restricted", "cnn_unrestricted")  # their networks for MNIST
+#: each with the slides' other inputs; such a pixel is 0 or 1, in the version of whole numbers too
+VARIANTS: dict[str, tuple[str, Literal["binarised", "contours"]]] = {
+    f"{name}_{inputs}": (name, inputs) for name in SLIDES for inputs in ("binarised", "contours")
+}
+RECIPES |= {
+    name: replace(RECIPES[base], inputs=inputs, levels=1, seeds=1) for name, (base, inputs) in VARIANTS.items()
+}
+TRUENORTH = "truenorth_cnn"  # no neuron has more than 256 synapses, and its inputs are spikes
+RECIPES[TRUENORTH] = Recipe(
+    "mnist",
+    convolutions=((8, 5, True), (10, 5, True), (16, 5, True)),
+    hidden=(256,),
+    width=200,
+    scale=0.18,
+    inputs="binarised",
+    epochs=30,
+    start=0.25,
+    sharpening=0.15,
+    frozen=0.5,
+    distil=0.5,
+    precision="bfloat16",
+    levels=1,
+    seeds=3,
+)
+
+ADAM, RMSPROP, NOISES = (1e-3, 3e-3, 1e-2), (3e-4, 1e-3, 3e-3), (0.05, 0.1, 0.2)
+PATCHES = (5, 7, 10)  # beside the slides' 3
+ABLATED = {"stpu_dnn": 3, "cnn_restricted": 1}  # and how many seeds
+ABLATIONS: dict[str, Ablation] = {}
+for _base, _seeds in ABLATED.items():
+    _recipe = replace(RECIPES[_base], seeds=_seeds)
+    ABLATIONS |= {
+        f"{_base}_adam": Ablation(_base, _recipe, "learning_rate", ADAM),
+        f"{_base}_rmsprop": Ablation(_base, replace(_recipe, optimizer="rmsprop"), "learning_rate", RMSPROP),
+        f"{_base}_noise": Ablation(_base, replace(_recipe, noise=NOISES[0]), "noise", NOISES),
+    }
+ABLATIONS |= {
+    f"cnn_restricted_patch{size}": Ablation(
+        "cnn_restricted",
+        replace(RECIPES["cnn_restricted"], convolutions=((8, size, False), (8, size, False)), seeds=1),
+    )
+    for size in PATCHES
+}
 
 
 @dataclass(frozen=True)
@@ -89,6 +140,7 @@ class Settings:
 
     Args:
         recipes: the networks by name.
+        ablations: changes of some of them, by name.
         posterior: networks that are given a posterior, each with the one trained with masks beside it, and
             the set whose rows belong to no class.
         keeps: probabilities that a synapse transmits, of which validation rows choose one.
@@ -98,6 +150,7 @@ class Settings:
     """
 
     recipes: dict[str, Recipe] = field(default_factory=lambda: dict(RECIPES))
+    ablations: dict[str, Ablation] = field(default_factory=lambda: dict(ABLATIONS))
     posterior: dict[str, tuple[str, str]] = field(
         default_factory=lambda: {
             "stpu_dnn": ("stpu_dnn_masks", "fashion-mnist"),
@@ -119,6 +172,7 @@ QUICK = Settings(
         for name, recipe in RECIPES.items()
         if name in ("stpu_dnn", "stpu_cnn", "jasper_dnn")
     },
+    ablations={},
     rows=2000,
     test_rows=1000,
 )
