@@ -27,7 +27,8 @@ def study(
         results: folder for whetstone2018.json.
         docs: folder for the page; by default docs, or the folder of the results if that is given.
         work: folder for what is kept on the way; by default studies/whetstone2018 in the user's cache folder.
-        networks: the networks to train and judge, as "stpu_dnn,stpu_cnn"; all by default.
+        networks: the networks to train and judge, as "stpu_dnn,stpu_cnn"; all by default. What the results hold
+            of others stays, as long as their recipes are the same.
         quick: a small study, to see that it works; the figures are not for publication.
         seed: seed of everything.
     """

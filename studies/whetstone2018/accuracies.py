@@ -12,8 +12,9 @@ from studies.claims import share_error
 from studies.results import markdown_table
 from studies.whetstone2018.figures import recipes, title
 from studies.whetstone2018.learning import ORIGINAL, SPIKING
-from studies.whetstone2018.settings import Recipe
-from studies.whetstone2018.words import mean, missed, ranged
+from studies.whetstone2018.recipe import Recipe
+from studies.whetstone2018.settings import VARIANTS
+from studies.whetstone2018.words import capital, mean, missed, ranged
 
 PUBLISHED = {  # test accuracy, per cent: the slides, or Whetstone's paper
     "stpu_dnn": "97.3 -> 97.3",
@@ -66,8 +67,10 @@ def architecture(r: Recipe) -> str:
 
 
 def accuracies(found: dict[str, Any]) -> list[str]:
-    rows = []
+    rows, linear = [], found.get("linear", {})
     for name, judged in found["judged"].items():
+        if name in VARIANTS:
+            continue
         rows.append(
             [
                 title(name),
@@ -79,13 +82,32 @@ def accuracies(found: dict[str, Any]) -> list[str]:
                 PUBLISHED.get(name, "-"),
             ]
         )
+        if name in linear:
+            one = linear[name]
+            share = f"{100 * one['test']:.2f}"
+            rows.append([f"{title(name)}: logistic regression", "none", f"{one['parameters']:,}", share, *3 * ["-"]])
     header = ["network", "layers", "parameters", "original", "spiking", "points lost", "slides"]
     return [
         "## Test accuracy (%)",
         "Means over seeds, with the lowest and the highest. Spiking: the converted network of threshold neurons, one "
         "time step a row. The slides' figures are original -> spiking.",
         markdown_table(header, rows),
+        *(_gain(found, name, one) for name, one in linear.items() if name in found["judged"]),
     ]
+
+
+def _gain(found: dict[str, Any], name: str, one: dict[str, Any]) -> str:
+    """What a network is worth beside logistic regression."""
+    theirs, error = 100 * one["test"], 100 * share_error(one["test"], one["rows"])
+    gains = []
+    for which in (SPIKING, ORIGINAL):
+        ours = mean(percent(found["judged"][name], which))
+        gains.append(f"{ours - theirs:+.2f} +- {math.hypot(error, percent_error(found, name, which)):.2f}")
+    return (
+        f"Logistic regression on the same pixels, its penalty chosen on validation rows, has {theirs:.2f} +- "
+        f"{error:.2f} %. {capital(title(name))} gains {gains[0]} points on it as spikes, and {gains[1]} as the "
+        "original; these errors are at most so large, since all see the same rows."
+    )
 
 
 def bars(found: dict[str, Any]) -> list[str]:
@@ -129,8 +151,11 @@ def percent(judged: Sequence[dict[str, Any]], which: str) -> list[float]:
 
 def percent_error(found: dict[str, Any], name: str, which: str) -> float:
     """Standard error of the mean over seeds, per cent: what seeds differ by, and the choice of test rows."""
-    values = percent(found["judged"][name], which)
-    rows = found["rows"][recipes(found)[name].data]["test"]
+    return mean_error(percent(found["judged"][name], which), found["rows"][recipes(found)[name].data]["test"])
+
+
+def mean_error(values: Sequence[float], rows: int) -> float:
+    """The same, of accuracies (per cent) on so many test rows."""
     seeds = statistics.variance(values) / len(values) if len(values) > 1 else 0.0
     return math.sqrt(seeds + (100 * share_error(mean(values) / 100, rows)) ** 2)
 

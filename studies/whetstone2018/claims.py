@@ -8,7 +8,12 @@ from studies.claims import SURE, Claim, Outcome, claims_table
 from studies.results import markdown_table
 from studies.whetstone2018.accuracies import BARS, Bar, lost, lost_error, percent
 from studies.whetstone2018.figures import title
+from studies.whetstone2018.frames import CLAIM as TRUENORTH
+from studies.whetstone2018.frames import truenorth_claim
+from studies.whetstone2018.inputs import CLAIM as INPUTS
+from studies.whetstone2018.inputs import inputs_claim
 from studies.whetstone2018.learning import ORIGINAL, SPIKING
+from studies.whetstone2018.lessons import OTHERS, RMSPROP, optimiser_claims, other_claims
 from studies.whetstone2018.words import mean
 
 SLIDES = {  # test accuracy, per cent: original, spiking
@@ -20,10 +25,10 @@ SLIDES = {  # test accuracy, per cent: original, spiking
 }
 MOST_LOST = 2.0  # points that CIFAR-10 costs at most, by the slides
 UNTESTED = {
-    "RMSprop is the best of the optimisers": "every network here learns by Adam",
-    "additive noise may help; larger patches help": "no ablation",
-    "TrueNorth: 95 % at 4 uJ a frame, 99.4 % at most": "no network within a fan-in of 256",
-    "binarised images, contours and direct current as inputs": "pixels are currents here",
+    RMSPROP: "every network here learns by Adam",
+    OTHERS: "no ablation",
+    TRUENORTH: "no network within a fan-in of 256",
+    INPUTS: "pixels are currents here",
 }
 
 
@@ -35,7 +40,14 @@ def claims(found: dict[str, Any]) -> list[str]:
             lines.append(_small_loss(found, name, original - spiking, f"{original:g} -> {spiking:g} %"))
     if "cifar_cnn" in judged:
         lines.append(_small_loss(found, "cifar_cnn", MOST_LOST, "1 to 2 points lost"))
-    lines += [Claim(claim, "without figures", "-", Outcome.UNTESTED, why) for claim, why in UNTESTED.items()]
+    tested = {
+        RMSPROP: optimiser_claims(found),
+        OTHERS: other_claims(found),
+        TRUENORTH: truenorth_claim(found),
+        INPUTS: inputs_claim(found, SLIDES),
+    }
+    for claim, why in UNTESTED.items():
+        lines += tested[claim] or [Claim(claim, "without figures", "-", Outcome.UNTESTED, why)]
     return claims_table(
         lines, f"Standard errors are over test rows and seeds; a difference counts from {SURE:g} of them on."
     )

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from spikebayes import ConfigError
-from studies.processes import Job, side_by_side
-from studies.results import provenance, write_page, write_results
+from studies.results import provenance, read_results, write_page, write_results
 from studies.stages import Stages
-from studies.whetstone2018 import learning
+from studies.whetstone2018.changes import run_changes
 from studies.whetstone2018.figures import figures
 from studies.whetstone2018.images import Rows
 from studies.whetstone2018.judging import judge
+from studies.whetstone2018.linear import linear_stage, rivalled
+from studies.whetstone2018.merging import merged, outdated
 from studies.whetstone2018.page import render
 from studies.whetstone2018.pictures import pictures
 from studies.whetstone2018.posterior import uncertainty
-from studies.whetstone2018.settings import PUBLISHED, Recipe, Settings
+from studies.whetstone2018.recipe import learning_part
+from studies.whetstone2018.run import Run, home_of, weights_of
+from studies.whetstone2018.settings import PUBLISHED, Settings
+from studies.whetstone2018.training import told_of, train_all
 from studies.whetstone2018.tries import tries
 
 NAME = "whetstone2018"
@@ -46,7 +49,8 @@ def run_whetstone2018(
         data: folder of the data sets.
         results: JSON file to write. docs: folder for the page and its figures.
         work: folder for what is kept on the way.
-        networks: names of the recipes to train; all of them unless given. The page tells of these alone.
+        networks: names of the recipes and ablations to train; all of them unless given. What the results file holds
+            of others stays, as long as their recipes are those of the settings.
         settings: networks and budgets.
         seed: of the first training; the others of a network count on from it.
         say: is told the stages.
@@ -59,63 +63,115 @@ def run_whetstone2018(
         DataError: files that are missing or torn.
         StoreError: a stage that is torn.
     """
-    for name in networks:
-        if name not in settings.recipes:
-            near = difflib.get_close_matches(name, settings.recipes, n=1)
-            meant = f" (did you mean {near[0]!r}?)" if near else ""
-            raise ConfigError(f"no network {name!r}{meant}; there are {', '.join(settings.recipes)}")
-    names = [name for name in settings.recipes if not networks or name in networks]
+    names, changes = _chosen(networks, settings)
     origin = provenance(f"python -m studies.{NAME}", seed)
-    sets = {
-        kind: Rows.load(data, kind, settings.rows, settings.test_rows)
-        for kind in dict.fromkeys(settings.recipes[name].data for name in names)
-    }
-    learned = {name: stages_of(name, work, settings, seed, origin["commit"], say) for name in names}
-    training = train_all(names, learned, data, settings, seed)
-    judged = Stages(work / "judging", judging_key(settings, names, seed), origin["commit"], say)
-    found: dict[str, Any] = {"judged": {}, "posterior": {}, "pictures": {}}
-    for name in names:
-        recipe = settings.recipes[name]
-        if not recipe.dropout:
-            homes = [home_of(learned[name], k) for k in range(recipe.seeds)]
-            found["judged"][name] = [
-                judged.run(f"{name}, seed {k}", lambda r=recipe, h=home: judge(r, sets[r.data], h))
-                for k, home in enumerate(homes)
-            ]
-    for name, (masks, other) in settings.posterior.items():
-        if name in names and masks in names:
-            found["posterior"][name] = judged.run(
-                f"posterior, {name}",
-                lambda n=name, m=masks, o=other: _posterior(n, m, o, data, sets, learned, settings, seed),
-            )
-    for name in SHOWN:
-        if name in names:
-            recipe, home = settings.recipes[name], home_of(learned[name], 0)
-            found["pictures"][name] = judged.run(
-                f"pictures, {name}", lambda r=recipe, h=home: pictures(r, sets[r.data], h)
-            )
-
-    every = [*learned.values(), judged]
-    trainings = {
-        name: {"seconds": sum(stages.seconds().values()), "trainings": stages.told()}
-        for name, stages in learned.items()
-    }
-    found = {
+    run = Run(data, work, settings, seed, origin["commit"], say)
+    before = _standing(results) if networks else None
+    for name, why in (outdated(before, settings, seed) if before else {}).items():
+        if name not in names:
+            say(f"{name} will be dropped from the results: {why}")
+    learned = {name: run.learning(name, settings.recipes[name]) for name in names}
+    training = train_all(learned, run)
+    parts, judging = _judged(names, learned, run)
+    changed, changed_training, changed_judging = run_changes(changes, run)
+    sets = [settings.recipes[name].data for name in names] + [
+        settings.ablations[name].recipe.data for name in changes
+    ]
+    found: dict[str, Any] = {
         **origin,
         "networks": names,
         "settings": asdict(settings),
-        "commits": list(dict.fromkeys(c for stages in every for c in stages.commits())),
-        "rows": {kind: _sizes(rows) for kind, rows in sets.items()},
-        "seconds": sum(judged.seconds().values()),
-        "stages": {"training": trainings, "judging": judged.told()},
+        "rows": {kind: _sizes(run.rows(kind)) for kind in dict.fromkeys(sets)},
+        "stages": {
+            "training": {name: told_of({"": kept}) for name, kept in learned.items()} | changed_training,
+            "judging": judging | changed_judging,
+        },
         "training": training,
-        **found,
+        "ablations": changed,
+        **parts,
     }
+    found = merged(found, _standing(results) if networks else None, settings, say)  # as it is by now
     with suppress(ConfigError):  # without the history there is none to tell
         found["tries"] = tries()
     write_results(found, results)
     write_page(render(found), docs / f"{NAME}.md", figures(found))
     return found
+
+
+def _chosen(networks: Sequence[str], settings: Settings) -> tuple[list[str], list[str]]:
+    """Networks and ablations, in the order of the settings; all of them if none is named."""
+    there = [*settings.recipes, *settings.ablations]
+    for name in networks:
+        if name not in there:
+            near = difflib.get_close_matches(name, there, n=1)
+            meant = f" (did you mean {near[0]!r}?)" if near else ""
+            raise ConfigError(f"no network {name!r}{meant}; there are {', '.join(there)}")
+    return (
+        [name for name in settings.recipes if not networks or name in networks],
+        [name for name in settings.ablations if not networks or name in networks],
+    )
+
+
+def _standing(results: Path) -> dict[str, Any] | None:
+    """What the results file holds, if it is there."""
+    return read_results(results) if results.exists() else None
+
+
+def _judged(names: Sequence[str], learned: Mapping[str, Stages], run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parts of the results by network, and what is told of their stages."""
+    parts: dict[str, dict[str, Any]] = {part: {} for part in ("judged", "posterior", "pictures", "linear")}
+    told: dict[str, Any] = {}
+    for name in names:
+        recipe = run.settings.recipes[name]
+        homes = [home_of(learned[name], k) for k in range(recipe.seeds)]
+        kept = run.stages("judging", name, {"recipe": learning_part(asdict(recipe)), "levels": recipe.levels})
+        if not recipe.dropout:
+            parts["judged"][name] = [
+                kept.run(
+                    f"{name}, seed {k}",
+                    partial(judge, recipe, run.rows(recipe.data), home),
+                    partial(weights_of, home),
+                )
+                for k, home in enumerate(homes)
+            ]
+        if name in SHOWN:
+            parts["pictures"][name] = kept.run(
+                f"pictures, {name}",
+                partial(pictures, recipe, run.rows(recipe.data), homes[0]),
+                lambda home=homes[0]: weights_of(home)[1:],
+            )
+        told |= kept.told()
+        if name in rivalled(run.settings):
+            parts["linear"][name], kept = linear_stage(name, run)
+            told |= kept.told()
+    for name, (masks, other) in run.settings.posterior.items():
+        if {name, masks} & set(names):
+            _posterior(name, masks, other, run, parts["posterior"], told)
+    return parts, told
+
+
+def _posterior(name: str, masks: str, other: str, run: Run, found: dict[str, Any], told: dict[str, Any]) -> None:
+    """Judge a network's posterior, if its weights and those of the network with masks are there."""
+    recipes = {n: run.settings.recipes[n] for n in (name, masks) if n in run.settings.recipes}
+    homes = {n: home_of(run.learning(n, recipe), 0) for n, recipe in recipes.items()}
+    missing = [n for n in (name, masks) if n not in homes or not weights_of(homes[n])[1].exists()]
+    if missing:
+        run.say(f"the posterior of {name} is not judged: there are no weights of {', '.join(missing)}")
+        return
+    s = run.settings
+    sampling = {"keeps": s.keeps, "tuning_rows": s.tuning_rows, "samples": s.samples, "resamples": s.resamples}
+    key = {"recipes": [learning_part(asdict(recipes[n])) for n in (name, masks)], "other": other, **sampling}
+    kept = run.stages("posterior", name, key)
+
+    def work() -> dict[str, Any]:
+        beside, unknown = (recipes[masks], homes[masks]), run.rows(other).x_test
+        return uncertainty(recipes[name], homes[name], beside, run.rows(recipes[name].data), unknown, s, run.seed)
+
+    def weights() -> list[Path]:
+        return [*weights_of(homes[name]), weights_of(homes[masks])[1]]
+
+    found[name] = kept.run(f"posterior, {name}", work, weights)
+    told |= kept.told()
 
 
 def _sizes(rows: Rows) -> dict[str, Any]:
@@ -125,61 +181,3 @@ def _sizes(rows: Rows) -> dict[str, Any]:
         "test": len(rows.y_test),
         "classes": list(rows.classes),
     }
-
-
-def _posterior(
-    name: str,
-    masks: str,
-    other: str,
-    data: Path,
-    sets: dict[str, Rows],
-    learned: dict[str, Stages],
-    settings: Settings,
-    seed: int,
-) -> dict[str, Any]:
-    recipe = settings.recipes[name]
-    beside = settings.recipes[masks], home_of(learned[masks], 0)
-    unknown = Rows.load(data, other, settings.rows, settings.test_rows).x_test
-    home = home_of(learned[name], 0)
-    return uncertainty(recipe, home, beside, sets[recipe.data], unknown, settings, seed)
-
-
-def train_one(data: Path, recipe: Recipe, settings: Settings, seed: int, home: Path) -> dict[str, Any]:
-    """Load a recipe's rows and train its two networks."""
-    return learning.train(recipe, Rows.load(data, recipe.data, settings.rows, settings.test_rows), seed, home)
-
-
-def home_of(stages: Stages, k: int) -> Path:
-    """Folder of a network's k-th training."""
-    return stages.folder / f"seed{k}"
-
-
-def judging_key(settings: Settings, names: Sequence[str], seed: int) -> dict[str, Any]:
-    """What the judging depends on."""
-    return {"seed": seed, "settings": asdict(settings), "networks": list(names)}
-
-
-def stages_of(name: str, work: Path, settings: Settings, seed: int, commit: str | None, say: Any) -> Stages:
-    """Where a network's training is kept: what it depends on is its own recipe alone."""
-    recipe = settings.recipes[name]
-    trained_by = {k: v for k, v in asdict(recipe).items() if k not in ("seeds", "threads", "levels")}
-    key = {"seed": seed, "recipe": trained_by, "rows": settings.rows, "test_rows": settings.test_rows}
-    return Stages(work / "learning" / name, key, commit, lambda stage: say(f"training of {name}, {stage}"))
-
-
-def train_all(
-    names: Sequence[str], kept: dict[str, Stages], data: Path, settings: Settings, seed: int
-) -> dict[str, list[dict[str, Any]]]:
-    """Every network trained, once for each seed: the small ones side by side, then the large ones one by one."""
-    recipes = settings.recipes
-    jobs = {
-        (name, k): Job(
-            kept[name], f"seed {k}", train_one, (data, recipes[name], settings, seed + k, home_of(kept[name], k))
-        )
-        for name in names
-        for k in range(recipes[name].seeds)
-    }
-    small = {(name, k): job for (name, k), job in jobs.items() if recipes[name].threads == 1}
-    found = side_by_side(small, torch.get_num_threads())
-    found |= side_by_side({key: job for key, job in jobs.items() if key not in small}, 1)
-    return {name: [found[name, k] for k in range(recipes[name].seeds)] for name in names}

@@ -16,7 +16,8 @@ from spikebayes.app.report.svg import draw
 from spikebayes.nn import Sharpened
 from spikebayes.plot.style import CLASSICAL, GUIDE, SHADE, SPIKING
 from studies.whetstone2018.pictures import unpacked
-from studies.whetstone2018.settings import Recipe
+from studies.whetstone2018.recipe import Recipe
+from studies.whetstone2018.settings import TRUENORTH, VARIANTS
 from studies.whetstone2018.words import capital
 
 TITLES = {
@@ -29,7 +30,9 @@ TITLES = {
     "fashion_cnn": "Fashion-MNIST CNN",
     "cifar_cnn": "CIFAR-10 CNN",
     "jasper_dnn": "hyperspectral DNN",
+    TRUENORTH: "TrueNorth CNN",
 }
+TITLES |= {name: f"{TITLES[base]}, {inputs}" for name, (base, inputs) in VARIANTS.items()}
 KINDS = {"original": CLASSICAL, "spiking": SPIKING}
 AGGREGATED = "stpu_cnn"  # the network with few maps, as in the slides
 SUMMED = 4  # maps at most
@@ -42,6 +45,11 @@ ACROSS = 3  # panels side by side
 def title(name: str) -> str:
     """A network's name as readers see it."""
     return TITLES.get(name, name)
+
+
+def drawn_recipes(found: dict[str, Any]) -> dict[str, Recipe]:
+    """Those whose learning is drawn: a network with other inputs is not drawn again."""
+    return {name: recipe for name, recipe in recipes(found).items() if name not in VARIANTS}
 
 
 def recipes(found: dict[str, Any]) -> dict[str, Recipe]:
@@ -93,7 +101,7 @@ def figures(found: dict[str, Any]) -> dict[str, str]:
 
 
 def _accuracy(found: dict[str, Any]) -> str:
-    used = recipes(found)
+    used = drawn_recipes(found) or recipes(found)
     across = min(ACROSS, len(used))
     down = math.ceil(len(used) / across)
 
@@ -122,7 +130,7 @@ def _accuracy(found: dict[str, Any]) -> str:
 
 
 def _sharpening(found: dict[str, Any]) -> str:
-    shown = _two(recipes(found))
+    shown = _two(drawn_recipes(found) or recipes(found))
     x = torch.linspace(-0.25, 1.25, 1501)
 
     def paint(figure: Figure) -> None:

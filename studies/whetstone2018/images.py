@@ -14,6 +14,8 @@ from spikebayes import ConfigError
 from spikebayes.data import load_images, load_jasper_ridge
 from studies.whetstone2018.settings import JASPER
 
+IMAGES = 4  # axes of a batch of them
+HALF = 0.5  # of the brightness: from there on a spike
 HELD = 5000  # images that validate
 LIGHT, GRAIN = 0.1, 0.01  # standard deviations: of a pixel's brightness, as a share, and of its bands
 TURN, ZOOM, SHIFT = math.radians(12), 0.12, 2.0  # radians, share, pixels
@@ -57,6 +59,27 @@ class Rows:
             images.y_test[:test_rows],
             images.classes,
         )
+
+
+def taken(x: Tensor, inputs: str) -> Tensor:
+    """Images ``[B, C, H, W]`` in [0, 1] as a network takes them in: currents as they are, or spikes, 0 or 1.
+
+    ``"binarised"``: 1 from a brightness of 1/2 on. ``"contours"``: 1 where the gradient's length, by Sobel's masks
+    over 8 neighbours, is at least half of what it is at a straight edge between 0 and 1; beyond its border an image
+    goes on as there.
+    """
+    if inputs == "current":
+        return x
+    if x.ndim != IMAGES:
+        raise ConfigError(f"only images [B, C, H, W] can be {inputs}; got rows of shape {list(x.shape[1:])}")
+    if inputs == "binarised":
+        return (x >= HALF).to(x.dtype)
+    across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]).to(x) / 4  # 1 at such an edge
+    channels = x.shape[1]
+    masks = torch.stack([across, across.T])[:, None].repeat(channels, 1, 1, 1)  # [2 C, 1, 3, 3]
+    slopes = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), masks, groups=channels)
+    lengths = slopes.unflatten(1, (channels, 2)).square().sum(2)
+    return (lengths >= HALF**2).to(x.dtype)
 
 
 def vary(x: Tensor, augmentation: str) -> Tensor:

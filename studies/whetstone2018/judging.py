@@ -15,8 +15,10 @@ from spikebayes.nn import Sharpened, WinnerTakeAll
 from spikebayes.training import dead_units
 from studies.whetstone2018.images import Rows
 from studies.whetstone2018.learning import BATCH, ORIGINAL, SPIKING, rows, trained
-from studies.whetstone2018.settings import Recipe
+from studies.whetstone2018.recipe import Recipe
+from studies.whetstone2018.truenorth import priced
 
+TRUENORTH_LIMITS = next(limits for limits in HARDWARE if limits.name.startswith("TrueNorth"))
 LOOKED = 1000  # test rows that show which units are dead
 
 
@@ -52,6 +54,7 @@ def judge(recipe: Recipe, data: Rows, home: Path) -> dict[str, Any]:
     winners, _ = one_step(spiking(nn.Sequential(settled, WinnerTakeAll(classes)), x), x)
     whole = _whole(network, x, recipe.levels)
     needed = demand(network)
+    fits = recipe.convolutions and recipe.inputs != "current" and not needed.excesses(TRUENORTH_LIMITS)
     return {
         "rows": len(y),
         "original": _share(outputs(original, x).argmax(1), y),
@@ -77,6 +80,20 @@ def judge(recipe: Recipe, data: Rows, home: Path) -> dict[str, Any]:
             "excesses": {limits.name: needed.excesses(limits) for limits in HARDWARE},
         },
         "parameters": sum(p.numel() for p in sharpened.parameters()),
+        **({"truenorth": priced(recipe, network, x)} if fits else {}),
+    }
+
+
+def accuracies_of(recipe: Recipe, data: Rows, home: Path) -> dict[str, Any]:
+    """Test accuracies of the original and the spiking network, and nothing else."""
+    shape, classes = tuple(data.x.shape[1:]), len(data.classes)
+    x, y = rows(recipe, data.x_test), data.y_test
+    original, sharpened = (trained(recipe, shape, classes, home / kind) for kind in (ORIGINAL, SPIKING))
+    read, _ = one_step(spiking(folded(sharpened), x), x)
+    return {
+        "rows": len(y),
+        "original": _share(outputs(original, x).argmax(1), y),
+        "spiking": _share(read.argmax(1), y),
     }
 
 

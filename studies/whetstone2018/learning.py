@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
+from spikebayes import folded
 from spikebayes.machine.files import atomic, make_folder
 from spikebayes.nn import Sharpened, zoo
 from spikebayes.training import (
     LAST_CHECKPOINT,
+    BottomUpSharpening,
     FrozenNorms,
     RandomState,
     Revival,
@@ -28,13 +32,15 @@ from spikebayes.training import (
     quiet,
     trainer_settings,
 )
-from studies.whetstone2018.images import Rows, vary
-from studies.whetstone2018.settings import Recipe
+from studies.whetstone2018.images import Rows, taken, vary
+from studies.whetstone2018.recipe import Recipe
 
 ORIGINAL, SPIKING = "original", "spiking"
 WEIGHTS, FORK = "weights.safetensors", "fork.ckpt"
 BATCH, LOOK = 500, 1000  # rows side by side while testing, and rows that show which units are dead
-WARM = 0.2  # share of the steps over which the learning rate rises
+WARM = 0.2  # share of the original network's steps over which the learning rate rises
+LEAST = 1 / 25  # of the highest learning rate, to begin with
+TEMPERATURE = 2.0  # at which a network learns another's probabilities
 
 
 def network(recipe: Recipe, shape: tuple[int, ...], classes: int, seed: int) -> nn.Sequential:
@@ -57,6 +63,7 @@ def network(recipe: Recipe, shape: tuple[int, ...], classes: int, seed: int) -> 
 
 def rows(recipe: Recipe, x: Tensor) -> Tensor:
     """Rows as the network takes them."""
+    x = taken(x, recipe.inputs)
     return x if recipe.convolutions else x.flatten(1)
 
 
@@ -86,18 +93,19 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
     if original is None:
         callbacks += [_Fork(home / FORK, recipe.fork)]
     else:
-        callbacks += [ScheduledSharpening(recipe.fork, recipe.sharpening * recipe.epochs)]
+        callbacks += [_sharpening(recipe)]
     callbacks += [FrozenNorms(round(recipe.frozen * recipe.epochs))]
     callbacks += [ModelCheckpoint(home, Path(LAST_CHECKPOINT).stem, enable_version_counter=False)]
     last = home / LAST_CHECKPOINT
     begin = next((path for path in (last, original / FORK if original else last) if path.exists()), None)
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
-        learner = _Learner(net, recipe)
+        distils = original is not None and recipe.distil > 0
+        learner = _Learner(net, recipe, trained(recipe, shape, classes, original) if distils else None)
         if begin is not None:
             check_checkpoint(begin, learner)
         trainer = Trainer(
-            max_epochs=recipe.epochs,
+            max_epochs=recipe.epochs if original is None else recipe.all_epochs,
             accelerator="auto",
             enable_progress_bar=False,
             **trainer_settings(callbacks, recipe.precision),
@@ -111,25 +119,83 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
     return {"epochs": trainer.current_epoch, "revived": revival.revived, **curves.found}
 
 
-class _Learner(LightningModule):
-    """Loss, variation of the images, and optimiser."""
+def _sharpening(recipe: Recipe) -> Sharpening:
+    length = recipe.sharpening * recipe.epochs
+    if recipe.bottom_up:
+        layers = len(recipe.convolutions) + len(recipe.hidden) + 1
+        return BottomUpSharpening(recipe.fork, length / layers)
+    return ScheduledSharpening(recipe.fork, length)
 
-    def __init__(self, net: nn.Sequential, recipe: Recipe) -> None:
+
+class _Learner(LightningModule):
+    """Loss, variation of the images, and optimiser.
+
+    Args:
+        net: learns. recipe: how.
+        teacher: the finished original network, whose probabilities it learns too; no part of what is kept.
+    """
+
+    def __init__(self, net: nn.Sequential, recipe: Recipe, teacher: nn.Module | None = None) -> None:
         super().__init__()
         self.net, self.recipe = net, recipe
+        self._teacher = () if teacher is None else (folded(teacher).to(memory_format=torch.channels_last),)  # pyright: ignore[reportCallIssue]
+
+    def on_fit_start(self) -> None:
+        for teacher in self._teacher:
+            teacher.to(self.device)
 
     def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
         x = rows(self.recipe, vary(batch[0], self.recipe.augmentation))
-        return F.cross_entropy(self.net(x).float(), batch[1])
+        with self.products():
+            logits = self.net(x).float()
+            loss = F.cross_entropy(logits, batch[1])
+            for teacher in self._teacher:
+                with torch.no_grad():
+                    taught = teacher(x).float()
+                loss = (1 - self.recipe.distil) * loss + self.recipe.distil * divergence(logits, taught)
+        return loss
+
+    def products(self) -> AbstractContextManager[Any]:
+        """The precision of matrix products in this epoch."""
+        exact = self.current_epoch >= round((1 - self.recipe.exact) * int(self.trainer.max_epochs or 1))
+        return torch.autocast(self.device.type, enabled=False) if exact else nullcontext()
 
     def configure_optimizers(self) -> Any:
         r = self.recipe
         optimizer = make_optimizer(r.optimizer, self.parameters(), r.learning_rate, r.weight_decay)
         steps = int(self.trainer.estimated_stepping_batches)
-        cycle = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, r.learning_rate, max(2, steps + 1), pct_start=WARM, cycle_momentum=False
-        )
+        warm = WARM * steps * r.epochs / int(self.trainer.max_epochs or 1)  # the same for both networks
+        cycle = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: cycled(step, warm, steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
+
+
+def cycled(step: int, warm: float, steps: int) -> float:
+    """Share of the highest learning rate: half a cosine from 1/25 up to 1 over ``warm`` steps, then one down to 0.
+
+    Reference:
+        Smith & Topin 2019, arXiv:1708.07120 (one cycle), as torch anneals it; no state but the step.
+
+    Example:
+        >>> [round(cycled(step, 10, 50), 3) for step in (0, 5, 10, 30, 50)]
+        [0.04, 0.52, 1.0, 0.5, 0.0]
+    """
+    if step < warm:
+        return 1 + (LEAST - 1) / 2 * (1 + math.cos(math.pi * step / warm))
+    done = min(1.0, (step - warm) / max(1e-9, steps - warm))
+    return (1 + math.cos(math.pi * done)) / 2
+
+
+def divergence(logits: Tensor, taught: Tensor) -> Tensor:
+    """Mean Kullback-Leibler divergence from a teacher's probabilities at a temperature T, times T squared.
+
+    Args:
+        logits, taught: ``[B, C]``, the learner's and the teacher's.
+
+    Reference:
+        Hinton, Vinyals & Dean 2015, arXiv:1503.02531, section 2.
+    """
+    ours, theirs = (F.log_softmax(part / TEMPERATURE, 1) for part in (logits, taught))
+    return F.kl_div(ours, theirs, log_target=True, reduction="batchmean") * TEMPERATURE**2
 
 
 class _Fork(Callback):
@@ -171,7 +237,10 @@ class _Curves(Callback):
         found["seconds"].append(round(time.perf_counter() - self.started, 2))
         found["loss"].append(round(float(self.losses) / trainer.num_training_batches, 6))
         net.eval()
-        with trainer.precision_plugin.forward_context():  # float32 would double the time of large networks
+        with (
+            trainer.precision_plugin.forward_context(),
+            pl_module.products(),
+        ):  # float32 would double the time of large networks
             found["validation"].append(accuracy(net, self.x, self.y))
             found["test"].append(accuracy(net, self.x_test, self.y_test))
         found["between"].append([round(share, 5) for share in between(net, self.look)])

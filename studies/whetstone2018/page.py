@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from spikebayes.data import PUBLISHED_ROWS
@@ -12,9 +12,13 @@ from studies.whetstone2018.accuracies import accuracies, bars
 from studies.whetstone2018.claims import claims, tried
 from studies.whetstone2018.figures import captions, recipes, title
 from studies.whetstone2018.forms import agreement, hardware
-from studies.whetstone2018.learning import LOOK, ORIGINAL, SPIKING, WARM
+from studies.whetstone2018.frames import truenorth
+from studies.whetstone2018.inputs import inputs
+from studies.whetstone2018.learning import LOOK, ORIGINAL, SPIKING, TEMPERATURE, WARM
+from studies.whetstone2018.lessons import ablations
+from studies.whetstone2018.recipe import Recipe
 from studies.whetstone2018.scores import posterior
-from studies.whetstone2018.settings import JASPER, Recipe
+from studies.whetstone2018.settings import JASPER
 from studies.whetstone2018.words import capital, set_name
 
 FOLDER = "whetstone2018"  # of the figures, beside the page
@@ -33,7 +37,8 @@ def render(found: dict[str, Any]) -> str:
     """Markdown."""
     sections = [_head(found), _data(found), _training(found)]
     if found["judged"]:
-        sections += [claims(found), accuracies(found), bars(found), tried(found), agreement(found), hardware(found)]
+        sections += [claims(found), accuracies(found), bars(found), inputs(found), ablations(found)]
+        sections += [tried(found), agreement(found), hardware(found), truenorth(found)]
     sections += [posterior(found), _figures(found), _times(found)]
     return "\n\n".join(part for section in sections for part in section) + "\n"
 
@@ -83,8 +88,8 @@ def _training(found: dict[str, Any]) -> list[str]:
         [
             title(name),
             set_name(r.data),
-            VARIED.get(r.augmentation, r.augmentation),
-            str(r.epochs),
+            VARIED.get(r.augmentation, r.augmentation) + (f", {r.inputs}" if r.inputs != "current" else ""),
+            f"{r.epochs}, spiking {r.all_epochs}" if r.later else str(r.epochs),
             str(r.fork),
             f"{r.fork:g} to {r.fork + r.sharpening * r.epochs:g}",
             str(round(r.frozen * r.epochs)),
@@ -98,19 +103,25 @@ def _training(found: dict[str, Any]) -> list[str]:
         f"Every layer is weights, batch norm, and an activation: at first {_by_value(used, _kind)}, in the end the "
         "step that is 1 from 1/2 on. An original and a spiking network share their first epochs (`shared`). Then the "
         "original goes on as it is, while the other sharpens over the epochs in the table and learns on as steps. "
-        "Both train for the same number of epochs and end with the last: no epoch is chosen by its accuracy.",
+        + (
+            "Some spiking networks train for more epochs than the original (`epochs`). All end with the last: "
+            if any(r.later for r in used.values())
+            else "Both train for the same number of epochs and end with the last: "
+        )
+        + "no epoch is chosen by its accuracy.",
         markdown_table(header, rows),
         " ".join(
             [
                 f"A step has no slope: learning uses {_by_value(used, _slope)}.",
-                "The loss is the cross-entropy with the classes.",
+                f"The loss is {_by_value(used, _loss)}.",
                 f"From `norms keep` on, batch norms keep their statistics. Weights have {_by_value(used, _bits)} "
                 "while training, with one scale for each unit.",
                 f"After every epoch up to there, units whose output is the same on {LOOK:,} training rows are drawn "
                 "anew.",
                 f"Optimiser: {_by_value(used, _optimiser)}; the rate rises over the first {100 * WARM:g} % of the "
                 "steps, then falls to 0.",
-                f"Matrix products: {_by_value(used, lambda r: r.precision)}.",
+                f"Matrix products: {_by_value(used, _products)}.",
+                *([f"Layers sharpen {_by_value(used, _order)}."] if any(r.bottom_up for r in used.values()) else []),
             ]
         ),
     ]
@@ -123,6 +134,23 @@ def _kind(r: Recipe) -> str:
 
 def _slope(r: Recipe) -> str:
     return f"the slope of the activation at sharpness {r.learnable:g} once it is sharper"
+
+
+def _loss(r: Recipe) -> str:
+    if not r.distil:
+        return "the cross-entropy with the classes"
+    return (
+        f"the cross-entropy with the classes, of which {100 * r.distil:g} % give way, in the spiking network, to the "
+        f"divergence from the original's probabilities at a temperature of {TEMPERATURE:g}"
+    )
+
+
+def _products(r: Recipe) -> str:
+    return r.precision + (f", float32 in the last {100 * r.exact:g} % of the epochs" if r.exact else "")
+
+
+def _order(r: Recipe) -> str:
+    return "one after another from the first on" if r.bottom_up else "together"
 
 
 def _bits(r: Recipe) -> str:
@@ -156,20 +184,27 @@ def _times(found: dict[str, Any]) -> list[str]:
     training = [
         [
             f"training, {title(name)}",
-            f"{len(found['training'][name])} x ({used[name].epochs} + {used[name].epochs - used[name].fork})",
+            f"{len(found['training'][name])} x ({used[name].epochs} + {used[name].all_epochs - used[name].fork})",
             str(used[name].threads),
             f"{_seconds(found, name):,.0f}",
         ]
         for name in found["networks"]
     ]
+    training += [
+        [f"trainings, {title(one['base'])}: {_change(name, one)}", "", str(_threads(one)), f"{one['seconds']:,.0f}"]
+        for name, one in found.get("ablations", {}).items()
+    ]
     rest = [[stage, "", "", f"{stage_seconds(told):,.0f}"] for stage, told in found["stages"]["judging"].items()]
-    waited = sum(map(stage_seconds, found["stages"]["training"].values())) / 60
+    told = list(found["stages"]["training"].values())
+    minutes = sum(map(stage_seconds, told)) / 60
+    took = f" With them the trainings took {minutes:.0f} minutes, each in a process of its own."
     return [
         "## Time",
         "Seconds of training are those of the epochs, without the looks at validation and test rows after each; "
         "trainings of one thread run side by side, one a core. Epochs: seeds x (the original's + those of the "
-        f"spiking network by itself). The command waited {waited:.0f} minutes for the trainings. The other stages "
-        "use all cores.",
+        "spiking network by itself)."
+        + (took if all(isinstance(one, Mapping) for one in told) else "")  # those of before tell how long one waited
+        + " The other stages use all cores.",
         markdown_table(["stage", "epochs", "threads", "seconds"], training + rest),
     ]
 
@@ -181,4 +216,13 @@ def _seconds(found: dict[str, Any], name: str) -> float:
 
 
 def _core_minutes(found: dict[str, Any]) -> float:
-    return sum(_seconds(found, name) * recipe.threads for name, recipe in recipes(found).items()) / 60
+    networks = sum(_seconds(found, name) * recipe.threads for name, recipe in recipes(found).items())
+    return (networks + sum(one["seconds"] * _threads(one) for one in found.get("ablations", {}).values())) / 60
+
+
+def _threads(ablation: dict[str, Any]) -> int:
+    return ablation["recipe"]["threads"]
+
+
+def _change(name: str, ablation: dict[str, Any]) -> str:
+    return name.removeprefix(f"{ablation['base']}_")

@@ -12,7 +12,7 @@ from spikebayes import folded, simulate
 from studies.whetstone2018.images import Rows
 from studies.whetstone2018.judging import spiking
 from studies.whetstone2018.learning import SPIKING, rows, trained
-from studies.whetstone2018.settings import Recipe
+from studies.whetstone2018.recipe import Recipe
 
 SHOWN = 3  # test images
 

@@ -15,7 +15,8 @@ from studies.scoring import certain, compared, scored
 from studies.whetstone2018.images import Rows
 from studies.whetstone2018.judging import one_step, outputs, spiking
 from studies.whetstone2018.learning import ORIGINAL, SPIKING, rows, trained
-from studies.whetstone2018.settings import Recipe, Settings
+from studies.whetstone2018.recipe import Recipe
+from studies.whetstone2018.settings import Settings
 
 DRAWN_SEED = 1000  # of samples, apart from those of training
 PLAIN = "sharpened"  # without noise: what the others are compared with

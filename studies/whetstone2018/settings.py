@@ -5,69 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from spikebayes import ConfigError
+from studies.whetstone2018.recipe import Ablation, Recipe
 
 JASPER = "jasper_ridge"  # the set of hyperspectral pixels
 VGG = ((64, 3, True), (128, 3, False), (128, 3, True), (256, 3, False), (256, 3, True))
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A network and its training.
-
-    Args:
-        data: the set. convolutions, padding, hidden, width, scale, dropout: of :func:`~spikebayes.nn.zoo.sharpened`.
-        bits: of weights while training.
-        kind: of activation. learnable: highest sharpness whose gradient is used. noise: on activations' inputs.
-        epochs: of the original network and of the sharpened one, those before ``start`` in common.
-        start, sharpening: share of the epochs before sharpening begins, and over which it goes on.
-        frozen: share of the epochs before batch norms keep their statistics.
-        batch_size, learning_rate, optimizer, weight_decay: of the optimisation; the rate rises, then falls to 0.
-        augmentation: ``"none"``, ``"shift"`` (by up to a pixel), ``"affine"`` (turns, sizes and shifts of digits),
-            ``"crop"`` and ``"mirror"`` (mirror images, shifted by up to 4 and 2 pixels) or ``"light"`` (brightness
-            and grain of spectra).
-        precision: of matrix products while training, ``"float32"`` or ``"bfloat16"``.
-        levels: whole number that an input of 1 becomes in the version of whole numbers.
-        seeds: how many.
-        threads: of one training; with 1 as many trainings run side by side as there are cores.
-    """
-
-    data: str
-    convolutions: tuple[tuple[int, int, bool], ...] = ()
-    padding: Literal["same", "valid"] = "same"
-    hidden: tuple[int, ...] = ()
-    width: int = 100
-    scale: float = 0.25
-    dropout: float = 0.0
-    bits: int = 8
-    kind: str = "brelu"
-    learnable: float = 0.0
-    noise: float = 0.0
-    epochs: int = 20
-    start: float = 0.35
-    sharpening: float = 0.2
-    frozen: float = 0.6
-    batch_size: int = 128
-    learning_rate: float = 3e-3
-    optimizer: str = "adam"
-    weight_decay: float = 0.0
-    augmentation: str = "affine"
-    precision: str = "float32"
-    levels: int = 255
-    seeds: int = 3
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        if self.fork + self.sharpening * self.epochs > self.epochs:
-            raise ConfigError(
-                f"{self.epochs} epochs are too few: activations would sharpen from epoch {self.fork} on over "
-                f"{self.sharpening * self.epochs:g} epochs"
-            )
-
-    @property
-    def fork(self) -> int:
-        """Epochs that the original and the sharpened network have in common."""
-        return max(1, round(self.start * self.epochs))
 
 
 RECIPES: dict[str, Recipe] = {
@@ -87,9 +28,15 @@ RECIPES: dict[str, Recipe] = {
         "mnist",
         convolutions=((8, 3, False), (8, 3, False)),
         hidden=(100, 100),
+        width=400,
+        scale=0.125,
         augmentation="shift",
         precision="bfloat16",
-        epochs=24,
+        epochs=30,
+        start=0.25,
+        sharpening=0.15,
+        frozen=0.5,
+        distil=0.5,
     ),
     "cnn_unrestricted": Recipe(
         "mnist",
@@ -141,6 +88,50 @@ RECIPES: dict[str, Recipe] = {
         levels=5000,
     ),
 }
+SLIDES = ("stpu_dnn", "stpu_cnn", "cnn_restricted", "cnn_unrestricted")  # their networks for MNIST
+#: each with the slides' other inputs; such a pixel is 0 or 1, in the version of whole numbers too
+VARIANTS: dict[str, tuple[str, Literal["binarised", "contours"]]] = {
+    f"{name}_{inputs}": (name, inputs) for name in SLIDES for inputs in ("binarised", "contours")
+}
+RECIPES |= {
+    name: replace(RECIPES[base], inputs=inputs, levels=1, seeds=1) for name, (base, inputs) in VARIANTS.items()
+}
+TRUENORTH = "truenorth_cnn"  # no neuron has more than 256 synapses, and its inputs are spikes
+RECIPES[TRUENORTH] = Recipe(
+    "mnist",
+    convolutions=((8, 5, True), (10, 5, True), (16, 5, True)),
+    hidden=(256,),
+    width=200,
+    scale=0.18,
+    inputs="binarised",
+    epochs=30,
+    start=0.25,
+    sharpening=0.15,
+    frozen=0.5,
+    distil=0.5,
+    precision="bfloat16",
+    levels=1,
+    seeds=3,
+)
+
+ADAM, RMSPROP, NOISES = (1e-3, 3e-3, 1e-2), (3e-4, 1e-3, 3e-3), (0.05, 0.1, 0.2)
+PATCHES = (5, 7, 10)  # beside the slides' 3
+ABLATED = {"stpu_dnn": 3, "cnn_restricted": 1}  # and how many seeds
+ABLATIONS: dict[str, Ablation] = {}
+for _base, _seeds in ABLATED.items():
+    _recipe = replace(RECIPES[_base], seeds=_seeds)
+    ABLATIONS |= {
+        f"{_base}_adam": Ablation(_base, _recipe, "learning_rate", ADAM),
+        f"{_base}_rmsprop": Ablation(_base, replace(_recipe, optimizer="rmsprop"), "learning_rate", RMSPROP),
+        f"{_base}_noise": Ablation(_base, replace(_recipe, noise=NOISES[0]), "noise", NOISES),
+    }
+ABLATIONS |= {
+    f"cnn_restricted_patch{size}": Ablation(
+        "cnn_restricted",
+        replace(RECIPES["cnn_restricted"], convolutions=((8, size, False), (8, size, False)), seeds=1),
+    )
+    for size in PATCHES
+}
 
 
 @dataclass(frozen=True)
@@ -149,6 +140,7 @@ class Settings:
 
     Args:
         recipes: the networks by name.
+        ablations: changes of some of them, by name.
         posterior: networks that are given a posterior, each with the one trained with masks beside it, and
             the set whose rows belong to no class.
         keeps: probabilities that a synapse transmits, of which validation rows choose one.
@@ -158,6 +150,7 @@ class Settings:
     """
 
     recipes: dict[str, Recipe] = field(default_factory=lambda: dict(RECIPES))
+    ablations: dict[str, Ablation] = field(default_factory=lambda: dict(ABLATIONS))
     posterior: dict[str, tuple[str, str]] = field(
         default_factory=lambda: {
             "stpu_dnn": ("stpu_dnn_masks", "fashion-mnist"),
@@ -179,6 +172,7 @@ QUICK = Settings(
         for name, recipe in RECIPES.items()
         if name in ("stpu_dnn", "stpu_cnn", "jasper_dnn")
     },
+    ablations={},
     rows=2000,
     test_rows=1000,
 )

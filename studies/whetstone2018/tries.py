@@ -18,10 +18,10 @@ from studies.command_line import OUT, RESULTS
 from studies.results import read_results, write_results
 from studies.tree import ROOT
 from studies.whetstone2018.learning import ORIGINAL, SPIKING
+from studies.whetstone2018.recipe import learning_part
 from studies.whetstone2018.words import mean
 
 FILE = "whetstone2018.json"
-NOT_LEARNING = ("seeds", "threads", "levels")  # what the weights do not depend on
 
 
 def tries(root: Path = ROOT) -> list[dict[str, Any]]:
@@ -38,7 +38,7 @@ def tries(root: Path = ROOT) -> list[dict[str, Any]]:
         results = json.loads(_git(root, "show", f"{commit}:results/{FILE}"))
         recipes = results["settings"]["recipes"]
         for name, judged in results["judged"].items():
-            recipe = {key: value for key, value in recipes[name].items() if key not in NOT_LEARNING}
+            recipe = learning_part(recipes[name])
             line = {"commit": commit, "network": name, "recipe": recipe}
             line |= {which: mean([one[which] for one in judged]) for which in (ORIGINAL, SPIKING)}
             before = last.get(name)

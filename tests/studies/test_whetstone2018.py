@@ -28,7 +28,8 @@ from studies.whetstone2018.figures import captions, figures, title
 from studies.whetstone2018.images import HELD, Rows
 from studies.whetstone2018.judging import judge, not_binary
 from studies.whetstone2018.page import render
-from studies.whetstone2018.settings import Recipe, Settings
+from studies.whetstone2018.recipe import Ablation, Recipe
+from studies.whetstone2018.settings import Settings
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +40,13 @@ TINY = Settings(
         "stpu_cnn": Recipe("mnist", convolutions=((3, 5, True),), augmentation="shift", **SHORT),
         "stpu_dnn_masks": Recipe("mnist", hidden=(16,), dropout=0.2, **SHORT),
         "jasper_dnn": Recipe("jasper_ridge", hidden=(8,), augmentation="none", levels=5000, **SHORT),
+    },
+    ablations={
+        "stpu_dnn_adam": Ablation("stpu_dnn", Recipe("mnist", hidden=(16,), **SHORT), "learning_rate", (3e-3,), 2),
+        "stpu_dnn_rmsprop": Ablation(
+            "stpu_dnn", Recipe("mnist", hidden=(16,), optimizer="rmsprop", **SHORT), "learning_rate", (1e-3, 3e-3), 2
+        ),
+        "stpu_cnn_patch": Ablation("stpu_cnn", Recipe("mnist", convolutions=((3, 7, True),), **SHORT)),
     },
     posterior={"stpu_dnn": ("stpu_dnn_masks", "fashion-mnist")},
     keeps=(0.9, 0.7),
@@ -122,7 +130,7 @@ def threads() -> Iterator[None]:
 
 def test_the_whole_study_runs_once(first: Ran) -> None:
     found, said, _ = first
-    assert "training of stpu_dnn, seed 0" in said
+    assert any(re.fullmatch(r"training of stpu_dnn, seed 0: \d+ s", line) for line in said)
     assert found["networks"] == list(TINY.recipes)
     assert found["rows"]["mnist"] | {"classes": 10} == {"train": 160, "validation": 160, "test": 60, "classes": 10}
     assert [len(found["training"][name]) for name in found["networks"]] == [2, 1, 1, 1]
@@ -147,6 +155,7 @@ def test_the_whole_study_runs_once(first: Ran) -> None:
     assert posterior["networks"].keys() == {"original", "sharpened", "scaled", "blank_out", "masks"}
     assert posterior["keep"] in TINY.keeps
     assert "log_losses" not in posterior["networks"]["masks"]
+    assert found["linear"].keys() == {"jasper_dnn"}
     assert [layer["shape"] for layer in found["pictures"]["stpu_cnn"]["layers"]] == [[3, 28, 28], [3, 14, 14]]
 
 
@@ -178,10 +187,57 @@ def test_a_part_of_the_networks(study: Study) -> None:
         f"training of {name}, seed 0: done before" for name in ("stpu_dnn_masks", "jasper_dnn")
     ]
     assert found["judged"].keys() == {"jasper_dnn"}
+    assert found["ablations"] == {}
     assert found["posterior"] == found["pictures"] == {}
     page = (home / "docs/whetstone2018.md").read_text()
     assert title("jasper_dnn") in page
     assert "STPU CNN" not in page
+
+
+@pytest.mark.usefixtures("first")
+@pytest.mark.parametrize("named", [["stpu_dnn", "jasper_dnn", "stpu_dnn_rmsprop"], ["stpu_dnn_masks"]], ids=len)
+def test_two_runs_of_parts_give_the_same_as_one_whole(named: list[str], study: Study, first: Ran) -> None:
+    """Whichever comes first; the second completes the file, and says of nothing that it is dropped."""
+    place, every = f"parts{len(named)}", [*TINY.recipes, *TINY.ablations]
+    study(place, networks=named)
+    _, said, home = study(place, networks=[name for name in every if name not in named])
+    assert all(line.endswith("done before") for line in said), said
+    for file in ("whetstone2018.json", "docs/whetstone2018.md"):
+        assert (home / file).read_text() == (first[2] / file).read_text()
+
+
+@pytest.mark.usefixtures("first")
+def test_networks_of_another_recipe_leave_the_results(study: Study) -> None:
+    study("changed")
+    recipes = TINY.recipes | {"stpu_dnn": replace(TINY.recipes["stpu_dnn"], learning_rate=1e-3)}
+    found, said, _ = study("changed", settings=replace(TINY, recipes=recipes), networks=["jasper_dnn"])
+    assert found["networks"] == ["stpu_cnn", "stpu_dnn_masks", "jasper_dnn"]
+    assert "stpu_dnn will be dropped from the results: another recipe: learning_rate differ" in said
+    assert "stpu_dnn is dropped from the results: another recipe: learning_rate differ" in said
+    assert any(line.startswith("the posterior of stpu_dnn is dropped") for line in said)
+    assert found["posterior"] == {}
+    assert not [stage for stage in found["stages"]["judging"] if stage.endswith("stpu_dnn")]
+    assert found["stages"]["judging"]["stpu_cnn, seed 0"]["commit"] == found["commits"][0]
+
+
+def test_ablations_choose_on_validation_rows_and_tell_accuracies(first: Ran) -> None:
+    found, said, home = first
+    changed = found["ablations"]
+    assert list(changed) == list(TINY.ablations)
+    rmsprop = changed["stpu_dnn_rmsprop"]
+    tried = rmsprop["chosen"]["tried"]
+    assert tried.keys() == {"0.001", "0.003"}
+    assert tried[f"{rmsprop['chosen']['value']:g}"] == max(tried.values())
+    assert rmsprop["recipe"]["learning_rate"] == rmsprop["chosen"]["value"]
+    assert rmsprop["recipe"]["optimizer"] == "rmsprop"
+    assert len(found["stages"]["training"]["stpu_dnn_rmsprop"]["trainings"]) == 3
+    assert changed["stpu_cnn_patch"]["chosen"] is None
+    adam, itself = changed["stpu_dnn_adam"]["judged"], found["judged"]["stpu_dnn"]
+    assert [(one["original"], one["spiking"]) for one in adam] == [(itself[0]["original"], itself[0]["spiking"])]
+    assert "training of stpu_dnn, seed 0: done before" in said  # the recipe of the base is not trained again
+    page = (home / "docs/whetstone2018.md").read_text()
+    assert "| STPU DNN | RMSprop, learning rate 0.00" in page
+    assert "| STPU CNN | patches of 7 x 7 | - | 1 |" in page
 
 
 def test_an_unknown_network_is_named(study: Study) -> None:

@@ -6,167 +6,15 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
 
-import numpy as np
 import pytest
 
-from spikebayes.evaluate import HARDWARE
+from sharpening_results import ablation_of, judged_of, made_up
 from studies.whetstone2018.accuracies import architecture
 from studies.whetstone2018.figures import captions, figures, title
 from studies.whetstone2018.page import render
-from studies.whetstone2018.settings import PUBLISHED, RECIPES, Recipe
-
-ROWS = {"mnist": 10000, "fashion-mnist": 10000, "cifar10": 9980, "jasper_ridge": 4000}
-
-
-def curves(recipe: Recipe, rng: np.random.Generator, *, sharp: bool) -> dict[str, Any]:
-    epochs, layers = recipe.epochs, len(recipe.convolutions) + len(recipe.hidden) + 1
-    done = np.arange(1, epochs + 1)
-    part = np.clip((done - recipe.fork) / max(1e-9, recipe.sharpening * recipe.epochs), 0, 1) if sharp else 0 * done
-    share = 0.985 - 0.3 * np.exp(-done / 3) - 0.003 * part + rng.normal(0, 0.001, epochs)
-    between = np.outer(1 - part, np.linspace(0.5, 0.2, layers))
-    return {
-        "epochs": epochs,
-        "revived": [[1] * layers] + [[0] * layers] * (epochs - 1),
-        "loss": (1 / done).tolist(),
-        "validation": share.tolist(),
-        "test": share.tolist(),
-        "sharpness": [[float(p)] * layers if sharp and p else [] for p in part],
-        "between": between.tolist(),
-        "seconds": [10.0] * epochs,
-    }
-
-
-def judged_of(recipe: Recipe, original: float, spiking: float) -> dict[str, Any]:
-    rows = ROWS[recipe.data]
-    return {
-        "rows": rows,
-        "original": original,
-        "sharpened": spiking,
-        "spiking": spiking,
-        "winner_take_all": spiking,
-        "other_classes": {"spiking": 0, "folding": 1, "winner_take_all": 0, "whole_numbers": 2},
-        "spikes_per_winner": [1.0],
-        "not_binary": 0,
-        "dead": [0] * (len(recipe.convolutions) + len(recipe.hidden) + 1),
-        "whole_numbers": {"bits": 8, "levels": 255, "largest_sum": 123456, "constant_synapses": {"layer2": 3}},
-        "spikes": {"layer2": 200.5, "layer5": 20.25},
-        "demand": {
-            "neurons": 1124,
-            "fan_in": 784,
-            "synapses": 714752,
-            "layers": [{"name": "layer2", "neurons": 512, "fan_in": 784, "synapses": 401408}],
-            "excesses": {limits.name: [] if i else ["layer2: fan-in 784 > 256"] for i, limits in enumerate(HARDWARE)},
-        },
-        "parameters": 720000,
-    }
-
-
-def scores(samples: int, shift: float) -> dict[str, Any]:
-    def around(value: float) -> dict[str, float]:
-        return {"value": value, "low": 0.9 * value, "high": 1.1 * value}
-
-    names = ["error", "nll", "brier", "ece", "aurc", "auroc_entropy"]
-    names += ["auroc_mutual_information"] if samples > 1 else []
-    measures = ["entropy", "mutual_information"] if samples > 1 else ["entropy"]
-    return {
-        "samples": samples,
-        "single_sample_error": 0.02,
-        "scores": {name: around(0.1 + shift) for name in names},
-        "uncertainty": {name: {"known": 0.1, "unknown": 0.5} for name in measures},
-    }
-
-
-def posterior_of(name: str) -> dict[str, Any]:
-    kinds = ["original", "sharpened", "scaled", "blank_out", "masks"]
-    differences = {"original": (-0.02, -0.01), "scaled": (-0.01, 0.01), "blank_out": (0.01, 0.02), "masks": (0, 1)}
-    return {
-        "rows": 10000,
-        "unknown": 10000,
-        "keep": 0.9,
-        "keeps": {"0.95": 0.07, "0.9": 0.06},
-        "temperature": 1.25,
-        "against": {
-            kind: {"value": (low + high) / 2, "low": low, "high": high}
-            for kind, (low, high) in differences.items()
-            if kind in kinds
-        },
-        "networks": {
-            kind: scores(50 if kind in ("blank_out", "masks") else 1, 0.01 * i) for i, kind in enumerate(kinds)
-        },
-    }
-
-
-def pictures_of(rng: np.random.Generator, maps: int) -> dict[str, Any]:
-    def packed(shape: list[int]) -> str:
-        ball = (
-            rng.random((shape[0], 1, 1)) * 2 > np.hypot(*np.meshgrid(*[np.linspace(-1, 1, n) for n in shape[1:]])).T
-        )
-        return np.packbits(ball).tobytes().hex()
-
-    shapes = [[maps, 28, 28], [maps, 14, 14]]
-    image = (255 * np.hypot(*np.meshgrid(*[np.linspace(-0.7, 0.7, 28)] * 2))).astype(np.uint8)
-    return {
-        "images": [image.tobytes().hex()] * 3,
-        "side": [28, 28],
-        "classes": ["7", "2", "1"],
-        "layers": [
-            {"name": f"layer{2 + i}", "shape": shape, "spikes": [packed(shape) for _ in range(3)]}
-            for i, shape in enumerate(shapes)
-        ],
-    }
-
-
-def made_up(names: Sequence[str] = tuple(RECIPES)) -> dict[str, Any]:
-    """What a study of some networks finds, with made-up numbers."""
-    rng = np.random.default_rng(0)
-    used = {name: RECIPES[name] for name in names}
-    plain = {name: recipe for name, recipe in used.items() if not recipe.dropout}
-    return {
-        "command": "python -m studies.whetstone2018",
-        "seed": 0,
-        "versions": {},
-        "commit": "abc",
-        "cores": 2,
-        "networks": list(names),
-        "settings": asdict(PUBLISHED),
-        "commits": ["abc", None],
-        "rows": {
-            recipe.data: {
-                "train": 5000,
-                "validation": 1000,
-                "test": ROWS[recipe.data],
-                "classes": ["a", "b"],
-            }
-            for recipe in used.values()
-        },
-        "seconds": 60.0,
-        "stages": {"training": dict.fromkeys(names, 100.0), "judging": {f"{name}, seed 0": 12.0 for name in plain}},
-        "training": {
-            name: [
-                {"original": curves(recipe, rng, sharp=False), "spiking": curves(recipe, rng, sharp=True)}
-                for _ in range(recipe.seeds)
-            ]
-            for name, recipe in used.items()
-        },
-        "judged": {
-            name: [judged_of(recipe, 0.986 + 0.001 * k, 0.984 + 0.001 * k) for k in range(recipe.seeds)]
-            for name, recipe in plain.items()
-        },
-        "posterior": {
-            name: posterior_of(name)
-            for name, (masks, _) in PUBLISHED.posterior.items()
-            if name in names and masks in names
-        },
-        "pictures": {
-            name: pictures_of(rng, maps)
-            for name, maps in (("stpu_cnn", 3), ("cnn_unrestricted", 64))
-            if name in names
-        },
-    }
-
+from studies.whetstone2018.settings import RECIPES, SLIDES, TRUENORTH, VARIANTS
 
 PARTS = [tuple(RECIPES), *((name,) for name in RECIPES), ("stpu_dnn", "jasper_dnn")]
 
@@ -179,9 +27,13 @@ def test_the_page_tells_of_the_networks_that_are_there(names: Sequence[str]) -> 
     assert not re.search(r"\bnan\b|\binf\b|None|\{|\}", page)
     assert all(line.count("|") == table[0].count("|") for table in tables(page) for line in table)
     for name in RECIPES:
+        if name in {VARIANTS[other][0] for other in names if other in VARIANTS}:
+            continue  # their table names it
         if name not in names:
             assert f"| {title(name)} |" not in page
             assert f"training, {title(name)} |" not in page
+        elif name in VARIANTS:
+            assert f"| {title(name)} | {architecture(RECIPES[name])} |" not in page
         elif not RECIPES[name].dropout:
             assert f"| {title(name)} | {architecture(RECIPES[name])} |" in page
     assert set(re.findall(r"\(whetstone2018/(\w+)\.svg\)", page)) == set(captions(found))
@@ -197,7 +49,7 @@ def test_figures_are_those_of_the_page_and_the_same_twice(names: Sequence[str]) 
         assert ET.fromstring(text).get("role") == "img"
         assert "nan" not in re.sub(r'href="[^"]*"', "", text)
     for name in names:
-        assert title(name) in drawn["accuracy"]
+        assert (title(name) in drawn["accuracy"]) == (name not in VARIANTS)
 
 
 def test_accuracies_and_bars_are_computed() -> None:
@@ -266,3 +118,94 @@ def test_the_posterior_says_which_differences_are_shown() -> None:
 def tables(page: str) -> list[list[str]]:
     blocks = [block.splitlines() for block in page.split("\n\n")]
     return [block for block in blocks if block[0].startswith("|")]
+
+
+# -- inputs, ablations, TrueNorth, logistic regression -----------------------------------------------------
+
+
+def test_the_three_inputs_are_columns_and_a_claim() -> None:
+    names = [name for base in SLIDES for name in (base, f"{base}_binarised", f"{base}_contours")]
+    found = made_up(names)
+    found["judged"]["stpu_dnn_contours"] = [judged_of(RECIPES["stpu_dnn_contours"], 0.95, 0.949)]
+    page = render(found)
+    assert "| network | direct current | binarised | contours |" in page
+    assert "| STPU DNN | 98.70 -> 98.50 | 98.60 -> 98.40 | 95.00 -> 94.90 |" in page
+    assert "12 of 12 lose no more points than in the slides" in claimed(page, "binarised images")
+    assert claimed(page, "binarised images").endswith("| reproduced |")
+    found["judged"]["stpu_dnn_contours"] = [judged_of(RECIPES["stpu_dnn_contours"], 0.95, 0.9)]
+    line = claimed(render(found), "binarised images")
+    assert "11 of 12 lose no more points than in the slides; STPU DNN, contours 5.00 +- 0.37" in line
+    assert line.endswith("| in part |")
+    part = claimed(render(made_up(("stpu_dnn", "stpu_dnn_contours"))), "binarised images")
+    assert part.endswith("| in part: 2 of 12 networks |")
+    assert claimed(render(made_up(("stpu_dnn",))), "binarised images").endswith("pixels are currents here |")
+
+
+def test_lessons_count_from_two_standard_errors_on() -> None:
+    found = made_up(("stpu_dnn", "cnn_restricted"))
+    for name in ("stpu_dnn", "cnn_restricted"):
+        found["judged"][name] = [judged_of(RECIPES[name], 0.986, 0.984)]
+    assert "### Changes" not in render(found)
+    assert claimed(render(found), "RMSprop is the best").endswith("every network here learns by Adam |")
+    found["ablations"] = {
+        "stpu_dnn_adam": ablation_of("stpu_dnn", "learning_rate", 0.003, 0.984),
+        "stpu_dnn_rmsprop": ablation_of("stpu_dnn", "learning_rate", 0.001, 0.99, optimizer="rmsprop"),
+        "stpu_dnn_noise": ablation_of("stpu_dnn", "noise", 0.1, 0.985, noise=0.1),
+        "cnn_restricted_patch10": ablation_of(
+            "cnn_restricted", "", 0, 0.98, convolutions=((8, 10, False), (8, 10, False))
+        ),
+    }
+    page = render(found)
+    best = claimed(page, "RMSprop is the best of the optimisers: STPU DNN")
+    assert "RMSprop 99.00 %, Adam 98.40 %: +0.60 +- 0.16 points | reproduced |" in best
+    assert claimed(page, "additive noise").endswith("| not reproduced |")  # better by less than two errors
+    assert "10 x 10 98.00 %, as it is 98.40 %: -0.40 +- 0.19 points | not reproduced |" in claimed(page, "patches")
+    assert "| STPU DNN | Adam, learning rate 0.003 | 0.5: 90.00; 0.003: 95.00 (6 epochs) | 1 |" in page
+    assert "| restricted CNN | patches of 10 x 10 | - | 1 | 98.20 | 98.00 | 0.14 | +0.20 |" in page
+    assert "| trainings, STPU DNN: rmsprop |  | 1 | 600 |" in page
+    alone = render(made_up(("stpu_dnn", "cnn_restricted")))
+    with_them, without = (int(re.findall(r"(\d+) core-minutes", text)[0]) for text in (page, alone))
+    assert with_them - without == 40
+
+
+def test_a_frame_on_truenorth_has_a_price() -> None:
+    found = made_up((TRUENORTH,))
+    page = render(found)
+    assert "20,000 of pixels and 80,000 of neurons" in page
+    assert "At 26 pJ each (Merolla et al. 2014, Science 345:668, per synaptic event) that is 2.60 uJ a frame" in page
+    assert claimed(page, "TrueNorth: 95 %").endswith("| in part: 99.4 % is not reached |")
+    for one in found["judged"][TRUENORTH]:
+        one["spiking"] = 0.994
+    assert claimed(render(found), "TrueNorth: 95 %").endswith("| reproduced |")
+    for one in found["judged"][TRUENORTH]:
+        one["truenorth"] = one["truenorth"] | {"joules": 5e-6}
+    assert claimed(render(found), "TrueNorth: 95 %").endswith("| in part: it costs more |")
+
+
+def test_logistic_regression_stands_beside_the_pixels() -> None:
+    found = made_up(("jasper_dnn",))
+    assert "ogistic" not in render(found)
+    found["linear"] = {"jasper_dnn": {"test": 0.98, "rows": 4000, "parameters": 796}}
+    page = render(found)
+    assert "| hyperspectral DNN: logistic regression | none | 796 | 98.00 | - | - | - |" in page
+    assert "has 98.00 +- 0.22 %. Hyperspectral DNN gains +0.50 +- 0.30 points on it as spikes" in page
+
+
+def test_how_a_network_was_taught_is_said() -> None:
+    found = made_up(("cifar_cnn",))
+    recipe = replace(RECIPES["cifar_cnn"], distil=0.25, later=6, exact=0.2, bottom_up=True)
+    found["settings"]["recipes"]["cifar_cnn"] = asdict(recipe)
+    page = render(found)
+    assert "of which 25 % give way, in the spiking network" in page
+    assert "bfloat16, float32 in the last 20 % of the epochs" in page
+    assert "Layers sharpen one after another" in page
+    assert "| 24, spiking 30 |" in page
+    assert "1 x (24 + 22)" in page
+    assert "Some spiking networks train for more epochs" in page
+
+
+def claimed(page: str, words: str) -> str:
+    """The line of a claim."""
+    section = page.split("## Claim by claim")[1].split("## Test accuracy")[0]
+    (line,) = (line for line in section.splitlines() if words in line)
+    return line

@@ -99,6 +99,7 @@ def test_the_cited_figures() -> None:
     figures = {d.name: (d.synaptic_event_j, d.neuron_update_j, d.event_driven) for d in DEVICES}
     assert figures == {
         "Loihi": (27.1e-12, 81e-12, True),
+        "TrueNorth": (26e-12, 0.0, True),
         "SpiNNaker": (13.3e-9, 26e-9, True),
         "SpiNNaker 2": (450e-12, 2.19e-9, True),
         "CPU": (8.6e-9, 8.6e-9, False),

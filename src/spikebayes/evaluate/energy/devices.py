@@ -121,6 +121,8 @@ _HOEPPNER = "Hoeppner et al. 2019, arXiv 1903.08941"
 #: 23.6 pJ for the event and 3.5 pJ for a hop between tiles
 LOIHI = Device("Loihi", 27.1e-12, 81e-12, True, "Davies et al. 2018, table 2 (before silicon)")
 SPINNAKER = Device("SpiNNaker", 13.3e-9, 26e-9, True, _HOEPPNER)
+#: the whole chip's energy over its synaptic events: a neuron's update is in them
+TRUENORTH = Device("TrueNorth", 26e-12, 0.0, True, "Merolla et al. 2014, Science 345:668, per synaptic event")
 SPINNAKER2 = Device("SpiNNaker 2", 450e-12, 2.19e-9, True, _HOEPPNER)
 CPU = Device("CPU", 8.6e-9, 8.6e-9, False, _DEGNAN, weight_memory=HOROWITZ)
 GPU = Device("GPU", 0.3e-9, 0.3e-9, False, _DEGNAN, weight_memory=HOROWITZ)
@@ -137,4 +139,4 @@ ARITHMETIC = Device(
 )
 
 #: what :func:`spikebayes.energy` prices by
-DEVICES = (LOIHI, SPINNAKER, SPINNAKER2, CPU, GPU, ARM, ARITHMETIC)
+DEVICES = (LOIHI, TRUENORTH, SPINNAKER, SPINNAKER2, CPU, GPU, ARM, ARITHMETIC)
