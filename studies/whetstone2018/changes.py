@@ -35,8 +35,8 @@ def run_changes(names: Sequence[str], run: Run) -> tuple[dict[str, Any], Told, T
         name: _chosen(one, {value: tried[name, value] for value in one.among}) for name, one in ablations.items()
     }
     recipes = {
-        name: replace(one.recipe, **{one.field: chosen[name]["value"]}) if one.among else one.recipe
-        for name, one in ablations.items()
+        name: replace(one.recipe, **{one.field: choice["value"]}) if choice else one.recipe
+        for (name, one), choice in zip(ablations.items(), chosen.values(), strict=True)
     }
     kept = {name: _kept(name, ablations[name], recipe, run) for name, recipe in recipes.items()}
     every = {(n, k): Training(kept[n], recipe, k) for n, recipe in recipes.items() for k in range(recipe.seeds)}
