@@ -105,7 +105,7 @@ RECIPES[TRUENORTH] = Recipe(
     distil=0.5,
     precision="bfloat16",
     levels=1,
-    seeds=3,
+    seeds=2,
 )
 
 ADAM, RMSPROP, NOISES = (1e-3, 3e-3, 1e-2), (3e-4, 1e-3, 3e-3), (0.05, 0.1, 0.2)
