@@ -100,8 +100,8 @@ def _train(recipe: Recipe, data: Rows, seed: int, home: Path, original: Path | N
     begin = next((path for path in (last, original / FORK if original else last) if path.exists()), None)
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
-        distils = original is not None and recipe.distil > 0
-        learner = _Learner(net, recipe, trained(recipe, shape, classes, original) if distils else None)
+        teacher = trained(recipe, shape, classes, original) if original is not None and recipe.distil else None
+        learner = _Learner(net, recipe, teacher)
         if begin is not None:
             check_checkpoint(begin, learner)
         trainer = Trainer(
