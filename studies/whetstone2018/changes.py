@@ -34,10 +34,7 @@ def run_changes(names: Sequence[str], run: Run) -> tuple[dict[str, Any], Told, T
     chosen = {
         name: _chosen(one, {value: tried[name, value] for value in one.among}) for name, one in ablations.items()
     }
-    recipes = {
-        name: replace(one.recipe, **{one.field: choice["value"]}) if choice else one.recipe
-        for (name, one), choice in zip(ablations.items(), chosen.values(), strict=True)
-    }
+    recipes = {name: _with(one.recipe, chosen[name]) for name, one in ablations.items()}
     kept = {name: _kept(name, ablations[name], recipe, run) for name, recipe in recipes.items()}
     every = {(n, k): Training(kept[n], recipe, k) for n, recipe in recipes.items() for k in range(recipe.seeds)}
     trained = train_each(every, run)
@@ -84,6 +81,10 @@ def _chosen(ablation: Ablation, tried: dict[float, dict[str, Any]]) -> dict[str,
         "tried": {f"{value:g}": accuracy for value, accuracy in accuracies.items()},
         "epochs": ablation.epochs,
     }
+
+
+def _with(recipe: Recipe, chosen: dict[str, Any] | None) -> Recipe:
+    return recipe if chosen is None else replace(recipe, **{chosen["field"]: chosen["value"]})
 
 
 def _judged(recipe: Recipe, run: Run, homes: Sequence[Any]) -> dict[str, Any]:
