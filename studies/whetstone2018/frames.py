@@ -44,7 +44,9 @@ def truenorth_claim(found: dict[str, Any]) -> list[Claim]:
     cheap = accuracy + SURE * error >= CHEAP and price <= MICROJOULES
     best = accuracy + SURE * error >= BEST
     outcome = Outcome.REPRODUCED if cheap and best else Outcome.IN_PART if cheap or best else Outcome.NOT
-    why = "" if cheap and best else f"{BEST:g} % is not reached" if cheap else "it costs more" if best else ""
+    parts = [] if best else [f"{BEST:g} % is not reached"]
+    parts += [f"{price / MICROJOULES:.2f} times the joules"] if price > MICROJOULES else []
+    why = "; ".join(parts)
     ours = f"{accuracy:.2f} +- {error:.2f} % at {price:.2f} uJ, estimated"
     return [Claim(CLAIM, f"{CHEAP:g} % at {MICROJOULES:g} uJ; {BEST:g} %", ours, outcome, why)]
 

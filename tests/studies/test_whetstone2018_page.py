@@ -179,7 +179,7 @@ def test_a_frame_on_truenorth_has_a_price() -> None:
     assert claimed(render(found), "TrueNorth: 95 %").endswith("| reproduced |")
     for one in found["judged"][TRUENORTH]:
         one["truenorth"] = one["truenorth"] | {"joules": 5e-6}
-    assert claimed(render(found), "TrueNorth: 95 %").endswith("| in part: it costs more |")
+    assert claimed(render(found), "TrueNorth: 95 %").endswith("| in part: 1.25 times the joules |")
 
 
 def test_logistic_regression_stands_beside_the_pixels() -> None:
