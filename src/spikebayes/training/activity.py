@@ -56,9 +56,9 @@ class Activity:
     """
 
     def __init__(self, model: nn.Module, weights: Sequence[Tensor]) -> None:
-        self.units = [m for m in model.modules() if _is_counted(m)]
-        self.weights = list(weights)
-        self.total = sum(float(w.sum()) for w in self.weights)
+        self.units: list[nn.Module] = [m for m in model.modules() if _is_counted(m)]
+        self.weights: list[Tensor] = list(weights)
+        self.total: float = sum(float(w.sum()) for w in self.weights)
         self._parts: list[Tensor] = []
 
     @classmethod
