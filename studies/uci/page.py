@@ -28,11 +28,11 @@ def render(found: dict[str, Any]) -> str:
         f"choose among learning rates {', '.join(f'{r:g}' for r in s['learning_rates'])} and drop probabilities "
         f"{', '.join(f'{p:g}' for p in s['dropout'])}, and to estimate the noise, anew for each split as Mukhoti et "
         "al. do; then a network of all training rows is scored on the test rows. The published networks learn for "
-        f"400 epochs (protein 200), these for {s['optimiser_steps']:,} optimiser steps, at least 20 epochs, at most 400. "
-        f"{s['samples']} samples (published: 10,000), at most {s['rows']:,} test rows. +- is the standard error "
-        "over splits. LIF neurons run a network of SoftLIF units, whose curve becomes theirs in training; spikes in "
-        "digits run one of ReLUs, each number told as digits by the times of spikes. Classical: the same network's "
-        "own passes with dropout on. RMSE is in units of the target.",
+        f"400 epochs (protein 200), these for {s['optimiser_steps']:,} optimiser steps, at least 20 epochs and at "
+        f"most 400. {s['samples']} samples (published: 10,000), at most {s['rows']:,} test rows. +- is the standard "
+        "error over splits. LIF neurons run a network of SoftLIF units, whose curve becomes theirs in training; "
+        "spikes in digits run one of ReLUs, each number told as digits by the times of spikes. Classical: the same "
+        "network's own passes with dropout on. RMSE is in units of the target.",
     ]
     for score, (title, published, sign) in SCORES.items():
         parts += [
