@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from studies.uci.judging import LIF
 from studies.uci.page import SCORES, reached
-from studies.uci.published import DROPOUT
+from studies.uci.published import DROPOUT, STRONG
 
 ROOT = Path(__file__).parents[1]
 UP_TO_TEN = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -41,6 +41,12 @@ def uci_reached() -> str:
         reached(sets, score, published, sign, DROPOUT, LIF) for score, (_, published, sign) in SCORES.items()
     )
     return f"{fewest} of {len(sets)}"
+
+
+def uci_tuned_is_ahead() -> bool:
+    """Whether the stronger published baseline has the better log-likelihood on more than half of the sets."""
+    sets, (_, published, sign) = results("uci")["sets"], SCORES["log_likelihood"]
+    return 2 * reached(sets, "log_likelihood", published, sign, STRONG, LIF) < len(sets)
 
 
 def uci_gap() -> str:

@@ -28,10 +28,10 @@ def _head(found: dict[str, Any]) -> list[str]:
         "# The Combo benchmark's growth task, end to end",
         f"Made by `{found['command']}` (seed {found['seed']}, commit {commits}, {found['seconds'] / 60:.0f} "
         f"minutes on {found['cores']} cores) from `results/growth.json`. Do not edit.",
-        "CANDLE's Combo benchmark predicts how cell lines grow under pairs of drugs. Its files are not to be had "
-        "here, so public dose-response data (DECREASE, Ianevski et al. 2019) stand in for them, written in the "
-        "benchmark's own format and read by the loader that reads the original. This proves the path from the files "
-        f"to spikes. It is no result of the benchmark: that has 248,656 observations of growth, this has "
+        "CANDLE's Combo benchmark predicts how cell lines grow under pairs of drugs. We do not have its files. "
+        "Public dose-response data (DECREASE, Ianevski et al. 2019) stand in for them, written in the benchmark's "
+        "own format and read by the loader that reads the original. This tries the path from the files to spikes. "
+        f"It is no result of the benchmark: that has 248,656 observations of growth, this has "
         f"{found['rows']} rows.",
     ]
 
@@ -65,12 +65,12 @@ def _files(found: dict[str, Any]) -> list[str]:
         "structure (RDKit descriptors and fingerprints) as ALMANAC's files have them, in place of LINCS1000 and "
         "Dragon7, where a line or drug is known there; else missing, and imputed by the mean. A column of 0 and 1 "
         "for each line and each drug tells them apart. All lines are named `NCI60.`, since the loader reads no "
-        "others, though most are none of the NCI-60.",
+        "others, though most are not among the NCI-60.",
         markdown_table(["", "in all", "with features", "columns of features", "indicator columns"], rows),
         f"`load_benchmark` takes the mean over replicates and the least over doses, and gives {found['rows']} rows, "
         f"of {found['pairs']} pairs of drugs; measurements that it does not use: {unused}. With "
         f"{len(cells['known'])} lines and {len(drugs['known'])} drugs described, features can hardly say more than "
-        "who is who: what is learned is nearly all from identities.",
+        "who is who: nearly all that is learned comes from identities.",
     ]
 
 
@@ -185,9 +185,9 @@ def _spikes(found: dict[str, Any]) -> list[str]:
         "## What spikes keep",
         "Every test row of every split, spiking against classical. An error is between samples under the same mask, "
         "in standard deviations of the row's prediction: medians over rows, averaged over splits. `compare` judges "
-        "both sides under the same masks, and under masks of their own beside a second classical prediction. A "
-        "code's tops are those of training rows: where a drug that none of them has goes beyond, it is cut off, "
-        "with a warning.",
+        "both sides under the same masks, and under masks of their own beside a second classical prediction. The "
+        "largest values that a code can send are measured on training rows; where a drug that is in none of them "
+        "goes beyond, its value is cut off, with a warning.",
         markdown_table([*header, "kept, same masks", "kept, other masks"], rows),
         *_reasons(found),
     ]

@@ -28,12 +28,13 @@ def render(found: dict[str, Any]) -> str:
         "![Log-likelihood against synaptic operations](rates/frontier.svg)",
         "A circle marks, and the tables have in bold, the largest penalty up to which the spiking network's "
         "log-likelihood is within one standard error, over the test rows of all splits, of that without penalty. "
-        "`verdicts` are those of docs/how-we-judge.md against the module of the same training: kept, undecided, not "
-        "kept. `error` and `std ratio` are medians over rows, in predictive standard deviations. `spikes` are per "
-        "neuron and step (tick), `operations` synaptic events per row and sample. The last columns are joules on "
-        "Loihi over those of the dense classical passes there: with every neuron updated in every step, with updates "
-        "of neurons that receive or send only, and without updates. Log-likelihoods are in nats per row, the spiking "
-        "one's with its standard error.",
+        "`verdicts` counts splits by verdict ([how we judge](how-we-judge.md)) against the module of the same "
+        "training: kept, undecided, not kept. `error` is the root mean square difference of paired samples in "
+        "predictive standard deviations; it and `std ratio`, spiking over classical, are medians over rows. `spikes` "
+        "are per neuron and step (tick), `operations` synaptic events per row and sample. The last columns are "
+        "joules on Loihi over those of the dense classical passes there: with every neuron updated in every step "
+        "(`all`), with updates only of neurons that receive or send (`awake`), and without updates (`events`). RMSE "
+        "is in units of the target; log-likelihoods are in nats per row, the spiking one's with its standard error.",
     ]
     for curve in made:
         parts += [f"## {curve['set']}: {curve['kind']}", _table(curve)]
@@ -49,17 +50,17 @@ def _summary(made: list[dict[str, Any]]) -> list[str]:
         joules = [(c["lines"][0]["joules"]["awake"], c["fewest"]["joules"]["awake"]) for c in here]
         each = ", ".join(
             f"{share:.2f} on {c['set']} (penalty {_penalty(c)}, {c['lines'][0]['spikes']:.3f} to "
-            f"{c['fewest']['spikes']:.3f} spikes per neuron and step)"
+            f"{c['fewest']['spikes']:.3f} spikes per neuron and {'tick' if 'ticks' in kind else 'step'})"
             for share, c in zip(left, here, strict=True)
         )
         before, after = (statistics.median(side) for side in zip(*joules, strict=True))
         kept = [sum(f["outcomes"]["kept"] for f in side) for side in _sides(here)]
         splits = sum(c["fewest"]["splits"] for c in here)
         said.append(
-            f"**{kind}**: with these shares of the synaptic operations without penalty the log-likelihood "
-            f"is still within one standard error: {each}. Joules over classical ones (awake, median over sets): "
-            f"{before:.2f} without penalty, {after:.2f} there. Spikes keep the module's posterior in {kept[0]} of "
-            f"{splits} splits without, in {kept[1]} there."
+            f"**{kind}**: the log-likelihood stays within one standard error down to these shares of the synaptic "
+            f"operations that it takes without penalty: {each}. Joules over classical ones (awake, median over sets) "
+            f"go from {before:.2f} without penalty to {after:.2f}. Spikes keep the module's posterior in {kept[0]} "
+            f"of {splits} splits without penalty, in {kept[1]} at these shares."
         )
     return said
 

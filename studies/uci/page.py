@@ -24,13 +24,15 @@ def render(found: dict[str, Any]) -> str:
         f"Made by `{found['command']}` (seed {found['seed']}, commit {commits}, {took:,.0f} core-seconds) from "
         "`results/uci.json`. Do not edit.",
         f"The published splits and protocol: one hidden layer of {s['hidden']} units ({max(s['wide'].values())} for "
-        f"the protein set), dropout on inputs and hidden units; {100 * s['held']:g} % of the training rows choose "
-        f"among learning rates {', '.join(f'{r:g}' for r in s['learning_rates'])} and drop probabilities "
-        f"{', '.join(f'{p:g}' for p in s['dropout'])}, and estimate the noise, separately for each split; then a "
-        "network of all training rows is scored on the test rows. Their networks learn for "
-        f"400 epochs (the protein set 200), these for {s['optimiser_steps']:,} steps, at least 20 epochs and at most "
-        f"400. {s['samples']} samples (theirs: 10,000), at most {s['rows']:,} test rows. +- is the standard error "
-        "over splits. LIF neurons run a network of SoftLIF units, digits one of ReLUs.",
+        f"the protein set), dropout on inputs and hidden units; {100 * s['held']:g} % of the training rows serve to "
+        f"choose among learning rates {', '.join(f'{r:g}' for r in s['learning_rates'])} and drop probabilities "
+        f"{', '.join(f'{p:g}' for p in s['dropout'])}, and to estimate the noise, anew for each split as Mukhoti et "
+        "al. do; then a network of all training rows is scored on the test rows. The published networks learn for "
+        f"400 epochs (protein 200), these for {s['optimiser_steps']:,} optimiser steps, at least 20 epochs and at "
+        f"most 400. {s['samples']} samples (published: 10,000), at most {s['rows']:,} test rows. +- is the standard "
+        "error over splits. LIF neurons run a network of SoftLIF units, whose curve becomes theirs in training; "
+        "spikes in digits run one of ReLUs, each number told as digits by the times of spikes. Classical: the same "
+        "network's own passes with dropout on. RMSE is in units of the target.",
     ]
     for score, (title, published, sign) in SCORES.items():
         parts += [
@@ -95,7 +97,13 @@ def _changes(sets: list[dict[str, Any]]) -> str:
             error = statistics.median(e["error"] for e in each)
             steps = statistics.median(e["steps"] for e in each)
             rows.append([one["name"], name, f"{gap:+.4f}", f"{error:.3f}", f"{kept} of {len(each)}", f"{steps:g}"])
-    said = f"Under the same masks. Within {CLOSE:g} nats: {within} of {count}."
+    said = (
+        f"Spiking and classical passes under the same masks. In {within} of {count} cases the log-likelihood differs "
+        f"by at most {CLOSE:g} nats. `log-likelihood less classical`: nats, mean over splits. `error`: root mean "
+        "square difference of paired samples in predictive standard deviations, median over rows, then over splits. "
+        "`kept`: splits whose verdict is *kept* ([how we judge](how-we-judge.md)). The last column is per sample, "
+        "median over splits: steps of LIF neurons, ticks of digits."
+    )
     return f"{said}\n\n{markdown_table(header, rows)}"
 
 

@@ -199,7 +199,8 @@ def compare(
             kept" within them.
         output: judge only this output, or only this class's probability; by default all outputs, and the noise of
             each row where the network predicts it.
-        seed: of V, of the order of ties and of permutations; none of these affects the outcome.
+        seed: of what the KS tests beside the verdict draw (randomised p-values, the order of ties, permutations);
+            the outcome does not depend on it.
 
     Returns:
         The outcome, the effects behind it, and the tests beside it.

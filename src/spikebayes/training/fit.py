@@ -118,7 +118,7 @@ def fit(
         precision: of matrix products while training; weights, and SoftLIF's curve, are float32 in either case.
         epochs, batch_size, learning_rate, weight_decay: of the optimisation; learning_rate is the highest of the
             cycle.
-        rate_penalty: lambda of lambda A, which is added to the losses of training and of validation. A is the
+        rate_penalty: lambda, 0 or more; lambda A is added to the losses of training and of validation. A is the
             activity of the hidden units, each weighed by the synapses that it reaches: for rate activations
             (``SoftLIF``) the synaptic events to be expected over those if all neurons fired at 500 Hz, for others the
             mean of |y| over the largest in its layer, with which the spikes of a code rise.
