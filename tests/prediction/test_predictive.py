@@ -287,6 +287,24 @@ def test_too_many_names_are_refused() -> None:
         Predictive(torch.zeros(3, 2, 1), Draw(0, "row", torch.arange(2)), names=("a", "b"))
 
 
+def test_two_outputs_of_one_name_are_refused_since_a_table_would_lose_one() -> None:
+    with pytest.raises(DataError, match="names must differ from one another"):
+        Predictive(torch.zeros(3, 2, 2), Draw(0, "row", torch.arange(2)), names=("a", "a"))
+
+
+def test_classes_have_no_noise() -> None:
+    with pytest.raises(DataError, match="noise_std is for values, and class probabilities have none: leave it out"):
+        replace(classes([[[0.5, 0.5]]]), noise_std=torch.ones(2))
+
+
+def test_a_target_whose_values_are_masked_is_refused_and_one_that_is_laid_out_otherwise_is_read() -> None:
+    p, target = regression(), np.linspace(0, 1, regression().mean.numel()).reshape(tuple(regression().mean.shape))
+    with pytest.raises(DataError, match=r"1 of .* values of a masked array are masked.*leave their rows out"):
+        p.observed(np.ma.masked_equal(target, 0))
+    for other in (np.ma.masked_equal(target, -1), target[::-1].copy()[::-1], target.astype(">f8")):
+        assert torch.equal(p.observed(other), p.observed(target))
+
+
 @pytest.mark.parametrize("row", [[0.5, 0.6], [-0.5, 1.5]])
 def test_logits_in_place_of_probabilities_are_refused(row: list[float]) -> None:
     with pytest.raises(DataError, match="class probabilities"):
