@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -257,6 +258,14 @@ def test_a_table_of_classes_names_the_most_probable_and_the_set() -> None:
     assert table["class"].tolist() == ["cat", "dog"]
     assert table["set"].tolist() == ["cat", "cat|dog"]
     np.testing.assert_allclose(table["p_dog"], [0.04, 0.7], rtol=1e-6)
+
+
+def test_a_set_of_labels_that_hold_its_separator_can_be_told_from_others() -> None:
+    values = torch.full((2, 1, 3), 1 / 3)
+    p = Predictive(values, Draw(0, "row", torch.arange(1)), Task.CLASSIFICATION, names=("a", "b|c", "d\\"))
+    (told,) = p.to_pandas()["set"]
+    assert told == r"a|b\|c|d\\"
+    assert [re.sub(r"\\(.)", r"\1", each) for each in re.findall(r"(?:\\.|[^|\\])+", told)] == list(p.names)
 
 
 # -- refusals ------------------------------------------------------------------------------------------------
