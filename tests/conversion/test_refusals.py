@@ -86,6 +86,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
         "function dropout1d",
         "operations that mix or reorder units stand between the activation and the mask",
     ),
+    "dropout of maps where there are none": (F.dropout1d, "function dropout1d", "whole rows drop; use Dropout"),
     "dropout out of range": (lambda h: F.dropout(h, 1.0), "function dropout", "lies outside [0, 1)"),
     "rows joined": (lambda h: torch.cat([h, h]), "function cat", "joins along the batch axis"),
     "rows flattened": (lambda h: h.flatten(), "tensor method flatten", "mixes rows"),

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from spikebayes.errors import ConfigError
+from spikebayes.errors import ConfigError, DataError
 from spikebayes.sklearn import SpikingClassifier, SpikingRegressor
 
 SMALL: dict[str, Any] = {"hidden": (50,), "epochs": 20, "samples": 20}
@@ -112,3 +112,14 @@ def test_in_a_pipeline_and_a_search(patients: tuple[Any, Any]) -> None:
     search = GridSearchCV(made, {"spikingregressor__dropout": [0.05, 0.2]}, cv=2).fit(x[:200], y[:200])
     mean, std = search.best_estimator_.predict(x[:3], return_std=True)
     assert mean.shape == std.shape == (3,)
+
+
+def test_masked_values_are_not_taken_for_what_lies_under_the_mask(
+    regressor: SpikingRegressor, patients: tuple[Any, Any]
+) -> None:
+    x, y = (np.ma.masked_greater(part, part.max() - 1e-9) for part in patients)
+    for call in (lambda: regressor.predict(x), lambda: SpikingRegressor().fit(*patients[:1], y)):
+        with pytest.raises(DataError, match="values of a masked array are masked"):
+            call()
+    with pytest.raises(DataError, match="values of a masked array are masked"):
+        SpikingClassifier().fit(patients[0], np.ma.masked_array(patients[1] > 100, x.mask.any(1)))

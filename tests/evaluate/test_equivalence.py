@@ -606,6 +606,14 @@ def test_a_control_needs_its_own_seed() -> None:
         compare(made(normal(1), 1), made(normal(2), 2), control=made(normal(1), 1))
 
 
+def test_outputs_are_compared_by_one_order_of_names() -> None:
+    reference, other = (made(normal(seed, outputs=2), seed) for seed in (1, 2))
+    named = replace(reference, names=("a", "b"))
+    assert compare(named, other).outcome is compare(reference, replace(other, names=("a", "b"))).outcome
+    with pytest.raises(DataError, match=r"reference's outputs are a, b, candidate's b, a: give both one order"):
+        compare(named, replace(other, names=("b", "a")))
+
+
 @pytest.mark.parametrize("other", [{"samples": 50}, {"scope": "pass"}])
 def test_masks_shared_in_part_are_refused(other: dict) -> None:
     scope = other.pop("scope", "row")

@@ -97,6 +97,25 @@ def test_rows_that_float32_tells_apart_are_taken(x: Any) -> None:
     assert len(as_inputs(x)[0]) == len(x)
 
 
+@pytest.mark.parametrize(
+    "x",
+    [
+        STANDARD[::-1][:, None].copy()[::-1],
+        STANDARD[:, None].astype(">f8"),
+        np.ma.masked_invalid(STANDARD[:, None]),
+        np.asfortranarray(STANDARD[:, None]),
+    ],
+    ids=["backwards", "foreign bytes", "nothing masked", "by columns"],
+)
+def test_an_array_is_read_however_it_lies_in_memory(x: np.ndarray) -> None:
+    assert torch.equal(as_inputs(x)[0], torch.from_numpy(STANDARD[:, None]).float())
+
+
+def test_masked_values_are_not_taken_for_what_lies_under_the_mask() -> None:
+    with pytest.raises(DataError, match="2 of 10 values of a masked array are masked, so they are not known"):
+        as_inputs(np.ma.masked_array(STANDARD, COUNT < 2)[:, None])
+
+
 def test_float64_holds_what_float32_merges() -> None:
     assert len(as_inputs(CLOCK[:, None], dtype=torch.float64)[0].unique()) == 10
     with pytest.raises(DataError, match="float64 has steps of 256"):

@@ -548,6 +548,18 @@ def test_other_dropouts_are_refused(layer: nn.Module) -> None:
         predict(nn.Sequential(nn.Linear(2, 3), layer, nn.Dropout(0.5)).train(), torch.zeros(2, 2))
 
 
+@pytest.mark.parametrize("call", [nn.Dropout1d(0.5), lambda h: F.dropout1d(h, p=0.5)])
+def test_dropout_that_would_drop_whole_rows_in_torch_is_refused(call: Callable[[Tensor], Tensor]) -> None:
+    class Drops(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return call(x)
+
+    in_torch = F.dropout1d(torch.ones(200, 8), 0.5) == 0
+    assert torch.equal(in_torch.all(1), in_torch.any(1))
+    with pytest.raises(ConfigError, match=r"dropout1d sees \[128, 2\]: .* whole rows drop; use Dropout"):
+        predict(Drops(), torch.ones(2, 2))
+
+
 @pytest.mark.parametrize("p", [-0.1, 1.0, float("nan")])
 def test_drop_probabilities_out_of_range(p: float) -> None:
     class Drops(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -259,6 +260,14 @@ def test_a_table_of_classes_names_the_most_probable_and_the_set() -> None:
     np.testing.assert_allclose(table["p_dog"], [0.04, 0.7], rtol=1e-6)
 
 
+def test_a_set_of_labels_that_hold_its_separator_can_be_told_from_others() -> None:
+    values = torch.full((2, 1, 3), 1 / 3)
+    p = Predictive(values, Draw(0, "row", torch.arange(1)), Task.CLASSIFICATION, names=("a", "b|c", "d\\"))
+    (told,) = p.to_pandas()["set"]
+    assert told == r"a|b\|c|d\\"
+    assert [re.sub(r"\\(.)", r"\1", each) for each in re.findall(r"(?:\\.|[^|\\])+", told)] == list(p.names)
+
+
 # -- refusals ------------------------------------------------------------------------------------------------
 
 
@@ -285,6 +294,24 @@ def test_a_noise_that_is_no_standard_deviation_is_refused(noise: list[float]) ->
 def test_too_many_names_are_refused() -> None:
     with pytest.raises(DataError, match="1 outputs, 2 names: a, b"):
         Predictive(torch.zeros(3, 2, 1), Draw(0, "row", torch.arange(2)), names=("a", "b"))
+
+
+def test_two_outputs_of_one_name_are_refused_since_a_table_would_lose_one() -> None:
+    with pytest.raises(DataError, match="names must differ from one another"):
+        Predictive(torch.zeros(3, 2, 2), Draw(0, "row", torch.arange(2)), names=("a", "a"))
+
+
+def test_classes_have_no_noise() -> None:
+    with pytest.raises(DataError, match="noise_std is for values, and class probabilities have none: leave it out"):
+        replace(classes([[[0.5, 0.5]]]), noise_std=torch.ones(2))
+
+
+def test_a_target_whose_values_are_masked_is_refused_and_one_that_is_laid_out_otherwise_is_read() -> None:
+    p, target = regression(), np.linspace(0, 1, regression().mean.numel()).reshape(tuple(regression().mean.shape))
+    with pytest.raises(DataError, match=r"1 of .* values of a masked array are masked.*leave their rows out"):
+        p.observed(np.ma.masked_equal(target, 0))
+    for other in (np.ma.masked_equal(target, -1), target[::-1].copy()[::-1], target.astype(">f8")):
+        assert torch.equal(p.observed(other), p.observed(target))
 
 
 @pytest.mark.parametrize("row", [[0.5, 0.6], [-0.5, 1.5]])

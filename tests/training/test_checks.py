@@ -107,6 +107,12 @@ def test_modules_that_do_not_give_rows_of_outputs(model: nn.Module) -> None:
         fit(model, X, Y, validation=(X, Y), epochs=2)
 
 
+@pytest.mark.parametrize("precision", [torch.float64, torch.float16])
+def test_a_model_of_another_precision_is_refused_by_its_name(precision: torch.dtype) -> None:
+    with pytest.raises(ConfigError, match=f"trains in float32, .* are {str(precision)[6:]}: give model.float"):
+        fit(network().to(precision), X, Y, validation=(X, Y), epochs=2)
+
+
 # -- what could not become a spiking network ---------------------------------------------------------------------
 
 

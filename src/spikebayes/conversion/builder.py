@@ -33,6 +33,7 @@ from spikebayes.network.noise import Sampling
 from spikebayes.network.operators import Chain, Scale, Windows
 from spikebayes.network.synapses import Synapse
 from spikebayes.nn.unit import STANDARDISED, Place, Spiking, Units, Values
+from spikebayes.noise.masks import NO_MAPS
 
 OF_SHAPE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "new_tensor", "new_empty"}
 CALLED = "check the call: its arguments do not fit"
@@ -316,7 +317,9 @@ class Builder:
             return value
         if not 0 <= p < 1:
             raise Refused(f"its drop probability {p} lies outside [0, 1); give one inside")
-        repeat = value.constant[0, 0].numel() if shared_axes == dropout.PER_MAP else 1
+        if shared_axes == dropout.PER_LINE and len(value.shape) != 2:
+            raise Refused(f"it sees rows of shape {list(value.shape)}: {NO_MAPS}")
+        repeat = 1 if shared_axes == dropout.PER_UNIT else value.constant[0, 0].numel()
         dropped = value.dropped(p, site, repeat)
         if isinstance(dropped, str) and self.code is not None:
             dropped = self._relay(node, value).dropped(p, site, repeat)

@@ -10,15 +10,15 @@ from torch.nn import functional as F
 
 from spikebayes.nn import Permadrop
 
-PER_UNIT, PER_MAP = 1, 2  # a draw for each value, or for each feature map [C] of [B, C, *space]
+PER_UNIT, PER_MAP, PER_LINE = 1, 2, 3  # a draw for each value, or each feature map [C] of [B, C, *space], [B, C, L]
 
 MODULES: dict[type[nn.Module], int] = {
     nn.Dropout: PER_UNIT,
     Permadrop: PER_UNIT,
-    nn.Dropout1d: PER_MAP,
+    nn.Dropout1d: PER_LINE,
     nn.Dropout2d: PER_MAP,
 }
-FUNCTIONS: dict[Any, int] = {F.dropout: PER_UNIT, F.dropout1d: PER_MAP, F.dropout2d: PER_MAP}
+FUNCTIONS: dict[Any, int] = {F.dropout: PER_UNIT, F.dropout1d: PER_LINE, F.dropout2d: PER_MAP}
 
 
 def called(arguments: Any, keywords: Any) -> tuple[Any, float]:

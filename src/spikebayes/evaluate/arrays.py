@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.numbers import native
 
 Floats = NDArray[np.float64]
 
@@ -15,7 +16,7 @@ def floats(values: ArrayLike | Tensor) -> Floats:
     """As a float64 array."""
     if isinstance(values, Tensor):
         return values.detach().cpu().double().numpy()
-    return np.asarray(values, dtype=np.float64)
+    return np.asarray(native(values), dtype=np.float64)
 
 
 def finite(name: str, values: ArrayLike | Tensor) -> Floats:

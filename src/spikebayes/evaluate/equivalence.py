@@ -22,7 +22,7 @@ from spikebayes.evaluate.margins import Margins, Outcome
 from spikebayes.evaluate.rules import Finding, softened
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.notebook import as_html
-from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.predictive import Predictive, Task, default_names
 
 __all__ = ["Equivalence", "Margins", "Outcome", "compare"]
 
@@ -439,6 +439,10 @@ def _check_sides(reference: Predictive, other: Predictive, name: str) -> None:
     moved = int((reference.draw.rows != other.draw.rows).sum())
     if moved:
         raise DataError(f"{moved} of {len(reference.draw.rows)} row indices of reference and {name} differ")
+    unnamed = default_names(reference.samples.shape[2])
+    if len({reference.names, other.names} - {unnamed}) > 1:
+        here, there = ", ".join(reference.names), ", ".join(other.names)
+        raise DataError(f"reference's outputs are {here}, {name}'s {there}: give both one order and the same names")
     sizes = len(reference.samples), len(other.samples)
     if min(sizes) < 2:
         raise DataError(f"at least 2 samples are needed; reference has {sizes[0]}, {name} {sizes[1]}")

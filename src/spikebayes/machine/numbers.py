@@ -1,15 +1,43 @@
-"""What counts as a number, and how many are too many."""
+"""What counts as a number, which numbers are known, and how many are too many."""
 
 from __future__ import annotations
 
 import numbers
+from typing import TypeVar
 
-from spikebayes.errors import ConfigError
+import numpy as np
+
+from spikebayes.errors import ConfigError, DataError
+
+T = TypeVar("T")
 
 
 def is_whole(value: object) -> bool:
     """Whether a value is an integer, Python's or NumPy's; True and False are none."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def native(value: T) -> T:
+    """A NumPy array laid out as torch takes it, without negative strides or foreign bytes; others as they are.
+
+    Raises:
+        DataError: some values of a masked array are masked, and would count as what lies under the mask.
+
+    Example:
+        >>> native(np.ma.masked_equal([1.0, -99.0], -99.0))
+        Traceback (most recent call last):
+        ...
+        spikebayes.errors.DataError: 1 of 2 values of a masked array are masked, so they are not known: leave their \
+rows out, or fill them in, as array.filled(0) does
+    """
+    if not isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, np.ma.MaskedArray) and (masked := int(np.ma.count_masked(value))):
+        raise DataError(
+            f"{masked} of {value.size} values of a masked array are masked, so they are not known: leave their rows "
+            "out, or fill them in, as array.filled(0) does"
+        )
+    return np.asarray(value, value.dtype.newbyteorder("="), order="C")  # pyright: ignore[reportReturnType]
 
 
 def check_count(name: str, value: object, least: int, most: int | None = None, cure: str = "") -> None:

@@ -26,6 +26,7 @@ UNSUPPORTED: set[Callable[..., Tensor]] = {
     torch.alpha_dropout,
     torch.feature_dropout,
 }
+NO_MAPS = "it drops maps of [B, C, L], and takes [B, C] for one row of B maps, so that whole rows drop; use Dropout"
 
 
 class Masks(TorchFunctionMode):
@@ -166,8 +167,10 @@ def dropout_call(
         raise ConfigError(f"{func.__name__} is not supported; use Dropout, Dropout1d/2d or Permadrop")
     if func not in PER_UNIT and func not in PER_CHANNEL:
         return None
-    x = args[0] if args else kwargs["input"]
-    return x, args[1] if len(args) > 1 else kwargs.get("p", 0.5), func in PER_CHANNEL
+    x, p = args[0] if args else kwargs["input"], args[1] if len(args) > 1 else kwargs.get("p", 0.5)
+    if func is F.dropout1d and x.ndim != 3 and p > 0:
+        raise ConfigError(f"dropout1d sees {list(x.shape)}: {NO_MAPS}")
+    return x, p, func in PER_CHANNEL
 
 
 @contextmanager

@@ -22,7 +22,8 @@ def columns(p: Predictive, quantiles: tuple[float, ...], coverage: float) -> dic
     where it is not known); ``std``, both; ``lower`` and ``upper`` of a new observation at the coverage; ``q0.05`` and
     other quantiles of it, where asked for; behind ``NAME.`` if there are several outputs. From a single sample there
     is no spread: NaN. Classes: ``class``, the most probable one; ``p_LABEL``; ``entropy`` and ``mutual_information``
-    (nats); ``set``, the labels of the set at the coverage, separated by "|".
+    (nats); ``set``, the labels of the set at the coverage, separated by "|" (one within a label is written ``\\|``,
+    and a backslash twice).
 
     Raises:
         ConfigError: quantiles of classes, or a setting out of range.
@@ -63,5 +64,10 @@ def _of_classes(p: Predictive, coverage: float) -> dict[str, Any]:
         **{f"p_{name}": mean[:, k].numpy() for k, name in enumerate(p.names)},
         "entropy": p.entropy.numpy(),
         "mutual_information": p.mutual_information.numpy(),
-        "set": ["|".join(each) for each in labels],
+        "set": ["|".join(map(_in_set, each)) for each in labels],
     }
+
+
+def _in_set(label: str) -> str:
+    """A label as it stands among others."""
+    return label.replace("\\", r"\\").replace("|", r"\|")

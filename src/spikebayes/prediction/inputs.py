@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import DataError
+from spikebayes.machine.numbers import native
 from spikebayes.network.operators import Shape
 from spikebayes.noise.keys import Keys
 from spikebayes.prediction.over_time import STILL, changing
@@ -84,11 +85,15 @@ def is_array(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A data frame of pandas, Arrow or Polars as an array of its own, a list in float64; anything else as it is."""
+    """A data frame of pandas, Arrow or Polars as an array of its own, a list in float64; anything else as it is.
+
+    Raises:
+        DataError: some values of a masked array are masked.
+    """
     if isinstance(value, list | tuple):
         return np.asarray(value)
     if isinstance(value, Tensor) or not hasattr(value, "to_numpy"):
-        return value
+        return native(value)
     array = np.array(value.to_numpy())  # a copy: a frame may not be written to
     return array.astype(np.float64) if array.dtype == object else array
 

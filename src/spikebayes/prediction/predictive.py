@@ -20,6 +20,7 @@ from spikebayes.machine.arguments import checked
 from spikebayes.machine.extras import needed
 from spikebayes.machine.memory import AT_ONCE, row_parts
 from spikebayes.machine.notebook import as_html
+from spikebayes.machine.numbers import native
 from spikebayes.prediction import abstaining, calibrating, labelled, normal_mixture, prediction_file
 from spikebayes.prediction.class_sets import class_sets, likely_sets
 from spikebayes.prediction.conformal import (
@@ -67,7 +68,8 @@ class Predictive:
 
     Raises:
         DataError: samples that are not ``[S, B, C]`` with S >= 1, not finite, or not probabilities although the task
-            is classification; row indices, names, noise or a calibration that do not match them.
+            is classification; row indices, names, noise or a calibration that do not match them; a noise of classes,
+            or two outputs of one name.
 
     Example:
         >>> p = Predictive(torch.tensor([[[1.0]], [[3.0]]]), Draw(0, "row", torch.arange(1)), noise_std=torch.ones(1))
@@ -98,6 +100,8 @@ class Predictive:
             object.__setattr__(self, "names", default_names(outputs))
         if len(self.names) != outputs:
             raise DataError(f"{outputs} outputs, {len(self.names)} names: {', '.join(self.names)}")
+        if len(set(self.names)) != outputs:
+            raise DataError(f"names must differ from one another, since a table has a column each; got {self.names}")
         if self.noise_samples is not None:
             over_samples = noise_over_samples(self.noise_samples, self.samples.shape, self.noise_std)
             object.__setattr__(self, "noise_std", over_samples)
@@ -109,6 +113,8 @@ class Predictive:
             off = max(float((part.sum(-1) - 1).abs().max()) for part in row_parts(self.samples))
             if off > 1e-3 or float(self.samples.min()) < 0:
                 raise DataError(f"class probabilities must be 0 or more and sum to 1; a sum is off by {off:.3g}")
+            if self.noise_std is not None:
+                raise DataError("noise_std is for values, and class probabilities have none: leave it out")
 
     def __repr__(self) -> str:
         s, b, c = self.samples.shape
@@ -477,7 +483,7 @@ class Predictive:
     @checked
     def observed(self, target: Tensor | np.ndarray) -> Tensor:
         """The target in float64, ``[B, C]`` values or ``[B]`` class indices; refused if it does not fit."""
-        target = torch.as_tensor(target).double()
+        target = torch.as_tensor(native(target)).double()
         _, rows, outputs = self.samples.shape
         classes = self.task is Task.CLASSIFICATION
         if not classes and outputs == 1 and target.ndim == 1:

@@ -14,7 +14,7 @@ from torch import Tensor
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.choices import unknown
 from spikebayes.machine.memory import check_memory
-from spikebayes.machine.numbers import check_count
+from spikebayes.machine.numbers import check_count, native
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import Shape
 from spikebayes.network.settling import settling_steps
@@ -93,7 +93,7 @@ class SamplingPlan:
         if self.rows is None:
             return torch.arange(count)
         try:
-            indices = torch.as_tensor(self.rows).flatten()
+            indices = torch.as_tensor(native(self.rows)).flatten()
         except (TypeError, ValueError, RuntimeError) as error:
             raise DataError(f"row indices must be whole numbers: {error}") from error
         if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from spikebayes.data.tables import split_rows
+from spikebayes.machine.numbers import native
 from spikebayes.prediction.predictive import Task
 from spikebayes.sklearn.estimator import VALIDATION, SpikingEstimator
 
@@ -48,7 +49,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
             X: ``[B, F]`` finite numbers.
             y: ``[B]`` labels, of at least two classes.
         """
-        x, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
+        x, y = validate_data(self, native(X), native(y), dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
         self.classes_, indices = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.numbers import native
 from spikebayes.network.codes import Code
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.nn.zoo import mlp
@@ -89,7 +90,7 @@ class SpikingEstimator(BaseEstimator):
     def predictive(self, X: Any) -> Predictive:
         """Samples and all that is read from them, see :class:`spikebayes.Predictive`."""
         check_is_fitted(self)
-        x = torch.from_numpy(np.asarray(validate_data(self, X, reset=False, dtype=np.float64), np.float32))
+        x = torch.from_numpy(np.asarray(validate_data(self, native(X), reset=False, dtype=np.float64), np.float32))
         return self.ensemble_.predict(
             x, network=self.networks_, samples=self._whole("samples"), seed=self.seed_, mask_scope="pass"
         )

@@ -13,6 +13,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
 from spikebayes.data.tables import split_rows
+from spikebayes.machine.numbers import native
 from spikebayes.prediction.predictive import Task
 from spikebayes.sklearn.estimator import VALIDATION, SpikingEstimator
 
@@ -53,7 +54,9 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
             X: ``[B, F]`` finite numbers.
             y: ``[B]`` or ``[B, C]`` targets.
         """
-        x, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, multi_output=True, ensure_min_samples=2)
+        x, y = validate_data(
+            self, native(X), native(y), dtype=np.float64, y_numeric=True, multi_output=True, ensure_min_samples=2
+        )
         seed = self._seed()
         targets = y.reshape(len(y), -1)
         held = np.zeros(len(x), bool)

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from spikebayes.conversion.faults import float_dtype
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.kinds import shown
 from spikebayes.machine.numbers import check_count
@@ -90,8 +91,12 @@ def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task, noise: Noi
 
     Raises:
         DataError: rows it does not take, or outputs of another shape than the targets.
-        ConfigError: means that cannot be told from the noise, if the noise may be dropped.
+        ConfigError: a module of another precision than float32, or means that cannot be told from the noise, if the
+            noise may be dropped.
     """
+    if (precision := float_dtype(model)) is not torch.float32:
+        shown = str(precision).removeprefix("torch.")
+        raise ConfigError(f"fit trains in float32, and the model's numbers are {shown}: give model.float()")
     shape = list(x.shape[1:])
     with evaluating(model):
         try:
