@@ -70,6 +70,13 @@ def test_gradients_are_the_papers(sampling: Sampling) -> None:
     torch.testing.assert_close(layer.beta.grad, b_gradient)
 
 
+def test_gradients_of_gradients_are_refused() -> None:
+    layer, z = dense(sampling=Law()), signs(7, 12).requires_grad_()
+    (first,) = torch.autograd.grad(layer(z).sum(), z, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+
+
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize("missing", [False, True])
 def test_the_gradient_is_that_of_the_mean(sampling: Sampling, missing: bool) -> None:

@@ -37,7 +37,12 @@ rows out, or fill them in, as array.filled(0) does
             f"{masked} of {value.size} values of a masked array are masked, so they are not known: leave their rows "
             "out, or fill them in, as array.filled(0) does"
         )
-    return np.asarray(value, value.dtype.newbyteorder("="), order="C")  # pyright: ignore[reportReturnType]
+    array = np.asarray(value)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if min(array.strides, default=0) < 0:
+        array = np.ascontiguousarray(array)
+    return array  # pyright: ignore[reportReturnType]
 
 
 def check_count(name: str, value: object, least: int, most: int | None = None, cure: str = "") -> None:

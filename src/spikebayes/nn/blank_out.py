@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
@@ -254,7 +255,8 @@ class _WeightNorm(torch.autograd.Function):
         return sums * (beta / norm)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         z, weight, beta, sums, norm = ctx.saved_tensors
         wanted, (gradient,) = ctx.needs_input_grad, gradients
         by_beta = (gradient * sums).sum(0) / norm

@@ -95,8 +95,8 @@ def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task, noise: Noi
             noise may be dropped.
     """
     if (precision := float_dtype(model)) is not torch.float32:
-        shown = str(precision).removeprefix("torch.")
-        raise ConfigError(f"fit trains in float32, and the model's numbers are {shown}: give model.float()")
+        numbers = str(precision).removeprefix("torch.")
+        raise ConfigError(f"fit trains in float32, and the model's numbers are {numbers}: give model.float()")
     shape = list(x.shape[1:])
     with evaluating(model):
         try:
