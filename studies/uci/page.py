@@ -7,7 +7,7 @@ import statistics
 from typing import Any
 
 from studies.results import markdown_table
-from studies.uci.judging import CODE, LIF
+from studies.uci.judging import CODE, CODING, HEADROOM, LIF
 from studies.uci.published import DROPOUT, LOG_LIKELIHOOD, RMSE, STRONG
 
 SCORES = {"rmse": ("RMSE", RMSE, -1), "log_likelihood": ("log-likelihood, nats", LOG_LIKELIHOOD, 1)}
@@ -102,7 +102,9 @@ def _changes(sets: list[dict[str, Any]]) -> str:
         f"by at most {CLOSE:g} nats. `log-likelihood less classical`: nats, mean over splits. `error`: root mean "
         "square difference of paired samples in predictive standard deviations, median over rows, then over splits. "
         "`kept`: splits whose verdict is *kept* ([how we judge](how-we-judge.md)). The last column is per sample, "
-        "median over splits: steps of LIF neurons, ticks of digits."
+        "median over splits: steps of LIF neurons, ticks of digits. The digits are those of README's example, "
+        f"{CODING.digits} digits of radix {CODING.radix} under a headroom of {HEADROOM:g} for every set, which is too "
+        "coarse for *kept* on some. [Codes](codes.md) has finer ones that are, with more ticks."
     )
     return f"{said}\n\n{markdown_table(header, rows)}"
 
