@@ -103,8 +103,8 @@ def _changes(sets: list[dict[str, Any]]) -> str:
         "square difference of paired samples in predictive standard deviations, median over rows, then over splits. "
         "`kept`: splits whose verdict is *kept* ([how we judge](how-we-judge.md)). The last column is per sample, "
         "median over splits: steps of LIF neurons, ticks of digits. The digits are those of README's example, "
-        f"{CODING.digits} digits of radix {CODING.radix} under a headroom of {HEADROOM:g} for every set, which is too "
-        "coarse for *kept* on some. [Codes](codes.md) has finer ones that are, with more ticks."
+        f"{CODING.digits} digits of radix {CODING.radix} under a headroom of {HEADROOM:g} for every set, which is "
+        "too coarse for *kept* on some. [Codes](codes.md) has finer ones that are, with more ticks."
     )
     return f"{said}\n\n{markdown_table(header, rows)}"
 

@@ -76,9 +76,9 @@ def test_the_page_says_what_the_lines_hold() -> None:
         "cases": [case(0.0, rows), case(1.0, rows, outcome="undecided"), case(3.0, rows - 9)],
     }  # fmt: skip
     page = render(found)
-    assert "within one standard error: 0.50 on yacht (penalty 1, 0.100 to 0.050 spikes per neuron and step)" in page
-    assert "8.00 without penalty, 4.00 there" in page
-    assert "in 1 of 1 splits without, in 0 there" in page
+    assert "without penalty: 0.50 on yacht (penalty 1, 0.100 to 0.050 spikes per neuron and step)" in page
+    assert "go from 8.00 without penalty to 4.00" in page
+    assert "in 1 of 1 splits without penalty, in 0 at these shares" in page
     lines = [line for line in page.splitlines() if line.startswith("| ")][2:]
     assert [line.split(" | ")[0] for line in lines] == ["| 0", "| **1**", "| 3"]
     assert lines[1].endswith("| 0, 1, 0 | 0.020 | 1.000 | 0.0500 | 50 | 9.00 | 4.00 | 1.00 |")

@@ -70,7 +70,7 @@ def test_the_page_counts_what_is_within_a_standard_error() -> None:
     assert "0.700 +- 0.010 (0.700)" in page
     worse = render(found_of(3.0, -5.0, -0.02))
     assert "LIF neurons: 0 of 1 sets within a standard error of Gal & Ghahramani 2016 or better" in worse
-    assert "Within 0.01 nats: 0 of 2" in worse
+    assert "In 0 of 2 cases the log-likelihood differs by at most 0.01 nats" in worse
 
 
 def test_published_figures_are_there_for_every_set() -> None:
