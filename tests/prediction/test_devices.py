@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import spikebayes as sb
-from spikebayes import ConfigError
+from spikebayes import ConfigError, ConversionError, DataError
 from spikebayes.engine.windows.tell import Teller
 from spikebayes.noise.keys import Keys
 
@@ -23,6 +23,29 @@ def coded() -> sb.SpikingNetwork:
 def test_a_device_that_cannot_compute_is_refused(coded: sb.SpikingNetwork, device: str) -> None:
     with pytest.raises(ConfigError, match=f"cannot compute on device '{device}' here: .*use device='cpu'"):
         sb.predict(coded, torch.zeros(2, 3), samples=2, device=device)
+
+
+def test_nothing_is_done_with_what_has_no_values(coded: sb.SpikingNetwork) -> None:
+    """Tensors on the meta device have shapes alone."""
+    x = torch.zeros(3, 3, device="meta")
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(0.2), nn.Linear(4, 1))
+    for call in (sb.predict, sb.simulate, sb.energy):
+        with pytest.raises(DataError, match="an input has no values: it is on the meta device"):
+            call(coded, x)
+    with pytest.raises(ConversionError, match="the example input has no values"):
+        sb.convert(model, x)
+    model.to("meta")
+    rows = torch.randn(20, 3)
+    cure = r"no values in 0.weight, .* it is on the meta device; call model.to_empty\(device='cpu'\), then load"
+    with pytest.raises(ConfigError, match=cure):
+        sb.predict(model, rows, samples=2)
+    with pytest.raises(ConfigError, match=cure):
+        sb.fit(model, rows, rows[:, :1], validation=(rows, rows[:, :1]))
+    for convert in (sb.convert, sb.folded):
+        with pytest.raises(ConversionError, match=cure):
+            convert(model, rows)
+    (found,) = sb.check(model, rows).obstacles
+    assert "meta device" in found.reason
 
 
 def test_the_kernel_and_torch_tell_the_same_numbers(coded: sb.SpikingNetwork) -> None:

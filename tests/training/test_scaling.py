@@ -12,7 +12,8 @@ from hypothesis.extra import numpy as hnp
 from spikebayes.errors import DataError
 from spikebayes.training.scaling import Scaling
 
-COLUMNS = hnp.arrays(np.float32, (7, 3), elements=st.floats(-1000, 1000, width=32))
+VALUES = st.integers(-(10**6), 10**6).map(lambda n: n / 1000)  # of targets whose variance float32 holds
+COLUMNS = hnp.arrays(np.float32, (7, 3), elements=VALUES)
 
 
 @given(COLUMNS)
@@ -82,3 +83,14 @@ def test_rows_of_another_shape_are_not_broadcast() -> None:
         with pytest.raises(DataError, match="must have 2 columns"):
             scaling.outputs(y)
     assert scaling.outputs(torch.randn(5, 4, 2)).shape == (5, 4, 2)
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-20, 1e20, 1e30])
+def test_targets_whose_variance_float32_does_not_hold_are_refused(unit: float) -> None:
+    """Else the noise of rows would be 0 or infinite."""
+    y = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    Scaling.learn(y * unit, None)
+    with pytest.raises(DataError, match=r"the target has a standard deviation .* give it in another unit"):
+        Scaling.learn(y, y[:, :1] * unit)
+    with pytest.raises(DataError, match="column 1 of the targets has a standard deviation"):
+        Scaling.learn(y, y * torch.tensor([1.0, unit]))

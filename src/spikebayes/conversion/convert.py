@@ -18,7 +18,7 @@ from spikebayes.conversion.check import Check
 from spikebayes.conversion.choosing import Cost, choose
 from spikebayes.conversion.encoding import encode
 from spikebayes.conversion.exact_sums import with_exact_sums
-from spikebayes.conversion.faults import faults, float_dtype, initialised, refuse_faults, unwrapped
+from spikebayes.conversion.faults import faults, float_dtype, initialised, refuse_faults, unwrapped, without_values
 from spikebayes.conversion.obstacles import Blocked, Obstacles
 from spikebayes.conversion.tracing import Traced, refuse_dropout_of_training_alone, trace
 from spikebayes.conversion.unknown import unknown_modules
@@ -192,6 +192,8 @@ def check(
     with evaluating(model):
         initialised(model, examples)
         found = list(faults(model))
+        if without_values(model) is not None:  # nothing more can be seen
+            return Obstacles(type(model).__name__, (*found, *unknown_modules(model)))
         try:
             traced = trace(model, examples)
         except Blocked as blocked:
@@ -278,6 +280,8 @@ def _examples(given: Examples) -> list[Tensor]:
         raise ConversionError(
             "the example input must be a tensor [B, *shape], or a list of them, one for each argument"
         )
+    if any(example.is_meta for example in arrays):
+        raise ConversionError("the example input has no values: it is on the meta device; give rows on another")
     return arrays
 
 

@@ -58,9 +58,11 @@ def faults(model: nn.Module) -> Iterator[Obstacle]:
     if isinstance(model, torch.jit.ScriptModule):
         yield Obstacle(whole, "its code was compiled, and cannot be looked into", "give the module it was made of")
         return
-    lazy = [name for name, t in _numbers(model) if is_lazy(t)]
-    if lazy:
+    if lazy := [name for name, t in _numbers(model) if is_lazy(t)]:
         yield Obstacle(whole, f"there are no values yet in {_list(lazy)}", "run the model once, on a batch")
+        return
+    if (empty := without_values(model)) is not None:
+        yield empty
         return
     numbers = [(name, t) for name, t in _numbers(model) if t.is_floating_point() or t.is_complex()]
     elsewhere = [f"{name} ({t.device})" for name, t in numbers if t.device.type != "cpu"]
@@ -78,6 +80,14 @@ def faults(model: nn.Module) -> Iterator[Obstacle]:
         cure = "train it again, with a smaller learning rate, or replace them"
         yield Obstacle(whole, f"it holds numbers that are NaN or infinite, in {_list(broken)}", cure)
     yield from _hidden_dropout(model)
+
+
+def without_values(model: nn.Module) -> Obstacle | None:
+    """The fault of a module on torch's meta device."""
+    meta = [name for name, t in _numbers(model) if t.is_meta]
+    cure = "call model.to_empty(device='cpu'), then load its weights"
+    what = f"there are no values in {_list(meta)}: it is on the meta device"
+    return Obstacle(type(model).__name__, what, cure) if meta else None
 
 
 def _hidden_dropout(model: nn.Module) -> Iterator[Obstacle]:

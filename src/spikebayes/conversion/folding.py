@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from spikebayes.conversion.exact_sums import grid_steps, on_grid
+from spikebayes.conversion.faults import without_values
 from spikebayes.conversion.obstacles import Blocked
 from spikebayes.conversion.tracing import trace
 from spikebayes.errors import ConversionError
@@ -57,8 +58,8 @@ def folded(model: nn.Module, arguments: int | Tensor | Sequence[Tensor] = 1) -> 
         axis than its units, or have no running statistics.
 
     Raises:
-        ConversionError: the module cannot be traced, or does not take the examples. Of the copy's forward, and of
-            ``convert``: a Linear layer folded without examples gives something else than ``[B, F]``.
+        ConversionError: the module has no values, cannot be traced, or does not take the examples. Of the copy's
+            forward, and of ``convert``: a Linear layer folded without examples gives something else than ``[B, F]``.
 
     Reference:
         the folding is Jacob et al. 2018, arXiv:1712.05877, section 3.2, with sqrt(var + eps).
@@ -70,6 +71,8 @@ def folded(model: nn.Module, arguments: int | Tensor | Sequence[Tensor] = 1) -> 
         >>> [type(m).__name__ for m in folded(net, torch.zeros(1, 3, 2))]
         ['Linear', 'BatchNorm1d']
     """
+    if (empty := without_values(model)) is not None:
+        raise ConversionError(str(empty))
     made = copy.deepcopy(model).eval()
     whole = whole_weights(made)
     settle_bits(made)

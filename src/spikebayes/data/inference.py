@@ -23,15 +23,13 @@ from spikebayes.data.dates import ISO, Date, date_format
 from spikebayes.data.encoding import encode_target, outcomes, read_columns
 from spikebayes.data.kinds import GONE, Column, Dropped, Levels, Number, TargetEncoded, offset_of
 from spikebayes.data.schema import TableSchema
-from spikebayes.data.targets import check_count, predicted_columns, read_task, target_columns
+from spikebayes.data.targets import FEW, check_count, predicted_columns, read_task, target_columns, tells_apart
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.choices import near, unknown
 from spikebayes.machine.kinds import Indices
 from spikebayes.prediction.predictive import Task
 
-FEW = 20  # levels of text that get an input each; more are encoded by the target
-DISTINCT = 0.9  # of a column's text: what tells rows apart says nothing of others
 WORDS = 0.1  # of a column's cells that may be no numbers, if the others are; they are taken as missing
 NUMBER, BOOLEAN, CATEGORY, TARGET, DATE, DROP = "number", "boolean", "levels", "target-encoded", "date", "drop"
 KEY = re.compile(
@@ -189,7 +187,7 @@ def _learned(
         known = int((values != GONE).sum())
         if len(levels) < 2:
             return Dropped(CONSTANT if present else EMPTY)
-        if len(present) == known or (len(present) > max(FEW, DISTINCT * known)):
+        if len(present) == known or tells_apart(len(present), known):
             return Dropped("its text is all distinct" if len(present) == known else "its text is nearly all distinct")
     if given == TARGET or (given is None and len(levels) > FEW):
         return TargetEncoded.learn(values, levels, y, told, kind.values)

@@ -22,8 +22,11 @@ from spikebayes.data.encoding import read_columns
 from spikebayes.data.kinds import Levels, Number, offset_of
 from spikebayes.errors import DataError
 from spikebayes.machine.choices import near
+from spikebayes.machine.numbers import check_spread
 from spikebayes.prediction.predictive import Task
 
+FEW = 20  # levels of text that get an input each; more are encoded by the target
+DISTINCT = 0.9  # levels for each row: what tells rows apart says nothing of others
 LEVELS = 1000  # of a column; with more, most are met too rarely to be learned. As many classes as ImageNet has
 CLASSES, EACH = 10, 5  # whole numbers that are classes: at most so many, with so many rows each on average
 
@@ -71,19 +74,35 @@ def predicted_columns(
         classes = distinct_labels(labels)
         check_count(targets[0], classes, "classes", "group them, or predict a number (--task regression)")
         _check_varies(targets[0], labels)
+        _check_repeats(targets[0], labels, len(classes))
         return {targets[0]: Levels(classes, holds_values(frame, targets[0]))}
     kinds = {name: (Number.found(pd.Series(frame[name]), as_written(frame)) or [Number()])[0] for name in targets}
     hint = "a target of labels needs the classification task"
     found: dict[str, Number | Levels] = {}
     for name, values in read_columns(frame, kinds, tuple(targets), hint).items():
         _check_varies(name, values)
+        check_spread(float(values[learned_on].std()) or 1.0, f"the target {name!r}")
         found[name] = replace(kinds[name], offset=offset_of(values[learned_on]))
     return found
+
+
+def tells_apart(levels: int, rows: int) -> bool:
+    """Whether labels are (nearly) one for each row."""
+    return levels > max(FEW, DISTINCT * rows)
 
 
 def _check_varies(name: str, values: np.ndarray) -> None:
     if len(set(values.tolist())) < 2:
         raise DataError(f"the target {name!r} is constant ({values[0]} on every row): nothing to learn")
+
+
+def _check_repeats(name: str, labels: np.ndarray, classes: int) -> None:
+    """Refuse labels that tell rows apart, and so say nothing of others."""
+    if tells_apart(classes, len(labels)):
+        raise DataError(
+            f"the target {name!r} has {classes} classes in {len(labels)} rows: it only identifies rows; group them, "
+            "or choose another target"
+        )
 
 
 def read_task(frame: pd.DataFrame, target: str) -> Task:

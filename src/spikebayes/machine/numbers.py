@@ -10,6 +10,7 @@ import numpy as np
 from spikebayes.errors import ConfigError, DataError
 
 T = TypeVar("T")
+SPREADS = 1e-18, 1e18  # standard deviations whose squares are normal numbers of float32
 
 
 def is_whole(value: object) -> bool:
@@ -43,6 +44,30 @@ rows out, or fill them in, as array.filled(0) does
     if min(array.strides, default=0) < 0:
         array = np.ascontiguousarray(array)
     return array  # pyright: ignore[reportReturnType]
+
+
+def check_spread(std: float, what: str) -> None:
+    """Refuse numbers whose variance float32 cannot hold, in which observation noise is told.
+
+    Args:
+        std: their standard deviation. what: they are.
+
+    Raises:
+        DataError: names them and the cure.
+
+    Example:
+        >>> check_spread(3e25, "the target 'mass'")
+        Traceback (most recent call last):
+        ...
+        spikebayes.errors.DataError: the target 'mass' has a standard deviation of 3e+25, whose square float32 \
+does not hold (between 1e-18 and 1e+18 it does): give it in another unit
+    """
+    if not SPREADS[0] <= std <= SPREADS[1]:
+        low, high = (f"{limit:g}" for limit in SPREADS)
+        raise DataError(
+            f"{what} has a standard deviation of {std:.3g}, whose square float32 does not hold (between {low} and "
+            f"{high} it does): give it in another unit"
+        )
 
 
 def check_count(name: str, value: object, least: int, most: int | None = None, cure: str = "") -> None:

@@ -143,6 +143,8 @@ def _as_tensor(value: Any, dtype: torch.dtype) -> Tensor:
         tensor = torch.as_tensor(plain(value))
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"an input must be a tensor, array or data frame of numbers: {error}") from error
+    if tensor.is_meta:
+        raise DataError("an input has no values: it is on the meta device; give it on another")
     if tensor.is_complex():
         raise DataError("an input must be real; got complex numbers")
     tensor = tensor.to_dense() if tensor.layout != torch.strided else tensor

@@ -11,6 +11,7 @@ from torch import Tensor
 from spikebayes.errors import DataError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.memory import check_size
+from spikebayes.machine.numbers import check_spread
 
 
 @checked
@@ -33,6 +34,9 @@ class Scaling:
     def learn(cls, x: Tensor, y: Tensor | None) -> Scaling:
         """From training rows ``[B, *shape]`` and real targets ``[B, C]`` (None for classes).
 
+        Raises:
+            DataError: no rows, numbers that are not finite, or targets whose variance is none of float32's numbers.
+
         Example:
             >>> s = Scaling.learn(torch.tensor([[0.0], [2.0]]), torch.tensor([[10.0], [30.0]]))
             >>> s.inputs(torch.tensor([[4.0]])).item(), s.outputs(torch.tensor([1.0])).item()
@@ -43,6 +47,8 @@ class Scaling:
                 raise DataError(f"training rows [B, ...] of finite numbers are needed; got {list(values.shape)}")
         x_mean, x_std = (part.reshape(x.shape[1:]) for part in _moments(x.flatten(1)))
         y_mean, y_std = (None, None) if y is None else _moments(y)
+        for k, std in enumerate([] if y_std is None else y_std.tolist()):
+            check_spread(std, "the target" if y_std is not None and len(y_std) == 1 else f"column {k} of the targets")
         return cls(x_mean, x_std, y_mean, y_std)
 
     @classmethod
