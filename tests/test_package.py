@@ -193,7 +193,7 @@ def test_the_source_archive_holds_the_repository(tmp_path: Path) -> None:
 
 
 def test_pages_for_contributors_name_files_that_are_there() -> None:
-    for page in (ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md"):
+    for page in (ROOT / "CONTRIBUTING.md", *(ROOT / "docs" / f"{page}.md" for page in ("architecture", "internals"))):
         for name in re.findall(r"`([\w./]+\.(?:py|md))`", page.read_text("utf-8")):
             homes = (ROOT, ROOT / "docs", ROOT / "src" / "spikebayes", *(ROOT / "src" / "spikebayes").iterdir())
             assert any((home / name).is_file() for home in homes), f"{page.name} names {name}"

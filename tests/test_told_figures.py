@@ -18,7 +18,17 @@ from told import NUMBER, Free, Told, prose, spaced, untraced
 
 ROOT = Path(__file__).parents[1]
 GUIDE = [f"docs/guide/{path.name}" for path in sorted((ROOT / "docs" / "guide").glob("*.md"))]
-BY_HAND = ("index", "studies", "comparison", "explanation", "architecture", "how-to", "how-we-judge", "install")
+BY_HAND = (
+    "index",
+    "studies",
+    "comparison",
+    "explanation",
+    "architecture",
+    "internals",
+    "how-to",
+    "how-we-judge",
+    "install",
+)
 PAGES = ["README.md", *GUIDE, *(f"docs/{name}.md" for name in BY_HAND)]
 
 
@@ -37,7 +47,7 @@ TOLD = (
     Told("README.md", r"weights, by ([\d,]+) samples each", lambda: say.samples_drawn()[0]),
     Told("README.md", r"windows of ticks \((\d+ bits)\)", say.code_drawn),
     Told("README.md", r"of (\d+) pairs of drugs", say.pairs_drawn),
-    Told("docs/architecture.md", r"(\d+) do what (\d+) steps do", say.ticks_and_steps),
+    Told("docs/internals.md", r"(\d+) do what (\d+) steps do", say.ticks_and_steps),
     Told(
         "README.md docs/index.md", r"Histograms of ([\d,]+) classical and ([\d,]+) spiking samples", say.samples_drawn
     ),
@@ -87,17 +97,21 @@ TOLD = (
     Told("docs/studies.md", r"a test (\d+) times larger", say.larger_test),
     Told("docs/comparison.md", r"codes in windows, (\d+) to (\d+) ticks", say.digit_ticks),
     Told("docs/guide/other-simulators.md", r"there they are kept in (\d+) steps", say.portable_steps),
-    Told("docs/architecture.md", r"where (\d+) steps are enough to read them, whatever the data", say.portable_steps),
-    Told("docs/architecture.md", r"of the start after (\d+) ms, ten after (\d+) ms", say.starts_left_out),
+    Told("docs/internals.md", r"where (\d+) steps are enough to read them, whatever the data", say.portable_steps),
+    Told("docs/internals.md", r"of the start after (\d+) ms, ten after (\d+) ms", say.starts_left_out),
 )
 CLAIMS: tuple[tuple[str, str, Callable[[], bool]], ...] = (
     ("README.md docs/index.md", "with Nengo's very spikes", say.nengo_fires_the_same),
     ("docs/explanation.md", "fires exactly Nengo's spikes in float64", say.nengo_fires_the_same),
-    ("docs/architecture.md", r"fires exactly the spikes of Nengo 4\.1 in float64", say.nengo_fires_the_same),
-    ("docs/architecture.md", "and Nengo those of the reference engine", say.nengo_fires_the_same),
-    ("docs/guide/other-simulators.md", "gives the very spikes of the reference engine", say.nengo_fires_the_same),
     (
         "docs/architecture.md",
+        r"fires exactly the spikes of Nengo 4\.1 in float64",
+        say.nengo_fires_the_same,
+    ),
+    ("docs/internals.md", "and Nengo those of the reference engine", say.nengo_fires_the_same),
+    ("docs/guide/other-simulators.md", "gives the very spikes of the reference engine", say.nengo_fires_the_same),
+    (
+        "docs/internals.md",
         "The three simulators fire the spikes of that network in every layer",
         say.importers_fire_the_same,
     ),
@@ -105,7 +119,7 @@ CLAIMS: tuple[tuple[str, str, Callable[[], bool]], ...] = (
     ("README.md", "have a better log-likelihood on most sets", say.uci_tuned_is_ahead),
     ("docs/guide/other-networks.md", "spike by spike the same", say.blocks_change_no_spike),
     ("docs/guide/tables.md", "ahead of scikit-learn's network", say.twin_ranks_between),
-    ("docs/architecture.md", "hundreds of Hz instead of about 16 Hz", say.low_rates_are_worse),
+    ("docs/internals.md", "hundreds of Hz instead of about 16 Hz", say.low_rates_are_worse),
 )
 FREE = (
     Free("README.md docs/install.md", r"Python 3\.11 to 3\.14", "versions"),
@@ -126,21 +140,21 @@ FREE = (
     Free("docs/guide/tables.md", r"among four processes", "what the option before it says"),
     Free("docs/guide/time.md", r"values in \[0, 1\]", "an interval"),
     Free("docs/index.md", r"In ten lines", "lines of the block below"),
-    Free("docs/architecture.md", r"five frozen|five errors|Seven decisions|Three things", "about the page"),
-    Free(
-        "docs/architecture.md", r"there are three figures|The three simulators", "counts of what is named beside them"
-    ),
-    Free("docs/architecture.md", r"from 0;|samples 0, 1, 2|products with 0|R - 1|1/\(1 - p\)", "mathematics"),
-    Free("docs/architecture.md", r"sums of \+-1|what a 1 of|is worth 1 of|numbers being 1", "mathematics"),
-    Free("docs/architecture.md", r"at sharpness 0 and exactly a step at 1|At 1", "the range of sharpness"),
-    Free("docs/architecture.md", r"eq\. 3|exact 8-bit|eight Philox blocks|over 16 targets", "how the code is made"),
-    Free("docs/architecture.md", r"about 17 bits|as far as 24 bits|have 256 inputs", "how code, or a chip, is made"),
-    Free("docs/architecture.md", r"amplitude 0\.002, gain 30, bias 4|synapses of 20 ms|leak \(100 ms\)", "defaults"),
-    Free("docs/architecture.md", r"hundreds of Hz instead of about 16 Hz", "1 over the amplitudes; a claim above"),
-    Free("docs/architecture.md", r"carry 1 %|the 99 % quantile|100 steps are averaged", "the rule of the burn-in"),
-    Free("docs/architecture.md", r"start after \d+ ms, ten", "the layers whose figure is traced"),
-    Free("docs/architecture.md", r"among seven settings", "how the defaults were once picked; no file keeps it"),
-    Free("docs/architecture.md", r"about five steps", "a rule of thumb for the staircase"),
+    Free("docs/architecture.md", r"exact 8-bit products", "how the code is made"),
+    Free("docs/architecture.md", r"Five minutes|five frozen|five errors|Seven decisions", "about the page"),
+    Free("docs/internals.md", r"Three things", "about the page"),
+    Free("docs/internals.md", r"there are three figures|The three simulators", "counts of what is named beside them"),
+    Free("docs/internals.md", r"from 0;|samples 0, 1, 2|products with 0|R - 1|1/\(1 - p\)", "mathematics"),
+    Free("docs/internals.md", r"sums of \+-1|what a 1 of|is worth 1 of|numbers being 1", "mathematics"),
+    Free("docs/internals.md", r"at sharpness 0 and exactly a step at 1|At 1", "the range of sharpness"),
+    Free("docs/internals.md", r"eq\. 3|eight Philox blocks|over 16 targets", "how the code is made"),
+    Free("docs/internals.md", r"about 17 bits|as far as 24 bits|have 256 inputs", "how code, or a chip, is made"),
+    Free("docs/internals.md", r"amplitude 0\.002, gain 30, bias 4|synapses of 20 ms|leak \(100 ms\)", "defaults"),
+    Free("docs/internals.md", r"hundreds of Hz instead of about 16 Hz", "1 over the amplitudes; a claim above"),
+    Free("docs/internals.md", r"carry 1 %|the 99 % quantile|100 steps are averaged", "the rule of the burn-in"),
+    Free("docs/internals.md", r"start after \d+ ms, ten", "the layers whose figure is traced"),
+    Free("docs/internals.md", r"among seven settings", "how the defaults were once picked; no file keeps it"),
+    Free("docs/internals.md", r"about five steps", "a rule of thumb for the staircase"),
     Free("docs/how-we-judge.md", r"(?m)^\|.*\|$", "the table of margins, which are arguments"),
     Free("docs/how-we-judge.md", r"one of three words|below 1e-3|; 1e-3 in|of 1e-3|fewer than 20 samples", "rules"),
     Free("docs/how-we-judge.md", r"k = 2 % of B|\(k\+1\)|k \+ 1|1 - t|n = 0 to k|margin of 0\.5", "rules"),
