@@ -197,7 +197,7 @@ def test_dropout_behind_a_question_for_the_mode_is_refused(training: bool) -> No
         h = m.s(m.a(x))
         return m.b(m.d(h) if m.training else h)
 
-    with pytest.raises(ConversionError, match=r"\(Dropout, module 'd'\): drops while the model trains"):
+    with pytest.raises(ConversionError, match=r"Dropout, module 'd': drops while the model trains"):
         convert(Net(forward, **parts()).train(training), X)
 
 

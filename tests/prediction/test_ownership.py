@@ -177,7 +177,7 @@ BROKEN: dict[str, tuple[Callable[[nn.Sequential], nn.Module], str]] = {
     "NaN": (lambda m: m[0].weight.data.fill_(float("nan")) is not None and m, "NaN or infinite, in 0.weight"),
     "half": (lambda m: m.half(), "neither float32 nor float64"),
     "bfloat16": (lambda m: m.bfloat16(), "give model.float()"),
-    "elsewhere": (lambda m: m.to("meta"), r"0.weight \(meta\).*; give model.cpu\(\)"),
+    "elsewhere": (lambda m: m.to("meta"), "no values in 0.weight, .* on the meta device"),
     "lazy": (lambda m: nn.Sequential(*m, nn.LazyLinear(2)), "no values yet in 4.weight, 4.bias; run the model once"),
     "of two precisions": (lambda m: m[3].double() is not None and m, "some of it is float64"),
 }

@@ -20,7 +20,8 @@ from spikebayes.conversion.encoding import encode
 from spikebayes.conversion.exact_sums import with_exact_sums
 from spikebayes.conversion.faults import faults, float_dtype, initialised, refuse_faults, unwrapped, without_values
 from spikebayes.conversion.obstacles import Blocked, Obstacles
-from spikebayes.conversion.tracing import Traced, refuse_dropout_of_training_alone, trace
+from spikebayes.conversion.only_in_training import only_in_training
+from spikebayes.conversion.tracing import Traced, trace
 from spikebayes.conversion.unknown import unknown_modules
 from spikebayes.errors import ConfigError, ConversionError
 from spikebayes.machine.arguments import checked
@@ -142,7 +143,8 @@ def convert(
             initialised(model, examples)
             refuse_faults(model, ConversionError)
             traced = trace(model, examples)
-            refuse_dropout_of_training_alone(traced)
+            if (apart := only_in_training(model, examples)) is not None:
+                raise Blocked(apart)
             code = _code(code, traced)
             check = Check(traced)
             builder = Builder(traced, synapse, sampling, _built_by(code))
@@ -199,10 +201,8 @@ def check(
         except Blocked as blocked:
             return Obstacles(type(model).__name__, (*found, blocked.obstacle, *unknown_modules(model)))
         same, builder = Check(traced), Builder(traced, Alpha(0.02), Exact(), _built_by(_code(code, traced)))
-        try:
-            refuse_dropout_of_training_alone(traced)
-        except Blocked as blocked:
-            found.append(blocked.obstacle)
+        if (apart := only_in_training(model, examples)) is not None:
+            found.append(apart)
         for node in traced.graph.nodes:
             try:
                 builder.visit(node)

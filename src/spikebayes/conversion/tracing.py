@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from spikebayes.conversion import dropout
 from spikebayes.conversion.obstacles import Blocked, Obstacle
 from spikebayes.conversion.shapes import ShapedTracer, attribute
 from spikebayes.errors import SpikebayesError
-from spikebayes.noise.masks import evaluating
 
 LIBRARIES = (Path(torch.__file__).parent, Path(__file__).parents[1])  # whose code is not the user's
 TRACED = (
@@ -110,61 +107,3 @@ def line_of(frames: traceback.StackSummary) -> str:
         if not any(Path(frame.filename).is_relative_to(library) for library in LIBRARIES):
             return f"{Path(frame.filename).name}:{frame.lineno}: {frame.line}"
     return ""
-
-
-def refuse_dropout_of_training_alone(traced: Traced) -> None:
-    """Refuse a model that drops more while training than in evaluation mode, in which its graph was made.
-
-    Behind ``if self.training`` a dropout would be neither in the spiking network nor in the module's own predictions,
-    whose spread would be too small without a word.
-
-    Raises:
-        Blocked: names the dropout.
-    """
-    model = traced.model
-    modes = {m: m.training for m in model.modules()}
-    try:
-        for m in modes:
-            m.training = True
-        training = trace(model, traced.examples)
-    except Blocked:  # what it does while training, no prediction does
-        return
-    finally:
-        for m, mode in modes.items():
-            m.training = mode
-    always = Counter(str(node.target) for node in _drops(traced))
-    for node in _drops(training):
-        always[str(node.target)] -= 1
-        if always[str(node.target)] < 0:
-            reason = "drops while the model trains, but not in a prediction: it stands behind `if self.training`"
-            cure = "call it always: convert and predict make dropout act in every mode"
-            raise Blocked(training.obstacle(node, reason, cure))
-
-
-def dropout_of_training_alone(model: nn.Module, rows: Sequence[Tensor]) -> Obstacle | None:
-    """The same for a module that is to be predicted as it is; nothing, if its code cannot be followed.
-
-    Layers of torch and of this library hold none: modules made of these alone are not traced.
-    """
-    if all(type(m).__module__.startswith(("torch.nn.", "spikebayes.")) for m in model.modules()):
-        return None
-    with evaluating(model):
-        try:
-            traced = trace(model, [x[:1] for x in rows])
-        except Blocked:
-            return None
-        try:
-            refuse_dropout_of_training_alone(traced)
-        except Blocked as blocked:
-            return blocked.obstacle
-    return None
-
-
-def _drops(traced: Traced) -> list[fx.Node]:
-    """Its calls of dropout."""
-    found = []
-    for node in traced.graph.nodes:
-        module = traced.model.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if type(module) in dropout.MODULES or (node.op == "call_function" and node.target in dropout.FUNCTIONS):
-            found.append(node)
-    return found

@@ -173,6 +173,11 @@ def dropout_call(
     return x, p, func in PER_CHANNEL
 
 
+def drops_in_place(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a call of a dropout function changes the tensor it is given."""
+    return func not in (torch.dropout,) and bool(args[3] if len(args) > 3 else kwargs.get("inplace", False))
+
+
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Every submodule in eval mode, and each put back into its own mode afterwards.

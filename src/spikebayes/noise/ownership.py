@@ -39,6 +39,14 @@ def owned(run: Pass) -> Any:
 
 
 @contextmanager
+def drawn_from() -> Iterator[list[str]]:
+    """Names of the generators from which something was drawn, told at the end."""
+    before, names = _states(), list[str]()
+    yield names
+    names += _moved(before)
+
+
+@contextmanager
 def generators_kept() -> Iterator[None]:
     """The global generators are put back afterwards."""
     before = _states()

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.conversion.faults import float_dtype, refuse_faults, unwrapped
-from spikebayes.conversion.tracing import dropout_of_training_alone
+from spikebayes.conversion.only_in_training import only_in_training
 from spikebayes.errors import ConfigError
 from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.progress import track
@@ -76,8 +76,8 @@ class ModuleSampler:
             DataError: the module does not take the rows, gives no tensor with a line for each, or takes each step of
                 an input over time by itself.
         """
-        if (guarded := dropout_of_training_alone(self.model, inputs)) is not None:
-            raise ConfigError(str(guarded))
+        if (apart := only_in_training(self.model, inputs)) is not None:
+            raise ConfigError(str(apart))
         if self.plan.device.type != "cpu":  # pyright: ignore[reportAttributeAccessIssue]
             self.model = copy.deepcopy(self.model).to(self.plan.device)
         check_steady_products()
