@@ -65,11 +65,11 @@ def predict(
         resume: continue after the rows that an interrupted predict of the same data into the same table has finished.
     """
     from spikebayes.app.code_option import network_of
-    from spikebayes.app.run_folder import load_run, own_files
+    from spikebayes.app.run_folder import load_run, read_by
     from spikebayes.app.streaming import predict_table
 
     check_table_path(out)
-    check_output(out, [data, *own_files(run)])
+    check_output(out, [data, *read_by(run)])
     loaded = load_run(run)
     settings = {"steps": steps, "burn_in": burn_in, "seed": seed, "mask_scope": mask_scope, "engine": engine}
     count, outside, by = predict_table(
@@ -117,12 +117,12 @@ def compare_run(
 
     from spikebayes.app.code_option import network_of
     from spikebayes.app.command_text import command_text
-    from spikebayes.app.run_folder import load_run, own_files
+    from spikebayes.app.run_folder import load_run, read_by
     from spikebayes.app.run_report import write_comparison
     from spikebayes.app.table_run import compare_table
     from spikebayes.app.training_table import rows_to_judge
 
-    check_output(out, [data, *own_files(run)])
+    check_output(out, [data, *read_by(run)])
     loaded = load_run(run)
     table, origin = rows_to_judge(loaded, data)
     loaded.targets(table)  # a bad target column is refused before the work
@@ -167,14 +167,14 @@ def score_run(
         seed: seed of the masks, which are the same for both.
     """
     from spikebayes.app.code_option import network_of
-    from spikebayes.app.run_folder import load_run, own_files
+    from spikebayes.app.run_folder import load_run, read_by
     from spikebayes.app.table_scores import score_table, with_targets
     from spikebayes.app.training_table import rows_trained_on
     from spikebayes.machine.checked_files import write_json
     from spikebayes.machine.versions import versions
 
     if json is not None:
-        check_output(json, [data, *own_files(run)])
+        check_output(json, [data, *read_by(run)])
     loaded, table = load_run(run), read_table(data)
     known = with_targets(loaded, table)
     seen = rows_trained_on(loaded, table)
@@ -232,7 +232,9 @@ def info(run: Path) -> None:
     if fitted.noise == "row":
         OUT.print("noise     predicted by the network for each row")
     elif fitted.noise_std is not None:
-        OUT.print(f"noise     standard deviation {fitted.noise_std[0]:.4g}, of all rows")
+        told = [f"{std:.4g}" for std in fitted.noise_std.tolist()]
+        each = told[0] if len(told) == 1 else ", ".join(map(" of ".join, zip(told, schema.output_names, strict=True)))
+        OUT.print(f"noise     standard deviation {each}, of all rows")
     if (known := loaded.predictor.conformal) is not None:
         OUT.print(f"intervals calibrated on {known.rows} rows that were held out of training")
     OUT.print(f"versions  {loaded.versions}")
@@ -267,7 +269,7 @@ def energy_of_run(
         seed: seed of the masks.
     """
     from spikebayes.app.code_option import network_of
-    from spikebayes.app.run_folder import ENERGY, load_run, own_files
+    from spikebayes.app.run_folder import ENERGY, load_run, read_by
     from spikebayes.app.table_run import networks_of, share_of
     from spikebayes.app.training_table import rows_to_judge
     from spikebayes.data.encoding import encode_features
@@ -281,7 +283,7 @@ def energy_of_run(
     loaded = load_run(run)
     out = run / ENERGY if json is None else json
     table, origin = rows_to_judge(loaded, data)
-    check_output(out, [data or Path(loaded.config["data"]), *own_files(run)])
+    check_output(out, [*([data] if data else []), *read_by(run)])
     some = table.iloc[:rows]
     x = loaded.fitted.scaling.inputs(encode_features(some, loaded.schema))
     spiking = network_of(loaded, dt, tau, code, headroom)

@@ -30,7 +30,7 @@ def limits_of_run(
     from dataclasses import asdict
 
     from spikebayes.app.code_option import network_of
-    from spikebayes.app.run_folder import load_run, own_files
+    from spikebayes.app.run_folder import load_run, read_by
     from spikebayes.app.table_run import networks_of, share_of
     from spikebayes.evaluate.energy.hardware_limits import CHIPS, demand, latency
     from spikebayes.evaluate.energy.room import rooms
@@ -39,7 +39,7 @@ def limits_of_run(
     from spikebayes.machine.versions import versions
 
     if json is not None:
-        check_output(json, own_files(run))
+        check_output(json, read_by(run))
     loaded = load_run(run)
     spiking = network_of(loaded, dt, tau, code, headroom)
     networks, several = networks_of(spiking), share_of(spiking, samples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,15 +10,27 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from spikebayes.data.columns import as_written, checked_numbers
+from spikebayes.data.columns import as_written, checked_numbers, column_names, listed
 from spikebayes.data.kinds import Number
 from spikebayes.data.schema import TableSchema
+from spikebayes.data.targets import target_columns
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.choices import near, unknown
 from spikebayes.prediction.predictive import Task
 from spikebayes.training.weighting import balanced
 
 ClassWeights = Literal["balanced"] | Mapping[str, float]
+
+
+def check_weights_column(table: pd.DataFrame, column: str, target: str | Sequence[str]) -> None:
+    """Refuse a column of weights (``--weights``) that the table lacks, or that is a target (DataError)."""
+    names = column_names(table)
+    if column not in names:
+        raise DataError(
+            f"no column {column!r} of weights{near(column, names)}; the columns are {listed(map(repr, names), 20)}"
+        )
+    if column in target_columns(target, names):
+        raise DataError(f"the target {column!r} cannot hold the weights of rows as well; name another column")
 
 
 def row_weights(

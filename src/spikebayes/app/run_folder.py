@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -148,6 +149,15 @@ def _fitted(
 def own_files(folder: Path) -> list[Path]:
     """What a run and its training are made of, and no output of a verb may replace."""
     return [folder / name for name in (DESCRIPTION, TENSORS, SETTINGS, CHECKPOINTS)]
+
+
+def read_by(folder: Path) -> list[Path]:
+    """The files of a run, and the table that it was trained on: no output of a verb may replace one."""
+    try:
+        table = json.loads((folder / DESCRIPTION).read_text("utf-8"))["config"]["data"]
+    except (OSError, ValueError, LookupError, TypeError):  # a run that is torn is told of when it is read
+        return own_files(folder)
+    return [*own_files(folder), *([Path(table)] if isinstance(table, str) else [])]
 
 
 def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from spikebayes.app.row_weights import ClassWeights, row_weights
+from spikebayes.app.row_weights import ClassWeights, check_weights_column, row_weights
 from spikebayes.data.columns import column_names, listed
 from spikebayes.data.encoding import encode_features, encode_target, encode_training
 from spikebayes.data.inference import infer_schema
@@ -251,6 +251,8 @@ def prepare_table(
     split_seed(seed)
     check_count("members", members, 1)
     table = learnable(table, target)
+    if weights is not None:
+        check_weights_column(table, weights, target)
     train, held = split_rows(len(table), validation, seed)
     kinds = dict(columns or {}) | ({} if weights is None else {weights: "drop"})
     schema = infer_schema(table, target, categorical, task, columns=kinds, rows=train)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from spikebayes.conversion.faults import float_dtype
 from spikebayes.errors import ConfigError, DataError
@@ -19,6 +20,7 @@ from spikebayes.machine.numbers import check_count
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.nn import Sharpened
 from spikebayes.noise.masks import evaluating
+from spikebayes.noise.ownership import generators_kept
 from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.inputs import as_inputs, plain
 from spikebayes.prediction.module_passes import NOT_RANDOM
@@ -29,6 +31,14 @@ from spikebayes.training.likelihood import check_means
 from spikebayes.training.optimizers import check_optimizer
 
 MOST_EPOCHS = 10**6
+REPEATED = 0.2  # of validation rows, from which on it is no chance
+BOUNDED = {  # torch's functions by name, and what they give
+    **dict.fromkeys(("relu", "softplus", "exp", "abs", "square"), "nothing below 0"),
+    **dict.fromkeys(("sigmoid", "hardsigmoid", "softmax"), "numbers in [0, 1]"),
+    **dict.fromkeys(("relu6",), "numbers in [0, 6]"),
+    **dict.fromkeys(("tanh", "hardtanh", "softsign"), "numbers in [-1, 1]"),
+    **dict.fromkeys(("log_softmax", "logsigmoid"), "nothing above 0"),
+}
 Noise = Literal["auto", "constant", "row"]
 
 
@@ -82,6 +92,65 @@ def check_rows(x: Values, y: Values, task: Task, what: str) -> tuple[Tensor, Ten
     return x, targets.long()
 
 
+def warn_of_repeated(train: tuple[Tensor, Tensor], held: tuple[Tensor, Tensor], stacklevel: int) -> None:
+    """Warn of validation rows that are training rows as well, target included, if they are :data:`REPEATED` or more.
+
+    Weights, noise and intervals are judged by these rows: of rows that were learned they come out too good.
+    """
+    known = set(_as_bytes(*train))
+    seen = sum(row in known for row in _as_bytes(*held))
+    if seen >= REPEATED * len(held[0]):
+        warnings.warn(
+            f"{seen} of {len(held[0])} validation rows equal training rows, targets included: scores, noise and "
+            "intervals come out too good if rows were repeated; keep copies out, and validate on rows of their own",
+            stacklevel=stacklevel + 1,
+        )
+
+
+def _as_bytes(x: Tensor, y: Tensor) -> Iterator[bytes]:
+    rows = torch.cat([x.flatten(1), y.reshape(len(y), -1).to(x)], 1).numpy()
+    return (row.tobytes() for row in rows)
+
+
+class _Last(TorchFunctionMode):
+    """While active, notes the function of torch that gave the latest tensor."""
+
+    name, tensor = "", None
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            self.name, self.tensor = func.__name__, result
+        return result
+
+
+@torch.no_grad()
+def check_range(model: nn.Module, x: Tensor) -> None:
+    """Refuse a module whose last operation keeps it from standardised targets, which lie on both sides of 0.
+
+    Args:
+        model: of a regression. x: ``[B, *shape]`` scaled inputs.
+
+    Raises:
+        ConfigError: names the operation.
+    """
+    with evaluating(model), generators_kept(), _Last() as last:
+        output = model(x[:2])
+    gives = BOUNDED.get(last.name.rstrip("_"))
+    if output is last.tensor and gives is not None:
+        raise ConfigError(
+            f"the model ends in {last.name}, which gives {gives}, but learns targets that are standardised, on both "
+            "sides of 0 and without bounds: leave it out, or give scaling=Scaling.learn(x, None), which leaves "
+            "targets as they are"
+        )
+
+
 @torch.no_grad()
 def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task, noise: Noise = "auto") -> bool:
     """Refuse a module that does not turn scaled inputs into what the targets are compared with.
@@ -91,9 +160,11 @@ def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task, noise: Noi
 
     Raises:
         DataError: rows it does not take, or outputs of another shape than the targets.
-        ConfigError: a module of another precision than float32, or means that cannot be told from the noise, if the
-            noise may be dropped.
+        ConfigError: a module of another precision than float32, or without a parameter that learns; or means that
+            cannot be told from the noise, if the noise may be dropped.
     """
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ConfigError("nothing learns: no parameter of the model requires a gradient; call requires_grad_(True)")
     if (precision := float_dtype(model)) is not torch.float32:
         numbers = str(precision).removeprefix("torch.")
         raise ConfigError(f"fit trains in float32, and the model's numbers are {numbers}: give model.float()")
@@ -117,8 +188,10 @@ def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task, noise: Noi
         if noise == "auto" and outputs != y.shape[1]:
             check_means(model, x, y.shape[1])
         return outputs != y.shape[1]
-    if task is Task.CLASSIFICATION and int(y.max()) >= outputs:
-        raise DataError(f"the model has {outputs} outputs, one per class; the classes go up to {int(y.max())}")
+    if task is Task.CLASSIFICATION and (outputs == 1 or int(y.max()) >= outputs):
+        cure = ": give it two for two classes" if outputs == 1 else ""
+        cure = cure or (": number classes from 0" if (int(y.min()), int(y.max())) == (1, outputs) else "")
+        raise DataError(f"the model has {outputs} outputs, one per class; the classes go up to {int(y.max())}{cure}")
     return False
 
 

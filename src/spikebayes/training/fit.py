@@ -45,8 +45,10 @@ from spikebayes.training.checks import (
     check_augment,
     check_conversion,
     check_outputs,
+    check_range,
     check_rows,
     check_training,
+    warn_of_repeated,
 )
 from spikebayes.training.fitted import SAMPLES, VALIDATION_SEED, Fitted, with_noise
 from spikebayes.training.learner import Learner, Recipe, Steps, loaders
@@ -224,6 +226,7 @@ def fit(
         raise DataError("validation rows must have the shapes of the training rows")
     if not 0 <= calibration < 1:
         raise ConfigError(f"calibration must be a share of the validation rows, in [0, 1); got {calibration}")
+    warn_of_repeated((x, y), (x_val, y_val), stacklevel=3)
     held_out = x_val
     (x_val, y_val, *weighed[1]), apart = set_apart((x_val, y_val, *weighed[1]), calibration)
     if resume and (checkpoints is None or not (checkpoints / LAST_CHECKPOINT).exists()):
@@ -241,6 +244,8 @@ def fit(
     started = time.perf_counter()
     with torch.random.fork_rng():
         row_noise = check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task, noise)
+        if task is Task.REGRESSION and scaling.y_mean is not None:
+            check_range(model, scaling.inputs(x))
         if augment is not None:
             check_augment(augment, scaling.inputs(x[:2]))
         activity = None
