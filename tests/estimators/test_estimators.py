@@ -174,9 +174,7 @@ def test_a_class_is_told_by_inputs_far_from_zero(curve: tuple[Any, Any]) -> None
 
 def test_a_number_is_one_layer(curve: tuple[Any, Any]) -> None:
     x, y = curve
-    made, same = (
-        SpikingRegressor(hidden=hidden, epochs=2, samples=2, random_state=0) for hidden in (np.int64(8), (8,))
-    )
+    made, same = (SpikingRegressor(hidden=hidden, epochs=2, samples=2, random_state=0) for hidden in (8, (8,)))
     assert np.array_equal(made.fit(x, y).predict(x), same.fit(x, y).predict(x))
     for hidden in (8.5, "ab", True, (8, 8.5), None):
         with pytest.raises(ConfigError, match="hidden must be the width of a layer, as 100, or of each layer"):
