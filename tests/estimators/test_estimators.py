@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import re
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes, load_wine
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -123,3 +126,90 @@ def test_masked_values_are_not_taken_for_what_lies_under_the_mask(
             call()
     with pytest.raises(DataError, match="values of a masked array are masked"):
         SpikingClassifier().fit(patients[0], np.ma.masked_array(patients[1] > 100, x.mask.any(1)))
+
+
+FAR = 1.7e9  # seconds since 1970: steps of float32 are 128 there
+
+
+@pytest.fixture(scope="module")
+def curve() -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 3))
+    return x, x[:, 0] + 0.5 * x[:, 1] ** 2 + 0.1 * rng.normal(size=300)
+
+
+@pytest.mark.slow
+def test_numbers_far_from_zero_are_learned_like_those_near_it(curve: tuple[Any, Any]) -> None:
+    x, y = curve
+    targets, far = np.stack([y, -y], 1), np.array([FAR, 0.0])
+    there = x + np.array([FAR, 0.0, 0.0])
+    near = SpikingRegressor(**LONGER, random_state=0).fit(x, targets)
+    made = SpikingRegressor(**LONGER, random_state=0).fit(there, targets + far)
+    assert near.x_offset_.tolist() == [0, 0, 0]
+    assert np.array_equal(near.y_offset_, [0, 0])  # pyright: ignore[reportArgumentType]
+    assert made.x_offset_ == pytest.approx(np.array([FAR, 0, 0]), abs=1)
+    assert made.x_offset_[0] != there[:, 0].mean()  # rows held out have no part in it
+    assert made.y_offset_ == pytest.approx(far, abs=1)
+    for result in (made, pickle.loads(pickle.dumps(made))):
+        mean, std = result.predict(there, return_std=True)
+        for k in range(2):
+            assert r2_score(targets[:, k] + far[k], mean[:, k]) > 0.8
+        assert mean.dtype == std.dtype == np.float64
+        lower, upper = np.moveaxis(result.predict_interval(there), 1, 0)
+        assert ((lower <= targets + far) & (targets + far <= upper)).mean(0).min() > 0.8
+        width = np.subtract(*np.moveaxis(near.predict_interval(x), 1, 0)[::-1])
+        assert (upper - lower).mean(0) == pytest.approx(width.mean(0), rel=0.2)
+        assert std.mean(0) == pytest.approx(near.predict(x, return_std=True)[1].mean(0), rel=0.2)
+        assert (np.diff(result.predict_quantiles(there), axis=1) > 0).all()
+        assert result.predict_quantiles(there, (0.5,))[:, 0] == pytest.approx(mean, abs=0.5, rel=0)
+        assert result.sample(there).mean(0) == pytest.approx(mean, abs=1e-4, rel=0)
+    assert made.fit(x, targets).predict(x) == pytest.approx(near.predict(x), abs=0, rel=0)
+
+
+def test_a_class_is_told_by_inputs_far_from_zero(curve: tuple[Any, Any]) -> None:
+    x, _ = curve
+    there = x + FAR
+    assert SpikingClassifier(**SMALL, random_state=0).fit(there, x[:, 0] > 0).score(there, x[:, 0] > 0) > 0.9
+
+
+def test_a_number_is_one_layer(curve: tuple[Any, Any]) -> None:
+    x, y = curve
+    made, same = (SpikingRegressor(hidden=hidden, epochs=2, samples=2, random_state=0) for hidden in (8, (8,)))
+    assert np.array_equal(made.fit(x, y).predict(x), same.fit(x, y).predict(x))
+    for hidden in (8.5, "ab", True, (8, 8.5), None):
+        with pytest.raises(ConfigError, match="hidden must be the width of a layer, as 100, or of each layer"):
+            SpikingClassifier(hidden=hidden).fit(x, y > 0)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match="each at least 1 wide"):
+        SpikingRegressor(hidden=0).fit(x, y)
+
+
+@pytest.mark.parametrize("size", [1e39, 1e200, -1.7e308])
+def test_numbers_beyond_float32_are_refused_by_their_place(curve: tuple[Any, Any], size: float) -> None:
+    x, y = (part.copy() for part in curve)
+    x[7, 1] = y[5] = size
+    found, good = re.escape(f"{size:.3g}, too large for float32"), curve
+    for made in (SpikingRegressor(), SpikingClassifier()):
+        with pytest.raises(DataError, match=rf"^X\[7, 1\] is {found}.* give that column in another unit$"):
+            made.fit(x, good[1] > 0)
+        with pytest.raises(DataError, match=rf"^X\[7, 1\] \(row 7 of column 'mass'\) is {found}"):
+            made.fit(pd.DataFrame(x, columns=["a", "mass", "c"]), good[1] > 0)
+    with pytest.raises(DataError, match=rf"^y\[5\] is {found}.* give it in another unit$"):
+        SpikingRegressor().fit(good[0], y)
+    with pytest.raises(DataError, match=rf"^y\[5, 1\] is {found}"):
+        SpikingRegressor().fit(good[0], np.stack([good[1], y], 1))
+
+
+def test_too_large_a_number_to_predict_for(regressor: SpikingRegressor, patients: tuple[Any, Any]) -> None:
+    x = patients[0][:3].copy()
+    x[2, 4] = -1e39
+    with pytest.raises(DataError, match=r"^X\[2, 4\] is -1e\+39, too large for float32"):
+        regressor.predict(x)
+
+
+def test_a_constant_target_is_nothing_to_learn(curve: tuple[Any, Any]) -> None:
+    x, y = curve
+    for value in (1.0, FAR):
+        with pytest.raises(DataError, match=r"^the target is constant \(1.*on every row\): nothing to learn$"):
+            SpikingRegressor().fit(x, np.full(len(x), value))
+    with pytest.raises(DataError, match=r"^column 1 of the targets is constant \(0 on every row\).*; leave it out$"):
+        SpikingRegressor().fit(x, np.stack([y, 0 * y], 1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
@@ -22,7 +21,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
     """Classification by a spiking network whose dropout is the Bayesian sampler.
 
     Args:
-        hidden: width of each hidden layer.
+        hidden: width of each hidden layer; a number is one layer of that width.
         dropout: drop probability after each of them, in (0, 1).
         code: how neurons encode numbers, see :func:`spikebayes.convert`.
         epochs: passes over the training rows.
@@ -48,6 +47,10 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
         Args:
             X: ``[B, F]`` finite numbers.
             y: ``[B]`` labels, of at least two classes.
+
+        Raises:
+            ConfigError: a setting out of range.
+            DataError: numbers that float32 does not hold.
         """
         x, y = validate_data(self, native(X), native(y), dtype=np.float64, ensure_min_samples=2)
         check_classification_targets(y)
@@ -56,7 +59,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
             raise ValueError(f"a classifier needs at least 2 classes; got 1 class, {self.classes_[0]!r}")
         seed = self._seed()
         names = tuple(map(str, self.classes_))
-        self._fit(np.asarray(x, np.float32), torch.from_numpy(indices), _held(indices, seed), seed, names)
+        self._fit(x, indices, _held(indices, seed), seed, names)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -13,14 +14,15 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor
 
 from spikebayes.errors import ConfigError
-from spikebayes.machine.numbers import native
+from spikebayes.machine.kinds import shown
+from spikebayes.machine.numbers import is_whole, native
 from spikebayes.network.codes import Code
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.nn.zoo import mlp
 from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.sklearn.offsets import as_float32, column_offsets
 from spikebayes.training.ensemble import Ensemble, fit_ensemble
 
 VALIDATION = 0.1  # share of the rows held out of training
@@ -31,16 +33,23 @@ class SpikingEstimator(BaseEstimator):
 
     A sample is one network, the same for all rows (``mask_scope="pass"``): what a row gets does not depend on its
     place, and :meth:`sample` draws functions.
+
+    The networks see float32, which could not tell apart numbers far from 0, such as seconds since 1970. From columns
+    whose mean is more than a thousand times their spread that mean is taken first, in float64: it is in ``x_offset_``
+    ``[F]`` and ``y_offset_`` ``[C]`` (0 for other columns; None for classes). ``ensemble_`` and ``networks_`` have
+    numbers less these.
     """
 
     task: Task
     ensemble_: Ensemble
     seed_: int
+    x_offset_: NDArray[np.float64]
+    y_offset_: NDArray[np.float64] | None
     networks_: tuple[SpikingNetwork, ...]
 
     def __init__(
         self,
-        hidden: Sequence[int] = (100, 100),
+        hidden: int | Sequence[int] = (100, 100),
         dropout: float = 0.1,
         code: Code | Literal["lif", "auto"] = "lif",
         epochs: int = 200,
@@ -58,15 +67,29 @@ class SpikingEstimator(BaseEstimator):
         self.coverage = coverage
         self.random_state = random_state
 
-    def _fit(self, x: NDArray[Any], y: Tensor, held: NDArray[np.bool_], seed: int, names: tuple[str, ...]) -> None:
-        """Train on the rows that are not held out, calibrate on some of those that are, and convert."""
-        rows, held_out = torch.from_numpy(x), torch.from_numpy(held)
-        outputs = len(names) if self.task is Task.CLASSIFICATION else 2 * len(names)  # the noise of each row, too
+    def _fit(self, x: Any, y: NDArray[Any], held: NDArray[np.bool_], seed: int, names: tuple[str, ...]) -> None:
+        """Train on the rows that are not held out, calibrate on some of those that are, and convert.
+
+        Args:
+            x: ``[B, F]`` float64.
+            y: ``[B]`` class indices; ``[B]`` or ``[B, C]`` float64 targets.
+            held: ``[B]``, which rows are held out.
+            seed: of weights, batches and masks.
+            names: of the classes or targets.
+        """
+        classes = self.task is Task.CLASSIFICATION
+        x_offset, y_offset = column_offsets(x[~held]), None
+        rows = torch.from_numpy(as_float32(x, x_offset, "X", self._columns()))
+        if not classes:
+            y_offset = column_offsets(y[~held].reshape(-1, len(names)))
+            y = as_float32(y, y_offset, "y")
+        targets, held_out = torch.from_numpy(y), torch.from_numpy(held)
+        outputs = len(names) if classes else 2 * len(names)  # the noise of each row, too
         ensemble = fit_ensemble(
-            partial(mlp, x.shape[1], outputs, list(self.hidden), dropout=self.dropout),
+            partial(mlp, x.shape[1], outputs, self._widths(), dropout=self.dropout),
             rows[~held_out],
-            y[~held_out],
-            validation=(rows[held_out], y[held_out]),
+            targets[~held_out],
+            validation=(rows[held_out], targets[held_out]),
             members=self._whole("members"),
             seed=seed,
             samples=self._whole("samples"),
@@ -75,8 +98,9 @@ class SpikingEstimator(BaseEstimator):
             epochs=self.epochs,
             names=names,
         )
-        self.ensemble_, self.seed_ = ensemble, seed
-        self.networks_ = ensemble.network(code=self.code)
+        networks = ensemble.network(code=self.code)
+        self.ensemble_, self.networks_, self.seed_ = ensemble, networks, seed
+        self.x_offset_, self.y_offset_ = x_offset, y_offset
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -87,10 +111,38 @@ class SpikingEstimator(BaseEstimator):
             raise ConfigError(f"{name} must be a whole number, at least 1; got {value!r}")
         return int(value)
 
+    def _widths(self) -> list[int]:
+        widths = self.hidden if isinstance(self.hidden, Iterable) else [self.hidden]
+        found = list(widths)
+        if not all(map(is_whole, found)):
+            raise ConfigError(
+                "hidden must be the width of a layer, as 100, or of each layer, as (100, 100); got "
+                f"{shown(self.hidden)}"
+            )
+        return [int(width) for width in found]
+
+    def _columns(self) -> Sequence[str]:
+        """Names of the inputs, or none."""
+        return getattr(self, "feature_names_in_", ())
+
     def predictive(self, X: Any) -> Predictive:
-        """Samples and all that is read from them, see :class:`spikebayes.Predictive`."""
+        """Samples and all that is read from them, see :class:`spikebayes.Predictive`; float64 where targets need it.
+
+        Args:
+            X: ``[B, F]`` finite numbers.
+
+        Raises:
+            DataError: numbers that float32 does not hold.
+        """
         check_is_fitted(self)
-        x = torch.from_numpy(np.asarray(validate_data(self, native(X), reset=False, dtype=np.float64), np.float32))
-        return self.ensemble_.predict(
-            x, network=self.networks_, samples=self._whole("samples"), seed=self.seed_, mask_scope="pass"
+        rows = np.asarray(validate_data(self, native(X), reset=False, dtype=np.float64))
+        made = self.ensemble_.predict(
+            torch.from_numpy(as_float32(rows, self.x_offset_, "X", self._columns())),
+            network=self.networks_,
+            samples=self._whole("samples"),
+            seed=self.seed_,
+            mask_scope="pass",
         )
+        if self.y_offset_ is None or not self.y_offset_.any():
+            return made
+        return replace(made, samples=made.samples.double() + torch.from_numpy(self.y_offset_))

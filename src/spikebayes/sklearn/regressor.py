@@ -13,8 +13,9 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
 from spikebayes.data.tables import split_rows
+from spikebayes.errors import DataError
 from spikebayes.machine.numbers import native
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.predictive import Task, default_names
 from spikebayes.sklearn.estimator import VALIDATION, SpikingEstimator
 
 
@@ -22,7 +23,7 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
     """Regression by a spiking network whose dropout is the Bayesian sampler.
 
     Args:
-        hidden: width of each hidden layer.
+        hidden: width of each hidden layer; a number is one layer of that width.
         dropout: drop probability after each of them, in (0, 1).
         code: how neurons encode numbers, see :func:`spikebayes.convert`.
         epochs: passes over the training rows.
@@ -53,17 +54,22 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
         Args:
             X: ``[B, F]`` finite numbers.
             y: ``[B]`` or ``[B, C]`` targets.
+
+        Raises:
+            ConfigError: a setting out of range.
+            DataError: a constant target, or numbers that float32 does not hold.
         """
         x, y = validate_data(
             self, native(X), native(y), dtype=np.float64, y_numeric=True, multi_output=True, ensure_min_samples=2
         )
         seed = self._seed()
-        targets = y.reshape(len(y), -1)
+        with np.errstate(over="ignore"):  # of extended precision: what becomes infinite is refused later
+            y = np.asarray(y, np.float64)
+        _check_varies(y)
         held = np.zeros(len(x), bool)
         held[split_rows(len(x), VALIDATION, seed)[1].numpy()] = True
-        names = ("y",) if targets.shape[1] == 1 else tuple(f"y{i}" for i in range(targets.shape[1]))
+        self._fit(x, y, held, seed, default_names(y[0].size))
         self._one_ = y.ndim == 1
-        self._fit(np.asarray(x, np.float32), torch.from_numpy(targets.astype(np.float32)), held, seed, names)
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -95,3 +101,13 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
 
     def _shaped(self, values: torch.Tensor) -> NDArray[np.floating[Any]]:
         return (values[..., 0] if self._one_ else values).double().numpy()
+
+
+def _check_varies(y: NDArray[np.float64]) -> None:
+    """Refuse targets ``[B]`` or ``[B, C]`` of which one is the same on every row."""
+    table = y.reshape(len(y), -1)
+    same = (table == table[0]).all(0)
+    if same.any():
+        k = int(same.argmax())
+        name, cure = ("the target", "") if table.shape[1] == 1 else (f"column {k} of the targets", "; leave it out")
+        raise DataError(f"{name} is constant ({table[0, k]:g} on every row): nothing to learn{cure}")
