@@ -1,7 +1,8 @@
 """What a model's outputs are under classification: logits, one logit, or probabilities already.
 
 A softmax of probabilities is a distribution too, only a wrong one, so what an output is has to be found out: that of
-a softmax by its values, which no logits have, that of a sigmoid by the function that made it.
+a softmax by its values, which no logits have, that of a sigmoid by the function that made it (in a network, see
+``network_heads``).
 """
 
 from __future__ import annotations
