@@ -30,6 +30,7 @@ SIGMOIDS: set[Callable[..., Tensor]] = {
 }
 LOG_SIGMOIDS: set[Callable[..., Tensor]] = {F.logsigmoid}
 ROUNDING = 1e-4  # by which the probabilities of a float32 softmax may miss a sum of 1
+ENOUGH = 10  # outputs that all lie in [0, 1] before that is more than chance
 LOGITS, PROBABILITIES, LOG_PROBABILITIES = "logits", "probabilities", "log-probabilities"
 
 
@@ -49,12 +50,14 @@ class Sigmoids(TorchFunctionMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         if func in SIGMOIDS or func in LOG_SIGMOIDS:
-            self.made[result.data_ptr()] = result, PROBABILITIES if func in SIGMOIDS else LOG_PROBABILITIES
+            place = result.untyped_storage()
+            if place.nbytes() == result.nbytes:  # else it is a part of something, whose other values are not known
+                self.made[place.data_ptr()] = result, PROBABILITIES if func in SIGMOIDS else LOG_PROBABILITIES
         return result
 
     def gave(self, output: Tensor) -> str:
-        """What an output is, as far as it is known from what made it."""
-        _, kind = self.made.get(output.data_ptr(), (output, LOGITS))
+        """What an output, or what it is a part of, is, as far as it is known from what made it."""
+        _, kind = self.made.get(output.untyped_storage().data_ptr(), (output, LOGITS))
         return kind
 
 
@@ -108,6 +111,11 @@ def class_probabilities(output: Tensor, head: Head) -> tuple[Tensor, str]:
     kind = _kind(output)
     if kind != LOGITS:
         _say(f"the model's outputs are {kind} already (a softmax head) and are taken as they are")
+    elif output.numel() >= ENOUGH and _are_within_one(output):
+        _say(
+            "every output, taken for a logit, lies in [0, 1]; if these are probabilities, return the logits, or "
+            "where classes do not exclude each other, predict with task='regression' for the probability of each"
+        )
     for part in row_parts(output):
         found = part.softmax(-1) if kind == LOGITS else part if kind == PROBABILITIES else part.exp()
         part.copy_(found if kind == LOGITS else found / found.sum(-1, keepdim=True))
@@ -117,7 +125,7 @@ def class_probabilities(output: Tensor, head: Head) -> tuple[Tensor, str]:
 def _of_one(output: Tensor, kind: str) -> tuple[Tensor, str]:
     if kind != LOGITS:
         _say("the model's output comes from a sigmoid already and is taken as it is")
-    elif float(output.min()) >= 0 and float(output.max()) <= 1:
+    elif _are_within_one(output, alike=True):
         _say("every output, taken for a logit, lies in [0, 1]; if these are probabilities, return the logits")
     found = output.repeat(1, 1, 2)
     for first, second in (part.unbind(-1) for part in row_parts(found)):
@@ -134,6 +142,12 @@ def _kind(output: Tensor) -> str:
     """By the values: probabilities add up to 1, in every sample, and so do those of log-probabilities."""
     known = {PROBABILITIES: _are_probabilities, LOG_PROBABILITIES: _are_log_probabilities}
     return next((kind for kind, are in known.items() if all(map(are, row_parts(output)))), LOGITS)
+
+
+def _are_within_one(output: Tensor, alike: bool = False) -> bool:
+    """Whether all lie in [0, 1]; where they are all alike, as from layers that begin at 0, only if so wanted."""
+    low, high = output.aminmax()
+    return bool(low >= 0) and bool(high <= 1) and (alike or bool(low < high))
 
 
 def _are_probabilities(output: Tensor) -> bool:
