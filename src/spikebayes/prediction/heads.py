@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from spikebayes.errors import DataError
 from spikebayes.machine.memory import row_parts
+from spikebayes.noise.masks import evaluating
+from spikebayes.noise.ownership import generators_kept
 
 SIGMOIDS: set[Callable[..., Tensor]] = {
     torch.sigmoid,
@@ -31,6 +33,11 @@ SIGMOIDS: set[Callable[..., Tensor]] = {
 LOG_SIGMOIDS: set[Callable[..., Tensor]] = {F.logsigmoid}
 ROUNDING = 1e-4  # by which the probabilities of a float32 softmax may miss a sum of 1
 ENOUGH = 10  # outputs that all lie in [0, 1] before that is more than chance
+LEAST = 1e-12  # of a probability whose logarithm is taken
+OF_ITS_OWN = (
+    "the model ends in a sigmoid for each class, so its classes do not exclude each other, as those of "
+    "classification do"
+)
 LOGITS, PROBABILITIES, LOG_PROBABILITIES = "logits", "probabilities", "log-probabilities"
 
 
@@ -105,8 +112,7 @@ def class_probabilities(output: Tensor, head: Head) -> tuple[Tensor, str]:
         return _of_one(output, head.kind)
     if head.kind != LOGITS:
         raise DataError(
-            "the model ends in a sigmoid for each class, so its classes do not exclude each other, as those of "
-            "classification do; predict with task='regression' for the probability of each, or return the logits"
+            f"{OF_ITS_OWN}; predict with task='regression' for the probability of each, or return the logits"
         )
     kind = _kind(output)
     if kind != LOGITS:
@@ -120,6 +126,34 @@ def class_probabilities(output: Tensor, head: Head) -> tuple[Tensor, str]:
         found = part.softmax(-1) if kind == LOGITS else part if kind == PROBABILITIES else part.exp()
         part.copy_(found if kind == LOGITS else found / found.sum(-1, keepdim=True))
     return output, kind
+
+
+def kind_of(model: nn.Module, x: Tensor) -> str:
+    """What the outputs ``[B, K]`` of a module in training are, for a loss that takes them as a prediction will.
+
+    Args:
+        model: run on the rows once, in evaluation mode and float32; generators stay where they are.
+        x: some rows.
+
+    Raises:
+        DataError: sigmoids of several classes.
+    """
+    exact = torch.autocast(x.device.type, enabled=False)
+    with generators_kept(), evaluating(model), torch.no_grad(), exact, Sigmoids() as sigmoids:
+        output = model(x)
+    if output.shape[-1] > 1 and sigmoids.gave(output) != LOGITS:
+        raise DataError(f"{OF_ITS_OWN}; return the logits, or train on a column of 0 and 1 for each, as a regression")
+    return _kind(output[None]) if output.shape[-1] > 1 else LOGITS
+
+
+def log_probabilities(output: Tensor, kind: str) -> Tensor:
+    """Logarithms of class probabilities ``[..., K]``, of outputs of that kind.
+
+    Example:
+        >>> log_probabilities(torch.tensor([0.5, 0.5]), PROBABILITIES)
+        tensor([-0.6931, -0.6931])
+    """
+    return output.float().clamp(min=LEAST).log() if kind == PROBABILITIES else output.log_softmax(-1)
 
 
 def _of_one(output: Tensor, kind: str) -> tuple[Tensor, str]:
