@@ -110,6 +110,34 @@ def test_quantiles_of_one_coverage_serve_no_other() -> None:
         p.interval(0.9)
 
 
+@pytest.mark.parametrize("method", ["scaled", "quantile"])
+def test_a_calibration_serves_predictions_that_know_the_noise_as_its_own_did(method: str) -> None:
+    rng = torch.Generator().manual_seed(0)
+    samples, y = 0.1 * torch.randn(50, 99, 1, generator=rng), torch.randn(99, generator=rng)
+    noisy = Predictive(samples, Draw(0, "row", torch.arange(99)), noise_std=torch.ones(1))
+    plain = replace(noisy, noise_std=None)
+    of_noisy, of_plain = (Conformal.from_dict(p.calibrate(y, method).to_dict()) for p in (noisy, plain))
+    for known, fits, other, cure in (
+        (of_noisy, noisy, plain, "too narrow: give noise_std here too"),
+        (of_plain, plain, noisy, "or leave it out here too"),
+    ):
+        lower, upper = (end[:, 0] for end in replace(fits, conformal=known).interval(0.9))
+        assert ((lower <= y) & (y <= upper)).sum() == 90
+        refused = replace(other, conformal=known)
+        for ask in (
+            lambda p: p.interval(),
+            lambda p: p.quantile(0.9),
+            lambda p: p.outlier_pvalue,
+            lambda p: p.abstain(0.5, tolerance=1.0),
+            lambda p: p.to_pandas(),
+        ):
+            with pytest.raises(ConfigError, match=cure):
+                ask(refused)
+        stored = known.to_dict()
+        del stored["settings"]["noise"]  # as files of before, which do not say
+        replace(other, conformal=Conformal.from_dict(stored)).interval(0.9)
+
+
 def test_every_output_has_its_own_residuals() -> None:
     held_out = values(torch.zeros(19, 2), torch.ones(19, 2))
     y = torch.linspace(-1, 1, 19)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from modules import Net
 from spikebayes import ConfigError, DataError, Predictive, Task, convert, predict
 from spikebayes.nn import SoftLIF
+from spikebayes.prediction.heads import Head, class_probabilities
 
 X = torch.randn(6, 4, generator=torch.Generator().manual_seed(3))
 
@@ -69,6 +70,48 @@ def test_a_sigmoid_is_taken_once(name: str) -> None:
 def test_outputs_that_may_be_probabilities_are_said_to_be() -> None:
     with pytest.warns(UserWarning, match=r"lies in \[0, 1\]"):
         classes(net(1, lambda y: 1 / (1 + (-y).exp())))
+
+
+SEVERAL: dict[str, Callable[[Tensor], Tensor]] = {
+    "clamped": lambda y: y.sigmoid().clamp(1e-6, 1 - 1e-6),
+    "times 1": lambda y: y.sigmoid() * 1.0,
+    "by hand": lambda y: 1 / (1 + (-y).exp()),
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_outputs_that_may_be_probabilities_are_said_to_be(name: str) -> None:
+    with pytest.warns(UserWarning, match=r"lies in \[0, 1\].*return the logits.*task='regression'"):
+        classes(net(3, SEVERAL[name]))
+
+
+def test_logits_are_not_said_to_be_probabilities() -> None:
+    drawn = torch.rand(4, 3, 2, generator=torch.Generator().manual_seed(0))
+    apart = drawn.clone()
+    apart[3, 2, 1] = 1.01
+    few = torch.tensor([[[0.2, 0.3]], [[0.1, 0.9]]])
+    for logits in (few, apart, -drawn, torch.zeros(4, 3, 2)):  # warnings are errors
+        found, kind = class_probabilities(logits.clone(), Head((2,)))
+        assert kind == "logits"
+        torch.testing.assert_close(found, logits.softmax(-1))
+    with pytest.warns(UserWarning, match="lies in"):
+        class_probabilities(drawn, Head((2,)))
+
+
+def test_one_of_several_sigmoids_is_a_sigmoid() -> None:
+    model = net(3, lambda y: y.sigmoid()[:, 1])
+    with pytest.warns(UserWarning, match="comes from a sigmoid already"):
+        found = classes(model)
+    torch.testing.assert_close(found.samples, classes(net(3, lambda y: y[:, 1])).samples)
+
+
+def test_a_part_that_was_made_a_sigmoid_says_nothing_of_the_rest() -> None:
+    def first(y: Tensor) -> Tensor:
+        y = y * 1
+        y[:, :1].sigmoid_()
+        return y
+
+    assert classes(net(3, first)).settings["outputs"] == "logits"
 
 
 def test_sigmoids_of_several_classes_are_no_distribution() -> None:

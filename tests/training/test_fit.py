@@ -340,3 +340,43 @@ def test_one_training_at_a_time_keeps_checkpoints_in_a_folder(tmp_path: Path) ->
     with locked(tmp_path, "training"), pytest.raises(ConfigError, match="another training is running in"):
         quick_fit(network(), *plane(), checkpoints=tmp_path)
     quick_fit(network(), *plane(), epochs=2, checkpoints=tmp_path)
+
+
+# -- what the outputs of a classifier are ------------------------------------------------------------------------
+
+
+class ByHand(nn.Module):
+    def forward(self, y: Tensor) -> Tensor:
+        share = (y - y.amax(-1, keepdim=True)).exp()
+        return share / share.sum(-1, keepdim=True)
+
+
+def three_classes(end: nn.Module, **settings: Any) -> tuple[Fitted, Tensor, Tensor]:
+    """A classifier that ends so, trained, and rows that it has not seen."""
+    rng = torch.Generator().manual_seed(0)
+    x, turned = torch.randn(600, 4, generator=rng), torch.randn(4, 3, generator=rng)
+    y = torch.multinomial((2 * x @ turned).softmax(-1), 1, generator=rng)[:, 0]
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Dropout(0.1), nn.Linear(32, 3), end)
+    held_out = x[400:500], y[400:500]
+    given = {"task": "classification", "epochs": 12, "error": None, "calibration": 0.0} | settings
+    return fit(model, x[:400], y[:400], validation=held_out, **given), x[500:], y[500:]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("end", [nn.Softmax(-1), nn.LogSoftmax(-1), ByHand()], ids=lambda end: type(end).__name__)
+def test_a_softmax_at_the_end_is_trained_as_what_it_is_made_of(end: nn.Module, precision: str) -> None:
+    """Under float32 to rounding; the products of bfloat16 are rounded, and more so behind a softmax."""
+    given = {"precision": precision, "spiking": not isinstance(end, ByHand)}
+    logits, x, y = three_classes(nn.Identity(), **given)
+    found, _, _ = three_classes(end, **given)
+    within = 1e-4 if precision == "float32" else 0.01
+    assert found.history["validation_loss"] == pytest.approx(logits.history["validation_loss"], abs=within)
+    with pytest.warns(UserWarning, match="probabilities already"):
+        likely = float(found.predict(x).log_likelihood(y).mean())
+    assert likely == pytest.approx(float(logits.predict(x).log_likelihood(y).mean()), abs=within)
+
+
+def test_sigmoids_of_several_classes_are_refused_before_they_are_trained() -> None:
+    with pytest.raises(DataError, match=r"a sigmoid for each class.*as a regression"):
+        three_classes(nn.Sigmoid(), epochs=10**5)

@@ -21,11 +21,12 @@ def on_values(p: Predictive, target: Tensor, method: Literal["scaled", "quantile
     errors, spread = target - p.mean.double(), p.std.double()
     if not bool((spread > 0).all()):
         raise DataError("a row has a standard deviation of 0, in which no residual can be told: give noise_std")
+    settings = {"noise": float(p.noise_std is not None)}
     if method == "scaled":
-        return Conformal(method, errors / spread, errors, spread, p.disagreement)
+        return Conformal(method, errors / spread, errors, spread, p.disagreement, settings)
     lower, upper = p.predicted_quantile(((1 - coverage) / 2, (1 + coverage) / 2)).double()
     outside = torch.maximum(lower - target, target - upper)
-    return Conformal(method, outside, errors, spread, p.disagreement, {"coverage": coverage})
+    return Conformal(method, outside, errors, spread, p.disagreement, settings | {"coverage": coverage})
 
 
 def on_classes(p: Predictive, target: Tensor, penalty: float, free: int) -> Conformal:

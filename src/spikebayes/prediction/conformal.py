@@ -38,7 +38,8 @@ class Conformal:
         errors: ``[n, C]``, observation - mean; of classes ``[n, 1]``, 1 where the most probable one is wrong, else 0.
         spread: ``[n, C]``, the rows' standard deviations; of classes ``[n, 1]``, 1 - largest probability.
         information: ``[n]``, how far samples disagree (nats), see :attr:`Predictive.mutual_information`.
-        settings: of the method: ``coverage`` of quantiles, ``penalty``, ``free`` and ``u`` of sets.
+        settings: of the method: ``noise`` of values, 1 where the spread has the noise of observations in it, else 0
+            (of files from before, nothing); ``coverage`` of quantiles; ``penalty``, ``free`` and ``u`` of sets.
 
     Raises:
         DataError: numbers that do not fit together, or no rows.
@@ -173,6 +174,30 @@ def check_coverage(coverage: float) -> None:
     """Refuse what is no share of observations (ConfigError)."""
     if not 0 < coverage < 1:
         raise ConfigError(f"an interval's coverage must lie in (0, 1), as 0.9; got {coverage}")
+
+
+def check_noise(calibration: Conformal, known: bool) -> None:
+    """Refuse predictions that know the noise of observations where the calibration rows' did not, or otherwise.
+
+    Args:
+        calibration: of values; one of before, which does not say, is taken.
+        known: whether the predictions know it.
+
+    Raises:
+        ConfigError: their standard deviations are not of the same thing.
+    """
+    noise = calibration.settings.get("noise")
+    if noise is None or bool(noise) is known:
+        return
+    if known:
+        raise ConfigError(
+            "these predictions know the noise of observations, and those that the calibration was made of did not: "
+            "calibrate predictions that have this noise_std, or leave it out here too"
+        )
+    raise ConfigError(
+        "the calibration was made of predictions that knew the noise of observations, and these do not, so that "
+        "intervals would be too narrow: give noise_std here too, as there, or calibrate predictions without it"
+    )
 
 
 def outlier_pvalues(known: Conformal, information: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """What a model's outputs are under classification: logits, one logit, or probabilities already.
 
 A softmax of probabilities is a distribution too, only a wrong one, so what an output is has to be found out: that of
-a softmax by its values, which no logits have, that of a sigmoid by the function that made it.
+a softmax by its values, which no logits have, that of a sigmoid by the function that made it (in a network, see
+``network_heads``).
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from spikebayes.errors import DataError
 from spikebayes.machine.memory import row_parts
+from spikebayes.noise.masks import evaluating
+from spikebayes.noise.ownership import generators_kept
 
 SIGMOIDS: set[Callable[..., Tensor]] = {
     torch.sigmoid,
@@ -29,6 +32,12 @@ SIGMOIDS: set[Callable[..., Tensor]] = {
 }
 LOG_SIGMOIDS: set[Callable[..., Tensor]] = {F.logsigmoid}
 ROUNDING = 1e-4  # by which the probabilities of a float32 softmax may miss a sum of 1
+ENOUGH = 10  # outputs that all lie in [0, 1] before that is more than chance
+LEAST = 1e-12  # of a probability whose logarithm is taken
+OF_ITS_OWN = (
+    "the model ends in a sigmoid for each class, so its classes do not exclude each other, as those of "
+    "classification do"
+)
 LOGITS, PROBABILITIES, LOG_PROBABILITIES = "logits", "probabilities", "log-probabilities"
 
 
@@ -48,12 +57,14 @@ class Sigmoids(TorchFunctionMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         if func in SIGMOIDS or func in LOG_SIGMOIDS:
-            self.made[result.data_ptr()] = result, PROBABILITIES if func in SIGMOIDS else LOG_PROBABILITIES
+            place = result.untyped_storage()
+            if place.nbytes() == result.nbytes:  # else it is a part of something, whose other values are not known
+                self.made[place.data_ptr()] = result, PROBABILITIES if func in SIGMOIDS else LOG_PROBABILITIES
         return result
 
     def gave(self, output: Tensor) -> str:
-        """What an output is, as far as it is known from what made it."""
-        _, kind = self.made.get(output.data_ptr(), (output, LOGITS))
+        """What an output, or what it is a part of, is, as far as it is known from what made it."""
+        _, kind = self.made.get(output.untyped_storage().data_ptr(), (output, LOGITS))
         return kind
 
 
@@ -101,22 +112,54 @@ def class_probabilities(output: Tensor, head: Head) -> tuple[Tensor, str]:
         return _of_one(output, head.kind)
     if head.kind != LOGITS:
         raise DataError(
-            "the model ends in a sigmoid for each class, so its classes do not exclude each other, as those of "
-            "classification do; predict with task='regression' for the probability of each, or return the logits"
+            f"{OF_ITS_OWN}; predict with task='regression' for the probability of each, or return the logits"
         )
     kind = _kind(output)
     if kind != LOGITS:
         _say(f"the model's outputs are {kind} already (a softmax head) and are taken as they are")
+    elif output.numel() >= ENOUGH and _are_within_one(output):
+        _say(
+            "every output, taken for a logit, lies in [0, 1]; if these are probabilities, return the logits, or "
+            "where classes do not exclude each other, predict with task='regression' for the probability of each"
+        )
     for part in row_parts(output):
         found = part.softmax(-1) if kind == LOGITS else part if kind == PROBABILITIES else part.exp()
         part.copy_(found if kind == LOGITS else found / found.sum(-1, keepdim=True))
     return output, kind
 
 
+def kind_of(model: nn.Module, x: Tensor) -> str:
+    """What the outputs ``[B, K]`` of a module in training are, for a loss that takes them as a prediction will.
+
+    Args:
+        model: run on the rows once, in evaluation mode and float32; generators stay where they are.
+        x: some rows.
+
+    Raises:
+        DataError: sigmoids of several classes.
+    """
+    exact = torch.autocast(x.device.type, enabled=False)
+    with generators_kept(), evaluating(model), torch.no_grad(), exact, Sigmoids() as sigmoids:
+        output = model(x)
+    if output.shape[-1] > 1 and sigmoids.gave(output) != LOGITS:
+        raise DataError(f"{OF_ITS_OWN}; return the logits, or train on a column of 0 and 1 for each, as a regression")
+    return _kind(output[None]) if output.shape[-1] > 1 else LOGITS
+
+
+def log_probabilities(output: Tensor, kind: str) -> Tensor:
+    """Logarithms of class probabilities ``[..., K]``, of outputs of that kind.
+
+    Example:
+        >>> log_probabilities(torch.tensor([0.5, 0.5]), PROBABILITIES)
+        tensor([-0.6931, -0.6931])
+    """
+    return output.float().clamp(min=LEAST).log() if kind == PROBABILITIES else output.log_softmax(-1)
+
+
 def _of_one(output: Tensor, kind: str) -> tuple[Tensor, str]:
     if kind != LOGITS:
         _say("the model's output comes from a sigmoid already and is taken as it is")
-    elif float(output.min()) >= 0 and float(output.max()) <= 1:
+    elif _are_within_one(output, alike=True):
         _say("every output, taken for a logit, lies in [0, 1]; if these are probabilities, return the logits")
     found = output.repeat(1, 1, 2)
     for first, second in (part.unbind(-1) for part in row_parts(found)):
@@ -133,6 +176,12 @@ def _kind(output: Tensor) -> str:
     """By the values: probabilities add up to 1, in every sample, and so do those of log-probabilities."""
     known = {PROBABILITIES: _are_probabilities, LOG_PROBABILITIES: _are_log_probabilities}
     return next((kind for kind, are in known.items() if all(map(are, row_parts(output)))), LOGITS)
+
+
+def _are_within_one(output: Tensor, alike: bool = False) -> bool:
+    """Whether all lie in [0, 1]; where they are all alike, as from layers that begin at 0, only if so wanted."""
+    low, high = output.aminmax()
+    return bool(low >= 0) and bool(high <= 1) and (alike or bool(low < high))
 
 
 def _are_probabilities(output: Tensor) -> bool:

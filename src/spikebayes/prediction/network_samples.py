@@ -18,6 +18,7 @@ from spikebayes.network.timing import Flat, Timing, Window
 from spikebayes.prediction.cautions import warn_of_saturation
 from spikebayes.prediction.heads import Head
 from spikebayes.prediction.module_passes import NOT_RANDOM
+from spikebayes.prediction.network_heads import head_of
 from spikebayes.prediction.over_time import REDRAWN, changing, steps_of, timing_over, why_still
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import Piece, SamplingPlan, check_samples, timing_of
@@ -63,7 +64,7 @@ class NetworkSampler:
         self.still = why_still(network) or (None if redraw is None else REDRAWN)
         self.arguments: tuple[int, float] = len(self.shapes), len(self.shapes)
         self.standardised = any(i.standardised for i in network.inputs)
-        self.head = Head(network.readout.shape)
+        self.head = head_of(network)
         if not network.is_random:
             raise ConfigError(NOT_RANDOM)
 

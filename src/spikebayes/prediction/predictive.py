@@ -26,6 +26,7 @@ from spikebayes.prediction.class_sets import class_sets, likely_sets
 from spikebayes.prediction.conformal import (
     Conformal,
     check_coverage,
+    check_noise,
     outlier_pvalues,
     quantile_interval,
     scaled_interval,
@@ -189,16 +190,18 @@ class Predictive:
 
         Raises:
             ConfigError: coverage outside (0, 1), or other than the one that quantiles were calibrated at; a
+                calibration of predictions that knew a noise, where none is known here, or otherwise; a
                 classification.
         """
         self._need_values("an interval", "sets() has classes")
         check_coverage(coverage)
-        if self.conformal is not None and self.conformal.method == "scaled":
-            lower, upper = scaled_interval(self.conformal, self.mean, self.std, coverage)
+        known = self._of_such_noise()
+        if known is not None and known.method == "scaled":
+            lower, upper = scaled_interval(known, self.mean, self.std, coverage)
         else:
             lower, upper = self.predicted_quantile(((1 - coverage) / 2, (1 + coverage) / 2))
-            if self.conformal is not None:
-                lower, upper = quantile_interval(self.conformal, lower, upper, coverage)
+            if known is not None:
+                lower, upper = quantile_interval(known, lower, upper, coverage)
         return lower.to(self.samples), upper.to(self.samples)
 
     @checked
@@ -212,10 +215,11 @@ class Predictive:
             ``[B, C]`` for one probability, ``[Q, B, C]`` for several.
         """
         self._need_values("a quantile", "model_quantile() has those of probabilities")
-        if self.conformal is None:
+        known = self._of_such_noise()
+        if known is None:
             return self.predicted_quantile(q)
         mean, std = self.mean, self.std
-        found = [scaled_quantile(self.conformal, mean, std, each).to(mean) for each in _some_levels(q)]
+        found = [scaled_quantile(known, mean, std, each).to(mean) for each in _some_levels(q)]
         return torch.stack(found) if isinstance(q, Sequence) else found[0]
 
     @checked
@@ -433,13 +437,23 @@ class Predictive:
         if self.task is Task.CLASSIFICATION:
             raise ConfigError(f"{what} of a new observation is for regression; {cure}")
 
+    def _of_such_noise(self) -> Conformal | None:
+        """The calibration, refused where it knew a noise and this does not, or otherwise.
+
+        Only where it is used: who replaces parts of a prediction may give it before the noise.
+        """
+        if self.conformal is not None and self.task is not Task.CLASSIFICATION:
+            check_noise(self.conformal, known=self.noise_std is not None)
+        return self.conformal
+
     def _calibrated(self) -> Conformal:
-        if self.conformal is None:
+        known = self._of_such_noise()
+        if known is None:
             raise ConfigError(
                 "this needs calibration rows: replace(prediction, conformal=held_out.calibrate(y)), or a run that "
                 "fit made"
             )
-        return self.conformal
+        return known
 
     def _noise_std(self) -> Tensor:
         """``[C]`` or ``[B, C]``."""

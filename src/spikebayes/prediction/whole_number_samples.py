@@ -13,6 +13,7 @@ from spikebayes.conversion.integers import IntegerNetwork
 from spikebayes.network.operators import Shape
 from spikebayes.network.timing import Window
 from spikebayes.prediction.heads import Head
+from spikebayes.prediction.network_heads import head_of
 from spikebayes.prediction.network_samples import NetworkSampler
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import Piece, SamplingPlan
@@ -51,7 +52,7 @@ class WholeNumberSampler:
         self.shapes: Sequence[Shape] | None = self.sampler.shapes
         self.arguments = self.sampler.arguments
         self.standardised = whole.standardised
-        self.head: Head = self.sampler.head
+        self.head: Head = head_of(whole.network, whole.scales, whole.readout_scale)
         self.still = self.sampler.still
 
     def begin(self, inputs: tuple[Tensor, ...], rows: Tensor) -> None:

@@ -21,6 +21,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, S
 
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
+from spikebayes.prediction.heads import LEAST, LOGITS, kind_of, log_probabilities
 from spikebayes.prediction.predictive import Task
 from spikebayes.training.activity import Activity
 from spikebayes.training.fitted import VALIDATION_SEED
@@ -32,6 +33,7 @@ from spikebayes.training.weighting import weighted_mean
 
 STRIDE = 64  # batches that Lightning takes for one
 VALIDATION_SAMPLES, VALIDATION_BATCH = 8, 512  # masks, and rows: all masks of a row are in one pass
+LOOKED_AT = 32  # rows by which it is found what outputs are
 MOST_KEPT = 1 << 24  # factors of the masks of validation that are kept in memory
 BATCH_HOOKS = (
     "on_train_batch_start",
@@ -85,6 +87,7 @@ class Learner(ManyBatches):
         self.steps = 0
         self._sums: dict[str, Tensor] = {}
         self._kept: dict[Any, Tensor] = {}
+        self._kind: str | None = None
 
     def training_step(self, batch: Any, _index: int) -> Tensor:
         """One batch, or a list of them, each with a step of the optimiser."""
@@ -118,6 +121,7 @@ class Learner(ManyBatches):
     def validation_step(self, batch: Batch, index: int) -> None:
         """Loss of the averaged prediction, and the penalty; the same masks every time, so that epochs compare."""
         x, y, *weights = batch
+        kind = self._outputs(x)
         rows = torch.arange(len(x), device=x.device) + index * VALIDATION_BATCH
         samples = torch.arange(VALIDATION_SAMPLES, device=x.device).repeat_interleave(len(x))
         with self._precision():
@@ -130,7 +134,8 @@ class Learner(ManyBatches):
             elif self.recipe.task is Task.REGRESSION:
                 losses = F.mse_loss(stacked.mean(0), y, reduction="none")
             else:
-                likely = stacked.softmax(-1).mean(0).clamp(min=1e-12).log()
+                of_samples = stacked.softmax(-1) if kind == LOGITS else log_probabilities(stacked, kind).exp()
+                likely = of_samples.mean(0).clamp(min=LEAST).log()
                 losses = F.nll_loss(likely, y, reduction="none")
             loss = self._penalised(weighted_mean(losses, *weights))
         self._add("val_loss", loss[None], torch.tensor([len(x)], device=x.device))
@@ -150,15 +155,26 @@ class Learner(ManyBatches):
     def _loss(self, x: Tensor, y: Tensor, *weights: Tensor) -> Tensor:
         if self.recipe.augment is not None:
             x = self.recipe.augment(x)
+        kind = self._outputs(x)
         with self._precision():
             with self._recorded():
                 output = self.model(x)
             if self.recipe.row_noise:
                 losses = gaussian_loss(output[None], y)
+            elif self.recipe.task is Task.REGRESSION:
+                losses = F.mse_loss(output, y, reduction="none")
+            elif kind == LOGITS:
+                losses = F.cross_entropy(output, y, reduction="none")
             else:
-                of = F.mse_loss if self.recipe.task is Task.REGRESSION else F.cross_entropy
-                losses = of(output, y, reduction="none")
+                losses = F.nll_loss(log_probabilities(output, kind), y, reduction="none")
             return self._penalised(weighted_mean(losses, *weights))
+
+    def _outputs(self, x: Tensor) -> str:
+        """What a classifier's outputs are, found once, so that the loss takes them as ``predict`` does."""
+        if self._kind is None:
+            classes = self.recipe.task is Task.CLASSIFICATION
+            self._kind = kind_of(self.model, x[:LOOKED_AT]) if classes else LOGITS
+        return self._kind
 
     def _recorded(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.activity is None else self.activity.recorded()
