@@ -18,7 +18,7 @@ def fitted() -> Any:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 30), sb.nn.SoftLIF(), sb.nn.Permadrop(0.2), nn.Linear(30, 2))
     x = torch.randn(200, 3)
-    return sb.fit(model, x, x[:, :1], validation=(x[:60], x[:60, :1]), epochs=3, names=(HOSTILE,)), x
+    return sb.fit(model, x[60:], x[60:, :1], validation=(x[:60], x[:60, :1]), epochs=3, names=(HOSTILE,)), x
 
 
 def test_what_a_notebook_shows(fitted: Any) -> None:

@@ -51,7 +51,7 @@ def test_in_a_notebook_fit_counts_epochs_on_one_line(
 ) -> None:
     x = torch.randn(60, 2)
     model = nn.Sequential(nn.Linear(2, 8), SoftLIF(), Permadrop(0.1), nn.Linear(8, 1))
-    fit(model, x, x[:, :1], validation=(x, x[:, :1]), epochs=3, error=None, progress=True)
+    fit(model, x[:40], x[:40, :1], validation=(x[40:], x[40:, :1]), epochs=3, error=None, progress=True)
     said = capsys.readouterr().err
     assert "training: 100%" in said
     assert "3/3" in said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.prediction.predictive import Task
 from spikebayes.training.checks import check_rows
 from spikebayes.training.fit import fit
+from spikebayes.training.scaling import Scaling
 
 
 @pytest.mark.parametrize(
@@ -158,7 +161,7 @@ def test_what_could_not_be_converted_is_not_trained(
 
 def test_what_sharpens_while_it_trains_is_taken() -> None:
     layers = [nn.Linear(2, 8), nn.BatchNorm1d(8), Sharpened(), nn.Dropout(0.1), nn.Linear(8, 1)]
-    fitted = fit(nn.Sequential(*layers), X, Y, validation=(X, Y), epochs=4)
+    fitted = fit(nn.Sequential(*layers), X, Y, validation=plane(20, seed=1), epochs=4)
     assert fitted.network().is_memoryless
 
 
@@ -173,7 +176,7 @@ def test_a_regression_in_which_nothing_is_random_is_not_trained(layers: list[nn.
 
 def test_classes_may_get_unreliable_synapses_afterwards() -> None:
     model = nn.Sequential(nn.Linear(2, 8), Sharpened(), nn.Linear(8, 2))
-    fitted = fit(model, X, CLASSES, validation=(X, CLASSES), task="classification", epochs=6)
+    fitted = fit(model, X[:15], CLASSES[:15], validation=(X[15:], CLASSES[15:]), task="classification", epochs=6)
     assert with_blank_out(fitted.network(), 0.9, inputs=True).is_random
 
 
@@ -201,3 +204,56 @@ def test_targets_that_float32_merges_are_refused(y: Any, feature: str) -> None:
         fit(network(), X, y, validation=(X, Y), epochs=2)
     values = np.asarray(y)
     assert check_rows(X, values - values.mean(0), Task.REGRESSION, "training")[1].unique().numel() == 20
+
+
+# -- what would come out wrong, and nothing would tell -----------------------------------------------------------
+
+
+def test_validation_rows_that_were_learned_are_told() -> None:
+    """As by a user without rows of their own, or with a table that was joined to itself."""
+    twice = torch.cat([X, X]), torch.cat([Y, Y])
+    for x, y, validation in ((X, Y, (X, Y)), (*twice, (X[:10], Y[:10])), (X, CLASSES, (X, CLASSES))):
+        with pytest.warns(UserWarning, match=r"(10 of 10|20 of 20) validation rows equal training rows, targets"):
+            quick_fit(network(2 if y is CLASSES else 1), torch.cat([x, x]), torch.cat([y, y]), validation=validation)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        quick_fit(network(), X, Y, validation=(torch.cat([X[:9], X + 1]), torch.cat([Y[:9], Y])), epochs=2)
+
+
+ENDS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "Softplus": (nn.Softplus, "softplus, which gives nothing below 0"),
+    "ReLU": (nn.ReLU, "relu, which gives nothing below 0"),
+    "Sigmoid": (nn.Sigmoid, r"sigmoid, which gives numbers in \[0, 1\]"),
+    "Tanh": (nn.Tanh, r"tanh, which gives numbers in \[-1, 1\]"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_end_that_cannot_reach_standardised_targets_is_refused(end: str) -> None:
+    make, says = ENDS[end]
+    y = Y.exp()
+    rows: Any = (X[:15], y[:15])
+    more: dict[str, Any] = {"validation": (X[15:], y[15:]), "epochs": 2, "spiking": False, "error": None}
+    with pytest.raises(ConfigError, match=f"the model ends in {says}, .* leave it out, or give scaling="):
+        fit(nn.Sequential(network(), make()), *rows, **more)
+    fit(nn.Sequential(network(), make()), *rows, scaling=Scaling.learn(X[:15], None), **more)
+    fit(nn.Sequential(network(), make(), nn.Linear(1, 1)), *rows, **more)
+
+
+def test_a_model_of_which_nothing_learns_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no parameter of the model requires a gradient; call requires_grad"):
+        quick_fit(network().requires_grad_(False), X, Y)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "y", "says"),
+    [
+        (1, CLASSES, "one per class; the classes go up to 1: give it two for two classes"),
+        (1, CLASSES * 0, "give it two for two classes"),
+        (2, CLASSES + 1, "the classes go up to 2: number classes from 0"),
+        (2, CLASSES + 2, "the classes go up to 3$"),
+    ],
+)
+def test_classes_without_an_output_are_refused(outputs: int, y: Tensor, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        quick_fit(network(outputs), X, y)

@@ -31,7 +31,7 @@ from spikebayes.training.likelihood import check_means
 from spikebayes.training.optimizers import check_optimizer
 
 MOST_EPOCHS = 10**6
-REPEATED = 0.2  # of validation rows, from which on it is no chance
+REPEATED = 0.5  # of validation rows, from which on it is no chance
 BOUNDED = {  # torch's functions by name, and what they give
     **dict.fromkeys(("relu", "softplus", "exp", "abs", "square"), "nothing below 0"),
     **dict.fromkeys(("sigmoid", "hardsigmoid", "softmax"), "numbers in [0, 1]"),

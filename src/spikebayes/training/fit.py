@@ -226,8 +226,7 @@ def fit(
         raise DataError("validation rows must have the shapes of the training rows")
     if not 0 <= calibration < 1:
         raise ConfigError(f"calibration must be a share of the validation rows, in [0, 1); got {calibration}")
-    warn_of_repeated((x, y), (x_val, y_val), stacklevel=3)
-    held_out = x_val
+    held_out, told = x_val, y_val
     (x_val, y_val, *weighed[1]), apart = set_apart((x_val, y_val, *weighed[1]), calibration)
     if resume and (checkpoints is None or not (checkpoints / LAST_CHECKPOINT).exists()):
         raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}")
@@ -252,6 +251,7 @@ def fit(
         if spiking:
             network = check_conversion(Fitted(model, scaling, task, calibration=rows))
             activity = Activity.of(model, network, rows) if rate_penalty else None
+        warn_of_repeated((x, y), (held_out, told), stacklevel=3)
         torch.manual_seed(seed)
         train, held, batches = loaders(
             (scaling.inputs(x), scaling.targets(y), *weighed[0]),
