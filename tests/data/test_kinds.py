@@ -52,7 +52,10 @@ def cities(each: int = 2) -> list[str]:
         (range(N), "number"),
         (cycle("1,234", "56", "1,234,567.5"), "number"),
         (cycle("1,5", "2,25", "1.234,5"), "number (decimal commas)"),
-        (cycle("$5", "£1,000", "7 EUR"), "number"),
+        (cycle("1,234", "56"), "number (commas group thousands)"),
+        (cycle("0,857", "1,234"), "number (decimal commas)"),
+        (cycle("-0,857", "12"), "number (decimal commas)"),
+        (cycle("$5", "£1,000", "7 EUR"), "number (commas group thousands)"),
         (cycle("12 %", "5%"), "number"),
         (cycle("1.5", "?", "unknown", "2", ""), "number (missing ones flagged)"),
         (["oops", *map(str, range(1, N))], "number ('oops' as missing, missing ones flagged)"),
@@ -137,6 +140,31 @@ def test_few_whole_numbers_are_classes(y: Any, task: Task) -> None:
     assert schema.task is task
     assert ("--task regression" in str(schema)) is (task is Task.CLASSIFICATION)
     assert infer_schema(frame, "y", task=Task.REGRESSION).task is Task.REGRESSION
+
+
+def test_commas_that_could_group_thousands_are_read_as_those_of_other_columns(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text(
+        "a\tb\tc\ty\n" + "".join(f"0,3{row % 10}\t57,6\t{row + 1},125\t{row + 1},857\n" for row in range(N))
+    )
+    schema = infer_schema(frame := read_table(path), "y")
+    commas = "number (decimal commas)"
+    assert str(schema) == f"a, c: {commas}; b: dropped, it is constant; to predict: y ({commas})"
+    stored = TableSchema.from_dict(schema.to_dict())
+    assert encode_features(frame[:1], stored).tolist() == [[pytest.approx(0.30), 1.125]]
+    assert encode_target(frame[:2], stored)[:, 0].tolist() == pytest.approx([1.857, 2.857])
+    path.write_text("".join(f"{a}\t{y}\n" for a, y in [("a", "y"), *((row, f"{row + 1},857") for row in range(N))]))
+    alone = infer_schema(read_table(path), "y")
+    assert str(alone) == "a: number; to predict: y (number (commas group thousands))"
+    assert TableSchema.from_dict(alone.to_dict()) == alone
+    assert encode_target(read_table(path)[:1], alone).tolist() == [[1857]]
+    with pytest.raises(DataError, match=r"'y' \(row 1: '0,857'\); write numbers with a decimal point"):
+        encode_target(pd.DataFrame({"y": ["0,857"]}), alone)
+
+
+def test_commas_of_the_target_tell_those_of_a_feature() -> None:
+    frame = pd.DataFrame({"x": [f"{row + 1},250" for row in range(N)], "y": [f"{row},5" for row in range(N)]})
+    assert encode_features(frame, infer_schema(frame, "y"))[1, 0] == 2.25
 
 
 def test_a_target_of_amounts_is_read_as_numbers() -> None:

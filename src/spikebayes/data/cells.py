@@ -32,9 +32,9 @@ CURRENCY = "leave the currency out"
 UNIT = "leave the unit out of the cells; the column's name can say it"
 AMOUNTS = (DATE, SPAN, POINT, PERCENT, CURRENCY)  # quantities, which are seldom meant as labels
 MONEY = re.compile(r"[$\u00a3\u00a5\u20ac\u20b9]|\b(?:usd|eur|gbp|chf|jpy)\b", re.IGNORECASE)
-GROUPED = {  # whole numbers in groups of three digits and fractions, by the decimal mark
+GROUPED = {  # whole numbers in groups of three digits, no 0 before all, and fractions, by the decimal mark
     mark: re.compile(
-        rf"[-+]?(\d+|\d{{1,3}}([{groups}\s'\u2019]\d{{3}})+)?({re.escape(mark)}\d*)?(e[-+]?\d+)?", re.IGNORECASE
+        rf"[-+]?(\d+|[1-9]\d{{0,2}}([{groups}\s'\u2019]\d{{3}})+)?({re.escape(mark)}\d*)?(e[-+]?\d+)?", re.IGNORECASE
     )
     for mark, groups in ((".", ","), (",", "."))
 }
@@ -94,7 +94,7 @@ def quantity(value: Any, decimal: str = ".", marks: Collection[str] = ()) -> flo
     Example:
         >>> quantity("NA"), quantity("TRUE"), quantity("red")
         (nan, 1.0, None)
-        >>> quantity("1,234.5"), quantity("1.234,5", ","), quantity("$5"), quantity("12 %"), quantity("1,5")
+        >>> quantity("1,234.5"), quantity("1.234,5", ","), quantity("$5"), quantity("12 %"), quantity("0,123")
         (1234.5, 1234.5, 5.0, 0.12, None)
     """
     if not isinstance(value, str):

@@ -56,7 +56,8 @@ def infer_schema(
     the median, with an input that says so; a missing label is a level. Columns that are constant, without values, or
     whose text is (nearly) all distinct, or numbers all distinct under a name such as id, are dropped. Text counts as
     a number despite currency and percent signs, digit groups, decimal commas, and up to a tenth of other words, which
-    are then missing values.
+    are then missing values. Commas that could group thousands or be decimal, as in 1,234, are decimal if those of
+    another column can be nothing else.
 
     Without a task, a target of numbers means regression and any other (text, booleans, categories) classification;
     whole numbers of at most 10 values, in 5 rows each on average, mean classification too.
@@ -97,6 +98,10 @@ def infer_schema(
         task = read_task(frame, targets[0]) if len(targets) == 1 else Task.REGRESSION
     predicted = predicted_columns(frame, targets, task, learned_on)
     kinds = {name: _find(frame, name, given.get(name)) for name in features}
+    if any(isinstance(kind, Number) and kind.decimal == "," for kind in (kinds | predicted).values()):
+        kinds |= {name: found for name, (found, _) in _with_commas(frame, kinds).items()}
+        for name, (found, numbers) in _with_commas(frame, predicted).items():
+            predicted[name] = replace(found, offset=offset_of(numbers[learned_on]))
     values = read_columns(frame, kinds, hint="correct it, or name the column's kind under --columns")
     untold = TableSchema(kinds, predicted, task)
     y = outcomes(encode_target(frame.iloc[learned_on], untold), task, len(untold.classes))
@@ -155,6 +160,13 @@ def _find(frame: pd.DataFrame, name: str, given: str | None) -> Column:
         return as_number[0]
     format = date_format(texts)
     return labels if format is None else _date(format)
+
+
+def _with_commas(frame: pd.DataFrame, kinds: Mapping[str, Column]) -> dict[str, tuple[Number, np.ndarray]]:
+    """Columns whose commas may group thousands or not, read as decimal ones, as they are in another column."""
+    unsure = [name for name, kind in kinds.items() if isinstance(kind, Number) and kind.grouped]
+    read = {name: Number.found(pd.Series(frame[name]), as_written(frame), WORDS, (",",)) for name in unsure}
+    return {name: found for name, found in read.items() if found is not None}
 
 
 def _date(format: str) -> Date:

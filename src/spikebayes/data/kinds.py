@@ -81,6 +81,7 @@ class Number(Column):
         decimal: the mark before a fraction, in text.
         marks: words that stand for a missing one in this column.
         truth: whether they are true and false.
+        grouped: whether commas group thousands in text that could be meant otherwise, such as 1,234.
     """
 
     kind: ClassVar[str] = "number"
@@ -92,18 +93,28 @@ class Number(Column):
     decimal: Literal[".", ","] = "."
     marks: tuple[str, ...] = ()
     truth: bool = False
+    grouped: bool = False
 
     @classmethod
-    def found(cls, column: pd.Series, written: bool = False, share: float = 0.0) -> tuple[Number, np.ndarray] | None:
-        """A column as numbers, and these; None if more than a share of its cells are none, and not missing either."""
-        found = [cls(decimal=decimal) for decimal in DECIMALS]
+    def found(
+        cls,
+        column: pd.Series,
+        written: bool = False,
+        share: float = 0.0,
+        decimals: tuple[Literal[".", ","], ...] = DECIMALS,
+    ) -> tuple[Number, np.ndarray] | None:
+        """A column as numbers, and these; None if more than a share of its cells are none, and not missing either.
+
+        Of the marks before a fraction that it may have, the one that leaves fewer such cells is taken, or the first.
+        """
+        found = [cls(decimal=decimal) for decimal in decimals]
         read = [each.read(column, written) for each in found]
         best = min(range(len(read)), key=lambda each: read[each][1].sum())
         values, wrong = read[best]
         if wrong.sum() > share * (wrong | ~np.isnan(values)).sum():
             return None
         words = sorted({str(label).strip() for label in to_labels(pd.Series(column[wrong]), written)})
-        return replace(found[best], marks=tuple(words)), values
+        return replace(found[best], marks=tuple(words), grouped=_ambiguous(column, read)), values
 
     def inputs(self, name: str) -> list[str]:
         return [name, f"{name} is missing"][: 1 + self.flag]
@@ -122,7 +133,7 @@ class Number(Column):
         return "flag without fill" if self.flag and self.fill is None else faulty_range(self.low, self.high)
 
     def __str__(self) -> str:
-        more = ["decimal commas"] if self.decimal == "," else []
+        more = ["decimal commas"] if self.decimal == "," else ["commas group thousands"][: self.grouped]
         more += [f"{listed(map(repr, self.marks))} as missing"] if self.marks else []
         more += ["missing ones flagged"] if self.flag else []
         return ("boolean" if self.truth else "number") + (f" ({', '.join(more)})" if more else "")
@@ -255,6 +266,15 @@ def faulty_range(low: float | None, high: float | None) -> str | None:
     if low is None or high is None:
         return None if low is high else "one end of a span"
     return None if low <= high else "low above high"
+
+
+def _ambiguous(column: pd.Series, read: list[tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Whether a column's commas can be read in two ways, and nothing in it tells which is meant."""
+    if len({int(wrong.sum()) for _, wrong in read}) > 1:
+        return False
+    (first, _), (last, _) = read[0], read[-1]
+    apart = (first != last) & ~np.isnan(first) & ~np.isnan(last)
+    return any("," in cell for cell in column[apart] if isinstance(cell, str))
 
 
 def _met(labels: np.ndarray, levels: tuple[str, ...], values: bool) -> tuple[np.ndarray, np.ndarray]:
