@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,46 @@ def test_commas_that_could_group_thousands_are_read_as_those_of_other_columns(tm
 def test_commas_of_the_target_tell_those_of_a_feature() -> None:
     frame = pd.DataFrame({"x": [f"{row + 1},250" for row in range(N)], "y": [f"{row},5" for row in range(N)]})
     assert encode_features(frame, infer_schema(frame, "y"))[1, 0] == 2.25
+
+
+@pytest.mark.parametrize(
+    ("cells", "odd"),
+    [
+        (cycle("12%", "12"), "(row 1: '12%') and without (row 2: '12')"),
+        (cycle("", "1.5", "2.5 %"), "(row 3: '2.5 %') and without (row 2: '1.5')"),
+        (cycle("5%", 0.05), "(row 1: '5%') and without (row 2: 0.05)"),
+    ],
+)
+def test_percent_signs_on_some_numbers_alone_are_refused(cells: list, odd: str) -> None:
+    says = re.escape(f"has numbers with a percent sign {odd}; write all of them in one way")
+    with pytest.raises(DataError, match=f"column 'x' {says}"):
+        found(cells)
+    with pytest.raises(DataError, match=f"column 'y' {says}"):
+        infer_schema(pd.DataFrame({"x": Y, "y": cells}), "y", task=Task.REGRESSION)
+    assert str(found(cells, "levels").columns["x"]).endswith("levels")  # labels may be written as they like
+
+
+def test_percent_signs_are_those_of_training() -> None:
+    shares = ["57.6", "58.25", "?", "60"]
+    signs = pd.DataFrame({"x": ["57.6%", "58.25%", "?", "60 %"]})
+    numbers = (pd.DataFrame({"x": shares}), pd.DataFrame({"x": [57.6, 58.25, None, 60]}))
+    for table in numbers:
+        schema = found(table["x"].tolist())
+        assert torch.equal(*(encode_features(each, schema) for each in numbers))
+        with pytest.raises(DataError, match=r"'x' has a percent sign \(row 1: '57.6%'\), .* had none; .* without"):
+            encode_features(signs, schema)
+    schema = TableSchema.from_dict(found(signs["x"].tolist()).to_dict())
+    assert encode_features(signs, schema)[1].tolist() == [pytest.approx(0.5825), 0]
+    for table in numbers:
+        part = table[1:].copy()
+        part.attrs = {"first row": 100}
+        with pytest.raises(DataError, match=r"'x' has no percent sign \(row 101: .*58.25.*, .* it had; .* with the"):
+            encode_features(part, schema)
+    target = infer_schema(pd.DataFrame({"x": Y, "y": cycle("5%", "6%")}), "y")
+    with pytest.raises(DataError, match="'y' has no percent sign"):
+        encode_target(pd.DataFrame({"y": [0.05]}), target)
+    runs_of_before = TableSchema({"x": Number()}, {"y": Number()}, Task.REGRESSION)
+    assert encode_features(pd.DataFrame({"x": ["5%", "5"]}), runs_of_before).tolist() == [[pytest.approx(0.05)], [5]]
 
 
 def test_a_target_of_amounts_is_read_as_numbers() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from spikebayes.data.columns import level_indices, listed, to_labels, to_numbers
+from spikebayes.data.signs import check_percents, percents
 
 BEYOND = 0.05  # of the span from the least to the largest number of training: so far beyond either is not outside yet
 CENTRED = 1000  # times its spread a column's mean may be: float32 then rounds by 6e-5 of the spread
@@ -82,6 +83,7 @@ class Number(Column):
         marks: words that stand for a missing one in this column.
         truth: whether they are true and false.
         grouped: whether commas group thousands in text that could be meant otherwise, such as 1,234.
+        percent: whether they had a sign of percent; None, of earlier versions, does not say.
     """
 
     kind: ClassVar[str] = "number"
@@ -94,6 +96,7 @@ class Number(Column):
     marks: tuple[str, ...] = ()
     truth: bool = False
     grouped: bool = False
+    percent: bool | None = None
 
     @classmethod
     def found(
@@ -114,14 +117,27 @@ class Number(Column):
         if wrong.sum() > share * (wrong | ~np.isnan(values)).sum():
             return None
         words = sorted({str(label).strip() for label in to_labels(pd.Series(column[wrong]), written)})
-        return replace(found[best], marks=tuple(words), grouped=_ambiguous(column, read)), values
+        percent = bool(percents(column)[~np.isnan(values)].any())
+        return replace(found[best], marks=tuple(words), grouped=_ambiguous(column, read), percent=percent), values
 
     def inputs(self, name: str) -> list[str]:
         return [name, f"{name} is missing"][: 1 + self.flag]
 
-    def read(self, column: pd.Series, written: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers, and where there is something else; see :func:`~spikebayes.data.columns.to_numbers`."""
-        return to_numbers(column, self.decimal, self.marks, written)
+    def read(self, column: pd.Series, written: bool = False, before: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers, and where there is something else; see :func:`~spikebayes.data.columns.to_numbers`.
+
+        Args:
+            column: of a table.
+            written: whether numbers stand for text.
+            before: rows of the whole table before these, for messages.
+
+        Raises:
+            DataError: signs of percent on some numbers alone, or other than in training.
+        """
+        values, wrong = to_numbers(column, self.decimal, self.marks, written)
+        if self.percent is not None:
+            check_percents(column, ~np.isnan(values), self.percent, before)
+        return values, wrong
 
     def encode(self, values: np.ndarray, typed: bool = False) -> Encoded:
         gone = np.isnan(values)
