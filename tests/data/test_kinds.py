@@ -56,7 +56,8 @@ def cities(each: int = 2) -> list[str]:
         (cycle("1,234", "56"), "number (commas group thousands)"),
         (cycle("0,857", "1,234"), "number (decimal commas)"),
         (cycle("-0,857", "12"), "number (decimal commas)"),
-        (cycle("$5", "£1,000", "7 EUR"), "number (commas group thousands)"),
+        (cycle("$5", "$1,000.50", "7 USD", "8"), "number"),
+        (cycle("£5", "£1,000"), "number (commas group thousands)"),
         (cycle("12 %", "5%"), "number"),
         (cycle("1.5", "?", "unknown", "2", ""), "number (missing ones flagged)"),
         (["oops", *map(str, range(1, N))], "number ('oops' as missing, missing ones flagged)"),
@@ -206,6 +207,35 @@ def test_percent_signs_are_those_of_training() -> None:
         encode_target(pd.DataFrame({"y": [0.05]}), target)
     runs_of_before = TableSchema({"x": Number()}, {"y": Number()}, Task.REGRESSION)
     assert encode_features(pd.DataFrame({"x": ["5%", "5"]}), runs_of_before).tolist() == [[pytest.approx(0.05)], [5]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "odd"),
+    [
+        (cycle("$12", "\u20ac12", "\u00a512"), "(row 1: '$12'; row 2: '\u20ac12')"),
+        (cycle("3", "?", "12 GBP", "$ 5"), "(row 3: '12 GBP'; row 4: '$ 5')"),
+    ],
+)
+def test_several_currencies_are_refused(cells: list, odd: str) -> None:
+    says = re.escape(f"mixes currencies {odd}; convert them to one")
+    with pytest.raises(DataError, match=f"column 'x' {says}"):
+        found(cells)
+    with pytest.raises(DataError, match=f"column 'y' {says}"):
+        infer_schema(pd.DataFrame({"x": Y, "y": cells}), "y", task=Task.REGRESSION)
+
+
+def test_currencies_are_those_of_training() -> None:
+    schema = TableSchema.from_dict(found(cycle("$12", "15", "20 USD")).to_dict())
+    assert encode_features(pd.DataFrame({"x": ["12", "$12", "12 usd"]}), schema)[:, 0].tolist() == [12, 12, 12]
+    assert encode_features(pd.DataFrame({"x": [12]}), schema).tolist() == [[12]]
+    euros = pd.DataFrame({"x": ["12", "\u20ac12"]})
+    with pytest.raises(DataError, match=r"'x' .* in EUR \(row 2: '\u20ac12'\), .* were in USD; convert them"):
+        encode_features(euros, schema)
+    for cells in (["12", "15"], [12, 15]):
+        with pytest.raises(DataError, match=r"in EUR \(row 2: '\u20ac12'\), .* named no currency; leave it out, or"):
+            encode_features(euros, found(cells))
+    runs_of_before = TableSchema({"x": Number()}, {"y": Number()}, Task.REGRESSION)
+    assert encode_features(pd.DataFrame({"x": ["$5", "\u20ac5"]}), runs_of_before).tolist() == [[5], [5]]
 
 
 def test_a_target_of_amounts_is_read_as_numbers() -> None:

@@ -74,9 +74,9 @@ def infer_schema(
 
     Raises:
         DataError: a named column that the table lacks; no feature; fewer than 2 rows; text in a column that was
-            named a number or a date; signs of percent on some numbers of a column alone; infinite values; missing
-            targets; more than :data:`LEVELS` levels or classes;
-            a target with a single value.
+            named a number or a date; percent signs on some numbers of a column alone, or several currencies in one;
+            infinite values; missing targets; more than :data:`LEVELS` levels or classes; a target with a single
+            value.
         ConfigError: an unknown kind, or a kind given for the target.
 
     Example:
@@ -149,7 +149,7 @@ def _find(frame: pd.DataFrame, name: str, given: str | None) -> Column:
     if given == BOOLEAN or found == BOOLEAN:
         return Number(truth=True)
     if pd.api.types.is_numeric_dtype(column.dtype) or found in NUMBERS or found == "timedelta":
-        return Number(percent=False)
+        return Number(percent=False, currency="")
     if isinstance(column.dtype, pd.CategoricalDtype):
         return labels
     texts = _present(column, as_written(frame))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from spikebayes.data.columns import level_indices, listed, to_labels, to_numbers
-from spikebayes.data.signs import check_percents, percents
+from spikebayes.data.signs import check_currencies, check_percents, currencies, percents
 
 BEYOND = 0.05  # of the span from the least to the largest number of training: so far beyond either is not outside yet
 CENTRED = 1000  # times its spread a column's mean may be: float32 then rounds by 6e-5 of the spread
@@ -84,6 +84,7 @@ class Number(Column):
         truth: whether they are true and false.
         grouped: whether commas group thousands in text that could be meant otherwise, such as 1,234.
         percent: whether they had a sign of percent; None, of earlier versions, does not say.
+        currency: the code of that which they named, ``""`` for none; None, of earlier versions, does not say.
     """
 
     kind: ClassVar[str] = "number"
@@ -97,6 +98,7 @@ class Number(Column):
     truth: bool = False
     grouped: bool = False
     percent: bool | None = None
+    currency: str | None = None
 
     @classmethod
     def found(
@@ -117,8 +119,15 @@ class Number(Column):
         if wrong.sum() > share * (wrong | ~np.isnan(values)).sum():
             return None
         words = sorted({str(label).strip() for label in to_labels(pd.Series(column[wrong]), written)})
-        percent = bool(percents(column)[~np.isnan(values)].any())
-        return replace(found[best], marks=tuple(words), grouped=_ambiguous(column, read), percent=percent), values
+        there = ~np.isnan(values)
+        learned = replace(
+            found[best],
+            marks=tuple(words),
+            grouped=_ambiguous(column, read),
+            percent=bool(percents(column)[there].any()),
+            currency=next(filter(None, currencies(column)[there]), ""),
+        )
+        return learned, values
 
     def inputs(self, name: str) -> list[str]:
         return [name, f"{name} is missing"][: 1 + self.flag]
@@ -132,11 +141,13 @@ class Number(Column):
             before: rows of the whole table before these, for messages.
 
         Raises:
-            DataError: signs of percent on some numbers alone, or other than in training.
+            DataError: signs of percent on some numbers alone, several currencies, or other signs than in training.
         """
         values, wrong = to_numbers(column, self.decimal, self.marks, written)
         if self.percent is not None:
             check_percents(column, ~np.isnan(values), self.percent, before)
+        if self.currency is not None:
+            check_currencies(column, ~np.isnan(values), self.currency, before)
         return values, wrong
 
     def encode(self, values: np.ndarray, typed: bool = False) -> Encoded:
