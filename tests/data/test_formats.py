@@ -128,6 +128,22 @@ def test_the_first_sheet_of_a_workbook_is_a_table(tmp_path: Path) -> None:
         write_table(frame, path)
 
 
+@pytest.mark.parametrize(
+    ("names", "twice"), [(["x", "y", "x"], "'x'"), ([2, 2, "2"], "'2'"), (["x", "x.1", "y"], "")]
+)
+def test_names_that_repeat_in_a_workbook_are_refused(tmp_path: Path, names: list, twice: str) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (names, [1, 2, 3], [4, 5, 6]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    if not twice:
+        assert read_table(tmp_path / "t.xlsx").to_dict("list") == {"x": [1, 4], "x.1": [2, 5], "y": [3, 6]}
+        return
+    with pytest.raises(DataError, match=rf"t\.xlsx: column names must differ; repeated: {twice}$"):
+        read_table(tmp_path / "t.xlsx")
+
+
 def test_a_workbook_without_its_reader_is_refused_with_the_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from spikebayes.data.columns import AS_WRITTEN, as_written, check_width, listed, one_line
+from spikebayes.data.columns import AS_WRITTEN, as_written, check_width, listed, one_line, repeated
 from spikebayes.data.delimited import read_delimited, write_delimited
 from spikebayes.errors import DataError
 from spikebayes.machine.extras import needed
@@ -173,11 +173,17 @@ def _numbered(part: pa.Table, first: int) -> pa.Table:
 
 
 def _parse_excel(path: Path) -> pd.DataFrame:
-    """The first sheet of a workbook, its first line the names."""
+    """The first sheet of a workbook, its first line the names, which pandas would number where they repeat."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of styles and the like
         needed("openpyxl", "an Excel file")
-        frame = pd.read_excel(path, engine="openpyxl", keep_default_na=False, na_values=[""])
+        how: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+        with pd.ExcelFile(path, engine="openpyxl") as book:
+            first = book.parse(header=None, nrows=1, **how)
+            twice = repeated([str(name) for name in first.to_numpy(object).ravel() if not pd.isna(name)])
+            if twice:
+                raise DataError(f"column names must differ; repeated: {listed(map(repr, twice))}")
+            frame = book.parse(**how)
     return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 
