@@ -177,13 +177,12 @@ def _parse_excel(path: Path) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of styles and the like
         needed("openpyxl", "an Excel file")
-        how: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
         with pd.ExcelFile(path, engine="openpyxl") as book:
-            first = book.parse(header=None, nrows=1, **how)
+            first = pd.read_excel(book, header=None, nrows=1, keep_default_na=False, na_values=[""])
             twice = repeated([str(name) for name in first.to_numpy(object).ravel() if not pd.isna(name)])
             if twice:
                 raise DataError(f"column names must differ; repeated: {listed(map(repr, twice))}")
-            frame = book.parse(**how)
+            frame = pd.read_excel(book, keep_default_na=False, na_values=[""])
     return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 
