@@ -66,7 +66,7 @@ def infer_schema(
         frame: B >= 2 rows, whose targets are all there.
         target: the column to predict, or several of numbers, as a sequence or separated by commas.
         categorical: the features that hold labels, each level an input; short for ``columns``.
-        task: the task, or None to read it from the target.
+        task: the task, by its value too (``"regression"``), or None to read it from the target.
         columns: kinds of features by name, where they are not to be inferred: ``"number"``, ``"levels"``,
             ``"target-encoded"``, ``"date"`` (or ``"date %d/%m/%Y"``, as strptime has it), ``"boolean"``, ``"drop"``.
         rows: those that medians, spans, levels and means of the target are learned from; None takes all. Kinds of
@@ -77,7 +77,7 @@ def infer_schema(
             named a number or a date; percent signs on some numbers of a column alone, or several currencies in one;
             infinite values; missing targets; more than :data:`LEVELS` levels or classes; a target with a single
             value.
-        ConfigError: an unknown kind, or a kind given for the target.
+        ConfigError: an unknown task or kind, or a kind given for the target.
 
     Example:
         >>> frame = pd.DataFrame({"size": [1.0, 2.0, 2.5], "color": ["red", "blue", "red"], "price": [3.0, 4.0, 5.5]})
@@ -86,6 +86,8 @@ def infer_schema(
         >>> infer_schema(frame, "price", columns={"size": "drop"}).input_names
         ('color=blue', 'color=red')
     """
+    if task is not None and task not in tuple(Task):
+        raise ConfigError(unknown("task", task, Task))
     names = column_names(frame)
     targets = target_columns(target, names)
     given = _given(names, targets, categorical, columns or {})
@@ -97,6 +99,7 @@ def infer_schema(
     learned_on = np.arange(len(frame)) if rows is None else rows.numpy()
     if task is None:
         task = read_task(frame, targets[0]) if len(targets) == 1 else Task.REGRESSION
+    task = Task(task)  # which may come as text
     predicted = predicted_columns(frame, targets, task, learned_on)
     kinds = {name: _find(frame, name, given.get(name)) for name in features}
     if any(isinstance(kind, Number) and kind.decimal == "," for kind in (kinds | predicted).values()):
