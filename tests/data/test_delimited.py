@@ -104,6 +104,8 @@ def test_only_text_says_that_it_was_text(tmp_path: Path) -> None:
         ("a\tb\n1\t2\n", r"separated by tabs, not commas.*name it \*.tsv"),
         ("a,b\n1,2\n3\n", r"line 3, .* has fewer fields than the header, which names 2; mend it, or quote"),
         ("a,b\n1,2\n1,2,3\n", r"line 3, .* has more fields than the header, which names 2; mend it, or quote"),
+        ("a,b\n1,2\n1,2,3\n", r"separators$"),
+        ("# made by X\na,b\n1,2\n", r"line 2, .* names 1; .*; if there are lines above the header, .*, delete them$"),
         ('a,b\n1,"x\n2,y\n3,z\n', "line 4: unexpected end of data; close its quotes"),
         ('a,b\n1,2\n1,2\n1,"x\n2,y\n', "line 5: unexpected end of data; close its quotes"),
         ('a,b\n1,"x\n2,"y"\n', "line 3: .*close its quotes"),

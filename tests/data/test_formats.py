@@ -11,13 +11,19 @@ from pathlib import Path
 import hypothesis.strategies as st
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
+from pyarrow import feather
 
-from spikebayes.data import columns
+from spikebayes.data import columns, encode_features, encode_target, infer_schema
 from spikebayes.data.chunks import read_chunks
+from spikebayes.data.columns import checked_labels
 from spikebayes.data.tables import check_table_path, read_table, write_table
+from spikebayes.data.targets import rows_with_target
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.prediction.predictive import Task
 
 SUFFIXES = [".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".npz", ".arrow", ".feather"]
 SMALL = pd.DataFrame({"area": [50.0, 80.0], "color": ["red", "blue"], "sold": [True, False]})
@@ -122,6 +128,22 @@ def test_the_first_sheet_of_a_workbook_is_a_table(tmp_path: Path) -> None:
         write_table(frame, path)
 
 
+@pytest.mark.parametrize(
+    ("names", "twice"), [(["x", "y", "x"], "'x'"), ([2, 2, "2"], "'2'"), (["x", "x.1", "y"], "")]
+)
+def test_names_that_repeat_in_a_workbook_are_refused(tmp_path: Path, names: list, twice: str) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (names, [1, 2, 3], [4, 5, 6]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    if not twice:
+        assert read_table(tmp_path / "t.xlsx").to_dict("list") == {"x": [1, 4], "x.1": [2, 5], "y": [3, 6]}
+        return
+    with pytest.raises(DataError, match=rf"t\.xlsx: column names must differ; repeated: {twice}$"):
+        read_table(tmp_path / "t.xlsx")
+
+
 def test_a_workbook_without_its_reader_is_refused_with_the_cure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +168,36 @@ def test_a_table_keeps_no_notes_that_parquet_cannot_hold(tmp_path: Path) -> None
     write_table(frame, tmp_path / "t.parquet")
     assert read_table(tmp_path / "t.parquet").attrs == {}
     assert frame.attrs == {"note": {1, 2}}
+
+
+IDS = [None if row == 7 else 2**53 + row % 4 for row in range(40)]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64()])
+def test_whole_numbers_with_gaps_are_not_rounded(tmp_path: Path, suffix: str, kind: pa.DataType) -> None:
+    """In float64 every other one above 2^53 is its neighbour."""
+    stored, path = pa.table({"a": range(40), "y": pa.array(IDS, kind)}), tmp_path / f"t{suffix}"
+    pq.write_table(stored, path) if suffix == ".parquet" else feather.write_feather(stored, path)
+    frame = read_table(path)
+    labels = ["" if value is None else str(value) for value in IDS]
+    assert checked_labels(frame, ["y"])["y"].tolist() == labels
+    assert [label for part in read_chunks(path, 6) for label in checked_labels(part, ["y"])["y"]] == labels
+    known = frame.iloc[rows_with_target(frame, ["y"])].reset_index(drop=True)
+    schema = infer_schema(known, "y", task=Task.CLASSIFICATION)
+    assert schema.classes == tuple(str(2**53 + value) for value in range(4))
+    assert encode_target(known, schema).tolist() == [row % 4 for row in range(40) if row != 7]
+    feature = infer_schema(frame, "a", ["y"])
+    assert encode_features(frame, feature).sum(0).tolist() == [10, 10, 10, 9, 1]
+    for again in (".csv", ".parquet", ".arrow", ".npz"):
+        write_table(frame, tmp_path / f"again{again}")
+        assert checked_labels(read_table(tmp_path / f"again{again}"), ["y"])["y"].tolist() == labels
+
+
+def test_ordinary_whole_numbers_with_gaps_are_floats_as_ever(tmp_path: Path) -> None:
+    """So that what a run knows its table by stays the same."""
+    pq.write_table(pa.table({"a": [1, None, -(2**53)], "b": [1, 2, 2**53 + 1]}), tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet").dtypes.tolist() == [np.float64, np.int64]
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".npz"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,11 @@ def cities(each: int = 2) -> list[str]:
         (range(N), "number"),
         (cycle("1,234", "56", "1,234,567.5"), "number"),
         (cycle("1,5", "2,25", "1.234,5"), "number (decimal commas)"),
-        (cycle("$5", "£1,000", "7 EUR"), "number"),
+        (cycle("1,234", "56"), "number (commas group thousands)"),
+        (cycle("0,857", "1,234"), "number (decimal commas)"),
+        (cycle("-0,857", "12"), "number (decimal commas)"),
+        (cycle("$5", "$1,000.50", "7 USD", "8"), "number"),
+        (cycle("£5", "£1,000"), "number (commas group thousands)"),
         (cycle("12 %", "5%"), "number"),
         (cycle("1.5", "?", "unknown", "2", ""), "number (missing ones flagged)"),
         (["oops", *map(str, range(1, N))], "number ('oops' as missing, missing ones flagged)"),
@@ -137,6 +142,100 @@ def test_few_whole_numbers_are_classes(y: Any, task: Task) -> None:
     assert schema.task is task
     assert ("--task regression" in str(schema)) is (task is Task.CLASSIFICATION)
     assert infer_schema(frame, "y", task=Task.REGRESSION).task is Task.REGRESSION
+
+
+def test_commas_that_could_group_thousands_are_read_as_those_of_other_columns(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text(
+        "a\tb\tc\ty\n" + "".join(f"0,3{row % 10}\t57,6\t{row + 1},125\t{row + 1},857\n" for row in range(N))
+    )
+    schema = infer_schema(frame := read_table(path), "y")
+    commas = "number (decimal commas)"
+    assert str(schema) == f"a, c: {commas}; b: dropped, it is constant; to predict: y ({commas})"
+    stored = TableSchema.from_dict(schema.to_dict())
+    assert encode_features(frame[:1], stored).tolist() == [[pytest.approx(0.30), 1.125]]
+    assert encode_target(frame[:2], stored)[:, 0].tolist() == pytest.approx([1.857, 2.857])
+    path.write_text("".join(f"{a}\t{y}\n" for a, y in [("a", "y"), *((row, f"{row + 1},857") for row in range(N))]))
+    alone = infer_schema(read_table(path), "y")
+    assert str(alone) == "a: number; to predict: y (number (commas group thousands))"
+    assert TableSchema.from_dict(alone.to_dict()) == alone
+    assert encode_target(read_table(path)[:1], alone).tolist() == [[1857]]
+    with pytest.raises(DataError, match=r"'y' \(row 1: '0,857'\); write numbers with a decimal point"):
+        encode_target(pd.DataFrame({"y": ["0,857"]}), alone)
+
+
+def test_commas_of_the_target_tell_those_of_a_feature() -> None:
+    frame = pd.DataFrame({"x": [f"{row + 1},250" for row in range(N)], "y": [f"{row},5" for row in range(N)]})
+    assert encode_features(frame, infer_schema(frame, "y"))[1, 0] == 2.25
+
+
+@pytest.mark.parametrize(
+    ("cells", "odd"),
+    [
+        (cycle("12%", "12"), "(row 1: '12%') and without (row 2: '12')"),
+        (cycle("", "1.5", "2.5 %"), "(row 3: '2.5 %') and without (row 2: '1.5')"),
+        (cycle("5%", 0.05), "(row 1: '5%') and without (row 2: 0.05)"),
+    ],
+)
+def test_percent_signs_on_some_numbers_alone_are_refused(cells: list, odd: str) -> None:
+    says = re.escape(f"has numbers with a percent sign {odd}; write all of them in one way")
+    with pytest.raises(DataError, match=f"column 'x' {says}"):
+        found(cells)
+    with pytest.raises(DataError, match=f"column 'y' {says}"):
+        infer_schema(pd.DataFrame({"x": Y, "y": cells}), "y", task=Task.REGRESSION)
+    assert str(found(cells, "levels").columns["x"]).endswith("levels")  # labels may be written as they like
+
+
+def test_percent_signs_are_those_of_training() -> None:
+    shares = ["57.6", "58.25", "?", "60"]
+    signs = pd.DataFrame({"x": ["57.6%", "58.25%", "?", "60 %"]})
+    numbers = (pd.DataFrame({"x": shares}), pd.DataFrame({"x": [57.6, 58.25, None, 60]}))
+    for table in numbers:
+        schema = found(table["x"].tolist())
+        assert torch.equal(*(encode_features(each, schema) for each in numbers))
+        with pytest.raises(DataError, match=r"'x' has a percent sign \(row 1: '57.6%'\), .* had none; .* without"):
+            encode_features(signs, schema)
+    schema = TableSchema.from_dict(found(signs["x"].tolist()).to_dict())
+    assert encode_features(signs, schema)[1].tolist() == [pytest.approx(0.5825), 0]
+    for table in numbers:
+        part = table[1:].copy()
+        part.attrs = {"first row": 100}
+        with pytest.raises(DataError, match=r"'x' has no percent sign \(row 101: .*58.25.*, .* it had; .* with the"):
+            encode_features(part, schema)
+    target = infer_schema(pd.DataFrame({"x": Y, "y": cycle("5%", "6%")}), "y")
+    with pytest.raises(DataError, match="'y' has no percent sign"):
+        encode_target(pd.DataFrame({"y": [0.05]}), target)
+    runs_of_before = TableSchema({"x": Number()}, {"y": Number()}, Task.REGRESSION)
+    assert encode_features(pd.DataFrame({"x": ["5%", "5"]}), runs_of_before).tolist() == [[pytest.approx(0.05)], [5]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "odd"),
+    [
+        (cycle("$12", "\u20ac12", "\u00a512"), "(row 1: '$12'; row 2: '\u20ac12')"),
+        (cycle("3", "?", "12 GBP", "$ 5"), "(row 3: '12 GBP'; row 4: '$ 5')"),
+    ],
+)
+def test_several_currencies_are_refused(cells: list, odd: str) -> None:
+    says = re.escape(f"mixes currencies {odd}; convert them to one")
+    with pytest.raises(DataError, match=f"column 'x' {says}"):
+        found(cells)
+    with pytest.raises(DataError, match=f"column 'y' {says}"):
+        infer_schema(pd.DataFrame({"x": Y, "y": cells}), "y", task=Task.REGRESSION)
+
+
+def test_currencies_are_those_of_training() -> None:
+    schema = TableSchema.from_dict(found(cycle("$12", "15", "20 USD")).to_dict())
+    assert encode_features(pd.DataFrame({"x": ["12", "$12", "12 usd"]}), schema)[:, 0].tolist() == [12, 12, 12]
+    assert encode_features(pd.DataFrame({"x": [12]}), schema).tolist() == [[12]]
+    euros = pd.DataFrame({"x": ["12", "\u20ac12"]})
+    with pytest.raises(DataError, match=r"'x' .* in EUR \(row 2: '\u20ac12'\), .* were in USD; convert them"):
+        encode_features(euros, schema)
+    for cells in (["12", "15"], [12, 15]):
+        with pytest.raises(DataError, match=r"in EUR \(row 2: '\u20ac12'\), .* named no currency; leave it out, or"):
+            encode_features(euros, found(cells))
+    runs_of_before = TableSchema({"x": Number()}, {"y": Number()}, Task.REGRESSION)
+    assert encode_features(pd.DataFrame({"x": ["$5", "\u20ac5"]}), runs_of_before).tolist() == [[5], [5]]
 
 
 def test_a_target_of_amounts_is_read_as_numbers() -> None:

@@ -63,6 +63,14 @@ def test_labels_make_a_classification(labels: object, classes: tuple[str, ...]) 
     assert (schema.task, schema.classes) == (Task.CLASSIFICATION, classes)
 
 
+def test_a_task_may_be_given_as_text() -> None:
+    frame = pd.DataFrame({"x": [1, 2, 3], "y": [2, 10, 1]})
+    for task in Task:
+        assert infer_schema(frame, "y", task=task.value) == infer_schema(frame, "y", task=task)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ConfigError, match=r"task must be one of .*; got 'clasification' \(did you mean"):
+        infer_schema(frame, "y", task="clasification")  # pyright: ignore[reportArgumentType]
+
+
 def test_numbers_may_be_classes_and_keep_their_labels_in_any_dtype() -> None:
     frame = pd.DataFrame({"x": [1, 2, 3], "y": [2, 10, 1]})
     schema = infer_schema(frame, "y", task=Task.CLASSIFICATION)

@@ -32,9 +32,10 @@ CURRENCY = "leave the currency out"
 UNIT = "leave the unit out of the cells; the column's name can say it"
 AMOUNTS = (DATE, SPAN, POINT, PERCENT, CURRENCY)  # quantities, which are seldom meant as labels
 MONEY = re.compile(r"[$\u00a3\u00a5\u20ac\u20b9]|\b(?:usd|eur|gbp|chf|jpy)\b", re.IGNORECASE)
-GROUPED = {  # whole numbers in groups of three digits and fractions, by the decimal mark
+CODES = {"$": "USD", "\u00a3": "GBP", "\u00a5": "JPY", "\u20ac": "EUR", "\u20b9": "INR"}
+GROUPED = {  # whole numbers in groups of three digits, no 0 before all, and fractions, by the decimal mark
     mark: re.compile(
-        rf"[-+]?(\d+|\d{{1,3}}([{groups}\s'\u2019]\d{{3}})+)?({re.escape(mark)}\d*)?(e[-+]?\d+)?", re.IGNORECASE
+        rf"[-+]?(\d+|[1-9]\d{{0,2}}([{groups}\s'\u2019]\d{{3}})+)?({re.escape(mark)}\d*)?(e[-+]?\d+)?", re.IGNORECASE
     )
     for mark, groups in ((".", ","), (",", "."))
 }
@@ -94,7 +95,7 @@ def quantity(value: Any, decimal: str = ".", marks: Collection[str] = ()) -> flo
     Example:
         >>> quantity("NA"), quantity("TRUE"), quantity("red")
         (nan, 1.0, None)
-        >>> quantity("1,234.5"), quantity("1.234,5", ","), quantity("$5"), quantity("12 %"), quantity("1,5")
+        >>> quantity("1,234.5"), quantity("1.234,5", ","), quantity("$5"), quantity("12 %"), quantity("0,123")
         (1234.5, 1234.5, 5.0, 0.12, None)
     """
     if not isinstance(value, str):
@@ -110,6 +111,17 @@ def quantity(value: Any, decimal: str = ".", marks: Collection[str] = ()) -> flo
     plain = re.sub(rf"[{'.' if decimal == ',' else ','}\s'\u2019]", "", bare).replace(decimal, ".")
     found = number(plain)
     return found / 100 if found is not None and word.endswith("%") else found
+
+
+def currency(value: Any) -> str:
+    """The code of the currency that a cell names, or codes, or ``""``.
+
+    Example:
+        >>> currency("$5"), currency("5 usd"), currency("$5 EUR"), currency(5)
+        ('USD', 'USD', 'EUR/USD', '')
+    """
+    found: list[str] = MONEY.findall(value) if isinstance(value, str) else []
+    return "/".join(sorted({CODES.get(sign, sign.upper()) for sign in found}))
 
 
 def as_label(value: Any, written: bool = False) -> str | None:

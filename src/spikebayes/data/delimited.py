@@ -215,9 +215,10 @@ def _said(message: str, block: int) -> str:
     if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
         line, expected, got = map(int, found.groups())
         which = "more" if got > expected else "fewer"
+        above = "; if there are lines above the header, such as comments, delete them" * (expected == 1)
         return (
             f"line {line}, not counting blank ones, has {which} fields than the header, which names {expected}; mend "
-            "it, or quote fields that hold separators"
+            f"it, or quote fields that hold separators{above}"
         )
     return f"a line is longer than {block >> 20} MiB" if "straddl" in message else message
 

@@ -49,9 +49,9 @@ def encode_features(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
         ``[B, F]`` float32, in the order of ``schema.input_names``.
 
     Raises:
-        DataError: a missing column; text among numbers or dates; infinite values (what exceeds float32 counts as
-            such); missing values under a schema of an earlier version, which refused them; no rows, or too many for
-            memory.
+        DataError: a missing column; text among numbers or dates; percent signs or currencies other than in training;
+            infinite values (what exceeds float32 counts as such); missing values under a schema of an earlier
+            version, which refused them; no rows, or too many for memory.
 
     Example:
         >>> from spikebayes.data.kinds import Levels, Number
@@ -127,8 +127,8 @@ def encode_target(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
         ``[B, T]`` float32 for regression, less the schema's offsets; ``[B]`` int64 class indices for classification.
 
     Raises:
-        DataError: no target column; a label that training never met; text among numbers; missing, NaN or
-            infinite values.
+        DataError: no target column; a label that training never met; text among numbers; percent signs or currencies
+            other than in training; missing, NaN or infinite values.
     """
     names = column_names(frame)
     for name in schema.targets:
@@ -162,7 +162,10 @@ def read_columns(
         DataError: what a column's kind does not take; see ``columns.py``.
     """
     written = as_written(frame)
-    readers = {name: partial(c.read, written=written) for name, c in columns.items() if isinstance(c, Number)}
+    before = rows_before(frame)
+    readers = {
+        name: partial(c.read, written=written, before=before) for name, c in columns.items() if isinstance(c, Number)
+    }
     dates = {name: partial(c.read, written=written) for name, c in columns.items() if isinstance(c, Date)}
     labels = [name for name, c in columns.items() if isinstance(c, Levels | TargetEncoded)]
     return (

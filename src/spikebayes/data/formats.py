@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from spikebayes.data.columns import AS_WRITTEN, as_written, check_width, listed, one_line
+from spikebayes.data.columns import AS_WRITTEN, as_written, check_width, listed, one_line, repeated
 from spikebayes.data.delimited import read_delimited, write_delimited
 from spikebayes.errors import DataError
 from spikebayes.machine.extras import needed
@@ -41,6 +42,8 @@ WRITTEN = ", ".join(
 )  # which has no such bytes twice
 
 PANDAS_ATTRS = b"PANDAS_ATTRS"  # in the metadata of a Parquet file
+NULLABLE = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+EXACT = 1 << 53  # up to here float64 holds every whole number
 
 # what the parsers raise on torn or foreign files
 UNREADABLE = (
@@ -102,10 +105,9 @@ def parse(path: Path) -> pd.DataFrame:
             return from_arrow(pa.ipc.open_file(file).read_all())
     if kind == "excel":
         return _parse_excel(path)
-    check_width(len(pq.read_schema(path)))
-    frame = pd.read_parquet(path, engine="pyarrow")
-    frame = frame.reset_index([name for name in frame.index.names if name is not None])
-    return frame.set_axis([str(name) for name in frame.columns], axis=1)
+    with pq.ParquetFile(path) as file:
+        check_width(len(file.schema_arrow))
+        return from_arrow(file.read())
 
 
 def emit(frames: Iterable[pd.DataFrame], path: Path) -> None:
@@ -133,7 +135,7 @@ def emit(frames: Iterable[pd.DataFrame], path: Path) -> None:
 
 
 def from_arrow(table: pa.Table, first: int = 0) -> pd.DataFrame:
-    """The table of pandas' that was stored; its named index becomes columns.
+    """The table of pandas' that was stored; its named index becomes columns, and no whole number is rounded.
 
     Args:
         table: some rows of it.
@@ -142,8 +144,21 @@ def from_arrow(table: pa.Table, first: int = 0) -> pd.DataFrame:
     check_width(table.num_columns)
     frame = _numbered(table, first).to_pandas(use_threads=False)
     frame = frame.reset_index([name for name in frame.index.names if name is not None])
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    for position, name in enumerate(frame.columns):
+        at = table.schema.get_field_index(name)  # -1 where names repeat
+        if at >= 0 and frame.dtypes.iloc[position] == np.float64 and _loses(table.column(at)):
+            frame.isetitem(position, table.column(at).to_pandas(types_mapper=NULLABLE.get).array)
     frame.attrs = json.loads((table.schema.metadata or {}).get(PANDAS_ATTRS, b"{}"))
-    return frame.set_axis([str(name) for name in frame.columns], axis=1)
+    return frame
+
+
+def _loses(column: pa.ChunkedArray) -> bool:
+    """Whether whole numbers with gaps, of which pandas makes float64, would not all be told apart then."""
+    if column.type not in NULLABLE or not column.null_count:
+        return False
+    ends = pc.call_function("min_max", [column]).as_py().values()
+    return any(end is not None and abs(end) > EXACT for end in ends)
 
 
 def _numbered(part: pa.Table, first: int) -> pa.Table:
@@ -158,11 +173,16 @@ def _numbered(part: pa.Table, first: int) -> pa.Table:
 
 
 def _parse_excel(path: Path) -> pd.DataFrame:
-    """The first sheet of a workbook, its first line the names."""
+    """The first sheet of a workbook, its first line the names, which pandas would number where they repeat."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of styles and the like
         needed("openpyxl", "an Excel file")
-        frame = pd.read_excel(path, engine="openpyxl", keep_default_na=False, na_values=[""])
+        with pd.ExcelFile(path, engine="openpyxl") as book:
+            first = pd.read_excel(book, header=None, nrows=1, keep_default_na=False, na_values=[""])
+            twice = repeated([str(name) for name in first.to_numpy(object).ravel() if not pd.isna(name)])
+            if twice:
+                raise DataError(f"column names must differ; repeated: {listed(map(repr, twice))}")
+            frame = pd.read_excel(book, keep_default_na=False, na_values=[""])
     return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 
@@ -232,8 +252,14 @@ def _emit_npz(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _plain(column: pd.Series) -> np.ndarray:
-    """The column as a NumPy array that needs no pickling: numbers, or text with "" where it is missing."""
-    if not pd.api.types.is_numeric_dtype(column.dtype):
+    """The column as a NumPy array that needs no pickling: numbers, or text with "" where it is missing.
+
+    Whole numbers with gaps that float64 would round are text too.
+    """
+    kept = pd.api.types.is_numeric_dtype(column.dtype)
+    if kept and column.dtype in NULLABLE.values() and column.isna().any():
+        kept = bool(column.between(-EXACT, EXACT).all())
+    if not kept:
         return np.array(["" if gone else str(value) for value, gone in zip(column, column.isna(), strict=True)], str)
     array = column.to_numpy()
     return column.to_numpy(np.float64, na_value=np.nan) if array.dtype.kind == "O" else array

@@ -56,7 +56,8 @@ def infer_schema(
     the median, with an input that says so; a missing label is a level. Columns that are constant, without values, or
     whose text is (nearly) all distinct, or numbers all distinct under a name such as id, are dropped. Text counts as
     a number despite currency and percent signs, digit groups, decimal commas, and up to a tenth of other words, which
-    are then missing values.
+    are then missing values. Commas that could group thousands or be decimal, as in 1,234, are decimal if those of
+    another column can be nothing else.
 
     Without a task, a target of numbers means regression and any other (text, booleans, categories) classification;
     whole numbers of at most 10 values, in 5 rows each on average, mean classification too.
@@ -65,7 +66,7 @@ def infer_schema(
         frame: B >= 2 rows, whose targets are all there.
         target: the column to predict, or several of numbers, as a sequence or separated by commas.
         categorical: the features that hold labels, each level an input; short for ``columns``.
-        task: the task, or None to read it from the target.
+        task: the task, by its value too (``"regression"``), or None to read it from the target.
         columns: kinds of features by name, where they are not to be inferred: ``"number"``, ``"levels"``,
             ``"target-encoded"``, ``"date"`` (or ``"date %d/%m/%Y"``, as strptime has it), ``"boolean"``, ``"drop"``.
         rows: those that medians, spans, levels and means of the target are learned from; None takes all. Kinds of
@@ -73,9 +74,10 @@ def infer_schema(
 
     Raises:
         DataError: a named column that the table lacks; no feature; fewer than 2 rows; text in a column that was
-            named a number or a date; infinite values; missing targets; more than :data:`LEVELS` levels or classes;
-            a target with a single value.
-        ConfigError: an unknown kind, or a kind given for the target.
+            named a number or a date; percent signs on some numbers of a column alone, or several currencies in one;
+            infinite values; missing targets; more than :data:`LEVELS` levels or classes; a target with a single
+            value.
+        ConfigError: an unknown task or kind, or a kind given for the target.
 
     Example:
         >>> frame = pd.DataFrame({"size": [1.0, 2.0, 2.5], "color": ["red", "blue", "red"], "price": [3.0, 4.0, 5.5]})
@@ -84,6 +86,8 @@ def infer_schema(
         >>> infer_schema(frame, "price", columns={"size": "drop"}).input_names
         ('color=blue', 'color=red')
     """
+    if task is not None and task not in tuple(Task):
+        raise ConfigError(unknown("task", task, Task))
     names = column_names(frame)
     targets = target_columns(target, names)
     given = _given(names, targets, categorical, columns or {})
@@ -95,8 +99,13 @@ def infer_schema(
     learned_on = np.arange(len(frame)) if rows is None else rows.numpy()
     if task is None:
         task = read_task(frame, targets[0]) if len(targets) == 1 else Task.REGRESSION
+    task = Task(task)  # which may come as text
     predicted = predicted_columns(frame, targets, task, learned_on)
     kinds = {name: _find(frame, name, given.get(name)) for name in features}
+    if any(isinstance(kind, Number) and kind.decimal == "," for kind in (kinds | predicted).values()):
+        kinds |= {name: found for name, (found, _) in _with_commas(frame, kinds).items()}
+        for name, (found, numbers) in _with_commas(frame, predicted).items():
+            predicted[name] = replace(found, offset=offset_of(numbers[learned_on]))
     values = read_columns(frame, kinds, hint="correct it, or name the column's kind under --columns")
     untold = TableSchema(kinds, predicted, task)
     y = outcomes(encode_target(frame.iloc[learned_on], untold), task, len(untold.classes))
@@ -143,7 +152,7 @@ def _find(frame: pd.DataFrame, name: str, given: str | None) -> Column:
     if given == BOOLEAN or found == BOOLEAN:
         return Number(truth=True)
     if pd.api.types.is_numeric_dtype(column.dtype) or found in NUMBERS or found == "timedelta":
-        return Number()
+        return Number(percent=False, currency="")
     if isinstance(column.dtype, pd.CategoricalDtype):
         return labels
     texts = _present(column, as_written(frame))
@@ -155,6 +164,13 @@ def _find(frame: pd.DataFrame, name: str, given: str | None) -> Column:
         return as_number[0]
     format = date_format(texts)
     return labels if format is None else _date(format)
+
+
+def _with_commas(frame: pd.DataFrame, kinds: Mapping[str, Column]) -> dict[str, tuple[Number, np.ndarray]]:
+    """Columns whose commas may group thousands or not, read as decimal ones, as they are in another column."""
+    unsure = [name for name, kind in kinds.items() if isinstance(kind, Number) and kind.grouped]
+    read = {name: Number.found(pd.Series(frame[name]), as_written(frame), WORDS, (",",)) for name in unsure}
+    return {name: found for name, found in read.items() if found is not None}
 
 
 def _date(format: str) -> Date:

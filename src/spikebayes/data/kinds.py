@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from spikebayes.data.columns import level_indices, listed, to_labels, to_numbers
+from spikebayes.data.signs import check_currencies, check_percents, currencies, percents
 
 BEYOND = 0.05  # of the span from the least to the largest number of training: so far beyond either is not outside yet
 CENTRED = 1000  # times its spread a column's mean may be: float32 then rounds by 6e-5 of the spread
@@ -81,6 +82,9 @@ class Number(Column):
         decimal: the mark before a fraction, in text.
         marks: words that stand for a missing one in this column.
         truth: whether they are true and false.
+        grouped: whether commas group thousands in text that could be meant otherwise, such as 1,234.
+        percent: whether they had a sign of percent; None, of earlier versions, does not say.
+        currency: the code of that which they named, ``""`` for none; None, of earlier versions, does not say.
     """
 
     kind: ClassVar[str] = "number"
@@ -92,25 +96,59 @@ class Number(Column):
     decimal: Literal[".", ","] = "."
     marks: tuple[str, ...] = ()
     truth: bool = False
+    grouped: bool = False
+    percent: bool | None = None
+    currency: str | None = None
 
     @classmethod
-    def found(cls, column: pd.Series, written: bool = False, share: float = 0.0) -> tuple[Number, np.ndarray] | None:
-        """A column as numbers, and these; None if more than a share of its cells are none, and not missing either."""
-        found = [cls(decimal=decimal) for decimal in DECIMALS]
+    def found(
+        cls,
+        column: pd.Series,
+        written: bool = False,
+        share: float = 0.0,
+        decimals: tuple[Literal[".", ","], ...] = DECIMALS,
+    ) -> tuple[Number, np.ndarray] | None:
+        """A column as numbers, and these; None if more than a share of its cells are none, and not missing either.
+
+        Of the marks before a fraction that it may have, the one that leaves fewer such cells is taken, or the first.
+        """
+        found = [cls(decimal=decimal) for decimal in decimals]
         read = [each.read(column, written) for each in found]
         best = min(range(len(read)), key=lambda each: read[each][1].sum())
         values, wrong = read[best]
         if wrong.sum() > share * (wrong | ~np.isnan(values)).sum():
             return None
         words = sorted({str(label).strip() for label in to_labels(pd.Series(column[wrong]), written)})
-        return replace(found[best], marks=tuple(words)), values
+        there = ~np.isnan(values)
+        learned = replace(
+            found[best],
+            marks=tuple(words),
+            grouped=_ambiguous(column, read),
+            percent=bool(percents(column)[there].any()),
+            currency=next(filter(None, currencies(column)[there]), ""),
+        )
+        return learned, values
 
     def inputs(self, name: str) -> list[str]:
         return [name, f"{name} is missing"][: 1 + self.flag]
 
-    def read(self, column: pd.Series, written: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers, and where there is something else; see :func:`~spikebayes.data.columns.to_numbers`."""
-        return to_numbers(column, self.decimal, self.marks, written)
+    def read(self, column: pd.Series, written: bool = False, before: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers, and where there is something else; see :func:`~spikebayes.data.columns.to_numbers`.
+
+        Args:
+            column: of a table.
+            written: whether numbers stand for text.
+            before: rows of the whole table before these, for messages.
+
+        Raises:
+            DataError: signs of percent on some numbers alone, several currencies, or other signs than in training.
+        """
+        values, wrong = to_numbers(column, self.decimal, self.marks, written)
+        if self.percent is not None:
+            check_percents(column, ~np.isnan(values), self.percent, before)
+        if self.currency is not None:
+            check_currencies(column, ~np.isnan(values), self.currency, before)
+        return values, wrong
 
     def encode(self, values: np.ndarray, typed: bool = False) -> Encoded:
         gone = np.isnan(values)
@@ -122,7 +160,7 @@ class Number(Column):
         return "flag without fill" if self.flag and self.fill is None else faulty_range(self.low, self.high)
 
     def __str__(self) -> str:
-        more = ["decimal commas"] if self.decimal == "," else []
+        more = ["decimal commas"] if self.decimal == "," else ["commas group thousands"][: self.grouped]
         more += [f"{listed(map(repr, self.marks))} as missing"] if self.marks else []
         more += ["missing ones flagged"] if self.flag else []
         return ("boolean" if self.truth else "number") + (f" ({', '.join(more)})" if more else "")
@@ -255,6 +293,15 @@ def faulty_range(low: float | None, high: float | None) -> str | None:
     if low is None or high is None:
         return None if low is high else "one end of a span"
     return None if low <= high else "low above high"
+
+
+def _ambiguous(column: pd.Series, read: list[tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Whether a column's commas can be read in two ways, and nothing in it tells which is meant."""
+    if len({int(wrong.sum()) for _, wrong in read}) > 1:
+        return False
+    (first, _), (last, _) = read[0], read[-1]
+    apart = (first != last) & ~np.isnan(first) & ~np.isnan(last)
+    return any("," in cell for cell in column[apart] if isinstance(cell, str))
 
 
 def _met(labels: np.ndarray, levels: tuple[str, ...], values: bool) -> tuple[np.ndarray, np.ndarray]:

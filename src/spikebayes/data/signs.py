@@ -1,0 +1,98 @@
+"""Signs beside numbers in text, which must mean one thing throughout a column, in training and after it.
+
+All cells have a sign of percent or none has; the currencies that cells name are one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from spikebayes.data.cells import currency
+from spikebayes.data.columns import one_line
+from spikebayes.errors import DataError
+
+
+def percents(column: pd.Series) -> np.ndarray:
+    """``[B]`` bool, where text ends in a sign of percent.
+
+    Example:
+        >>> percents(pd.Series(["12 %", "12", 12, None])).tolist()
+        [True, False, False, False]
+    """
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return np.zeros(len(column), bool)
+    return np.array([isinstance(cell, str) and cell.rstrip().endswith("%") for cell in column.astype(object)], bool)
+
+
+def currencies(column: pd.Series) -> np.ndarray:
+    """``[B]`` object: the code of the currency that text names, ``""`` for none.
+
+    Example:
+        >>> currencies(pd.Series(["$12", "12 EUR", "12", None])).tolist()
+        ['USD', 'EUR', '', '']
+    """
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return np.full(len(column), "", object)
+    return np.array([currency(cell) for cell in column.astype(object)], object)
+
+
+def check_percents(column: pd.Series, there: np.ndarray, percent: bool, before: int) -> None:
+    """Refuse numbers that have a sign of percent where others, or those of training, have none; and the reverse.
+
+    Args:
+        column: of a table.
+        there: ``[B]`` bool, where it has a number.
+        percent: whether those of training had the sign.
+        before: rows of the whole table before these, for the message.
+
+    Raises:
+        DataError: names the column, a row of each, and what to do.
+    """
+    signed = percents(column) & there
+    plain = there & ~signed
+    if signed.any() and plain.any():
+        raise DataError(
+            f"column {column.name!r} has numbers with a percent sign ({_first(column, signed, before)}) and without "
+            f"({_first(column, plain, before)}); write all of them in one way"
+        )
+    if signed.any() and not percent:
+        raise DataError(
+            f"column {column.name!r} has a percent sign ({_first(column, signed, before)}), and in training it had "
+            "none; write its numbers as they were there, without the sign"
+        )
+    if plain.any() and percent:
+        raise DataError(
+            f"column {column.name!r} has no percent sign ({_first(column, plain, before)}), and in training it had; "
+            "write its numbers as they were there, with the sign"
+        )
+
+
+def check_currencies(column: pd.Series, there: np.ndarray, known: str, before: int) -> None:
+    """Refuse numbers of several currencies, or of another one than in training; those that name none pass.
+
+    Args:
+        column, there, before: as for :func:`check_percents`.
+        known: the code of that of training, ``""`` for none.
+
+    Raises:
+        DataError: names the column, the rows, and what to do.
+    """
+    named = np.where(there, currencies(column), "")
+    if not (rows := named != "").any():
+        return
+    first = named[rows.argmax()]
+    if (others := rows & (named != first)).any():
+        raise DataError(
+            f"column {column.name!r} mixes currencies ({_first(column, rows, before)}; "
+            f"{_first(column, others, before)}); convert them to one"
+        )
+    if first != known:
+        how = f"were in {known}; convert them" if known else "named no currency; leave it out, or convert them first"
+        where = _first(column, rows, before)
+        raise DataError(f"column {column.name!r} has numbers in {first} ({where}), and those of training {how}")
+
+
+def _first(column: pd.Series, rows: np.ndarray, before: int) -> str:
+    row = int(rows.argmax())
+    return f"row {before + row + 1}: {one_line(repr(column.iloc[row]))}"
