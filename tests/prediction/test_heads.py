@@ -86,11 +86,11 @@ def test_several_outputs_that_may_be_probabilities_are_said_to_be(name: str) -> 
 
 
 def test_logits_are_not_said_to_be_probabilities() -> None:
-    drawn = torch.rand(4, 3, 2, generator=torch.Generator().manual_seed(0))
+    drawn = torch.rand(4, 6, 2, generator=torch.Generator().manual_seed(0))
     apart = drawn.clone()
     apart[3, 2, 1] = 1.01
-    few = torch.tensor([[[0.2, 0.3]], [[0.1, 0.9]]])
-    for logits in (few, apart, -drawn, torch.zeros(4, 3, 2)):  # warnings are errors
+    few = drawn[:, :2].repeat(20, 1, 1)  # many samples, but of few rows
+    for logits in (few, apart, -drawn, torch.zeros(4, 6, 2)):  # warnings are errors
         found, kind = class_probabilities(logits.clone(), Head((2,)))
         assert kind == "logits"
         torch.testing.assert_close(found, logits.softmax(-1))

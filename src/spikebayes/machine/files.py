@@ -43,9 +43,9 @@ def check_writable(path: Path) -> None:
         ConfigError: the folder is missing, is not a folder, or may not be written to; the path is a folder, a device
             or a pipe, or a file that may only be read.
     """
+    _create_beside(path).unlink(missing_ok=True)
     if path.exists() and not os.access(path, os.W_OK):
         raise ConfigError(f"cannot write {path}: it may only be read; give another name, or make it writable")
-    _create_beside(path).unlink(missing_ok=True)
 
 
 def check_output(path: Path, inputs: Iterable[Path]) -> None:

@@ -32,7 +32,7 @@ SIGMOIDS: set[Callable[..., Tensor]] = {
 }
 LOG_SIGMOIDS: set[Callable[..., Tensor]] = {F.logsigmoid}
 ROUNDING = 1e-4  # by which the probabilities of a float32 softmax may miss a sum of 1
-ENOUGH = 10  # outputs that all lie in [0, 1] before that is more than chance
+ENOUGH = 10  # outputs of a sample that all lie in [0, 1] before that is more than chance
 LEAST = 1e-12  # of a probability whose logarithm is taken
 OF_ITS_OWN = (
     "the model ends in a sigmoid for each class, so its classes do not exclude each other, as those of "
@@ -117,7 +117,7 @@ def class_probabilities(output: Tensor, head: Head) -> tuple[Tensor, str]:
     kind = _kind(output)
     if kind != LOGITS:
         _say(f"the model's outputs are {kind} already (a softmax head) and are taken as they are")
-    elif output.numel() >= ENOUGH and _are_within_one(output):
+    elif output[0].numel() >= ENOUGH and _are_within_one(output):
         _say(
             "every output, taken for a logit, lies in [0, 1]; if these are probabilities, return the logits, or "
             "where classes do not exclude each other, predict with task='regression' for the probability of each"
