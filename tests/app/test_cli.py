@@ -152,6 +152,22 @@ def test_networks_of_one_step(
     fails("predict", run, *given, "--out", tmp_path / "q.csv", "--tau", "0.01", says="tau is for networks of LIF")
 
 
+def test_info_tells_the_noise_of_every_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = table().drop(columns="color")
+    frame.assign(z=1000 * frame["y"]).to_csv(tmp_path / "t.csv", index=False)
+    options = ["--epochs", "2", "--hidden", "[4]", "--noise", "constant", "--out", str(tmp_path / "run")]
+    assert main(["fit", str(tmp_path / "t.csv"), "--target", "y,z", *options]) == 0
+    capsys.readouterr()
+    assert main(["info", str(tmp_path / "run")]) == 0
+    said = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("noise"))
+    y, z = (
+        float(part.split(" of ")[0]) for part in said.removeprefix("noise     standard deviation ").split(", ")[:2]
+    )
+    assert "of y, " in said
+    assert "of z, of all rows" in said
+    assert z > 100 * y
+
+
 def test_info_names_columns_and_populations(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(run)]) == 0
     said = capsys.readouterr().out

@@ -178,3 +178,23 @@ def test_a_run_may_be_made_beside_other_files(here: Path) -> None:
 def test_a_demo_keeps_to_its_own_folder(here: Path, refused: Callable[..., str]) -> None:
     refused("demo", "--out", "run", says="holds files that no demo wrote: 'fit.json'")
     refused("demo", "--out", here, says="'run'")
+
+
+@pytest.mark.parametrize(
+    ("verb", "out"), [("predict", "--out"), ("compare", "--out"), ("score", "--json"), ("energy", "--json")]
+)
+def test_the_table_of_the_training_is_not_replaced_by_what_another_gives(
+    verb: str, out: str, here: Path, refused: Callable[..., str]
+) -> None:
+    learned = Path(load_run(here / "run").config["data"])
+    (here / "other.csv").write_bytes(learned.read_bytes())
+    if verb == "predict":
+        (here / "link.csv").symlink_to(learned)
+    refused(verb, "run", "--data", "other.csv", out, "link.csv" if verb == "predict" else learned, says="is an input")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everything")
+def test_a_file_that_may_only_be_read_is_not_replaced(here: Path, refused: Callable[..., str]) -> None:
+    (here / "p.csv").write_text("kept")
+    (here / "p.csv").chmod(0o444)
+    refused("predict", "run", "--data", "t.csv", "--out", "p.csv", says="it may only be read; give another name")

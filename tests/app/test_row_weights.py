@@ -37,6 +37,8 @@ def test_classes_count_by_their_weights() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
+        ({"weights": "v"}, DataError, "no column 'v' of weights.*; the columns are 'a', 'b'"),
+        ({"weights": "kind"}, DataError, "the target 'kind' cannot hold the weights of rows"),
         ({"class_weights": {"upp": 1}}, ConfigError, r"no class 'upp' \(did you mean 'up'\?\)"),
         ({"class_weights": {"up": -1.0}}, ConfigError, "0 or more; that of 'up' is -1"),
         ({"class_weights": "balancd"}, ConfigError, r"did you mean 'balanced'\?\), or a mapping"),
