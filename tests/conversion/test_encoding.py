@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 import spikebayes as sb
+from modules import Net
 
 
 class Scaled(nn.Module):
@@ -53,3 +56,17 @@ def test_the_network_is_the_module(way: str) -> None:
         sb.predict(m, x[:20], samples=20, seed=1).samples for m in (model, sb.convert(model, x, code=sb.Graded(14)))
     )
     assert (classical - coded).abs().max() < 0.01 * classical.std(0).mean()
+
+
+@pytest.mark.parametrize("code", [None, "auto", sb.Graded(8)])
+def test_an_output_without_an_axis_of_its_own_is_told_by_a_code(code: Any) -> None:
+    """As of a regression that ends in ``.squeeze(-1)``."""
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 1))
+    model = Net(lambda m, x: m.body(x).squeeze(-1), body=body)
+    x = torch.randn(120, 4)
+    network = sb.convert(model, x, code=code)
+    a, b = (sb.predict(m, x, samples=5).samples for m in (model, network))
+    assert b.shape == (5, 120, 1)
+    assert (a - b).std() < 0.1 * a.std()
+    assert torch.equal(sb.predict(network, x[:7], samples=2, engine="reference").samples, b[:2, :7])

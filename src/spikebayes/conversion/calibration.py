@@ -102,7 +102,7 @@ def extents(network: SpikingNetwork, calibration: Calibration) -> dict[str, Exte
     found = {node.name: Extent() for node in network.nodes()}
     for nodes in calibration.passes(network):
         for passed in nodes:
-            value, extent = passed.value.double().flatten(1), found[passed.node.name]
+            value, extent = passed.value.double().reshape(len(passed.value), -1), found[passed.node.name]
             extent.norm = max(extent.norm, float(value.pow(2).sum(1).max().sqrt()))
             extent.low, extent.high = min(extent.low, float(value.min())), max(extent.high, float(value.max()))
             extent.largest = max(abs(extent.low), abs(extent.high))
