@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from studies.neftci2017.figures import figures
 from studies.neftci2017.hardware import AFTERWARDS, DEVICES, NONE, robustness
 from studies.neftci2017.judging import DETERMINISTIC, JUDGED, judge
 from studies.neftci2017.learning import Digits, train
-from studies.neftci2017.networks import S2M, TUNED, Run, Trained, runs
+from studies.neftci2017.networks import CONV, DROPOUT, RELU, S2M, SIGMOID, TUNED, Choice, Run, Trained
 from studies.neftci2017.page import render
 from studies.neftci2017.sampling import SCALE, last_epochs, law, samplings
 from studies.neftci2017.settings import PUBLISHED, Settings
@@ -25,6 +25,7 @@ from studies.scoring import compared
 from studies.stages import Stages
 
 NAME = "neftci2017"
+TABLE = {"s2m": (S2M, 1.0), "sigmoid": (SIGMOID, 1.0), "scaled": (S2M, SCALE)}  # networks, and factors of weights
 LEARNING = ("training", "choosing")  # how the stages of training begin
 
 
@@ -65,8 +66,10 @@ def run_neftci2017(
     key = {"seed": seed, "images": sizes, "learning": asdict(settings.learning)}
     learned = Stages(work / "learning", key, origin["commit"], say)
     judged = Stages(work / "judging", key | {"settings": asdict(settings)}, origin["commit"], say)
-    trained, choosing, training = _learn(data, learned, settings, seed)
-    found = _judge(digits, judged, trained, settings, seed, progress=progress)
+    choices, tries = chosen(data, learned, settings.learning, seed, torch.get_num_threads())
+    trained = Trained(settings.learning, choices, learned.folder)
+    training = _Trainings(data, learned, trained, seed)
+    found = _judge(digits, judged, training, settings, seed, progress=progress)
 
     stages = {"data": {"seconds": loading}, **learned.told(), **judged.told()}
     commits = list(dict.fromkeys([*learned.commits(), *judged.commits()]))
@@ -77,8 +80,8 @@ def run_neftci2017(
         "images": sizes,
         "seconds": seconds,
         "stages": stages,
-        "choosing": choosing,
-        "training": training,
+        "choosing": {"chosen": _told(choices), "tried": tries},
+        "training": training.histories,
         **found,
     }
     write_results(found, results)
@@ -86,45 +89,51 @@ def run_neftci2017(
     return found
 
 
-def _learn(
-    data: Path, stages: Stages, settings: Settings, seed: int
-) -> tuple[Trained, dict[str, Any], dict[str, list[dict[str, Any]]]]:
-    """Every network trained, those that are not yet side by side, each with what validation images chose for it."""
-    s, count = settings.learning, torch.get_num_threads()
-    choices, tries = chosen(data, stages, s, seed, count)
-    trained = Trained(s, choices, stages.folder)
-    jobs = {
-        run: Job(
-            stages,
-            f"training, {run.name}",
-            train,
-            (run, trained.choice(run), data, seed, s, stages.folder / run.name),
-            (trained.weights(run),),
-        )
-        for run in runs(s, seed)
-    }
-    found: dict[str, list[dict[str, Any]]] = {}
-    for run, history in side_by_side(jobs, count).items():
-        found.setdefault(run.network, []).append(history)
-    chose = {
+class _Trainings:
+    """Networks trained when they are asked for, those that are not yet side by side.
+
+    Args:
+        data: folder of the data sets. stages: of the trainings. trained: where the weights lie. seed: of the split.
+    """
+
+    def __init__(self, data: Path, stages: Stages, trained: Trained, seed: int) -> None:
+        self.data, self.stages, self.trained, self.seed = data, stages, trained, seed
+        self.histories: dict[str, list[dict[str, Any]]] = {}
+
+    def __call__(self, *runs: Run) -> None:
+        trained, s = self.trained, self.trained.learning
+        jobs = {
+            run: Job(
+                self.stages,
+                f"training, {run.name}",
+                train,
+                (run, trained.choice(run), self.data, self.seed, s, self.stages.folder / run.name),
+                (trained.weights(run),),
+            )
+            for run in runs
+        }
+        for run, history in side_by_side(jobs, torch.get_num_threads()).items():
+            self.histories.setdefault(run.network, []).append(history)
+
+
+def _told(choices: Mapping[str, Choice]) -> dict[str, Any]:
+    return {
         kind: asdict(choice) | {"spans": {str(bits): span for bits, span in choice.spans.items()}}
         for kind, choice in choices.items()
     }
-    return trained, {"chosen": chose, "tried": tries}, found
 
 
 def _judge(
-    digits: Digits, stages: Stages, trained: Trained, s: Settings, seed: int, *, progress: bool
+    digits: Digits, stages: Stages, training: _Trainings, s: Settings, seed: int, *, progress: bool
 ) -> dict[str, Any]:
-    first = Run(S2M, seed)
+    """Everything that is judged, each network as soon as it is trained."""
+    trained, first = training.trained, Run(S2M, seed)
     found: dict[str, Any] = {
         "law": stages.run("erf law", lambda: {"lines": law(s.fan_ins, s.law_draws, seed)})["lines"],
-        "samplings": stages.run(
-            "samplings", lambda: samplings(trained, digits, seed, s.samples), lambda: (trained.weights(first),)
-        ),
+        "table": {name: [] for name in TABLE},
+        "robustness": {kind: [] for kind in TUNED},
+        "few_bits": {str(bits): {} for bits in s.learning.bits},
     }
-    lines = {"s2m": (S2M, 1.0), "sigmoid": (TUNED[1], 1.0), "scaled": (S2M, SCALE)}
-    seeds = range(seed, seed + s.learning.seeds)
 
     def tabled(name: str, run: Run, factor: float) -> dict[str, Any]:
         return stages.run(
@@ -133,9 +142,26 @@ def _judge(
             lambda: (trained.weights(run),),
         )
 
-    found["table"] = {
-        name: [tabled(name, Run(kind, k), factor) for k in seeds] for name, (kind, factor) in lines.items()
-    }
+    def worse(run: Run) -> list[dict[str, Any]]:
+        changes = (NONE, *DEVICES) if run.bits else AFTERWARDS
+        draws = range(s.draws) if run.bits else range(run.seed, run.seed + 1)
+        return stages.run(
+            f"robustness, {run.name}",
+            lambda: {"lines": robustness(trained, run, changes, digits, s.imperfect_samples, draws)},
+            lambda: (trained.weights(run),),
+        )["lines"]
+
+    for k in range(seed, seed + s.learning.seeds):
+        training(*(Run(kind, k) for kind in TUNED))
+        for name, (kind, factor) in TABLE.items():
+            found["table"][name].append(tabled(name, Run(kind, k), factor))
+        for kind in TUNED:
+            found["robustness"][kind].append(worse(Run(kind, k)))
+    found["samplings"] = stages.run(
+        "samplings", lambda: samplings(trained, digits, seed, s.samples), lambda: (trained.weights(first),)
+    )
+    training(Run(DROPOUT, seed), Run(RELU, seed))
+    training(Run(CONV, seed), *(Run(kind, seed, bits) for bits in s.learning.bits for kind in TUNED))
     judged = {
         name: stages.run(
             f"uncertainty, {name}",
@@ -150,18 +176,7 @@ def _judge(
     found["uncertainty"] = {
         kind: {k: v for k, v in scores.items() if k != "log_losses"} for kind, scores in judged.items()
     }
-
-    def worse(run: Run) -> list[dict[str, Any]]:
-        changes = (NONE, *DEVICES) if run.bits else AFTERWARDS
-        draws = range(s.draws) if run.bits else range(run.seed, run.seed + 1)
-        return stages.run(
-            f"robustness, {run.name}",
-            lambda: {"lines": robustness(trained, run, changes, digits, s.imperfect_samples, draws)},
-            lambda: (trained.weights(run),),
-        )["lines"]
-
-    found["robustness"] = {kind: [worse(Run(kind, k)) for k in seeds] for kind in TUNED}
-    found["few_bits"] = {
-        str(bits): {kind: worse(Run(kind, seed, bits)) for kind in TUNED} for bits in s.learning.bits
-    }
+    for bits in s.learning.bits:
+        for kind in TUNED:
+            found["few_bits"][str(bits)][kind] = worse(Run(kind, seed, bits))
     return found

@@ -68,17 +68,6 @@ class Run:
         return s.conv_epochs if self.kind == CONV else s.few_epochs if self.bits else s.epochs
 
 
-def runs(s: Learning, seed: int) -> list[Run]:
-    """All trainings but those that choose, the long ones first."""
-    return [
-        *(Run(kind, seed + k) for k in range(s.seeds) for kind in TUNED),
-        Run(DROPOUT, seed),
-        Run(RELU, seed),
-        *(Run(kind, seed, bits) for bits in s.bits for kind in TUNED),
-        Run(CONV, seed),
-    ]
-
-
 def network(run: Run, choice: Choice, s: Learning) -> nn.Sequential:
     """An untrained network for images ``[B, 784]`` (``conv``: ``[B, 1, 28, 28]``)."""
     sizes: dict[str, Any] = {"inputs": 784, "outputs": 10, "hidden": s.hidden}
