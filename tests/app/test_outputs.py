@@ -191,10 +191,3 @@ def test_the_table_of_the_training_is_not_replaced_by_what_another_gives(
     if verb == "predict":
         (here / "link.csv").symlink_to(learned)
     refused(verb, "run", "--data", "other.csv", out, "link.csv" if verb == "predict" else learned, says="is an input")
-
-
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everything")
-def test_a_file_that_may_only_be_read_is_not_replaced(here: Path, refused: Callable[..., str]) -> None:
-    (here / "p.csv").write_text("kept")
-    (here / "p.csv").chmod(0o444)
-    refused("predict", "run", "--data", "t.csv", "--out", "p.csv", says="it may only be read; give another name")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -56,7 +56,7 @@ def attention(m: Any, h: Tensor) -> Tensor:
 
 OUT_OF_REACH: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "a dropout of one's own": (lambda: Body(lambda m, h: m.own(h), own=Drop()), "Drop, module 'own': draws numbers"),
-    "NumPy's": (lambda: Body(lambda m, h: h * np.random.rand() if m.training else h), "Body.forward: draws numbers"),  # noqa: NPY002
+    "Python's": (lambda: Body(lambda m, h: h * random.random() if m.training else h), "Body.forward: draws numbers"),
     "torch.dropout_": (lambda: Body(lambda m, h: torch.dropout_(h, 0.5, m.training)), "draws numbers of its own"),
     "inside attention": (lambda: Body(attention), "draws numbers of its own while the model trains"),
     "compiled": (

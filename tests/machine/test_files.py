@@ -7,7 +7,8 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from spikebayes.errors import ConfigError
 from spikebayes.machine.checked_files import write_json, write_tensors
 from spikebayes.machine.files import atomic, check_writable, locked, make_folder, user_cache
 from spikebayes.prediction.predictive import Draw, Predictive
+
+NOBODY = 65534
 
 
 def test_the_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
@@ -140,6 +143,32 @@ def test_devices_and_pipes_are_refused(tmp_path: Path) -> None:
         ):
             raise AssertionError("not to be reached")
     assert sorted(os.listdir(tmp_path)) == ["null", "pipe"]
+
+
+@pytest.fixture
+def anyone() -> Iterator[Path]:
+    """A folder that everybody may write into, while nobody in particular, root's rights aside, runs the test."""
+    with tempfile.TemporaryDirectory(dir=tempfile.gettempdir()) as folder:
+        Path(folder).chmod(0o777)
+        root = hasattr(os, "geteuid") and os.geteuid() == 0
+        if root:
+            os.seteuid(NOBODY)
+        try:
+            yield Path(folder)
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+def test_a_file_that_may_only_be_read_is_not_replaced(anyone: Path) -> None:
+    path = anyone / "p.csv"
+    path.write_text("kept")
+    check_writable(path)
+    path.chmod(0o444)
+    with pytest.raises(ConfigError, match="it may only be read; give another name, or make it writable"):
+        check_writable(path)
+    assert [p.name for p in anyone.iterdir()] == ["p.csv"]
+    assert path.read_text() == "kept"
 
 
 def test_a_name_too_long_is_refused_before_the_work(tmp_path: Path) -> None:

@@ -331,6 +331,9 @@ def test_what_the_samples_cannot_answer_is_refused() -> None:
         _ = regression(samples=1).std
     with pytest.raises(ConfigError, match="at least 2 samples"):
         _ = regression(samples=1).model_std
+    for ask in (Predictive.interval, lambda p: p.lower, lambda p: p.quantile(0.9), lambda p: p.model_quantile(0.9)):
+        with pytest.raises(ConfigError, match="at least 2 samples"):
+            ask(regression(samples=1, noise=False))
     with pytest.raises(ConfigError, match="this prediction is a regression"):
         _ = regression().entropy
     with pytest.raises(ConfigError, match=r"an interval of a new observation is for regression; sets\(\)"):

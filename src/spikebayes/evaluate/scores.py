@@ -25,8 +25,9 @@ def scores(side: Predictive, targets: Tensor, level: float = LEVEL) -> dict[str,
     Returns:
         For classes accuracy, negative log-likelihood, Brier score, calibration error, area under the risk-coverage
         curve, the share inside the set and its mean size. By output for values RMSE, R^2, mean absolute error, fair
-        CRPS of the network's output (from 2 samples on), the share inside the interval and its mean width; where the
-        noise is known the CRPS of a new observation, and the mean log-likelihood.
+        CRPS of the network's output (from 2 samples on), the share inside the interval and its mean width (from 2
+        samples on, or where the noise is known); where it is, the CRPS of a new observation, and the mean
+        log-likelihood.
 
     Raises:
         DataError: targets that do not fit.
@@ -53,14 +54,12 @@ def scores(side: Predictive, targets: Tensor, level: float = LEVEL) -> dict[str,
             f"Mean size of the {100 * level:g}% set (classes)": float(sets.double().sum(1).mean()),
         }
     y = targets[:, None] if targets.ndim == 1 else targets  # [B, C]
-    lower, upper = side.interval(level)
     by_output = {
         "RMSE": rmse(side.mean, y),
         "R²": r_squared(side.mean, y),
         "Mean absolute error": (side.mean.double() - y.double()).abs().mean(0),
         **_crps(side, y),
-        f"Targets inside the {interval_name(side, level)}": coverage(lower, upper, y),
-        f"Mean width of the {interval_name(side, level)}": (upper - lower).double().mean(0),
+        **_intervals(side, y, level),
     }
     found = {
         f"{score} of {name}" if len(side.names) > 1 else score: float(values[c])
@@ -79,6 +78,17 @@ def _crps(side: Predictive, y: Tensor) -> dict[str, Any]:
         return found
     noise = side.noise_std if side.noise_samples is None else side.noise_samples
     return {"CRPS": normal_mixture.crps(side.samples, noise, y).mean(0)} | found
+
+
+def _intervals(side: Predictive, y: Tensor, level: float) -> dict[str, Any]:
+    """``[C]`` each; a single sample without noise has no interval."""
+    if len(side.samples) < 2 and side.noise_std is None:
+        return {}
+    (lower, upper), name = side.interval(level), interval_name(side, level)
+    return {
+        f"Targets inside the {name}": coverage(lower, upper, y),
+        f"Mean width of the {name}": (upper - lower).double().mean(0),
+    }
 
 
 def intervals(side: Predictive) -> tuple[Tensor, Tensor]:

@@ -44,7 +44,8 @@ def check_writable(path: Path) -> None:
             or a pipe, or a file that may only be read.
     """
     _create_beside(path).unlink(missing_ok=True)
-    if path.exists() and not os.access(path, os.W_OK):
+    as_opened = os.access in os.supports_effective_ids  # by the user that a program runs as, as in opening
+    if path.exists() and not os.access(path, os.W_OK, effective_ids=as_opened):
         raise ConfigError(f"cannot write {path}: it may only be read; give another name, or make it writable")
 
 

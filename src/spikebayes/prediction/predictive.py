@@ -131,8 +131,7 @@ class Predictive:
     @property
     def model_std(self) -> Tensor:
         """``[B, C]``, the unbiased standard deviation over samples: the model's own uncertainty, without noise."""
-        if len(self.samples) < 2:
-            raise ConfigError("a spread needs at least 2 samples; this prediction has 1")
+        self._need_several()
         return self.samples.std(0)
 
     @checked
@@ -144,7 +143,11 @@ class Predictive:
 
         Returns:
             ``[B, C]`` for one probability, ``[Q, B, C]`` for several.
+
+        Raises:
+            ConfigError: a probability outside [0, 1], or a single sample.
         """
+        self._need_several()
         levels = torch.as_tensor(q, dtype=self.samples.dtype)
         if not levels.numel():
             raise ConfigError(NO_LEVELS)
@@ -485,6 +488,11 @@ class Predictive:
         """
         known = self.task is Task.CLASSIFICATION or self.noise_std is not None
         return (self.mutual_information if known else self.model_std.sum(-1)).double()
+
+    def _need_several(self) -> None:
+        """Refuse a single sample, which shows no spread: a standard deviation of 0, or an interval of no width."""
+        if len(self.samples) < 2:
+            raise ConfigError("a spread needs at least 2 samples; this prediction has 1")
 
     def _check_conformal(self, conformal: Conformal) -> None:
         classes = self.task is Task.CLASSIFICATION
