@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -30,7 +32,7 @@ def side_by_side(jobs: Mapping[Key, Job], count: int) -> dict[Key, dict[str, Any
     """What the jobs found, ``count`` of them at a time; those whose stage was finished before are not run again.
 
     A stage is kept as soon as it is finished, with the seconds that its own process took. If one fails or the study
-    is stopped, the other processes end at once: they go on from their own checkpoints.
+    is stopped or killed, the other processes end at once: they go on from their own checkpoints.
     """
     missing = {key: job for key, job in jobs.items() if not job.stages.has(job.stage)}
     for key, job in jobs.items():
@@ -42,7 +44,8 @@ def side_by_side(jobs: Mapping[Key, Job], count: int) -> dict[Key, dict[str, Any
 
 
 def _run(jobs: Sequence[Job], count: int) -> None:
-    pool = ProcessPoolExecutor(max(1, min(count, len(jobs))), mp_context=multiprocessing.get_context("spawn"))
+    spawned = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(max(1, min(count, len(jobs))), spawned, _end_with_parent)
     runs = {pool.submit(_timed, job.work, job.arguments): job for job in jobs}
     workers = pool._processes  # shutdown forgets them
     try:
@@ -57,6 +60,18 @@ def _run(jobs: Sequence[Job], count: int) -> None:
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed can end nobody: its workers would train on, unseen."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _timed(work: Callable[..., dict[str, Any]], arguments: tuple[Any, ...]) -> tuple[dict[str, Any], float]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -50,3 +54,36 @@ def test_what_is_finished_is_kept_when_another_fails(tmp_path: Path) -> None:
         side_by_side(jobs, 1)
     assert stages.has("short")
     assert not stages.has("refused")
+
+
+STUDY = """
+from pathlib import Path
+from tests.studies.test_processes import connected
+from studies.processes import Job, side_by_side
+from studies.stages import Stages
+
+if __name__ == "__main__":
+    side_by_side({0: Job(Stages(Path(r"FOLDER"), {}, None), "long", connected, (PORT,))}, 1)
+"""
+
+
+def connected(port: int) -> dict[str, Any]:
+    """Sleeps for a minute; the other end of the line can tell when this process has ended."""
+    with socket.create_connection(("localhost", port)):
+        return _slept(60.0)
+
+
+def test_a_killed_study_leaves_no_process_behind(tmp_path: Path) -> None:
+    with socket.create_server(("localhost", 0)) as server:
+        script = tmp_path / "study.py"
+        text = STUDY.replace("FOLDER", str(tmp_path)).replace("PORT", str(server.getsockname()[1]))
+        script.write_text(text, encoding="utf-8")
+        root = str(Path(__file__).parents[2])
+        study = subprocess.Popen([sys.executable, script], cwd=root, env=os.environ | {"PYTHONPATH": root})
+        server.settimeout(60)
+        line, _ = server.accept()
+    with line:
+        line.settimeout(30)
+        study.kill()
+        study.wait()
+        assert line.recv(1) == b""
