@@ -1,6 +1,6 @@
 # make demo    install, then train, convert, simulate and compare on embedded data
 # make test    install, then run the quick tests
-# make check   all tests, ruff, pyright, and which room imports which: what CI runs
+# make check   all tests, ruff, pyright, and which subpackage imports which; CI builds the docs too
 # make types   install, then build the wheel and ask pyright whether every public name of it has a type: seconds
 # make docs    install, then build the documentation site: docs/_build; minutes, for its tutorials run
 # make fuzz    install, then try 3,000 random inputs: tables, files, calls, modules; minutes

@@ -175,11 +175,14 @@ def test_the_source_archive_holds_the_repository(tmp_path: Path) -> None:
     with tarfile.open(archive) as opened:
         names = {name.split("/", 1)[1] for name in opened.getnames() if "/" in name}
     assert {name.split("/")[0] for name in names} == {
-        *("src", "studies", "benchmarks", "fuzz", "tests", "docs", "results"),
+        *("src", "studies", "benchmarks", "fuzz", "tests", "docs", "results", "packaging"),
         *(
             "README.md",
             "CHANGELOG.md",
             "CITATION.cff",
+            "CODE_OF_CONDUCT.md",
+            "CONTRIBUTING.md",
+            "SECURITY.md",
             "LICENSE",
             "Makefile",
             "constraints.txt",

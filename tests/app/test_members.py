@@ -34,8 +34,11 @@ def test_members_differ_and_share_the_samples(both: Path) -> None:
     assert not torch.equal(first.model[0].weight, second.model[0].weight)  # pyright: ignore
     made = run.predict(rows, network=run.network(), samples=10, seed=3)
     assert made.settings["members"] == 2
+    assert (made.settings["samples"], made.settings["seed"]) == (10, 3)
     alone = TableRun(first, run.schema, run.architecture).predict(rows, network=first.network(), samples=5, seed=3)
     assert torch.equal(made.samples[:5], alone.samples)
+    (name, spikes), *_ = alone.settings["spikes_per_prediction"].items()
+    assert made.settings["spikes_per_prediction"][name] != spikes  # the other member has its own
     assert not torch.equal(made.samples[5:], alone.samples)
     assert made.conformal == run.predictor.conformal
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +158,21 @@ def test_what_is_not_kept_is_said_loudly(tmp_path: Path) -> None:
     offset = (exported.samples - classical.samples).square().mean(0).sqrt()
     both = ((exported.samples.var(0) + classical.samples.var(0)) / 2).sqrt()
     assert found.verdict.paired_rmse == pytest.approx((offset / both).numpy(), rel=0.02)
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export.to_nir(network(), tmp_path / "folder", samples=2)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    real = os.replace
+
+    def refusing(source: Any, target: Any) -> None:
+        if Path(source).name == "made":
+            raise PermissionError("in use")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", refusing)
+    with pytest.raises(PermissionError, match="in use"):
+        export.to_nir(network(), tmp_path / "folder", samples=2, seed=1, overwrite=True)
+    assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}

@@ -12,7 +12,7 @@ from torch import nn
 import spikebayes as sb
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate import brier, coverage, exchange_test, holm, ks_test, row_effects, tost, uniformity
-from spikebayes.network import Conv, Dense
+from spikebayes.network import Conv, Dense, Input
 from spikebayes.nn import zoo
 from spikebayes.training import Scaling
 
@@ -97,3 +97,10 @@ def test_a_type_variable_asks_for_its_bound() -> None:
 def test_names_that_only_type_checkers_import_are_looked_at_where_they_are_of_collections() -> None:
     with pytest.raises(ConfigError, match="names must be a list, each of it text"):
         sb.plot.frontier([1], [2], names=3)  # pyright: ignore[reportArgumentType]
+
+
+def test_numpys_whole_numbers_and_lists_are_worked_with_as_pythons_own() -> None:
+    assert tuple(sb.nn.BlankOutConv2d(1, 2, np.int64(3)).weight.shape) == (2, 1, 3, 3)  # pyright: ignore
+    assert isinstance(sb.nn.few_bits(nn.Sequential(nn.Linear(2, 1)), np.int64(4)), nn.Module)  # pyright: ignore
+    assert Input("x", [3]).shape == (3,)  # pyright: ignore[reportArgumentType]
+    assert Conv(torch.ones(1, 1, 3, 3), [2, 2], [0, 0], [1, 1]).stride == (2, 2)  # pyright: ignore

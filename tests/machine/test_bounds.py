@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import spikebayes as sb
 from spikebayes.data import split_rows
 from spikebayes.errors import ConfigError
 from spikebayes.evaluate import binned_gap, bootstrap, calibration_error, count, exceedance, exchange_test
+from spikebayes.machine import memory
 from spikebayes.network import Alpha
 from spikebayes.network.synapses import impulse_response
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Contours, PopulationDecode, zoo
@@ -104,3 +106,14 @@ def test_bounds_leave_room_for_what_is_large() -> None:
     assert len(split_rows(10**6, 0.1, 0)[1]) == 10**5
     assert isinstance(nn.Sequential(*zoo.mlp(1 << 20, 1, [2])), nn.Module)
     assert sb.predict(replace(NETWORK), X, samples=5, steps=12, burn_in=2).samples.shape == (5, 4, 1)
+
+
+def test_a_container_may_have_less_memory_than_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "CONTAINER", (limit, tmp_path / "none"))
+    memory.check_memory(1 << 20, "it", "less")
+    limit.write_text("max\n")
+    memory.check_memory(1 << 20, "it", "less")
+    limit.write_text(f"{1 << 20}\n")
+    with pytest.raises(ConfigError, match=r"it needs 0\.0042 GB of memory, more than there is; less"):
+        memory.check_memory(1 << 20, "it", "less")

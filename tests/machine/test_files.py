@@ -331,3 +331,13 @@ def test_a_lock_holds_until_its_process_ends(tmp_path: Path) -> None:
         with locked(tmp_path, "fit"):
             pass
     assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+    target.chmod(0o600)
+    with atomic(target) as partial:
+        assert partial.stat().st_mode & 0o777 == 0o600  # nobody else reads it meanwhile
+        partial.write_text("new")
+    assert target.stat().st_mode & 0o777 == 0o600

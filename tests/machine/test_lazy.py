@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from spikebayes.machine import versions
+
 INIT = """
 from spikebayes.machine.lazy import import_late
 import_late(__name__, {"slow": ["VALUE", "slow"]})
@@ -75,3 +77,8 @@ assert sb.evaluate.rmse is sb.evaluate.row_scores.rmse
 assert "evaluate" in dir(sb)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_versions_are_those_of_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "PACKAGES", ("torch", "no-such-package"))
+    assert list(versions.versions()) == ["python", "torch"]

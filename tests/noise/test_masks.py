@@ -190,3 +190,17 @@ def test_evaluating_gives_every_module_its_mode_back(fails: bool) -> None:
     except RuntimeError:
         pass
     assert [model.training, model[0].training, model[1].training, model[1][0].training] == [True, True, False, False]
+
+
+def test_modes_come_back_when_the_last_of_several_is_done() -> None:
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()).train()
+    first, second, of_a_part = evaluating(model), evaluating(model), evaluating(model[0])
+    first.__enter__()
+    second.__enter__()
+    of_a_part.__enter__()
+    first.__exit__(None, None, None)
+    assert not any(module.training for module in model.modules())  # the second goes on
+    second.__exit__(None, None, None)
+    assert [model.training, model[0].training, model[1].training] == [True, False, True]
+    of_a_part.__exit__(None, None, None)
+    assert all(module.training for module in model.modules())

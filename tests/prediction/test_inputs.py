@@ -134,3 +134,11 @@ def test_every_door_refuses_them() -> None:
     ):
         with pytest.raises(DataError, match="input, feature 'time'"):
             call(pd.DataFrame({"time": CLOCK}))
+
+
+def test_arrays_that_may_only_be_read(recwarn: pytest.WarningsRecorder) -> None:
+    x = np.ones((3, 2), np.float32)
+    x.flags.writeable = False
+    model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(2, 1))
+    assert sb.predict(model, x, samples=2).samples.shape == (2, 3, 1)
+    assert not recwarn.list

@@ -30,6 +30,9 @@ from spikebayes.network.noise import Exact, Gaussian, Law, Sampling
 from spikebayes.network.operators import Dense
 from spikebayes.nn import BlankOutLinear, LIFRate, Permadrop, SoftLIF
 from spikebayes.nn.zoo import s2m, s2m_conv, sigmoid_network
+from spikebayes.prediction import cautions
+from spikebayes.prediction.module_samples import ModuleSampler
+from spikebayes.prediction.network_samples import NetworkSampler
 
 ROUTES = ("classical", "cpu", "reference")
 
@@ -606,3 +609,57 @@ def test_samples_of_several_steps_share_no_draws(law: Sampling, engine: str) -> 
     assert run.trace is not None
     expected = run.trace[0].unflatten(1, (samples, steps)).mean(2).transpose(0, 1)  # [S, B, C]
     torch.testing.assert_close(made.samples, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"names": ["a", "a"]}, "names must differ"),
+        ({"names": ["a"]}, "2 outputs, 1 names: a"),
+        ({"noise_std": -1.0}, r"noise_std must be \[2\] or \[3, 2\], positive and finite"),
+        ({"noise_std": torch.ones(4, 2)}, r"noise_std must be \[2\] or \[3, 2\]"),
+        ({"task": "classification", "noise_std": 1.0}, "class probabilities have none"),
+    ],
+)
+@pytest.mark.parametrize("spiking", [False, True])
+def test_what_does_not_fit_the_outputs_is_refused_before_any_sample(
+    spiking: bool, settings: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x = nn.Sequential(nn.Linear(4, 5), SoftLIF(1e-3), nn.Dropout(0.5), nn.Linear(5, 2)), torch.randn(3, 4)
+    subject: Any = convert(model, x) if spiking else model
+    sampler = NetworkSampler if spiking else ModuleSampler
+    monkeypatch.setattr(sampler, "__call__", lambda *_, **__: pytest.fail("samples were drawn"))
+    with pytest.raises(DataError, match=message):
+        predict(subject, x, **settings)
+    if "noise_std" not in settings or not isinstance(settings["noise_std"], Tensor):
+        with pytest.raises(DataError, match=message.replace("3", "1")):
+            predict(subject, iter([x]), **settings)
+
+
+def test_what_fails_in_the_middle_says_what_it_says() -> None:
+    class Failing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = nn.Dropout(0.5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if bool((x > 5).any()):
+                raise RuntimeError("the disk is gone")
+            return self.drop(x)
+
+    x = torch.zeros(3000, 1)
+    x[-1] = 6
+    with pytest.raises(RuntimeError, match=r"^the disk is gone$"):
+        predict(Failing(), x, samples=10)
+
+
+def test_what_a_loop_is_told_by_does_not_grow() -> None:
+    model = nn.Sequential(nn.Dropout(0.5), nn.Linear(1, 1))
+    rows = [torch.full((1, 1), float(at)) for at in range(5)]
+    with pytest.warns(UserWarning, match="rows were predicted with one seed"):
+        _ = [predict(model, x, samples=2) for x in rows]
+    kinds = cautions._asked[model]
+    assert [len(marks) for marks in kinds.values()] == [cautions.BATCHES]
+    for seed in range(100):
+        predict(model, torch.zeros(1, 1), samples=2, seed=seed)
+    assert len(kinds) <= cautions.REMEMBERED

@@ -16,8 +16,9 @@ from spikebayes.app.finished_parts import finished_parts
 from spikebayes.app.run_folder import DESCRIPTION
 from spikebayes.app.table_run import COPIES, Spiking, TableRun
 from spikebayes.data.chunks import read_chunks
-from spikebayes.data.encoding import outside_training
+from spikebayes.data.encoding import encode_and_mark, outside_training
 from spikebayes.errors import ConfigError
+from spikebayes.machine.heard import heard
 from spikebayes.machine.memory import check_memory
 from spikebayes.machine.progress import Bar
 from spikebayes.machine.versions import versions
@@ -88,6 +89,7 @@ def predict_table(
     made_of |= {"coverage": coverage, "quantiles": list(quantiles)}
     made_of |= {"rows of a part": rows, "versions": versions()}
     by, first = "", 0
+    said: dict[str, str] = {}  # what is unusual is said once
     with ExitStack() as stack:
         workers = None if cluster is None else stack.enter_context(connected(cluster))
         parts = stack.enter_context(finished_parts(out, made_of, rows, total, resume=resume, say=say))
@@ -97,15 +99,16 @@ def predict_table(
                 indices = torch.arange(first, first + len(chunk))
                 first += len(chunk)
                 if number >= before:
-                    with warnings.catch_warnings():
-                        if by:  # what is unusual is said once
-                            warnings.simplefilter("ignore")
-                        made = run.predict(
-                            chunk, network=network, samples=samples, rows=indices, cluster=workers, **settings
+                    x, outside = encode_and_mark(chunk, run.schema)
+                    with heard(said) as new:
+                        made = run.predict_inputs(
+                            x, network, samples=samples, rows=indices, cluster=workers, **settings
                         )
-                        by = made.settings.get("engine", "the classical network")
                         frame = made.to_pandas(quantiles, coverage)
-                    parts.add(frame.assign(outside=outside_training(chunk, run.schema)))
+                    for text in new:
+                        warnings.warn(text, stacklevel=2)
+                    by = made.settings.get("engine", "the classical network")
+                    parts.add(frame.assign(outside=outside))
                     bar.advance(len(chunk))
         if first != total or _digest(data) != table:
             parts.discard()

@@ -120,11 +120,15 @@ class TableRun:
 
     def predict(self, table: pd.DataFrame, *, network: Spiking | None = None, **settings: Any) -> Predictive:
         """Predictive distribution for every line of a table; ``network`` None asks the module itself."""
-        made = self.predict_encoded(encode_features(table, self.schema), network, **settings)
+        return self.predict_inputs(encode_features(table, self.schema), network, **settings)
+
+    def predict_inputs(self, x: Tensor, network: Spiking | None = None, **settings: Any) -> Predictive:
+        """The same for encoded rows ``[B, F]``."""
+        made = self.predict_encoded(x, network, **settings)
         return replace(made, samples=self.in_units(made.samples))
 
     def predict_encoded(self, x: Tensor, network: Spiking | None = None, **settings: Any) -> Predictive:
-        """The same for encoded rows ``[B, F]``, in units of encoded targets."""
+        """The same in units of encoded targets."""
         if self.ensemble is None:
             assert not isinstance(network, tuple)
             return self.fitted.predict(x, network=network, **settings)

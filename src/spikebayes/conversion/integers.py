@@ -13,6 +13,7 @@ from spikebayes.conversion.whole_thresholds import whole_thresholds
 from spikebayes.conversion.whole_weights import ACCUMULATOR, EXACT, Source, check_wired, whole_number
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.numbers import is_whole
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.nn.few_bits import largest_whole
@@ -183,7 +184,7 @@ def integers(
 
 
 def _check_settings(network: SpikingNetwork, levels: int, largest_input: float, state_bits: int | None) -> None:
-    if isinstance(levels, bool) or not isinstance(levels, int) or not 1 <= levels < LEVELS:
+    if not is_whole(levels) or not 1 <= levels < LEVELS:
         raise ConfigError(f"levels must be a whole number from 1 to {LEVELS - 1}; got {levels!r}")
     if not 0 < levels * largest_input < ACCUMULATOR:
         raise ConfigError(f"largest_input must be above 0, and times levels below 2^31; got {largest_input!r}")

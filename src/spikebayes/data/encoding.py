@@ -86,8 +86,16 @@ def outside_training(frame: pd.DataFrame, schema: TableSchema) -> tuple[str, ...
         >>> outside_training(pd.DataFrame({"color": ["red", "pink"], "size": [10.4, 11]}), schema)
         ('', 'size|color')
     """
-    names, out = list(schema.features), _encoded(frame, schema)[1]
-    return tuple(BETWEEN.join(names[at] for at in np.flatnonzero(row)) for row in out)
+    return encode_and_mark(frame, schema)[1]
+
+
+def encode_and_mark(frame: pd.DataFrame, schema: TableSchema) -> tuple[Tensor, tuple[str, ...]]:
+    """:func:`encode_features` and :func:`outside_training` at the price of one."""
+    (x, out), names = _encoded(frame, schema), list(schema.features)
+    texts = [""] * len(out)
+    for row in np.flatnonzero(out.any(1)):
+        texts[row] = BETWEEN.join(names[at] for at in np.flatnonzero(out[row]))
+    return x, tuple(texts)
 
 
 @checked

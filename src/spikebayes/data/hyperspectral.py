@@ -28,6 +28,7 @@ from torch import Tensor
 from spikebayes.data.columns import one_line
 from spikebayes.data.fetching import AGAIN, fetch_missing
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.arguments import checked
 
 NAME = "jasper_ridge"
 FILE = "jasperRidge2_R198.mat"
@@ -103,6 +104,7 @@ class HyperspectralPixels:
         return painted
 
 
+@checked
 def load_jasper_ridge(
     folder: Path,
     base_url: str | None = None,

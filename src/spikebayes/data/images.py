@@ -27,6 +27,7 @@ from spikebayes.data import cifar
 from spikebayes.data.columns import one_line
 from spikebayes.data.fetching import AGAIN, fetch_missing
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.choices import near
 
 PUBLISHERS = {  # of the sets of idx files
@@ -105,6 +106,7 @@ class ImageSet:
         return (len(self.y_train), len(self.y_test)) == PUBLISHED_ROWS.get(self.name)
 
 
+@checked
 def load_images(folder: Path, name: str, base_url: str | None = None) -> ImageSet:
     """Load a set; files that the folder lacks are downloaded first.
 

@@ -24,6 +24,7 @@ from spikebayes.data.columns import one_line
 from spikebayes.data.fetching import default_folder as default_folder  # where a caller looks for it too
 from spikebayes.data.fetching import fetch_missing
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.choices import near
 
 SETS = (
@@ -61,6 +62,7 @@ class Split:
     y_test: Tensor
 
 
+@checked
 def load_split(folder: Path, name: str, split: int = 0, base_url: str = PUBLISHER) -> Split:
     """Load one split of a set; files that the folder lacks are fetched first.
 

@@ -136,14 +136,13 @@ def to_nir(
 
     if single:
         with atomic(path) as partial:
-            digest = _write(partial, made(keeps(said, sample, row, seed)))
-            certificate.write(beside, {path.name: digest})
+            sha256 = {path.name: _write(partial, made(keeps(said, sample, row, seed)))}
     else:
         with _folder(path) as folder:
             numbers = range(sample, sample + samples)
             kept = {s: keeps(said, s, row, seed) for s in numbers}
             sha256 = _write_all(folder, said, kept, made, settings)
-            certificate.write(beside, sha256)
+    certificate.write(beside, sha256)
     if verdict is not None and verdict.outcome is Outcome.NOT_KEPT:
         warnings.warn(
             f"{path} does not keep the predictive distribution: {'; '.join(verdict.reasons)}. Train for the neuron "
@@ -209,6 +208,12 @@ def _folder(path: Path) -> Iterator[Path]:
         made, before = Path(around) / "made", Path(around) / "before"
         made.mkdir()
         yield made
-        if path.exists():
+        there = path.exists()
+        if there:
             os.replace(path, before)
-        os.replace(made, path)
+        try:
+            os.replace(made, path)
+        except BaseException:
+            if there:
+                os.replace(before, path)
+            raise

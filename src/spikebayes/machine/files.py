@@ -114,7 +114,9 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     partial = _create_beside(path)
     try:
-        mode = stat.S_IMODE(partial.lstat().st_mode)  # what the umask allows; some writers put a private file there
+        with suppress(FileNotFoundError):  # it keeps its permissions
+            os.chmod(partial, stat.S_IMODE(path.stat().st_mode))
+        mode = stat.S_IMODE(partial.lstat().st_mode)  # some writers put a private file there
         yield partial
         _settle(partial, mode)
         os.replace(partial, path)

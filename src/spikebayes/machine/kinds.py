@@ -99,19 +99,29 @@ def accepts(value: Any, hint: Any, *, stored: bool = False) -> bool:
 
 
 def as_annotated(value: Any, hint: Any) -> Any:
-    """A value that an annotation accepts, as it is worked with: a whole number in the place of a float becomes one.
+    """A value that an annotation accepts, as it is worked with.
 
-    Torch cannot take every whole number that Python holds.
+    A whole number in the place of a float becomes one, since torch cannot take every whole number that Python holds;
+    a number of NumPy's becomes Python's; a list in the place of a tuple becomes one.
 
     Example:
         >>> as_annotated(3, float | None), as_annotated(3, int | float), as_annotated(None, float | None)
         (3.0, 3, None)
+        >>> type(as_annotated(np.int64(3), int)), as_annotated([1, 2], tuple[int, ...])
+        (<class 'int'>, (1, 2))
     """
     hints = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    others = [other for other in hints if other is not float]
-    if isinstance(value, float) or len(others) == len(hints) or any(accepts(value, other) for other in others):
-        return value
-    return float(value)
+    if isinstance(value, numbers.Real | np.bool_) and not isinstance(value, float):
+        met = [one for one in hints if one in (int, float, bool) and accepts(value, one)]
+        if met == [float]:
+            return float(value)
+        return value.item() if met and isinstance(value, np.generic) else value
+    tuples = [one for one in hints if get_origin(one) is tuple]
+    if isinstance(value, list) and tuples and not any(accepts(value, one) for one in hints if one not in tuples):
+        parts = next(get_args(one) for one in tuples if accepts(value, one))
+        each = [parts[0]] * len(value) if parts[-1:] == (...,) else parts
+        return tuple(map(as_annotated, value, each))
+    return value
 
 
 def in_words(hint: Any, *, stored: bool = False) -> str:

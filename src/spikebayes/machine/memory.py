@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from spikebayes.errors import ConfigError
 
 AT_ONCE = 1 << 20  # numbers of samples that are looked at together
+CONTAINER = tuple(Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory/memory.limit_in_bytes"))  # v2, v1
 MOST = 1 << 28  # numbers of one layer, one row, one column: 1 GiB in float32
 
 
@@ -61,11 +63,15 @@ def row_parts(samples: Tensor) -> Sequence[Tensor]:
 
 
 def _memory() -> float:
-    """Bytes of memory in all; infinite where the system does not say."""
+    """Bytes of memory in all, or that a container leaves; infinite where the system does not say."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        most: float = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
-        return float("inf")
+        most = float("inf")
+    for limit in CONTAINER:
+        with suppress(OSError, ValueError):  # no such file; "max"
+            most = min(most, int(limit.read_text()))
+    return most
 
 
 def second_cache_bytes() -> int:

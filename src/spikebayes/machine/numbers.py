@@ -19,7 +19,9 @@ def is_whole(value: object) -> bool:
 
 
 def native(value: T) -> T:
-    """A NumPy array laid out as torch takes it, without negative strides or foreign bytes; others as they are.
+    """A NumPy array as torch takes it: one that may be written to, without negative strides or foreign bytes.
+
+    Others are returned as they are.
 
     Raises:
         DataError: some values of a masked array are masked, and would count as what lies under the mask.
@@ -41,8 +43,8 @@ rows out, or fill them in, as array.filled(0) does
     array = np.asarray(value)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if min(array.strides, default=0) < 0:
-        array = np.ascontiguousarray(array)
+    if min(array.strides, default=0) < 0 or not array.flags.writeable:  # as of a column of pandas
+        array = array.copy()
     return array  # pyright: ignore[reportReturnType]
 
 

@@ -11,6 +11,7 @@ from torch.nn.utils import parametrize
 
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.numbers import is_whole
 from spikebayes.nn.blank_out import BlankOutConv2d, BlankOutLinear
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, BlankOutLinear, BlankOutConv2d)
@@ -127,7 +128,7 @@ def largest_whole(bits: int) -> int:
         >>> largest_whole(8)
         127
     """
-    if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 16:
+    if not is_whole(bits) or not 2 <= bits <= 16:
         raise ConfigError(f"weights may have 2 to 16 bits; got {bits!r}")
     return 2 ** (bits - 1) - 1
 

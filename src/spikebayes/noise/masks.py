@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -26,15 +28,16 @@ UNSUPPORTED: set[Callable[..., Tensor]] = {
     torch.alpha_dropout,
     torch.feature_dropout,
 }
+_modes: WeakKeyDictionary[nn.Module, tuple[int, bool]] = WeakKeyDictionary()  # who evaluates them, and what they were
+_counting = Lock()
 NO_MAPS = "it drops maps of [B, C, L], and takes [B, C] for one row of B maps, so that whole rows drop; use Dropout"
 
 
 class Masks(TorchFunctionMode):
     """While active, every dropout call acts, with the masks of ``bits.py``, whatever the module's mode.
 
-    So do the random layers of ``randomly.py``. The n-th call of either kind in a forward pass is site n, the number
-    that ``convert`` gives it too, so that the spiking network and the module draw the
-    same masks.
+    So do the random layers of ``random_layers.py``. The n-th call of either kind in a forward pass is site n, the
+    number that ``convert`` gives it too, so that the spiking network and the module draw the same masks.
 
     Args:
         keys: R pairs, which the lines of the batch stand for.
@@ -182,12 +185,22 @@ def drops_in_place(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapp
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Every submodule in eval mode, and each put back into its own mode afterwards.
 
-    Dropout needs no training mode under :class:`Masks`, and batch norm must not be given it.
+    Dropout needs no training mode under :class:`Masks`, and batch norm must not be given it. Several threads, or
+    predictions that are only begun, may be at one module: each submodule is put back when the last of them is done.
     """
-    modes = {m: m.training for m in module.modules()}
-    module.eval()
+    parts = list(module.modules())
+    with _counting:
+        for m in parts:
+            users, mode = _modes.get(m, (0, m.training))
+            _modes[m] = users + 1, mode
+        module.eval()
     try:
         yield
     finally:
-        for m, mode in modes.items():
-            m.training = mode
+        with _counting:
+            for m in parts:
+                users, mode = _modes.pop(m)
+                if users > 1:
+                    _modes[m] = users - 1, mode
+                else:
+                    m.training = mode

@@ -14,8 +14,9 @@ FAR, OFTEN = 10.0, 0.02  # standard deviations: beyond lie at most 1 % of what w
 CLOSE, ENOUGH = 0.1, 20  # root mean square of inputs that were standardised by something else, and rows to say so
 SATURATED = 1e-3  # share of a population's values
 BATCHES = 3  # of other rows under the same masks: a loop
+REMEMBERED = 64  # kinds of calls of a model: a loop makes one, or two
 
-_asked: WeakKeyDictionary[Any, dict[tuple[int, int], list[int]]] = WeakKeyDictionary()
+_asked: WeakKeyDictionary[Any, dict[tuple[int, int], set[int]]] = WeakKeyDictionary()
 
 
 def warn_of_raw_inputs(parts: tuple[Tensor, ...], standardised: bool) -> None:
@@ -68,12 +69,16 @@ def warn_of_repeated_masks(model: Any, parts: tuple[Tensor, ...], plan: Sampling
     """
     if plan.rows is not None or plan.mask_scope == "pass":
         return
-    calls = _asked.setdefault(model, {}).setdefault((plan.seed, len(parts[0])), [])
-    mark = hash(tuple(float(x[at].double().sum()) for x in parts for at in (0, -1)))
-    if mark in calls:
+    of_model, kind = _asked.setdefault(model, {}), (plan.seed, len(parts[0]))
+    if len(of_model) >= REMEMBERED and kind not in of_model:
+        of_model.pop(next(iter(of_model)))
+    calls = of_model.setdefault(kind, set())
+    if len(calls) >= BATCHES:  # it was said
         return
-    calls.append(mark)
-    if len(calls) == BATCHES:
+    mark = hash(tuple(float(x[at].double().sum()) for x in parts for at in (0, -1)))
+    before = len(calls)
+    calls.add(mark)
+    if before < len(calls) == BATCHES:
         warnings.warn(
             f"{BATCHES} times {len(parts[0])} other rows were predicted with one seed, and numbered from 0: "
             "their masks are the same. Of one data set predict all rows at once (memory is bounded), or give rows=, "

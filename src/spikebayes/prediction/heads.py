@@ -7,6 +7,7 @@ a softmax by its values, which no logits have, that of a sigmoid by the function
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -81,6 +82,26 @@ class Head:
     kind: str = LOGITS
 
 
+def check_classes(head: Head) -> int:
+    """How many classes a head tells apart.
+
+    Raises:
+        DataError: it is none of a classifier, whatever its values.
+    """
+    if len(head.shape) > 1:
+        shape = ", ".join(map(str, head.shape))
+        raise DataError(
+            f"classification takes K logits for each row, [B, K]; the model returns [B, {shape}]. For a class in "
+            f"each place, predict with task='regression' and take samples.reshape(S, B, {shape}).softmax(2)"
+        )
+    outputs = math.prod(head.shape)
+    if outputs > 1 and head.kind != LOGITS:
+        raise DataError(
+            f"{OF_ITS_OWN}; predict with task='regression' for the probability of each, or return the logits"
+        )
+    return max(2, outputs)
+
+
 def class_probabilities(output: Tensor, head: Head) -> tuple[Tensor, str]:
     """Class probabilities ``[S, B, K]`` of outputs, and what the outputs were.
 
@@ -102,18 +123,9 @@ def class_probabilities(output: Tensor, head: Head) -> tuple[Tensor, str]:
         >>> class_probabilities(torch.full((1, 1, 1), -2.0), Head((1,)))
         (tensor([[[0.8808, 0.1192]]]), 'logits')
     """
-    if len(head.shape) > 1:
-        shape = ", ".join(map(str, head.shape))
-        raise DataError(
-            f"classification takes K logits for each row, [B, K]; the model returns [B, {shape}]. For a class in "
-            f"each place, predict with task='regression' and take samples.reshape(S, B, {shape}).softmax(2)"
-        )
+    check_classes(head)
     if output.shape[-1] == 1:
         return _of_one(output, head.kind)
-    if head.kind != LOGITS:
-        raise DataError(
-            f"{OF_ITS_OWN}; predict with task='regression' for the probability of each, or return the logits"
-        )
     kind = _kind(output)
     if kind != LOGITS:
         _say(f"the model's outputs are {kind} already (a softmax head) and are taken as they are")

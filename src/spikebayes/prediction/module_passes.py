@@ -115,12 +115,15 @@ class Passes:
     def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self.model, self.inputs = model, inputs
         self.head: Head | None = None  # once a whole pass was made
+        self.asking = False  # whether the model takes such rows at all
 
     def forward(self, rows: Tensor) -> Any:
         """What the module says to rows at these positions."""
         try:
             return self.model(*(part[rows] for part in self.inputs))
         except (RuntimeError, TypeError) as error:
+            if not self.asking or isinstance(error, torch.OutOfMemoryError):
+                raise
             shapes = ", ".join(str(list(part.shape[1:])) for part in self.inputs)
             raise DataError(f"the model does not take rows of shape {shapes}: {error}") from error
 
@@ -152,13 +155,15 @@ class Passes:
 
     def way(self, block: Block) -> Way:
         """How the model is run, as its answers to a block's first rows say."""
-        probe, device = _probe(block), self.inputs[0].device
+        probe, device, self.asking = _probe(block), self.inputs[0].device, True
         expected, taken = owned(lambda: decided(lambda: self.whole(probe)))
         assert self.head is not None
         if bool(expected.isfinite().all()) and not _stands_alone(self.whole, probe, expected, taken):
             raise ConfigError(ROWS_MIX if _agree(self.whole(probe), expected) else CHANGES)
         try:
             agrees = not taken and _agree(self.shared(probe), expected)
+        except torch.OutOfMemoryError:
+            raise
         except Exception:  # whatever a model says that cannot be run so
             agrees = False
         return Way(_lines_per_pass(self.forward, not agrees, device), agrees, taken, True, self.head)
@@ -216,6 +221,8 @@ def _stands_alone(run: Callable[[Tile], Tensor], probe: Tile, expected: Tensor, 
         return False
     try:
         return same(SPREAD.split(1), most=0.8)
+    except torch.OutOfMemoryError:
+        raise
     except Exception:  # a squeeze() drops the batch axis of a single line, of which no pass is made
         return True
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import chain, starmap
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +22,7 @@ from spikebayes.network.timing import Window
 from spikebayes.prediction.batches import is_batches, parts, pieces
 from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
 from spikebayes.prediction.cluster import Workers, connected
-from spikebayes.prediction.heads import class_probabilities
+from spikebayes.prediction.heads import Head, check_classes, class_probabilities
 from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.module_samples import ModuleSampler
 from spikebayes.prediction.network_samples import NetworkSampler
@@ -139,7 +142,8 @@ def predict(
         raise ConfigError(
             f"predict takes a SpikingNetwork, an IntegerNetwork or an nn.Module; got {type(model).__name__}"
         )
-    found = _joined(_sampled(sampler, x))
+    answer = partial(_check_answer, task=task, noise_std=noise_std, names=tuple(names))
+    found = _joined(_sampled(sampler, x, answer))
     output = found.samples
     settings = sampler.settings(found.spikes, found.saturated, output.shape[:2].numel())
     settings |= {"samples": plan.samples, "seed": plan.seed, "mask_scope": mask_scope}
@@ -150,14 +154,25 @@ def predict(
     return Predictive(output, draw, task, noise, tuple(names), settings)
 
 
-def _sampled(sampler: Sampler, x: Values) -> Iterator[Piece]:
-    """Samples of all rows, piece by piece."""
+def _check_answer(head: Head, rows: int | None, task: Task, noise_std: Any, names: tuple[str, ...]) -> None:
+    """Refuse before anything is sampled what does not fit its outputs; ``rows`` None are not known yet."""
+    outputs = check_classes(head) if task is Task.CLASSIFICATION else math.prod(head.shape)
+    if rows is None:
+        rows = len(noise_std) if np.ndim(noise_std) == 2 else 1
+    noise = None if noise_std is None else as_noise_std(noise_std, (1, rows, outputs))
+    like_these = torch.full((), 1 / outputs).expand(1, rows, outputs)
+    Predictive(like_these, Draw(0, "row", torch.arange(rows)), task, noise, names)
+
+
+def _sampled(sampler: Sampler, x: Values, check: Callable[[Head, int | None], None]) -> Iterator[Piece]:
+    """Samples of all rows, piece by piece; ``check`` is asked beforehand."""
     plan = sampler.plan
     if is_batches(x):
         found = pieces(x, sampler)
         inputs, rows = first = next(found)
         warn_of_raw_inputs(over_steps(inputs, sampler.shapes), sampler.standardised)
         sampler.begin(inputs, rows)
+        check(sampler.head, None)
         found = chain([first], found)
     else:
         inputs = as_inputs(x, sampler.shapes, sampler.dtype, still=sampler.still)
@@ -165,6 +180,7 @@ def _sampled(sampler: Sampler, x: Values) -> Iterator[Piece]:
         warn_of_repeated_masks(sampler.model, inputs, plan)
         rows = plan.indices(len(inputs[0]))
         sampler.begin(inputs, rows)
+        check(sampler.head, len(rows))
         if plan.cluster is None:
             yield sampler(inputs, rows, plan.progress)
             return

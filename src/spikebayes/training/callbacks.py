@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
 
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.files import atomic
 from spikebayes.machine.progress import Bar
 from spikebayes.training.sharpening import Sharpening
@@ -180,6 +181,7 @@ def has(model: nn.Module, kind: type[nn.Module]) -> bool:
     return any(isinstance(m, kind) for m in model.modules())
 
 
+@checked
 def trainer_settings(callbacks: list[Callback], precision: str = "float32") -> dict[str, Any]:
     """Trainer arguments that keep Lightning quiet, in one process, and writing nothing but our checkpoints.
 

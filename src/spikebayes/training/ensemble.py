@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -102,8 +102,19 @@ class Ensemble:
             noise_samples=noise,
             conformal=self.conformal,
             draw=replace(made[0].draw, seed=seed),
-            settings=made[0].settings | {"members": count},
+            settings=_settings([p.settings for p in made]) | {"members": count, "seed": seed},
         )
+
+
+def _settings(made: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Of all samples together: those of the first member, but for what is counted."""
+    total = sum(one["samples"] for one in made)
+    whole = {**made[0], "samples": total}
+    for counted in {"spikes_per_prediction", "saturated"} & whole.keys():
+        whole[counted] = {
+            name: sum(one[counted][name] * one["samples"] for one in made) / total for name in whole[counted]
+        }
+    return whole
 
 
 def fit_ensemble(

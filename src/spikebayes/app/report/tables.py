@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -15,10 +13,9 @@ from spikebayes.app.report.contents import ReportData
 from spikebayes.app.report.words import ABSENT, number
 from spikebayes.evaluate.equivalence import HOLM_LEVEL, Equivalence
 from spikebayes.evaluate.scores import scores
+from spikebayes.machine.versions import versions
 from spikebayes.network.network import Connection
 from spikebayes.network.operators import size
-
-PACKAGES = ("spikebayes", "torch", "numpy", "scipy", "numba")
 
 
 def key_figures(verdict: Equivalence) -> list[dict[str, str]]:
@@ -144,7 +141,7 @@ def score_rows(data: ReportData) -> list[dict[str, str]]:
 def settings_groups(data: ReportData) -> list[tuple[str, list[tuple[str, str]]]]:
     """Every setting needed to repeat the run, by what it belongs to; values as they would be typed."""
     given = dict(data.settings)
-    versions = given.pop("versions", None) or _versions()
+    of_packages = given.pop("versions", None) or versions()
     synapses = sorted({repr(c.synapse) for c in data.network.connections if c.synapse is not None})
     groups: dict[str, dict[str, Any]] = {
         "Run": given,
@@ -160,7 +157,7 @@ def settings_groups(data: ReportData) -> list[tuple[str, list[tuple[str, str]]]]
             **data.verdict.settings,
         },
         "Control": {} if data.verdict.control is None else data.verdict.control.settings,
-        "Versions": versions if isinstance(versions, dict) else {"versions": versions},
+        "Versions": of_packages if isinstance(of_packages, dict) else {"versions": of_packages},
     }
     return [(title, [(str(k), _typed(v)) for k, v in group.items()]) for title, group in groups.items() if group]
 
@@ -193,16 +190,6 @@ def _noise(node: Any, into: tuple[Connection, ...]) -> str:
     said += [f"blank-out, kept {c.blank_out.keep:g}" for c in into if c.blank_out is not None]
     said += [spikes.words] if spikes is not None and spikes.acts else []
     return "; ".join(said) or ABSENT
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _typed(value: Any) -> str:

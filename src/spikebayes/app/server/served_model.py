@@ -7,10 +7,7 @@ when all samples are there, its bits are those of ``predict`` on these rows, wha
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,9 +21,10 @@ from spikebayes.app.server.table_tensors import as_table, input_entries, tensor_
 from spikebayes.app.server.tensors import datatype_of, described
 from spikebayes.app.table_run import Spiking, TableRun
 from spikebayes.data.columns import listed
-from spikebayes.data.encoding import encode_features, outside_training
+from spikebayes.data.encoding import encode_and_mark
 from spikebayes.errors import ConfigError
 from spikebayes.machine.choices import near
+from spikebayes.machine.heard import heard
 from spikebayes.machine.numbers import check_count
 from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.conformal import check_coverage
@@ -132,15 +130,13 @@ class ServedModel:
         table = as_table(asked.inputs, self.run.schema)
         if len(table) > self.most_rows:
             raise ConfigError(f"a request has at most {self.most_rows} rows; got {len(table)}: send fewer")
-        x, outside = encode_features(table, self.run.schema), np.full(len(table), "", object)
-        if OUTSIDE in outputs:
-            outside[:] = outside_training(table, self.run.schema)
-        return Work(x, outside, outputs=outputs, id=asked.id, **settings)
+        x, outside = encode_and_mark(table, self.run.schema)
+        return Work(x, np.array(outside, object), outputs=outputs, id=asked.id, **settings)
 
     def predict(self, work: Work, rows: Tensor) -> Predictive:
         """Some rows of a request."""
         settings = {"samples": work.samples, "seed": work.seed, "rows": rows, **self.settings}
-        with _heard(work.said):
+        with heard(work.said):
             return self.run.predict_encoded(work.x[rows], self.network, **settings)
 
     def answer(self, work: Work, parts: Sequence[Predictive]) -> tuple[dict[str, Any], bytes]:
@@ -155,7 +151,7 @@ class ServedModel:
 
     def _answers(self, work: Work, parts: Sequence[Predictive]) -> dict[str, np.ndarray]:
         whole = _joined(parts)
-        with _heard(work.said):
+        with heard(work.said):
             found = answers(replace(whole, samples=self.run.in_units(whole.samples)), work.coverage)
         return found | {OUTSIDE: work.outside}
 
@@ -174,13 +170,3 @@ def _joined(parts: Sequence[Predictive]) -> Predictive:
     if told:
         changed |= {"noise_samples": torch.cat(told, 1), "noise_std": None}
     return replace(first, draw=replace(first.draw, rows=rows), **changed)
-
-
-@contextmanager
-def _heard(said: dict[str, str]) -> Iterator[None]:
-    """What is warned of meanwhile is noted instead of printed; for one thread at a time."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for text in (str(warning.message) for warning in caught):
-        said.setdefault(re.sub(r"\d", "", text), text)

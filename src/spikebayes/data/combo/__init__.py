@@ -7,11 +7,16 @@ Reference: Wycoff et al., Neuromorphic Acceleration for Approximate Bayesian Inf
 Permanent Dropout, ICONS 2019.
 """
 
-from spikebayes.data.combo.almanac import load_almanac
-from spikebayes.data.combo.benchmark import load_benchmark
-from spikebayes.data.combo.pairs import ComboData
-from spikebayes.data.combo.scaling import ComboScaling, ComboTables, TableScaling
-from spikebayes.data.combo.splits import PairSplit, SplitBy, split_pairs
+from typing import TYPE_CHECKING
+
+from spikebayes.machine.lazy import import_late
+
+if TYPE_CHECKING:
+    from spikebayes.data.combo.almanac import load_almanac
+    from spikebayes.data.combo.benchmark import load_benchmark
+    from spikebayes.data.combo.pairs import ComboData
+    from spikebayes.data.combo.scaling import ComboScaling, ComboTables, TableScaling
+    from spikebayes.data.combo.splits import PairSplit, SplitBy, split_pairs
 
 __all__ = [
     "ComboData",
@@ -24,3 +29,14 @@ __all__ = [
     "load_benchmark",
     "split_pairs",
 ]
+
+import_late(
+    __name__,
+    {
+        "almanac": ["load_almanac"],
+        "benchmark": ["load_benchmark"],
+        "pairs": ["ComboData"],
+        "scaling": ["ComboScaling", "ComboTables", "TableScaling"],
+        "splits": ["PairSplit", "SplitBy", "split_pairs"],
+    },
+)

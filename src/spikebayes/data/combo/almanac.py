@@ -22,6 +22,7 @@ from spikebayes.data.combo.names import drug_name, known_key, line_key, nsc_numb
 from spikebayes.data.combo.pairs import ComboData
 from spikebayes.data.combo.reading import check_distinct, find, keys, numbers, read
 from spikebayes.errors import DataError
+from spikebayes.machine.arguments import checked
 
 SCORES = "DTP_NCI60_ALMANAC_COMBO_SCORE.csv"
 STRUCTURES = "nsc_smiles.csv"
@@ -33,6 +34,7 @@ NO_STRUCTURE = "drug without SMILES"
 NO_EXPRESSION = "cell line without expression"
 
 
+@checked
 def load_almanac(
     folder: Path, *, fingerprint_bits: int = 1024, hand_matches: bool = False, progress: bool = False
 ) -> ComboData:

@@ -37,6 +37,7 @@ from spikebayes.data.combo.names import drug_name, known_key, line_key, nsc_numb
 from spikebayes.data.combo.pairs import ComboData
 from spikebayes.data.combo.reading import check_distinct, find, keys, numbers, read
 from spikebayes.errors import DataError
+from spikebayes.machine.arguments import checked
 
 GROWTH = "ComboDrugGrowth_Nov2017.csv"
 EXPRESSION = "combined_rnaseq_data_lincs1000"
@@ -50,6 +51,7 @@ NO_DESCRIPTORS = "drug without descriptors"
 NO_EXPRESSION = "cell line without expression"
 
 
+@checked
 def load_benchmark(folder: Path, *, single_drugs: bool = False) -> ComboData:
     """Growth fraction by cell line and drug pair, with the original's features.
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from spikebayes.data.columns import one_line
 from spikebayes.data.combo.pairs import ComboData
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.arguments import checked
 from spikebayes.machine.files import atomic
 
 FORMAT = "spikebayes pair split 1"
@@ -112,6 +113,7 @@ class PairSplit:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
+@checked
 def split_pairs(
     data: ComboData, by: SplitBy, *, test: float = 0.1, validation: float = 0.1, seed: int = 0
 ) -> PairSplit:
