@@ -619,3 +619,24 @@ def test_masks_shared_in_part_are_refused(other: dict) -> None:
     scope = other.pop("scope", "row")
     with pytest.raises(ConfigError, match="share seed 1 and so part of their masks"):
         compare(made(normal(1), 1), made(normal(1, **other), 1, scope))
+
+
+def test_a_constant_output_may_be_missed_by_what_numbers_in_steps_miss() -> None:
+    torch.manual_seed(0)
+    samples = torch.cat([torch.randn(60, 40, 1), torch.full((60, 40, 1), 0.1047)], 2)
+    other = samples + torch.tensor([0.0, 1e-7])
+    draw = Draw(0, "row", torch.arange(40))
+    assert compare(Predictive(samples, draw), Predictive(other, draw)).outcome is Outcome.KEPT
+    wrong = samples + torch.tensor([0.0, 1e-4])
+    assert compare(Predictive(samples, draw), Predictive(wrong, draw)).outcome is Outcome.NOT_KEPT
+    offset = samples + torch.tensor([1e6, 0.0]).double()  # what varies is held to its own size
+    moved = offset + torch.tensor([0.5, 0.0])
+    assert compare(Predictive(offset, draw), Predictive(moved, draw)).outcome is Outcome.NOT_KEPT
+
+
+def test_probabilities_beside_logits_are_named() -> None:
+    torch.manual_seed(0)
+    logits, draw = 3 * torch.randn(60, 40, 3), Draw(0, "row", torch.arange(40))
+    found = compare(Predictive(logits.softmax(2), draw), Predictive(logits, draw))
+    assert found.outcome is Outcome.NOT_KEPT
+    assert "predict both with task='classification'" in found.reasons[-1]

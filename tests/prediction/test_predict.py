@@ -636,23 +636,6 @@ def test_what_does_not_fit_the_outputs_is_refused_before_any_sample(
             predict(subject, iter([x]), **settings)
 
 
-def test_what_fails_in_the_middle_says_what_it_says() -> None:
-    class Failing(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.drop = nn.Dropout(0.5)
-
-        def forward(self, x: Tensor) -> Tensor:
-            if bool((x > 5).any()):
-                raise RuntimeError("the disk is gone")
-            return self.drop(x)
-
-    x = torch.zeros(3000, 1)
-    x[-1] = 6
-    with pytest.raises(RuntimeError, match=r"^the disk is gone$"):
-        predict(Failing(), x, samples=10)
-
-
 def test_what_a_loop_is_told_by_does_not_grow() -> None:
     model = nn.Sequential(nn.Dropout(0.5), nn.Linear(1, 1))
     rows = [torch.full((1, 1), float(at)) for at in range(5)]
@@ -663,3 +646,35 @@ def test_what_a_loop_is_told_by_does_not_grow() -> None:
     for seed in range(100):
         predict(model, torch.zeros(1, 1), samples=2, seed=seed)
     assert len(kinds) <= cautions.REMEMBERED
+
+
+@pytest.mark.parametrize(
+    ("offset", "told"), [(1.7e9, "do not differ at all"), (1e5, r"differ by 0\.\d+"), (10.0, "")]
+)
+@pytest.mark.parametrize("spiking", [False, True])
+def test_a_spread_that_float32_does_not_tell_is_said(spiking: bool, offset: float, told: str) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 40), SoftLIF(1e-3), nn.Dropout(0.5), nn.Linear(40, 1)).double()
+    x = torch.randn(30, 3).double()
+    with torch.no_grad():
+        model[3].weight *= 0.1 / predict(model, x).model_std.median()  # pyright: ignore
+        model[3].bias += offset
+    subject = convert(model, x) if spiking else model
+    if told:
+        with pytest.warns(UserWarning, match=f"samples of y {told}, where float32, .*has steps"):
+            predict(subject, x, samples=20)
+    else:
+        predict(subject, x, samples=20)
+
+
+def test_a_module_of_indices_is_told_how_to_take_them() -> None:
+    class Embedded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.drop = nn.Embedding(5, 2), nn.Dropout(0.5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.drop(self.table(x).mean(1))
+
+    with pytest.raises(DataError, match=r"let forward begin with x = x\.long\(\)"):
+        predict(Embedded(), torch.randint(0, 5, (4, 3)))

@@ -22,7 +22,10 @@ from spikebayes.evaluate.margins import Margins, Outcome
 from spikebayes.evaluate.rules import Finding, softened
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.notebook import as_html
+from spikebayes.prediction.heads import softmax_on_one_side
 from spikebayes.prediction.predictive import Predictive, Task, default_names
+
+CONSTANT = 1e-5  # of an output that never varies: what neurons that tell numbers in steps may miss it by
 
 __all__ = ["Equivalence", "Margins", "Outcome", "compare"]
 
@@ -227,17 +230,23 @@ def compare(
     _check_settings(reference, alpha, output, seed)
     _check_sides(reference, candidate, "candidate")
     options: dict[str, Any] = {"margins": margins, "alpha": alpha, "output": output, "seed": seed}
+    judged = _judge(reference, candidate, "the spiking network", **options)
+    if judged.outcome is Outcome.NOT_KEPT and reference.task is Task.REGRESSION:
+        hints = softmax_on_one_side(reference.samples, candidate.samples)
+        judged = replace(judged, reasons=(*judged.reasons, *hints))
     if control is None:
-        return _judge(reference, candidate, "the spiking network", **options)
+        return judged
     control = with_noise_as_outputs(control)
     _check_sides(reference, control, "control")
     if control.draw.seed == reference.draw.seed:
         raise ConfigError(f"control and reference share seed {control.draw.seed}; the control needs its own")
-    judged = _judge(reference, control, "the control", **options)
-    found = replace(_judge(reference, candidate, "the spiking network", **options), control=judged)
-    if judged.outcome is not Outcome.NOT_KEPT or (found.accepted and found.paired_rmse is not None):
+    found = replace(judged, control=_judge(reference, control, "the control", **options))
+    assert found.control is not None
+    if found.control.outcome is not Outcome.NOT_KEPT or (found.accepted and found.paired_rmse is not None):
         return found
-    reasons = tuple(f"the control, a second classical prediction, is not kept: {why}" for why in judged.reasons)
+    reasons = tuple(
+        f"the control, a second classical prediction, is not kept: {why}" for why in found.control.reasons
+    )
     return replace(found, outcome=Outcome.UNDECIDED, needed=None, reasons=(*reasons, *found.reasons))
 
 
@@ -335,8 +344,11 @@ def _tolerance(reference: Predictive, a: Floats, b: Floats, margins: Margins, ou
         noise = reference.noise_std.double().reshape(-1, len(reference.names)).median(0).values.numpy()  # [C]
         return [margins.tolerance * float(s) for s in (noise if output is None else noise[[output]])]
     middle = (a.mean(0) + b.mean(0)) / 2  # [B, C]
-    # where all rows have one prediction, what the samples' precision rounds away
-    rounding = 4 * torch.finfo(reference.samples.dtype).eps * np.abs(middle).max(0)
+    # where all rows have one prediction, what the samples' precision rounds away; of an output that is a constant,
+    # what neurons do that tell numbers in steps
+    largest = np.abs(middle).max(0)
+    exact = 4 * torch.finfo(reference.samples.dtype).eps * largest
+    rounding = np.where(np.ptp(a, axis=(0, 1)) <= exact, CONSTANT * largest, exact)
     return np.maximum(margins.tolerance * middle.std(0), rounding).tolist()
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor
 
 from spikebayes.prediction.sampling import SamplingPlan
@@ -13,6 +15,8 @@ from spikebayes.prediction.sampling import SamplingPlan
 FAR, OFTEN = 10.0, 0.02  # standard deviations: beyond lie at most 1 % of what was standardised (Chebyshev)
 CLOSE, ENOUGH = 0.1, 20  # root mean square of inputs that were standardised by something else, and rows to say so
 SATURATED = 1e-3  # share of a population's values
+LUMPS, LOOKED_AT = 20, 64  # steps of float32 below which a spread is rounding, and rows to see it
+OFFSETS = 100.0, 1e4  # sizes of outputs from which on that is looked for: where they differ, and where they do not
 BATCHES = 3  # of other rows under the same masks: a loop
 REMEMBERED = 64  # kinds of calls of a model: a loop makes one, or two
 
@@ -58,6 +62,33 @@ def warn_of_saturation(shares: dict[str, float]) -> None:
             "which makes the network look surer than it is: convert it with rows like these as calibrate=, or with a "
             "larger headroom",
             stacklevel=5,
+        )
+
+
+def warn_of_rounding(samples: Tensor, names: Sequence[str]) -> None:
+    """Outputs whose samples differ by less than float32, in which they are kept, can tell beside an offset.
+
+    Args:
+        samples: ``[S, B, C]``; the first rows are looked at.
+        names: of the outputs.
+
+    Warns:
+        UserWarning: names the first such output.
+    """
+    if len(samples) < 2:
+        return
+    some = samples[:, :LOOKED_AT].double()
+    spread, size = some.std(0).median(0).values, some.abs().mean((0, 1))  # [C]
+    step = size * torch.finfo(torch.float32).eps
+    lumps = (spread > 0) & (spread < LUMPS * step) & (size > OFFSETS[0])
+    flat = (spread == 0) & (size > OFFSETS[1])
+    for at in (lumps | flat).nonzero().flatten()[:1].tolist():
+        told = f"differ by {float(spread[at]):.2g}" if lumps[at] else "do not differ at all"
+        warnings.warn(
+            f"samples of {names[at]} {told}, where float32, in which they are kept, has steps of "
+            f"{float(step[at]):.2g} (at {float(size[at]):.3g}): their spread is rounding, unless the output is a "
+            "constant. Take the offset off the network's output, and add it to what is predicted",
+            stacklevel=4,
         )
 
 

@@ -190,6 +190,22 @@ def _kind(output: Tensor) -> str:
     return next((kind for kind, are in known.items() if all(map(are, row_parts(output)))), LOGITS)
 
 
+def softmax_on_one_side(reference: Tensor, candidate: Tensor) -> tuple[str, ...]:
+    """What to say of a module's ``[S, B, C]`` that differ from its network's: perhaps it alone ends in a softmax.
+
+    Example:
+        >>> logits = torch.randn(3, 4, 2)
+        >>> softmax_on_one_side(logits.softmax(-1), logits)[0]
+        "the module's outputs are probabilities, and a network gives logits: predict both with task='classification'"
+        >>> softmax_on_one_side(logits, logits)
+        ()
+    """
+    kind = _kind(reference) if reference.shape[-1] > 1 else LOGITS
+    if kind == LOGITS or _kind(candidate) == kind:
+        return ()
+    return (f"the module's outputs are {kind}, and a network gives logits: predict both with task='classification'",)
+
+
 def _are_within_one(output: Tensor, alike: bool = False) -> bool:
     """Whether all lie in [0, 1]; where they are all alike, as from layers that begin at 0, only if so wanted."""
     low, high = output.aminmax()

@@ -30,6 +30,7 @@ VALUES = 1 << 18  # of the widest tensor of a pass, if LINES allow: what stays i
 PAIRS_PER_ROW = 64  # a pass begins on its pairs / 64 rows
 PROBED = 8  # samples of a row in a probe
 
+AS_INDICES = "; it is given numbers of its own type: where they are indices, let forward begin with x = x.long()"
 VALUES_ELSEWHERE = 1 << 26  # on any other device than the CPU
 
 SPREAD = torch.arange(0, LINES[0], LINES[0] // 8)  # lines of a probe, each of another row
@@ -115,17 +116,17 @@ class Passes:
     def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self.model, self.inputs = model, inputs
         self.head: Head | None = None  # once a whole pass was made
-        self.asking = False  # whether the model takes such rows at all
 
     def forward(self, rows: Tensor) -> Any:
         """What the module says to rows at these positions."""
         try:
             return self.model(*(part[rows] for part in self.inputs))
         except (RuntimeError, TypeError) as error:
-            if not self.asking or isinstance(error, torch.OutOfMemoryError):
+            if isinstance(error, torch.OutOfMemoryError):
                 raise
             shapes = ", ".join(str(list(part.shape[1:])) for part in self.inputs)
-            raise DataError(f"the model does not take rows of shape {shapes}: {error}") from error
+            as_indices = AS_INDICES if "torch.FloatTensor" in str(error) or "torch.DoubleTensor" in str(error) else ""
+            raise DataError(f"the model does not take rows of shape {shapes}: {error}{as_indices}") from error
 
     def whole(self, tile: Tile) -> Tensor:
         """Every line through the whole module."""
@@ -155,7 +156,7 @@ class Passes:
 
     def way(self, block: Block) -> Way:
         """How the model is run, as its answers to a block's first rows say."""
-        probe, device, self.asking = _probe(block), self.inputs[0].device, True
+        probe, device = _probe(block), self.inputs[0].device
         expected, taken = owned(lambda: decided(lambda: self.whole(probe)))
         assert self.head is not None
         if bool(expected.isfinite().all()) and not _stands_alone(self.whole, probe, expected, taken):

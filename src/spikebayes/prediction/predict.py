@@ -20,7 +20,7 @@ from spikebayes.machine.progress import track
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.timing import Window
 from spikebayes.prediction.batches import is_batches, parts, pieces
-from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks
+from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks, warn_of_rounding
 from spikebayes.prediction.cluster import Workers, connected
 from spikebayes.prediction.heads import Head, check_classes, class_probabilities
 from spikebayes.prediction.inputs import as_inputs
@@ -143,15 +143,18 @@ def predict(
             f"predict takes a SpikingNetwork, an IntegerNetwork or an nn.Module; got {type(model).__name__}"
         )
     answer = partial(_check_answer, task=task, noise_std=noise_std, names=tuple(names))
-    found = _joined(_sampled(sampler, x, answer))
-    output = found.samples
-    settings = sampler.settings(found.spikes, found.saturated, output.shape[:2].numel())
+    drawn = _joined(_sampled(sampler, x, answer))
+    output = drawn.samples
+    settings = sampler.settings(drawn.spikes, drawn.saturated, output.shape[:2].numel())
     settings |= {"samples": plan.samples, "seed": plan.seed, "mask_scope": mask_scope}
     if task is Task.CLASSIFICATION:
         output, settings["outputs"] = class_probabilities(output, sampler.head)
     draw = Draw(plan.seed, mask_scope, plan.indices(output.shape[1]))
     noise = None if noise_std is None else as_noise_std(noise_std, output.shape)
-    return Predictive(output, draw, task, noise, tuple(names), settings)
+    found = Predictive(output, draw, task, noise, tuple(names), settings)
+    if task is Task.REGRESSION:
+        warn_of_rounding(found.samples, found.names)
+    return found
 
 
 def _check_answer(head: Head, rows: int | None, task: Task, noise_std: Any, names: tuple[str, ...]) -> None:

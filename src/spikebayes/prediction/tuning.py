@@ -23,7 +23,7 @@ from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.network.synapses import Alpha, Lowpass, Synapse
 from spikebayes.network.timing import Flat, Hann, Timing
-from spikebayes.prediction.heads import Head, class_probabilities
+from spikebayes.prediction.heads import Head, class_probabilities, softmax_on_one_side
 from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.predict import predict
 from spikebayes.prediction.predictive import Task
@@ -50,11 +50,13 @@ class Tuned:
         network: carries its timing.
         error: under the same masks as the module.
         alike: correlation of its samples, less their row's mean, with the module's.
+        hints: why the error may be what it is.
     """
 
     network: SpikingNetwork
     error: float
     alike: float
+    hints: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -129,8 +131,11 @@ def tune(
         )
     if found.error > error:
         warnings.warn(
-            f"no timing that was tried reaches an error of {error:g}; the best has {found}. Ask for no less, or "
-            "train with SoftLIF's gamma down to 0.001, in wider layers",
+            f"no timing that was tried reaches an error of {error:g}; the best has {found}. "
+            + (
+                "; ".join(found.hints)
+                or "Ask for no less, or train with SoftLIF's gamma down to 0.001, in wider layers"
+            ),
             stacklevel=3,
         )
     return found.network
@@ -229,7 +234,9 @@ class _Bench:
                 break
             total = int(SHORTER * total)
         assert kept is not None
-        return Tuned(replace(network, timing=kept[1]), kept[0], self.alike(self._read(trace, kept[1])))
+        found = self._read(trace, kept[1])
+        hints = softmax_on_one_side(self.expected, found) if self.task is Task.REGRESSION else ()
+        return Tuned(replace(network, timing=kept[1]), kept[0], self.alike(found), hints)
 
     def alike(self, given: Tensor) -> float:
         """How far samples ``[S, B, C]`` move with the module's about their rows' means: a correlation."""
