@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.nn.zoo import mlp
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 from spikebayes.training.fit import fit
 from spikebayes.training.fitted import Fitted
 

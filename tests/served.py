@@ -18,7 +18,8 @@ from spikebayes.app.server.listening import listening, serve_until_stopped, url_
 from spikebayes.app.server.served_model import ServedModel
 from spikebayes.app.server.service import Limits, Service
 from spikebayes.app.table_run import TableRun, build, prepare_table
-from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.predictive import Predictive
+from spikebayes.prediction.task import Task
 from spikebayes.training.fitted import Fitted
 from spikebayes.training.scaling import Scaling
 

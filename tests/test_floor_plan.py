@@ -41,7 +41,6 @@ EXCEPTIONS = {
         "spikebayes.app.cli": "a study of what users type types it",
         "spikebayes.app.options": "options, messages and exit codes of a study are those of the command line",
         "spikebayes.app.report.figures": "the papers' figures are those of the report",
-        "spikebayes.app.report.spikes": "the papers' figures are those of the report",
         "spikebayes.app.report.svg": "the papers' figures look like those of the report",
         "spikebayes.plot.style": "and have its colours",
         "spikebayes.machine.files": "results and pages are written whole or not at all, as the library's files are",

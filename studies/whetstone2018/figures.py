@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from spikebayes.app.report.spikes import aggregated, feature_maps
 from spikebayes.app.report.svg import draw
 from spikebayes.nn import Sharpened
 from spikebayes.plot.style import CLASSICAL, GUIDE, SHADE, SPIKING
+from studies.spike_figures import aggregated, feature_maps
 from studies.whetstone2018.pictures import unpacked
 from studies.whetstone2018.recipe import Recipe
 from studies.whetstone2018.settings import TRUENORTH, VARIANTS

@@ -16,7 +16,7 @@ from spikebayes.app.run_folder import load_run
 from spikebayes.app.standing import KEY, LINEAR, NETWORK, TREES, TWIN, Standing, standing
 from spikebayes.app.table_run import TableRun, TableTask, prepare_table, train_table
 from spikebayes.errors import StoreError
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 from verbs import fit
 
 QUICK = {"epochs": 3, "error": None}

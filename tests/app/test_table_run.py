@@ -22,7 +22,7 @@ from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate.scores import scores
 from spikebayes.network.neurons import LIF
 from spikebayes.nn import SoftLIF
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 pytestmark = pytest.mark.slow  # networks are trained first
 

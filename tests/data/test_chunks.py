@@ -20,7 +20,7 @@ from spikebayes.data.chunks import read_chunks
 from spikebayes.data.delimited import delimited_batches
 from spikebayes.data.kinds import Levels, Number
 from spikebayes.errors import DataError
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 N = 57
 

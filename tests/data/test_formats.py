@@ -23,7 +23,7 @@ from spikebayes.data.columns import checked_labels
 from spikebayes.data.tables import check_table_path, read_table, write_table
 from spikebayes.data.targets import rows_with_target
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 SUFFIXES = [".csv", ".csv.gz", ".tsv", ".parquet", ".pq", ".npz", ".arrow", ".feather"]
 SMALL = pd.DataFrame({"area": [50.0, 80.0], "color": ["red", "blue"], "sold": [True, False]})

@@ -25,7 +25,7 @@ from spikebayes.data import (
 from spikebayes.data.dates import Date, to_days
 from spikebayes.data.kinds import SMOOTHING, Levels, Number, TargetEncoded
 from spikebayes.errors import ConfigError, DataError
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 N = 60
 Y = np.random.default_rng(0).normal(size=N)

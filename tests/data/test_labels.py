@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from spikebayes.data import encode_features, encode_target, infer_schema, read_table, write_table
 from spikebayes.data.kinds import Levels
 from spikebayes.errors import DataError
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 ODD = [
     "01",

@@ -27,7 +27,7 @@ from spikebayes.data import (
 from spikebayes.data.kinds import Levels, Number
 from spikebayes.data.targets import LEVELS
 from spikebayes.errors import ConfigError, DataError, StoreError
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 HOUSES = pd.DataFrame(
     {

@@ -7,7 +7,7 @@ import torch
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from spikebayes.evaluate.baselines import boosted_trees, linear_model
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 MAKE = torch.Generator().manual_seed(0)
 X, NEW = torch.randn(200, 3, generator=MAKE), torch.randn(20, 3, generator=MAKE)

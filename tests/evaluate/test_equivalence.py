@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.evaluate.margins import Margins, Outcome
-from spikebayes.prediction.predictive import Draw, Predictive, Task
+from spikebayes.prediction.draw import Draw
+from spikebayes.prediction.predictive import Predictive
+from spikebayes.prediction.task import Task
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,9 @@ from scipy import stats
 
 from spikebayes.errors import DataError
 from spikebayes.evaluate import coverage_by_group, risk_area, risk_coverage_curve
-from spikebayes.prediction.predictive import Draw, Predictive, Task
+from spikebayes.prediction.draw import Draw
+from spikebayes.prediction.predictive import Predictive
+from spikebayes.prediction.task import Task
 
 
 def ladder() -> tuple[Predictive, torch.Tensor]:

@@ -27,7 +27,9 @@ from spikebayes.evaluate import class_scores as s
 from spikebayes.evaluate import row_scores as by_row
 from spikebayes.evaluate.bootstrap import bootstrap
 from spikebayes.evaluate.scores import scores
-from spikebayes.prediction.predictive import Draw, Predictive, Task
+from spikebayes.prediction.draw import Draw
+from spikebayes.prediction.predictive import Predictive
+from spikebayes.prediction.task import Task
 
 TINY = torch.finfo(torch.float32).tiny
 

@@ -20,7 +20,8 @@ from spikebayes.data.tables import write_table
 from spikebayes.errors import ConfigError
 from spikebayes.machine.checked_files import write_json, write_tensors
 from spikebayes.machine.files import atomic, check_writable, locked, make_folder, user_cache
-from spikebayes.prediction.predictive import Draw, Predictive
+from spikebayes.prediction.draw import Draw
+from spikebayes.prediction.predictive import Predictive
 
 NOBODY = 65534
 

@@ -16,7 +16,9 @@ from torch import Tensor
 from spikebayes.errors import ConfigError, DataError, StoreError
 from spikebayes.prediction.class_sets import class_scores
 from spikebayes.prediction.conformal import Conformal, rank
-from spikebayes.prediction.predictive import Draw, Predictive, Task
+from spikebayes.prediction.draw import Draw
+from spikebayes.prediction.predictive import Predictive
+from spikebayes.prediction.task import Task
 
 
 def values(mean: Tensor, std: Tensor) -> Predictive:

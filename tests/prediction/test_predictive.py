@@ -21,8 +21,10 @@ from safetensors.torch import load_file, save_file
 from scipy import optimize, special, stats
 
 from spikebayes.errors import ConfigError, DataError, StoreError
+from spikebayes.prediction.draw import Draw
 from spikebayes.prediction.prediction_file import FORMAT, UNSEALED
-from spikebayes.prediction.predictive import Draw, Predictive, Task
+from spikebayes.prediction.predictive import Predictive
+from spikebayes.prediction.task import Task
 
 
 def regression(samples: int = 9, rows: int = 4, outputs: int = 2, noise: bool = True) -> Predictive:

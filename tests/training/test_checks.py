@@ -16,7 +16,7 @@ from problems import network, plane, quick_fit
 from spikebayes import with_blank_out
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError
 from spikebayes.nn import Sharpened, SoftLIF
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 from spikebayes.training.checks import check_rows
 from spikebayes.training.fit import fit
 from spikebayes.training.scaling import Scaling

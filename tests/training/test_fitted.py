@@ -15,8 +15,9 @@ from torch import nn
 from problems import network, plane, quick_fit, rings
 from spikebayes import Alpha, ConfigError, ConversionError, DataError, Digits
 from spikebayes.nn import DiscreteSoftLIF, zoo
+from spikebayes.prediction.draw import Draw
 from spikebayes.prediction.predict import predict
-from spikebayes.prediction.predictive import Draw, Predictive
+from spikebayes.prediction.predictive import Predictive
 from spikebayes.training.fitted import VALIDATION_SEED, Fitted, residual_noise
 
 pytestmark = pytest.mark.slow  # networks are trained first

@@ -16,7 +16,9 @@ from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate import compare
 from spikebayes.nn import Permadrop, SoftLIF
 from spikebayes.noise.masks import evaluating
-from spikebayes.prediction.predictive import Draw, Predictive, Task
+from spikebayes.prediction.draw import Draw
+from spikebayes.prediction.predictive import Predictive
+from spikebayes.prediction.task import Task
 from spikebayes.training.fitted import Fitted, residual_noise, with_noise
 from spikebayes.training.likelihood import gaussian_loss, without_noise
 from spikebayes.training.scaling import Scaling

@@ -10,7 +10,7 @@ from torch import nn
 
 from problems import network, plane, quick_fit, rings
 from spikebayes.errors import DataError
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 from spikebayes.training.learner import Learner, Recipe
 from spikebayes.training.weighting import check_weights
 

@@ -19,7 +19,8 @@ from spikebayes.evaluate.groups import coverage_by_group
 from spikebayes.machine.aligned import aligned
 from spikebayes.machine.fields import check_fields
 from spikebayes.machine.progress import track
-from spikebayes.prediction.predictive import COVERAGE, Task
+from spikebayes.prediction.predictive import COVERAGE
+from spikebayes.prediction.task import Task
 
 KEY = "cross_validation"  # in the history of a run
 

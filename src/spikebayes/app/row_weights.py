@@ -16,7 +16,7 @@ from spikebayes.data.schema import TableSchema
 from spikebayes.data.targets import target_columns
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.choices import near, unknown
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 from spikebayes.training.weighting import balanced
 
 ClassWeights = Literal["balanced"] | Mapping[str, float]

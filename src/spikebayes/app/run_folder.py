@@ -22,7 +22,7 @@ from spikebayes.machine.files import make_folder
 from spikebayes.network.synapses import Alpha
 from spikebayes.network.timing import Flat, Hann, Timing, Window
 from spikebayes.prediction.conformal import Conformal
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 from spikebayes.training.ensemble import Ensemble
 from spikebayes.training.fitted import Fitted
 from spikebayes.training.scaling import Scaling

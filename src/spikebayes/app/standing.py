@@ -20,7 +20,8 @@ from spikebayes.evaluate.class_scores import class_rows
 from spikebayes.evaluate.row_scores import r_squared, rmse
 from spikebayes.machine.aligned import aligned
 from spikebayes.machine.fields import check_fields
-from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.predictive import Predictive
+from spikebayes.prediction.task import Task
 from spikebayes.training.calibration_rows import SHARE, set_apart
 from spikebayes.training.fitted import SAMPLES, VALIDATION_SEED
 

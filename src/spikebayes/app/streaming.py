@@ -24,7 +24,8 @@ from spikebayes.machine.progress import Bar
 from spikebayes.machine.versions import versions
 from spikebayes.prediction.cluster import connected
 from spikebayes.prediction.conformal import check_coverage
-from spikebayes.prediction.predictive import COVERAGE, Task, open_levels
+from spikebayes.prediction.predictive import COVERAGE, open_levels
+from spikebayes.prediction.task import Task
 
 UNCALIBRATED = "intervals and sets rest on samples and noise alone, and may contain fewer new observations than asked"
 NUMBERS, ROWS = 1 << 21, 1 << 16  # most samples, and most rows, of a part

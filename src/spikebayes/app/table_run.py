@@ -32,8 +32,9 @@ from spikebayes.network.synapses import Alpha
 from spikebayes.nn import SoftLIF
 from spikebayes.nn.zoo import check_widths, mlp, s2m, sharpened
 from spikebayes.noise.philox import split_seed
-from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.predictive import Predictive
 from spikebayes.prediction.sampling import SamplingPlan, timing_of
+from spikebayes.prediction.task import Task
 from spikebayes.training.checks import Noise
 from spikebayes.training.ensemble import Ensemble, fit_ensemble
 from spikebayes.training.fit import fit

@@ -79,11 +79,6 @@ def repeated(names: Sequence[str]) -> list[str]:
     return [name for name, count in Counter(names).items() if count > 1]
 
 
-def is_numeric(column: pd.Series) -> bool:
-    """Whether the column holds numbers (booleans, categories and numbers written as text are not)."""
-    return pd.api.types.infer_dtype(column, skipna=True) in NUMBERS
-
-
 def to_numbers(
     column: pd.Series, decimal: str = ".", marks: Collection[str] = (), written: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,7 @@ from spikebayes.data.schema import TableSchema
 from spikebayes.errors import DataError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.choices import near
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 ENTRIES = 1 << 28  # of the encoded table, 1 GiB in float32; training holds it about six times
 BETWEEN = "|"  # names of columns

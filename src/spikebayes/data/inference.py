@@ -28,7 +28,7 @@ from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.choices import near, unknown
 from spikebayes.machine.kinds import Indices
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 WORDS = 0.1  # of a column's cells that may be no numbers, if the others are; they are taken as missing
 NUMBER, BOOLEAN, CATEGORY, TARGET, DATE, DROP = "number", "boolean", "levels", "target-encoded", "date", "drop"

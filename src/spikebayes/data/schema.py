@@ -13,7 +13,7 @@ from spikebayes.data.kinds import Column, Dropped, Levels, Number, TargetEncoded
 from spikebayes.errors import StoreError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.fields import check_fields
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 KINDS = {kind.kind: kind for kind in (Number, Levels, TargetEncoded, Date, Dropped)}
 FIELDS = {"columns", "targets", "task"}

@@ -23,7 +23,7 @@ from spikebayes.data.kinds import Levels, Number, offset_of
 from spikebayes.errors import DataError
 from spikebayes.machine.choices import near
 from spikebayes.machine.numbers import check_spread
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 FEW = 20  # levels of text that get an input each; more are encoded by the target
 DISTINCT = 0.9  # levels for each row: what tells rows apart says nothing of others

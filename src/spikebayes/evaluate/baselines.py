@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spikebayes.evaluate.arrays import Floats
 from spikebayes.machine.extras import needed
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 PENALTIES = np.logspace(-3, 3, 13)  # of ridge regression, which takes what predicts left-out rows best
 ITERATIONS = 1000  # of logistic regression, at most

@@ -23,7 +23,8 @@ from spikebayes.evaluate.rules import Finding, softened
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.notebook import as_html
 from spikebayes.prediction.heads import softmax_on_one_side
-from spikebayes.prediction.predictive import Predictive, Task, default_names
+from spikebayes.prediction.predictive import Predictive, default_names
+from spikebayes.prediction.task import Task
 
 CONSTANT = 1e-5  # of an output that never varies: what neurons that tell numbers in steps may miss it by
 
@@ -214,7 +215,7 @@ def compare(
 
     Example:
         >>> import torch
-        >>> from spikebayes.prediction.predictive import Draw
+        >>> from spikebayes.prediction.draw import Draw
         >>> make = lambda seed: Predictive(
         ...     torch.randn(100, 100, 1, generator=torch.Generator().manual_seed(seed)),
         ...     Draw(seed, "row", torch.arange(100)))

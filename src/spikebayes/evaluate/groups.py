@@ -14,7 +14,8 @@ from spikebayes.evaluate.arrays import aligned
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.extras import needed
 from spikebayes.machine.numbers import check_count
-from spikebayes.prediction.predictive import COVERAGE, Predictive, Task
+from spikebayes.prediction.predictive import COVERAGE, Predictive
+from spikebayes.prediction.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,7 @@ def coverage_by_group(
 
     Example:
         >>> import torch
-        >>> from spikebayes.prediction.predictive import Draw
+        >>> from spikebayes.prediction.draw import Draw
         >>> p = Predictive(torch.tensor([[[-1.0], [-1]], [[1], [1]]]), Draw(0, "row", torch.arange(2)))
         >>> coverage_by_group(p, torch.tensor([0.0, 5.0]), ["a", "b"])[["group", "rows", "coverage"]]
           group  rows  coverage

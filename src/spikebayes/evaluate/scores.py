@@ -9,7 +9,8 @@ from torch import Tensor
 from spikebayes.evaluate.class_scores import class_rows
 from spikebayes.evaluate.row_scores import binned_gap, coverage, crps, r_squared, risk_area, rmse
 from spikebayes.prediction import normal_mixture
-from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.predictive import Predictive
+from spikebayes.prediction.task import Task
 
 LEVEL = 0.9  # of the intervals shown and scored
 
@@ -34,7 +35,7 @@ def scores(side: Predictive, targets: Tensor, level: float = LEVEL) -> dict[str,
 
     Example:
         >>> import torch
-        >>> from spikebayes.prediction.predictive import Draw
+        >>> from spikebayes.prediction.draw import Draw
         >>> p = torch.tensor([[[0.75, 0.25], [0.5, 0.5]]])
         >>> found = scores(Predictive(p, Draw(0, "row", torch.arange(2)), Task.CLASSIFICATION), torch.tensor([0, 1]))
         >>> found["Accuracy"], found["Brier score"]

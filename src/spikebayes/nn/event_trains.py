@@ -77,7 +77,7 @@ def poisson_events(
         raise DataError("rows must be numbers in [0, 2^32), those of the rows in the whole data set")
     out = torch.empty(len(given), int(steps), given[0].numel())
     mean = given.flatten(1) * (max_rate * dt)
-    poisson_counts(mean.numpy(), int(steps), int(seed), numbers.numpy().astype(np.uint64), out.numpy())
+    poisson_counts(mean.numpy(), int(seed), numbers.numpy().astype(np.uint64), out.numpy())
     return out.mul_(worth).reshape(len(given), int(steps), *given.shape[1:])
 
 

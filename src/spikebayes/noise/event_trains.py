@@ -18,19 +18,16 @@ from spikebayes.noise.philox import site_word, split_seed
 from spikebayes.noise.philox_simd import TOGETHER, fill_words
 
 
-def poisson_counts(
-    mean: NDArray[np.float64], steps: int, seed: int, rows: NDArray[np.uint64], out: NDArray[np.float32]
-) -> None:
+def poisson_counts(mean: NDArray[np.float64], seed: int, rows: NDArray[np.uint64], out: NDArray[np.float32]) -> None:
     """Fills ``out`` ``[B, T, N]``: numbers of events, each by one word of 32 bits through the inverse of the law.
 
     Args:
         mean: ``[B, N]`` events in a step.
-        steps: T.
         seed: key. rows: ``[B]`` numbers of the rows.
 
     Example:
         >>> out = np.empty((1, 4, 2), np.float32)
-        >>> poisson_counts(np.array([[0.0, 1.5]]), 4, 0, np.zeros(1, np.uint64), out)
+        >>> poisson_counts(np.array([[0.0, 1.5]]), 0, np.zeros(1, np.uint64), out)
         >>> out[0].T.tolist()
         [[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 3.0, 0.0]]
     """

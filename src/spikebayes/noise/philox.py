@@ -1,7 +1,7 @@
 """Philox4x32-10: random words as a pure function of a key and a counter.
 
-One counter-based generator, written three times over so that NumPy, torch (any device) and numba kernels give the
-same bits (Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3").
+One counter-based generator, written several times over so that NumPy, torch (any device) and compiled kernels give
+the same bits (Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3").
 
 The layout, for every random bit in the library:
 
@@ -13,7 +13,7 @@ The layout, for every random bit in the library:
 * ``draw``    how many times the mask was redrawn before, in [0, 2^20): 0 for a mask held for the whole simulation,
               ``step // hold`` for a mask redrawn every ``hold`` steps
 * ``row``     index of the observation in the whole data set (0 when one mask serves all rows)
-* ``block``   the 128-bit output block; which of its bits belong to which unit is said in ``noise.py``
+* ``block``   the 128-bit output block; which of its bits belong to which unit is said in ``bits.py``
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from torch import Tensor
 from spikebayes.evaluate.groups import risk_coverage_curve
 from spikebayes.machine.arguments import checked
 from spikebayes.plot.style import CLASSICAL, DASHED, GUIDE, INK, SPIKING, axes_or_new, chosen, thinned
-from spikebayes.prediction.predictive import COVERAGE, Predictive, Task
+from spikebayes.prediction.predictive import COVERAGE, Predictive
+from spikebayes.prediction.task import Task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -85,7 +85,7 @@ def is_array(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A data frame of pandas, Arrow or Polars as an array of its own, a list in float64; anything else as it is.
+    """A frame of pandas, Arrow or Polars as an array of its own, a list as NumPy takes it; anything else as it is.
 
     Raises:
         DataError: some values of a masked array are masked.

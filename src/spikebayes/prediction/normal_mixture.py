@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor
 
+AT_ONCE = 1 << 16  # numbers that are worked on together
 PRECISION = 1e-6  # of a quantile, in units of the noise
 
 
@@ -31,9 +32,10 @@ def log_density(means: Tensor, noise: Tensor, y: Tensor) -> Tensor:
 
 def cdf(means: Tensor, noise: Tensor, y: Tensor) -> Tensor:
     """``[B, C]``, P(Y_c <= y_c) for each output: (1/S) sum_s Phi((y - mean_s) / noise_s)."""
-    total = torch.zeros_like(y)
-    for mean, each in zip(means, noise.expand(means.shape), strict=True):  # one sample at a time, to bound memory
-        total += torch.special.ndtr((y - mean.double()) / each.double())
+    total, some = torch.zeros_like(y), max(1, AT_ONCE // y.numel())  # samples at a time, to bound memory
+    for mean, each in zip(means.split(some), noise.expand(means.shape).split(some), strict=True):
+        for below in torch.special.ndtr((y - mean.double()) / each.double()):  # one by one: bits apart from B
+            total += below
     return total / len(means)
 
 

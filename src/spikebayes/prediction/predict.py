@@ -22,15 +22,17 @@ from spikebayes.network.timing import Window
 from spikebayes.prediction.batches import is_batches, parts, pieces
 from spikebayes.prediction.cautions import warn_of_raw_inputs, warn_of_repeated_masks, warn_of_rounding
 from spikebayes.prediction.cluster import Workers, connected
+from spikebayes.prediction.draw import Draw
 from spikebayes.prediction.heads import Head, check_classes, class_probabilities
 from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.module_samples import ModuleSampler
 from spikebayes.prediction.network_samples import NetworkSampler
 from spikebayes.prediction.noise_std import as_noise_std
 from spikebayes.prediction.over_time import over_steps
-from spikebayes.prediction.predictive import Draw, Predictive, Task
+from spikebayes.prediction.predictive import Predictive
 from spikebayes.prediction.redraw import Redraw
 from spikebayes.prediction.sampling import MaskScope, Piece, Sampler, SamplingPlan, Values, check_samples
+from spikebayes.prediction.task import Task
 from spikebayes.prediction.whole_number_samples import WholeNumberSampler
 
 

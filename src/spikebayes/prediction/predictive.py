@@ -36,7 +36,7 @@ from spikebayes.prediction.draw import Draw
 from spikebayes.prediction.noise_std import as_noise_std, noise_over_samples
 from spikebayes.prediction.task import Task
 
-__all__ = ["Draw", "Predictive", "Task", "default_names", "open_levels"]
+__all__ = ["Predictive", "default_names", "open_levels"]
 
 COVERAGE = 0.9  # of intervals and sets, unless another is asked for
 NO_LEVELS = "give a probability, as in quantile(0.5), or several; got none"

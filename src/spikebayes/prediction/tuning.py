@@ -26,9 +26,9 @@ from spikebayes.network.timing import Flat, Hann, Timing
 from spikebayes.prediction.heads import Head, class_probabilities, softmax_on_one_side
 from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.predict import predict
-from spikebayes.prediction.predictive import Task
 from spikebayes.prediction.sampling import AVERAGED, SamplingPlan, Values, default_timing
 from spikebayes.prediction.simulate import argument_shapes, simulate
+from spikebayes.prediction.task import Task
 
 TAUS = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02)  # s
 LEAST_ROWS, MOST_ROWS, SAMPLES = 10, 100, 20

@@ -13,7 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from spikebayes.data.tables import split_rows
 from spikebayes.machine.numbers import native
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 from spikebayes.sklearn.estimator import VALIDATION, SpikingEstimator
 
 

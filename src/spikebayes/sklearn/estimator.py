@@ -21,7 +21,8 @@ from spikebayes.machine.numbers import is_whole, native
 from spikebayes.network.codes import Code
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.nn.zoo import mlp
-from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.predictive import Predictive
+from spikebayes.prediction.task import Task
 from spikebayes.sklearn.offsets import as_float32, column_offsets
 from spikebayes.training.ensemble import Ensemble, fit_ensemble
 

@@ -15,7 +15,8 @@ from sklearn.utils.validation import validate_data
 from spikebayes.data.tables import split_rows
 from spikebayes.errors import DataError
 from spikebayes.machine.numbers import native
-from spikebayes.prediction.predictive import Task, default_names
+from spikebayes.prediction.predictive import default_names
+from spikebayes.prediction.task import Task
 from spikebayes.sklearn.estimator import VALIDATION, SpikingEstimator
 
 

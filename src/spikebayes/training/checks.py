@@ -24,8 +24,8 @@ from spikebayes.noise.ownership import generators_kept
 from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.inputs import as_inputs, plain
 from spikebayes.prediction.module_passes import NOT_RANDOM
-from spikebayes.prediction.predictive import Task
 from spikebayes.prediction.sampling import Values
+from spikebayes.prediction.task import Task
 from spikebayes.training.fitted import Fitted
 from spikebayes.training.likelihood import check_means
 from spikebayes.training.optimizers import check_optimizer

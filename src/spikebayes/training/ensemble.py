@@ -15,8 +15,9 @@ from spikebayes.machine.arguments import checked
 from spikebayes.machine.numbers import check_count
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.prediction.conformal import Conformal
-from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.predictive import Predictive
 from spikebayes.prediction.sampling import MaskScope
+from spikebayes.prediction.task import Task
 from spikebayes.training.calibration_rows import SHARE, set_apart
 from spikebayes.training.fit import LAST_CHECKPOINT, fit
 from spikebayes.training.fitted import SAMPLES, Fitted

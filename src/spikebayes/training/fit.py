@@ -23,8 +23,8 @@ from spikebayes.errors import ConfigError, DataError, SpikebayesError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.progress import in_notebook
 from spikebayes.nn import Sharpened, SoftLIF
-from spikebayes.prediction.predictive import Task
 from spikebayes.prediction.sampling import Values
+from spikebayes.prediction.task import Task
 from spikebayes.prediction.tuning import LEAST_ROWS, check_error, find_timing
 from spikebayes.training.activity import Activity, check_penalty
 from spikebayes.training.calibration_rows import SHARE, set_apart

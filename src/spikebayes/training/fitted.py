@@ -24,7 +24,8 @@ from spikebayes.nn.unit import STANDARDISED
 from spikebayes.prediction.conformal import Conformal
 from spikebayes.prediction.normal_mixture import log_density
 from spikebayes.prediction.predict import predict
-from spikebayes.prediction.predictive import Predictive, Task, default_names
+from spikebayes.prediction.predictive import Predictive, default_names
+from spikebayes.prediction.task import Task
 from spikebayes.training.likelihood import mean_and_log_variance, without_noise
 from spikebayes.training.scaling import Scaling
 

@@ -22,7 +22,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, S
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 from spikebayes.prediction.heads import LEAST, LOGITS, kind_of, log_probabilities
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 from spikebayes.training.activity import Activity
 from spikebayes.training.fitted import VALIDATION_SEED
 from spikebayes.training.likelihood import gaussian_loss

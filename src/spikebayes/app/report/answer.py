@@ -15,7 +15,7 @@ from spikebayes.data.encoding import BETWEEN
 from spikebayes.evaluate.groups import coverage_by_group
 from spikebayes.evaluate.row_scores import r_squared, rmse
 from spikebayes.evaluate.scores import LEVEL, is_of_observations
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 MISSED = "✗"  # an observation that is not as predicted
 LEAST = 10  # rows that are named

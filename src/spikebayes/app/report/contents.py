@@ -17,9 +17,10 @@ from spikebayes.evaluate.equivalence import Equivalence
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.prediction.inputs import as_inputs
 from spikebayes.prediction.predict import predict
-from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.predictive import Predictive
 from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.simulate import simulate
+from spikebayes.prediction.task import Task
 
 Floats = NDArray[np.float64]
 

@@ -23,7 +23,7 @@ from spikebayes.evaluate.scores import is_of_observations
 from spikebayes.machine.files import atomic
 from spikebayes.plot import effects, intervals, predicted, reliability
 from spikebayes.plot.style import CLASSICAL, CONTROL, GUIDE, INK, MOST_POINTS, SHADE, SPIKING
-from spikebayes.prediction.predictive import Task
+from spikebayes.prediction.task import Task
 
 # the figures' colours, which the page knows in a light and a dark shade
 COLOURS = {

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from spikebayes.prediction.columns import columns, value_parts
-from spikebayes.prediction.predictive import Predictive, Task
+from spikebayes.prediction.predictive import Predictive
+from spikebayes.prediction.task import Task
 
 VALUES = ("mean", "std", "lower", "upper")  # what comes unasked, of a regression
 ASKED = ("mean", "samples")  # what does not, of classes

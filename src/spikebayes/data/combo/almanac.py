@@ -60,7 +60,7 @@ def load_almanac(
         the ComboScore as target; ``unused`` counts the table's other entries, which add up to all 321,300.
 
     Raises:
-        ImportError: RDKit is not installed.
+        ConfigError: RDKit is not installed.
         ConfigError: a negative number of fingerprint bits.
         DataError: a file that is missing, torn, empty or not UTF-8; a missing column; text or infinite values
             among scores or expression; a pair that occurs twice in one order; a cell line or drug that occurs

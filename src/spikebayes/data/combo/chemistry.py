@@ -34,7 +34,7 @@ def describe(
         the columns: RDKit's descriptor names, then ``morgan2.0`` and so on (bits, 0 or 1).
 
     Raises:
-        ImportError: RDKit is not installed.
+        ConfigError: RDKit is not installed.
         ConfigError: a negative number of bits.
         DataError: a structure that RDKit cannot read.
 

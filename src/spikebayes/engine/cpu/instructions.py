@@ -1,7 +1,7 @@
 """Vector operations that numba's loops do not reach, as LLVM instructions.
 
 Left to itself the compiler adds weight rows through memory, and takes half the width of the machine's registers. Here
-a tile's sums stay in registers while the rows of all spikes are added (``add_rows``), neurons' state stays there
+a tile's sums stay in registers while the rows of all spikes are added (``sum_steps``), neurons' state stays there
 through many steps (``lif_run``), and their spikes come as bit masks. Passing an array to one of these costs nothing;
 passing it to a function counts a reference, two atomic operations, which is much in an inner loop.
 

@@ -1,4 +1,4 @@
-"""The wires of a plan packed into the few flat arrays that a compiled kernel reads."""
+"""The connections of a plan packed into the few flat arrays that a compiled kernel reads."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Connections from spikes as products of 8-bit integers: bit for bit the sums that float32 gives.
 
-A spike is 0 or 1. If a unit's weights are k_j 2^e with integers of sum_j |k_j| < 2^24 (``blank_out.on_grid``), then
+A spike is 0 or 1. If a unit's weights are k_j 2^e with integers of sum_j |k_j| < 2^24 (``exact_sums.on_grid``), then
 float32 holds each of its sums, whatever their order. So the integers may be split into digits k = sum_d 256^d k_d
 in [-128, 127], each digit's sums be taken as 8-bit products with 32-bit sums, and added up from the highest digit
 on: a partial sum is a multiple of 256^d below 2^24 256^d, which float32 holds too.

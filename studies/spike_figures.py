@@ -11,8 +11,8 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from spikebayes import ConfigError, DataError
 from spikebayes.app.report.svg import draw, short
-from spikebayes.errors import ConfigError, DataError
 from spikebayes.plot.style import GUIDE, INK
 
 Spikes = NDArray[np.uint8]

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spikebayes.app.report.spikes import COLOURS, MORE, active, aggregate, aggregated, feature_maps
 from spikebayes.errors import ConfigError, DataError
+from studies.spike_figures import COLOURS, MORE, active, aggregate, aggregated, feature_maps
 
 SVG = "{http://www.w3.org/2000/svg}"
 RNG = np.random.default_rng(0)
