@@ -79,7 +79,7 @@ def tried(run: Run, choice: Choice, epochs: int, data: Path, split: int, s: Lear
             torch.manual_seed(run.seed)
             options: dict[str, Any] = {"enable_progress_bar": False, "enable_checkpointing": False}
             trainer = Trainer(max_epochs=epochs, accelerator="auto", **options, **trainer_settings([]))
-            trainer.fit(_Learner(net, choice.learning_rate, s.momentum), _batches(run, digits, s))
+            trainer.fit(_Learner(net, choice.learning_rate, s), _batches(run, digits, s))
             net.cpu().eval()
             x = rows(run.kind, digits.x_validation)
             with torch.no_grad():
@@ -124,7 +124,7 @@ def _train(run: Run, net: nn.Sequential, choice: Choice, digits: Digits, s: Lear
     ]
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(run.seed)
-        learner = _Learner(net, choice.learning_rate, s.momentum)
+        learner = _Learner(net, choice.learning_rate, s)
         resume = (home / LAST_CHECKPOINT).exists()
         if resume:
             check_checkpoint(home / LAST_CHECKPOINT, learner)
@@ -142,8 +142,10 @@ def _train(run: Run, net: nn.Sequential, choice: Choice, digits: Digits, s: Lear
 
 
 def _batches(run: Run, digits: Digits, s: Learning) -> DataLoader[Any]:
+    """Up to ``EVERY`` batches at a time: Lightning's loop takes a fifth of a step of these networks."""
     data = TensorDataset(rows(run.kind, digits.x), digits.y)
-    return DataLoader(data, sampler=BatchSampler(RandomSampler(data), s.batch_size, drop_last=False), batch_size=None)
+    order = BatchSampler(RandomSampler(data), EVERY * s.batch_size, drop_last=False)
+    return DataLoader(data, sampler=order, batch_size=None)
 
 
 class _Denormals:
@@ -158,21 +160,27 @@ class _Denormals:
 
 
 class _Learner(LightningModule):
-    """Loss and optimiser."""
+    """Loss and optimiser; batches come many at a time."""
 
     net: nn.Sequential
 
-    def __init__(self, net: nn.Sequential, learning_rate: float, momentum: float) -> None:
+    def __init__(self, net: nn.Sequential, learning_rate: float, s: Learning) -> None:
         super().__init__()
-        self.net, self.learning_rate, self.momentum = net, learning_rate, momentum
+        self.net, self.learning_rate, self.settings = net, learning_rate, s
+        self.automatic_optimization = False
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
-        return F.cross_entropy(self.net(batch[0]), batch[1])
+    def training_step(self, batches: tuple[Tensor, Tensor], _index: int) -> None:
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        for x, y in zip(*(part.split(self.settings.batch_size) for part in batches), strict=True):
+            optimizer.zero_grad()  # pyright: ignore[reportAttributeAccessIssue]
+            F.cross_entropy(self.net(x), y).backward()
+            optimizer.step()  # pyright: ignore[reportAttributeAccessIssue]
+            schedule.step()  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess, reportCallIssue]
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.RMSprop(self.parameters(), self.learning_rate, momentum=self.momentum)
-        steps = int(self.trainer.estimated_stepping_batches)
-        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
+        s, epochs = self.settings, int(self.trainer.max_epochs or 1)
+        optimizer = torch.optim.RMSprop(self.parameters(), self.learning_rate, momentum=s.momentum)
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * -(-s.images // s.batch_size))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": falling, "interval": "step"}}
 
 
@@ -200,15 +208,14 @@ class _Curves(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.started = time.perf_counter()
 
-    def on_train_batch_end(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, trainer: Trainer, pl_module: _Learner, outputs: Any, batch: Any, batch_idx: int
+    @torch.no_grad()
+    def on_train_batch_start(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, trainer: Trainer, pl_module: _Learner, batch: Any, batch_idx: int
     ) -> None:
-        if (trainer.global_step - 1) % EVERY == 0:
-            layer, before = _last_hidden(pl_module.net)
-            with torch.no_grad():
-                z = before(self.x[:PROBES])
-                inputs = layer.law(z) if isinstance(layer, BlankOutLinear) else layer(z)
-            self.found["inputs"].append(_percentiles(inputs, PERCENTILES))
+        layer, before = _last_hidden(pl_module.net)
+        z = before(self.x[:PROBES])
+        inputs = layer.law(z) if isinstance(layer, BlankOutLinear) else layer(z)
+        self.found["inputs"].append(_percentiles(inputs, PERCENTILES))
 
     @torch.no_grad()
     def on_train_epoch_end(self, trainer: Trainer, pl_module: _Learner) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
