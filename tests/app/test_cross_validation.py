@@ -63,3 +63,22 @@ def test_the_command_shows_and_keeps_them(tmp_path: Path, capsys: pytest.Capture
     assert pd.Series(load_run(tmp_path / "run").fitted.history[KEY]["coverage"]).between(0, 1).all()
     assert main(["info", str(tmp_path / "run")]) == 0
     assert head in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("odd", ["closed", "$0.5"])
+def test_columns_are_what_they_are_in_the_whole_table(odd: str) -> None:
+    rows = table(60)[["a", "y"]].assign(b=[f"{n / 10:.1f}" for n in range(60)])
+    rows.loc[7, "b"] = odd
+    assert cross_validate(rows, "y", 3, given={"hidden": [8]}, training=QUICK).folds == 3
+
+
+def test_a_run_is_there_whatever_becomes_of_the_folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table(60).to_csv(tmp_path / "rows.csv", index=False)
+    given = [str(tmp_path / "rows.csv"), "--target", "y", "--hidden", "8", "--epochs", "2", "--folds", "2"]
+
+    def failing(*_: object, **__: object) -> None:
+        raise ConfigError("as asked")
+
+    monkeypatch.setattr("spikebayes.app.cross_validation.cross_validate", failing)
+    assert main(["fit", *given, "--out", str(tmp_path / "run")]) == 2
+    assert load_run(tmp_path / "run").schema.target == "y"

@@ -78,3 +78,14 @@ def test_rows_without_a_target_are_left_out() -> None:
     assert torch.equal(task.y[:2, 0], torch.tensor(frame["y"][1:3].to_numpy(), dtype=torch.float32))
     with pytest.raises(DataError, match="1 of 40 rows have a target"):
         prepare_table(pd.DataFrame({"x": range(40), "y": [1.5, *[None] * 39]}), "y")
+
+
+def test_rows_of_weight_0_are_as_if_they_were_not_there() -> None:
+    frame = table(60)[["a", "y"]].assign(w=[0, 1, 2] * 20)
+    spoilt = frame.assign(y=frame["y"].where(frame["w"] > 0, 1e6), a=frame["a"].where(frame["w"] > 0, -1e6))
+    left, removed = prepare_table(spoilt, "y", weights="w"), prepare_table(frame[frame["w"] > 0], "y", weights="w")
+    assert left.schema == removed.schema
+    assert torch.equal(left.x, removed.x)
+    assert torch.equal(left.y, removed.y)
+    with pytest.raises(DataError, match="weight 0: nothing to learn"):
+        prepare_table(frame.assign(w=0), "y", weights="w")

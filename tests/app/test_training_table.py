@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 from problems import table
 from spikebayes.app import run_folder
 from spikebayes.app.cli import main
-from spikebayes.app.training_table import table_digest
+from spikebayes.app.run_folder import load_run
+from spikebayes.app.training_table import rows_to_judge, table_digest
 from verbs import BRIEF, content, fit
 
 FRAME = table().drop(columns=["kind", "color"])
@@ -96,3 +98,12 @@ def test_rows_that_were_trained_on_are_called_so(here: Path, capsys: pytest.Capt
             assert ("the table that the run was trained on" in said) == known
             page = content(here)[out[-1]].decode()
             assert ("the table that the run was trained on" in page) == known
+
+
+def test_rows_that_were_trained_on_are_named_when_others_are_judged(here: Path) -> None:
+    known = pd.read_csv("t.csv")
+    known.iloc[:20].to_csv("some.csv", index=False)
+    _, origin = rows_to_judge(load_run(here / "run"), Path("some.csv"))
+    assert re.fullmatch(r"some\.csv, of which \d+ rows, or rows equal to them, were trained on", origin)
+    known.assign(a=known["a"] + 100).to_csv("new.csv", index=False)
+    assert rows_to_judge(load_run(here / "run"), Path("new.csv"))[1] == "new.csv"

@@ -319,3 +319,19 @@ def test_a_column_of_numbers_and_text_is_refused_by_parquet_in_one_line(tmp_path
     with pytest.raises(DataError, match=r"Parquet takes one kind of values in a column: .*; write them as text") as e:
         write_table(pd.DataFrame({"a": [1.5, "x", None]}), tmp_path / "t.parquet")
     assert "\n" not in str(e.value)
+
+
+def test_which_targets_are_there_is_the_schemas_to_say() -> None:
+    frame = pd.DataFrame({"a": range(40), "y": ["mild", "none"] * 20})
+    schema = infer_schema(frame, "y")
+    alone = frame[frame["y"] == "none"]  # by itself it looks like a column of nothing
+    assert len(rows_with_target(alone, ["y"], schema.targets)) == 20
+    coded = pd.DataFrame({"a": range(40), "y": ["0", "1", "NA", "1"] * 10})
+    there = rows_with_target(coded, ["y"])
+    assert len(there) == 30
+    schema = infer_schema(coded.iloc[there].reset_index(drop=True), "y")
+    assert rows_with_target(coded, ["y"], schema.targets).tolist() == there.tolist()
+    assert len(rows_with_target(coded, ["y"], task=Task.CLASSIFICATION)) == 40  # labels, whoever says so
+    numbers = pd.DataFrame({"a": range(40), "y": [*map(str, range(39)), "none"]})
+    schema = infer_schema(numbers.iloc[:39], "y", task=Task.REGRESSION)
+    assert len(rows_with_target(numbers.iloc[38:], ["y"], schema.targets)) == 1

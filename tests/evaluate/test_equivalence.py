@@ -642,3 +642,11 @@ def test_probabilities_beside_logits_are_named() -> None:
     found = compare(Predictive(logits.softmax(2), draw), Predictive(logits, draw))
     assert found.outcome is Outcome.NOT_KEPT
     assert "predict both with task='classification'" in found.reasons[-1]
+
+
+def test_sides_of_another_noise_are_refused() -> None:
+    samples, draw = torch.randn(60, 40, 1), Draw(0, "row", torch.arange(40))
+    one, two = (Predictive(samples, draw, noise_std=torch.tensor([std])) for std in (1.0, 2.0))
+    with pytest.raises(DataError, match=r"noise of observations differs, 1 and 2 on average"):
+        compare(one, two)
+    assert compare(one, Predictive(samples, draw)).outcome is Outcome.KEPT

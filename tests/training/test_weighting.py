@@ -11,6 +11,7 @@ from torch import nn
 from problems import network, plane, quick_fit, rings
 from spikebayes.errors import DataError
 from spikebayes.prediction.task import Task
+from spikebayes.training.fit import fit
 from spikebayes.training.learner import Learner, Recipe
 from spikebayes.training.weighting import check_weights
 
@@ -66,3 +67,33 @@ def test_weights_that_are_none(weights: Any, says: str) -> None:
     x, y = plane(120)
     with pytest.raises(DataError, match=says):
         quick_fit(network(), x, y, weights=weights)
+
+
+def test_rows_of_weight_0_are_as_if_they_were_not_there() -> None:
+    x, y = plane(120)
+    there = torch.arange(120) % 5 > 0
+    spoilt, far = y.clone(), x.clone()
+    spoilt[~there], far[~there] = 1e4, 1e3  # which would set scaling, noise and intervals
+    train, held = slice(0, 80), slice(80, 120)
+    left = fit(
+        network(),
+        far[train],
+        spoilt[train],
+        weights=2.0 * there[train],
+        validation=(far[held], spoilt[held], there[held]),
+        epochs=3,
+        error=None,
+    )
+    removed = fit(
+        network(),
+        x[train][there[train]],
+        y[train][there[train]],
+        validation=(x[held][there[held]], y[held][there[held]]),
+        epochs=3,
+        error=None,
+    )
+    assert torch.equal(left.scaling.x_std, removed.scaling.x_std)
+    assert left.history["training_rows"] == removed.history["training_rows"]
+    assert left.noise_std is not None
+    assert removed.noise_std is not None
+    assert torch.allclose(left.noise_std, removed.noise_std, rtol=1e-3)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from spikebayes.app.standing import TWIN, scores_beside
 from spikebayes.app.table_run import TableTask, learnable, prepare_table, train_table
-from spikebayes.data.encoding import encode_features, encode_target
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.evaluate.groups import coverage_by_group
 from spikebayes.machine.aligned import aligned
@@ -85,17 +84,16 @@ def cross_validate(
         ConfigError: fewer than 2 folds, or more than rows, or than a class has rows.
         DataError: a table that cannot be learned.
     """
-    rows = learnable(table, target)
+    rows = learnable(table, target, weights=given.get("weights"), task=given.get("task"))
     whole = prepare_table(rows, target, **given)
     found = dict[str, dict[str, list[float | None]]]()
     coverage = list[float]()
     for train, test in track(_parts(whole, folds), "folds", progress):
-        learned, judged = rows.iloc[train].reset_index(drop=True), rows.iloc[test].reset_index(drop=True)
         kept: dict[str, Any] = dict(given) | {"task": whole.schema.task}
-        part = prepare_table(learned, target, **kept)
+        part = prepare_table(rows, target, **kept, among=train)
         run = train_table(part, **training)
-        x, y = encode_features(judged, run.schema), encode_target(judged, run.schema)
-        scores, twin = scores_beside(run, part, part.train, x, y)
+        y = part.y[test]
+        scores, twin = scores_beside(run, part, part.train, part.x[test], y)
         for score, by_model in scores.items():
             for model, value in by_model.items():
                 found.setdefault(score, {}).setdefault(model, []).append(value)

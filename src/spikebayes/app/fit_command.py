@@ -137,7 +137,8 @@ def fit_run(
         check_folds(prepared, folds)
     OUT.print(str(prepared.schema))
     if (left_out := len(table) - len(prepared.x)) > 0:
-        OUT.print(f"{left_out} of {len(table)} rows are left out: their target is missing")
+        why = "their target is missing" if weights is None else "their target is missing, or their weight 0"
+        OUT.print(f"{left_out} of {len(table)} rows are left out: {why}")
     config = {"data": str(data), "target": target, "categorical": categorical, "columns": columns or {}, "task": task}
     config |= {"weights": weights, "class_weights": class_weights, "network": network, "hidden": list(hidden)}
     config |= {"dropout": dropout, "validation": validation, "noise": noise, "members": members, "folds": folds}
@@ -170,6 +171,7 @@ def fit_run(
         if not isinstance(stands, str):
             run = with_history(run, {KEY: stands.to_dict()})
         if folds:
+            save_run(replace(run, config=config), out)  # whatever becomes of the folds
             crossed = cross_validate(table, target, folds, given=given, training=training, progress=True)
             run = with_history(run, {CROSSED: crossed.to_dict()})
         save_run(replace(run, config=config), out)

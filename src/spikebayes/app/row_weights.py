@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from spikebayes.data.columns import as_written, checked_numbers, column_names, listed
@@ -31,6 +32,15 @@ def check_weights_column(table: pd.DataFrame, column: str, target: str | Sequenc
         )
     if column in target_columns(target, names):
         raise DataError(f"the target {column!r} cannot hold the weights of rows as well; name another column")
+
+
+def read_weights(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    """``[B]``, how much each row counts (DataError: weights that are missing or negative)."""
+    kind = (Number.found(pd.Series(table[column]), as_written(table)) or [Number()])[0]
+    weights = checked_numbers(table, {column: kind.read}, "weights are numbers, 0 or more", (column,))[column]
+    if (weights < 0).any():
+        raise DataError(f"weights must be 0 or more; row {int((weights < 0).argmax()) + 1} of {column!r} is not")
+    return weights
 
 
 def row_weights(
@@ -57,12 +67,7 @@ def row_weights(
     """
     if column is None and classes is None:
         return None
-    weights = np.ones(len(table))
-    if column is not None:
-        kind = (Number.found(pd.Series(table[column]), as_written(table)) or [Number()])[0]
-        weights = checked_numbers(table, {column: kind.read}, "weights are numbers, 0 or more", (column,))[column]
-        if (weights < 0).any():
-            raise DataError(f"weights must be 0 or more; row {int((weights < 0).argmax()) + 1} of {column!r} is not")
+    weights = np.ones(len(table)) if column is None else read_weights(table, column)
     found = torch.tensor(weights, dtype=torch.float32)
     if classes is not None:
         found = found * _of_classes(schema, y[train], classes)[y]

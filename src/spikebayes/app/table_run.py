@@ -13,11 +13,11 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from spikebayes.app.row_weights import ClassWeights, check_weights_column, row_weights
+from spikebayes.app.row_weights import ClassWeights, check_weights_column, read_weights, row_weights
 from spikebayes.data.columns import column_names, listed
 from spikebayes.data.encoding import encode_features, encode_target, encode_training
 from spikebayes.data.inference import infer_schema
-from spikebayes.data.kinds import Number
+from spikebayes.data.kinds import Levels, Number
 from spikebayes.data.schema import TableSchema
 from spikebayes.data.tables import split_rows
 from spikebayes.data.targets import rows_with_target, target_columns
@@ -222,6 +222,7 @@ def prepare_table(
     noise: Noise = "auto",
     members: int = 1,
     seed: int = 0,
+    among: Sequence[int] | None = None,
 ) -> TableTask:
     """Read a table for a network whose samples are a posterior.
 
@@ -242,6 +243,8 @@ def prepare_table(
             the network tells that of each row too; ``"auto"``: what held-out rows are likelier under.
         members: networks to train from different first weights, which predict together.
         seed: of everything.
+        among: numbers of the rows that train or are held out, all of which must count; None takes all. What columns
+            are is found in all rows.
 
     Raises:
         DataError: the table cannot be used. ConfigError: a setting is out of range.
@@ -255,10 +258,9 @@ def prepare_table(
         raise ConfigError(f"dropout must lie in (0, 1): without it nothing is random; got {rate}")
     split_seed(seed)
     check_count("members", members, 1)
-    table = learnable(table, target)
-    if weights is not None:
-        check_weights_column(table, weights, target)
-    train, held = split_rows(len(table), validation, seed)
+    table = learnable(table, target, weights=weights, task=task)
+    used = torch.arange(len(table)) if among is None else torch.as_tensor(among)
+    train, held = (used[rows] for rows in split_rows(len(used), validation, seed))
     kinds = dict(columns or {}) | ({} if weights is None else {weights: "drop"})
     schema = infer_schema(table, target, categorical, task, columns=kinds, rows=train)
     x, y = encode_features(table, schema), encode_target(table, schema)
@@ -281,21 +283,40 @@ def prepare_table(
     return TableTask(schema, architecture, x, y, train, held, seed, noise, counts, members)
 
 
-def learnable(table: pd.DataFrame, target: str | Sequence[str]) -> pd.DataFrame:
-    """The rows of a table whose targets are all there.
+def learnable(
+    table: pd.DataFrame,
+    target: str | Sequence[str],
+    *,
+    weights: str | None = None,
+    task: Task | None = None,
+    kinds: Mapping[str, Number | Levels] | None = None,
+) -> pd.DataFrame:
+    """The rows of a table whose targets are all there, and which count.
+
+    Args:
+        table, target: as for :func:`prepare_table`.
+        weights: column of how much rows count; where it is 0 they are as if they were not there.
+        task, kinds: as for :func:`~spikebayes.data.targets.rows_with_target`.
 
     Raises:
         DataError: no such column, or fewer than 2 such rows.
     """
     names = target_columns(target, column_names(table))
-    there = rows_with_target(table, names)
+    there = rows_with_target(table, names, kinds, task)
     if len(table) < 2:
         raise DataError(f"the table has {'one row' if len(table) else 'no rows'}; training needs at least 2")
     if len(there) < 2:
         raise DataError(
             f"{len(there)} of {len(table)} rows have a target ({listed(names)}); training needs at least 2"
         )
-    return table if len(there) == len(table) else table.iloc[there].reset_index(drop=True)
+    table = table if len(there) == len(table) else table.iloc[there].reset_index(drop=True)
+    if weights is None:
+        return table
+    check_weights_column(table, weights, target)
+    counted = read_weights(table, weights) > 0
+    if not counted.any():
+        raise DataError("every training row has the weight 0: nothing to learn")
+    return table if counted.all() else table[counted].reset_index(drop=True)
 
 
 def networks_of(network: Spiking) -> tuple[SpikingNetwork, ...]:

@@ -88,7 +88,7 @@ def with_targets(run: TableRun, table: pd.DataFrame) -> pd.DataFrame:
                 f"the table has no target column {target!r}{near(target, names)}: scores compare predictions with "
                 "what was observed; give rows with it, or ask predict, which needs none"
             )
-    there = rows_with_target(table, [*run.schema.targets])
+    there = rows_with_target(table, [*run.schema.targets], run.schema.targets)
     if not len(there):
         raise DataError(f"the target is missing on all {len(table)} rows: there is nothing to score against")
     return table if len(there) == len(table) else table.iloc[there].reset_index(drop=True)

@@ -40,8 +40,12 @@ def rows_to_judge(run: TableRun, data: Path | None) -> tuple[pd.DataFrame, str]:
     known = run.config.get(TABLE)
     if data is not None:
         table = read_table(data)
-        return table, f"{data}, the table that the run was trained on" if table_digest(table) == known else str(data)
-    table, path = learnable(_training_table(run, "give --data"), [*run.schema.targets]), run.config["data"]
+        if table_digest(table) == known:
+            return table, f"{data}, the table that the run was trained on"
+        there = set(run.schema.targets) <= set(table.columns)
+        seen = rows_trained_on(run, table) if there else None
+        return table, f"{data}, of which {seen} rows, or rows equal to them, were trained on" if seen else str(data)
+    table, path = _learnable(run, _training_table(run, "give --data")), run.config["data"]
     held = split_rows(len(table), run.config["validation"], run.config["seed"])[1]
     return table.iloc[held.numpy()].reset_index(drop=True), f"{path} that were held out of the training"
 
@@ -70,14 +74,20 @@ def rows_trained_on(run: TableRun, table: pd.DataFrame) -> int | None:
         except (ConfigError, DataError):
             return None
     known = set(_as_bytes(run, _learned(run, whole)))
-    there = table.iloc[rows_with_target(table, [*run.schema.targets])]
+    there = table.iloc[rows_with_target(table, [*run.schema.targets], run.schema.targets)]
     return sum(row in known for row in _as_bytes(run, there))
 
 
 def _learned(run: TableRun, whole: pd.DataFrame) -> pd.DataFrame:
     """The rows of the training table that the network was trained on."""
-    table = learnable(whole, [*run.schema.targets])
+    table = _learnable(run, whole)
     return table.iloc[split_rows(len(table), run.config["validation"], run.config["seed"])[0].numpy()]
+
+
+def _learnable(run: TableRun, whole: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the training table that were trained on or held out."""
+    targets = run.schema.targets
+    return learnable(whole, [*targets], weights=run.config.get("weights"), kinds=targets)
 
 
 def _as_bytes(run: TableRun, table: pd.DataFrame) -> list[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from spikebayes.data.columns import (
     listed,
     one_line,
     to_labels,
+    to_numbers,
 )
 from spikebayes.data.encoding import read_columns
 from spikebayes.data.kinds import Levels, Number, offset_of
@@ -53,13 +54,35 @@ def target_columns(target: str | Sequence[str], names: Sequence[str]) -> tuple[s
     return tuple(target)
 
 
-def rows_with_target(frame: pd.DataFrame, targets: Sequence[str]) -> np.ndarray:
-    """The numbers of those rows whose targets are all there: from the others nothing can be learned."""
+def rows_with_target(
+    frame: pd.DataFrame,
+    targets: Sequence[str],
+    kinds: Mapping[str, Number | Levels] | None = None,
+    task: Task | None = None,
+) -> np.ndarray:
+    """The numbers of those rows whose targets are all there: from the others nothing can be learned.
+
+    Among numbers a word such as NA or none says that one is missing; among labels it is one.
+
+    Args:
+        frame: a table. targets: its columns.
+        kinds: theirs, once they were learned.
+        task: None finds out by the values.
+    """
     there = np.ones(len(frame), bool)
     for name in targets:
-        found = Number.found(pd.Series(frame[name]), as_written(frame))
-        gone = pd.Series(to_labels(pd.Series(frame[name]))).isna() if found is None else np.isnan(found[1])
-        there &= ~np.asarray(gone)
+        column, written = pd.Series(frame[name]), as_written(frame)
+        kind = None if kinds is None else kinds[name]
+        numbers = None if kind is not None or task is Task.CLASSIFICATION else Number.found(column, written)
+        if isinstance(kind, Number):
+            values, wrong = to_numbers(column, kind.decimal, kind.marks, written)
+            there &= ~np.isnan(values) | wrong
+        elif numbers is not None:
+            there &= ~np.isnan(numbers[1])
+        else:
+            classes = () if kind is None else kind.levels
+            words = kind is None or any(map(is_missing, classes))  # whether such a word is a label
+            there &= [label is not None and (words or not is_missing(label)) for label in to_labels(column)]
     return np.flatnonzero(there)
 
 

@@ -26,6 +26,7 @@ from spikebayes.prediction.heads import softmax_on_one_side
 from spikebayes.prediction.predictive import Predictive, default_names
 from spikebayes.prediction.task import Task
 
+SAME_NOISE = 1e-3  # by which a noise that is the same for all samples may differ between two sides
 CONSTANT = 1e-5  # of an output that never varies: what neurons that tell numbers in steps may miss it by
 
 __all__ = ["Equivalence", "Margins", "Outcome", "compare"]
@@ -227,9 +228,11 @@ def compare(
         (True, (25, 100))
     """
     margins = Margins() if margins is None else margins
-    reference, candidate = with_noise_as_outputs(reference), with_noise_as_outputs(candidate)
+    given = reference, candidate
+    reference, candidate = map(with_noise_as_outputs, given)
     _check_settings(reference, alpha, output, seed)
     _check_sides(reference, candidate, "candidate")
+    _check_noise(*given)
     options: dict[str, Any] = {"margins": margins, "alpha": alpha, "output": output, "seed": seed}
     judged = _judge(reference, candidate, "the spiking network", **options)
     if judged.outcome is Outcome.NOT_KEPT and reference.task is Task.REGRESSION:
@@ -249,6 +252,20 @@ def compare(
         f"the control, a second classical prediction, is not kept: {why}" for why in found.control.reasons
     )
     return replace(found, outcome=Outcome.UNDECIDED, needed=None, reasons=(*reasons, *found.reasons))
+
+
+def _check_noise(reference: Predictive, candidate: Predictive) -> None:
+    """Refuse sides to which other noises were given; one that the samples tell is judged as they are."""
+    noise = [side.noise_std for side in (reference, candidate) if side.noise_samples is None]
+    here, there = noise if len(noise) == 2 else (None, None)
+    if here is None or there is None:
+        return
+    if not bool(((here / there).log().abs() < SAME_NOISE).all()):
+        told = " and ".join(f"{float(each.double().mean()):.3g}" for each in (here, there))
+        raise DataError(
+            f"the noise of observations differs, {told} on average in reference and candidate, and compare judges "
+            "samples: give both one noise_std, or none"
+        )
 
 
 def with_noise_as_outputs(side: Predictive) -> Predictive:

@@ -222,6 +222,8 @@ def fit(
         given = (weights, *validation[2:], None)
         for side, rows, found, what in zip(weighed, (x, x_val), given, ("training", "validation"), strict=False):
             side += [torch.ones(len(rows)) if found is None else check_weights(found, len(rows), what)]
+    x, y, *weighed[0] = _that_count(x, y, *weighed[0])
+    x_val, y_val, *weighed[1] = _that_count(x_val, y_val, *weighed[1])
     if x_val.shape[1:] != x.shape[1:] or y_val.shape[1:] != y.shape[1:]:
         raise DataError("validation rows must have the shapes of the training rows")
     if not 0 <= calibration < 1:
@@ -291,6 +293,15 @@ def fit(
     if apart is not None:
         fitted = _calibrated(fitted, *apart[:2])
     return fitted if error is None or not spiking or len(held_out) < LEAST_ROWS else _tuned(fitted, held_out, error)
+
+
+def _that_count(x: Tensor, y: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
+    """Rows without those of weight 0, which are as if they were not there: for the scaling and the noise too."""
+    if not weights or bool((weights[0] > 0).all()):
+        return x, y, *weights
+    counted = weights[0] > 0
+    left = weights[0][counted]
+    return x[counted], y[counted], left / left.mean()
 
 
 def _calibrated(fitted: Fitted, x: Tensor, y: Tensor) -> Fitted:
