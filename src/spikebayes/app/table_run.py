@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikebayes.app.row_weights import ClassWeights, check_weights_column, read_weights, row_weights
@@ -222,7 +223,7 @@ def prepare_table(
     noise: Noise = "auto",
     members: int = 1,
     seed: int = 0,
-    among: Sequence[int] | None = None,
+    among: Sequence[int] | NDArray[np.int64] | None = None,
 ) -> TableTask:
     """Read a table for a network whose samples are a posterior.
 
@@ -316,7 +317,7 @@ def learnable(
     counted = read_weights(table, weights) > 0
     if not counted.any():
         raise DataError("every training row has the weight 0: nothing to learn")
-    return table if counted.all() else table[counted].reset_index(drop=True)
+    return table if counted.all() else table.iloc[np.flatnonzero(counted)].reset_index(drop=True)
 
 
 def networks_of(network: Spiking) -> tuple[SpikingNetwork, ...]:
