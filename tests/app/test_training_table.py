@@ -15,6 +15,7 @@ from spikebayes.app import run_folder
 from spikebayes.app.cli import main
 from spikebayes.app.run_folder import load_run
 from spikebayes.app.training_table import rows_to_judge, table_digest
+from spikebayes.data import read_table, write_table
 from verbs import BRIEF, content, fit
 
 FRAME = table().drop(columns=["kind", "color"])
@@ -50,6 +51,39 @@ def test_the_digest_is_of_the_content_alone(tmp_path: Path) -> None:
     text = pd.DataFrame({"a": ["x", "y"]})
     assert table_digest(moved) == table_digest(FRAME)
     assert table_digest(text.astype(object)) == table_digest(text)
+
+
+NESTED: dict[str, list[list]] = {  # tables of one column, no two alike
+    "lists": [[[1.0, 2.0], [3.0]], [[1.0, 2.0], [4.0]], [[1.0], [2.0, 3.0]], [[1.0, 2.0], None], [["1.0"], ["2.0"]]],
+    "long lists": [[[0.0] * 5000], [[0.0] * 2500 + [1.0] + [0.0] * 2499]],
+    "lists of lists": [[[[1], [2]]], [[[1, 2]]], [[[1], [3]]]],
+    "structs": [[{"a": 1, "b": "x"}], [{"a": 2, "b": "x"}], [{"a": 1, "c": "x"}], [{"a": 1, "b": None}]],
+    "structs of lists": [[{"a": [1, 2]}], [{"a": [1, 3]}]],
+}
+
+
+@pytest.mark.parametrize("tables", NESTED.values(), ids=NESTED)
+def test_values_that_hold_others_count_whole(tables: list[list], tmp_path: Path) -> None:
+    frames = [pd.DataFrame({"a": column}) for column in tables]
+    assert len(set(map(table_digest, frames))) == len(frames)
+    for frame in frames:
+        stored = []
+        for suffix in ("parquet", "arrow"):
+            write_table(frame, tmp_path / f"t.{suffix}")
+            stored.append(table_digest(read_table(tmp_path / f"t.{suffix}")))
+        assert stored == [table_digest(frame)] * 2  # lists, and the arrays that a file gives back
+
+
+def test_the_digest_of_plain_columns_is_what_stored_runs_hold() -> None:
+    frame = pd.DataFrame({"a": [1.5, None], "b": ["x", None], "c": [1, 2], "d": [True, False]})
+    assert table_digest(frame) == "5f9571ff516bb61ff97f8783f4e5c2c8b0953a8eb7213a2a4ca66378c3e06fba"
+
+
+def test_a_column_of_lists_is_dropped_in_fit_and_extra_in_score(here: Path) -> None:
+    FRAME.assign(lists=[[1.0, 2.0]] * len(FRAME)).to_parquet("t.parquet")
+    renamed = [word.replace("t.csv", "t.parquet") for word in fit(here, "--overwrite")]
+    assert main([*renamed, "--columns", '{"lists": "drop"}']) == 0
+    assert main(["score", "run", "--data", "t.parquet", *BRIEF]) == 0
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import torch
 from hypothesis import example, given, settings
 
 from spikebayes.data import delimited, encode_features, infer_schema, read_table, write_table
+from spikebayes.data.chunks import read_chunks
 from spikebayes.data.columns import AS_WRITTEN, COLUMNS
 from spikebayes.data.kinds import Levels
 from spikebayes.errors import DataError
@@ -105,13 +106,17 @@ def test_only_text_says_that_it_was_text(tmp_path: Path) -> None:
         ("a,b\n1,2\n3\n", r"line 3, .* has fewer fields than the header, which names 2; mend it, or quote"),
         ("a,b\n1,2\n1,2,3\n", r"line 3, .* has more fields than the header, which names 2; mend it, or quote"),
         ("a,b\n1,2\n1,2,3\n", r"separators$"),
-        ("# made by X\na,b\n1,2\n", r"line 2, .* names 1; .*; if there are lines above the header, .*, delete them$"),
+        (
+            "# made by X\na,b\n1,2\n",
+            r"line 2 has .* names 1; .*; if .* lines above the header, .*, delete them$",
+        ),
         ('a,b\n1,"x\n2,y\n3,z\n', "line 4: unexpected end of data; close its quotes"),
         ('a,b\n1,2\n1,2\n1,"x\n2,y\n', "line 5: unexpected end of data; close its quotes"),
         ('a,b\n1,"x\n2,"y"\n', "line 3: .*close its quotes"),
         ("1,2.5\n3,4\n", r"first line must name the columns; it holds numbers only \(1, 2.5\)"),
         (",".join(f"c{i}" for i in range(10**6)), f"at most {COLUMNS} columns; got 1000000"),
         ("a,b\n" + "1," * 10**6, r"line 2, .* has more fields"),
+        ("\n\na\n1\n\n2,3\n", "line 6 has more fields"),
         ("a" * 200_000 + ",b\n1,2\n", "field larger than field limit"),
         (b"\xef\xbb\xbf", "the file is empty"),
         ("a,'=b,=b\n1,2,3\n", "repeated: '=b'"),
@@ -139,6 +144,46 @@ def test_a_torn_letter_between_two_blocks_is_whole(tmp_path: Path) -> None:
     for shift in range(4):
         frame = table(tmp_path, text.replace("a,b", "a," + "b" * (1 + shift)))
         assert frame.iloc[-1, 1] == "\u00e9"
+
+
+# -- blank lines of a table of one column, in which spreadsheets write an empty cell as one ---------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "cells"),
+    [
+        ("a\n0.5\n\n-2\n", ["0.5", "", "-2"]),
+        ("a\r\n\r\n\r\nx\r\n\r\ny\r\n", ["", "", "x", "", "y"]),
+        ("a\rx\r\ry\r", ["x", "", "y"]),
+        ("a\nx\n\ny\n\n\r\n\n", ["x", "", "y"]),
+        ('a\nx\n\n""\n\n', ["x", "", ""]),
+        ('a\n"x\n\ny"\n\nz', ["x\n\ny", "", "z"]),
+        ("\n\r\na\nx\n\ny\n", ["x", "", "y"]),
+        ("\ufeff\na\nx\n\ny\n", ["x", "", "y"]),
+        ("a\n" + "\n" * 40 + "x\n" + "\n" * 40, [""] * 40 + ["x"]),
+        ("a\n\n\n", []),
+    ],
+)
+def test_a_blank_line_above_the_last_row_of_one_column_is_a_missing_cell(
+    tmp_path: Path, content: str, cells: list[str]
+) -> None:
+    for name in ("t.csv", "t.tsv", "t.csv.gz"):
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(content.encode()) if name.endswith("gz") else content.encode())
+        if cells:
+            frame = read_table(path)
+            assert frame["a"].isna().tolist() == [cell == "" for cell in cells]
+            assert pd.concat(read_chunks(path, 2))["a"].isna().tolist() == frame["a"].isna().tolist()
+        for block in (16, 20, 1000):
+            names, batches = delimited.delimited_batches(path, block)
+            assert names == ["a"]
+            assert [cell for part in batches for cell in part.column(0).to_pylist()] == cells
+
+
+def test_one_column_with_missing_cells_at_its_end_is_written_and_read_back(tmp_path: Path) -> None:
+    for values in ([0.5, None, None], ["x", None, None]):
+        write_table(pd.DataFrame({"a": values}), tmp_path / "t.csv")
+        assert read_table(tmp_path / "t.csv")["a"].isna().tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import gzip
 import os
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -142,6 +143,47 @@ def test_names_that_repeat_in_a_workbook_are_refused(tmp_path: Path, names: list
         return
     with pytest.raises(DataError, match=rf"t\.xlsx: column names must differ; repeated: {twice}$"):
         read_table(tmp_path / "t.xlsx")
+
+
+def workbook_of(folder: Path, rows: list[list], *computed: tuple[bytes, bytes]) -> Path:
+    """A workbook whose formulas have no values but those that are put in its XML, each in place of a text."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.create_sheet("notes").append(["=1+1"])
+    book.save(folder / "bare.xlsx")
+    with zipfile.ZipFile(folder / "bare.xlsx") as bare, zipfile.ZipFile(folder / "t.xlsx", "w") as full:
+        for name in bare.namelist():
+            data = bare.read(name)
+            for old, new in computed if name.endswith("sheet1.xml") else ():
+                assert old in data
+                data = data.replace(old, new)
+            full.writestr(name, data)
+    return folder / "t.xlsx"
+
+
+@pytest.mark.parametrize(
+    ("rows", "cell"),
+    [
+        ([["a", "b"], [1, "=A2*2"], [2, 3]], "B2"),
+        ([["a", "b"], [1, 2], ["=A2+1", "=B2+1"]], "A3"),
+        ([["a", "b", "=A1&B1"], [1, 2, 3]], "C1"),
+        ([["a", "b"], [1, 2], [], [None, None, "=A2"]], "C4"),
+    ],
+)
+def test_a_formula_that_was_never_computed_is_refused(tmp_path: Path, rows: list[list], cell: str) -> None:
+    with pytest.raises(DataError, match=rf"t\.xlsx: {cell} holds a formula that was never computed; open and save"):
+        read_table(workbook_of(tmp_path, rows))
+
+
+def test_a_formula_stands_for_its_value_empty_text_too(tmp_path: Path) -> None:
+    number = (b'<c r="B2"><f>A2*2</f><v /></c>', b'<c r="B2"><f>A2*2</f><v>2</v></c>')
+    text = (b'<c r="B3"><f>""</f><v /></c>', b'<c r="B3" t="str"><f>""</f><v></v></c>')
+    path = workbook_of(tmp_path, [["a", "b"], [1, "=A2*2"], [2, '=""'], [None, 5]], number, text)
+    found = read_table(path)
+    assert found.isna().to_numpy().tolist() == [[False, False], [False, True], [True, False]]
+    assert found["b"].tolist()[::2] == [2, 5]
 
 
 def test_a_workbook_without_its_reader_is_refused_with_the_cure(

@@ -364,6 +364,19 @@ def test_tables_that_cannot_be_encoded(change: dict, message: str) -> None:
         encode_features(HOUSES[:0], SCHEMA)
 
 
+@pytest.mark.parametrize("first", ["# made by X", "# area, colors, floor"])
+def test_lines_above_the_header_are_named_where_no_column_is_known(tmp_path: Path, first: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"{first}\n" + "".join("1" + ",2" * first.count(",") + "\n" for _ in range(3)))
+    schema = TableSchema({"size": Number()}, {"price": Number()}, Task.REGRESSION)
+    with pytest.raises(DataError, match=r"lacks 1 of .*: 'size'; if there are lines above the header"):
+        encode_features(read_table(path), schema)
+    with pytest.raises(DataError, match=r"columns: 'size' \(did you mean 'Size'\?\)$"):
+        encode_features(pd.DataFrame({"Size": [1.0]}), schema)
+    with pytest.raises(DataError, match=r"columns are '# made by X'; if there are lines above the header"):
+        infer_schema(pd.DataFrame({"# made by X": [1.0]}), "price")
+
+
 def test_targets_that_cannot_be_encoded() -> None:
     with pytest.raises(DataError, match="no target column 'price'"):
         encode_target(HOUSES[["area"]], SCHEMA)

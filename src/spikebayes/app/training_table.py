@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Set
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from pandas.util import hash_pandas_object
@@ -25,9 +28,31 @@ def table_digest(table: pd.DataFrame) -> str:
         column = table[name]
         kind = pd.api.types.infer_dtype(column)  # of the values: pandas' versions store text in different ways
         found.update(repr((name, kind, len(column))).encode())
-        hashes = hash_pandas_object(column, index=False)  # pyright: ignore[reportCallIssue]
+        try:
+            hashes = hash_pandas_object(column, index=False)  # pyright: ignore[reportCallIssue]
+        except TypeError:  # of values that hold others, as lists do
+            texts = pd.Series([_canonical(value) for value in column], dtype=object)
+            hashes = hash_pandas_object(texts, index=False)  # pyright: ignore[reportCallIssue]
         found.update(hashes.to_numpy("<u8").tobytes())
     return found.hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    """The whole of a value as text, whatever holds its parts: arrays and lists of the same parts have the same.
+
+    Example:
+        >>> _canonical({"b": np.array([1.5, 2.0]), "a": None})
+        "{'a': None, 'b': [1.5, 2.0]}"
+    """
+    if isinstance(value, Mapping):
+        parts = sorted((_canonical(name), _canonical(part)) for name, part in value.items())
+        return f"{{{', '.join(f'{name}: {part}' for name, part in parts)}}}"
+    if isinstance(value, Set):
+        return f"{{{', '.join(sorted(map(_canonical, value)))}}}"
+    if isinstance(value, np.ndarray | list | tuple):
+        parts = value.tolist() if isinstance(value, np.ndarray) and value.dtype != object else value
+        return f"[{', '.join(map(_canonical, parts))}]"
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def rows_to_judge(run: TableRun, data: Path | None) -> tuple[pd.DataFrame, str]:

@@ -23,6 +23,7 @@ COLUMNS = 1 << 16  # more than a genome has genes; what lies above is mostly no 
 NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}  # pandas' names of what numbers are stored as
 FIRST_ROW = "first row"  # in the attrs of a part of a table: how many rows of the whole come before it
 AS_WRITTEN = "as written"  # in a table's attrs: it was text, and its numbers are the text that Python writes for them
+NO_HEADER = "if there are lines above the header, such as comments, delete them"  # where the names look like none
 
 Reader = Callable[[pd.Series], tuple[np.ndarray, np.ndarray]]  # [B] float64, NaN where missing; [B] bool, where wrong
 

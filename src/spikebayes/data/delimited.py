@@ -2,7 +2,8 @@
 
 A file that is something else is refused with what to do about it. Text stays as it was written: a column becomes
 numbers only if these, written as Python does, are its very text, so that it is the same label whether a row stands
-alone or among others.
+alone or among others. Blank lines are no rows, but for those above the last row of a table of one column:
+spreadsheets write its empty cells so.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv, read_csv
 
 from spikebayes.data.cells import number
-from spikebayes.data.columns import AS_WRITTEN, check_width, listed, repeated
+from spikebayes.data.columns import AS_WRITTEN, NO_HEADER, check_width, listed, repeated
 from spikebayes.data.spreadsheets import shielded, unshielded
 from spikebayes.errors import DataError
 
@@ -53,12 +55,12 @@ def read_delimited(path: Path) -> pd.DataFrame:
         DataError: another encoding or separator, no header, rows longer or shorter than it, an open quote.
         OSError, EOFError, zlib.error: the file cannot be read or unpacked.
     """
-    names, rows = _looked_at(path, LARGEST)
-    if not rows:
-        return pd.DataFrame(columns=names)  # pyright: ignore[reportArgumentType]
+    head = _looked_at(path, LARGEST)
+    if not head.rows:
+        return pd.DataFrame(columns=head.names)  # pyright: ignore[reportArgumentType]
     with _opened(path) as file, _said_plainly(BLOCK):
-        table = read_csv(file, *_options(path, names, BLOCK))
-    return as_frame(table, names)
+        table = read_csv(file, *_options(path, head, BLOCK))
+    return as_frame(pa.Table.from_batches(_rows(table.to_batches())), head.names)
 
 
 def delimited_batches(path: Path, block: int = 1 << 24) -> tuple[list[str], Iterator[pa.RecordBatch]]:
@@ -71,13 +73,13 @@ def delimited_batches(path: Path, block: int = 1 << 24) -> tuple[list[str], Iter
     Raises:
         As :func:`read_delimited`; some of it when the rows are taken.
     """
-    names, rows = _looked_at(path, None)
+    head = _looked_at(path, None)
 
     def batches() -> Iterator[pa.RecordBatch]:
         with _opened(path) as file, _said_plainly(block):
-            yield from open_csv(file, *_options(path, names, block))
+            yield from _rows(open_csv(file, *_options(path, head, block)))
 
-    return names, batches() if rows else iter(())
+    return head.names, batches() if head.rows else iter(())
 
 
 def as_frame(table: pa.Table, names: Sequence[str]) -> pd.DataFrame:
@@ -88,18 +90,51 @@ def as_frame(table: pa.Table, names: Sequence[str]) -> pd.DataFrame:
     return frame
 
 
-def _looked_at(path: Path, largest: int | None) -> tuple[list[str], bool]:
-    """The names in the first line, and whether there are rows, of a file that is text throughout."""
+class _Head(NamedTuple):
+    """What the first lines of a file say."""
+
+    names: list[str]
+    rows: bool  # whether there are any
+    above: int  # blank lines before the names
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is one column only, so that a blank line may be its empty cell."""
+        return len(self.names) == 1
+
+
+def _looked_at(path: Path, largest: int | None) -> _Head:
+    """The first lines of a file that is text throughout."""
     return _header(path, separator_of(path), quoted=_check_text(path, largest))
 
 
-def _options(path: Path, names: list[str], block: int) -> tuple[ReadOptions, ParseOptions, ConvertOptions]:
-    """Arrow's, to read every cell as text."""
+def _options(path: Path, head: _Head, block: int) -> tuple[ReadOptions, ParseOptions, ConvertOptions]:
+    """Arrow's, to read every cell as text; null stands for the blank lines of a column that is alone."""
+    texts = dict.fromkeys(head.names, pa.string())
     return (
-        ReadOptions(use_threads=False, block_size=block),
-        ParseOptions(delimiter=separator_of(path), newlines_in_values=True),
-        ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+        ReadOptions(use_threads=False, block_size=block, skip_rows=head.above if head.alone else 0),
+        ParseOptions(delimiter=separator_of(path), newlines_in_values=True, ignore_empty_lines=not head.alone),
+        ConvertOptions(
+            column_types=texts, null_values=[""], strings_can_be_null=head.alone, quoted_strings_can_be_null=False
+        ),
     )
+
+
+def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches, empty text for each blank line, without the blank lines after the last row."""
+    blank: list[pa.RecordBatch] = []  # rows, unless no other comes after them
+    for batch in batches:
+        written = np.flatnonzero(batch.column(0).is_valid())
+        last = int(written[-1]) + 1 if len(written) else 0
+        if last:
+            yield from (_filled(part) for part in (*blank, batch.slice(0, last)))
+            blank.clear()
+        if last < batch.num_rows:
+            blank.append(batch.slice(last))
+
+
+def _filled(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pc.fill_null(column, "") for column in batch.columns], schema=batch.schema)
 
 
 @contextmanager
@@ -179,13 +214,18 @@ def _check_text(path: Path, largest: int | None) -> bool:
     return quoted
 
 
-def _header(path: Path, separator: str, quoted: bool) -> tuple[list[str], bool]:
-    """The names in the first line, and whether there are rows; the other lines are read for open quotes alone."""
+def _header(path: Path, separator: str, quoted: bool) -> _Head:
+    """The names in the first line that is not blank; the lines after the first row are read for open quotes alone."""
     with _opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
         reader = csv.reader(text, delimiter=separator, strict=True)
+        names, above = [], 0
         rows = filter(None, reader)  # not the blank ones
         try:
-            names, first = next(rows, []), next(rows, [])
+            for names in reader:
+                if names:
+                    break
+                above += 1
+            first = next(rows, [])
             if quoted:
                 deque(rows, maxlen=0)
         except csv.Error as error:
@@ -207,7 +247,7 @@ def _header(path: Path, separator: str, quoted: bool) -> tuple[list[str], bool]:
     counted = [str(position) for position in range(len(names))]  # what pandas calls columns without a name
     if names != counted and all(number(name) is not None for name in names):
         raise DataError(f"its first line must name the columns; it holds numbers only ({listed(names)})")
-    return names, bool(first)
+    return _Head(names, bool(first), above)
 
 
 def _said(message: str, block: int) -> str:
@@ -215,9 +255,9 @@ def _said(message: str, block: int) -> str:
     if found := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
         line, expected, got = map(int, found.groups())
         which = "more" if got > expected else "fewer"
-        above = "; if there are lines above the header, such as comments, delete them" * (expected == 1)
+        counted, above = ("", f"; {NO_HEADER}") if expected == 1 else (", not counting blank ones,", "")
         return (
-            f"line {line}, not counting blank ones, has {which} fields than the header, which names {expected}; mend "
+            f"line {line}{counted} has {which} fields than the header, which names {expected}; mend "
             f"it, or quote fields that hold separators{above}"
         )
     return f"a line is longer than {block >> 20} MiB" if "straddl" in message else message

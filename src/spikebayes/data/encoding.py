@@ -15,6 +15,7 @@ from torch import Tensor
 
 from spikebayes.data.columns import (
     COLUMNS,
+    NO_HEADER,
     as_written,
     checked_labels,
     checked_numbers,
@@ -190,7 +191,11 @@ def _encoded(frame: pd.DataFrame, schema: TableSchema) -> tuple[Tensor, np.ndarr
     missing = [name for name in schema.features if name not in found]
     if missing:
         lacking = listed(repr(name) + near(name, names) for name in missing)
-        raise DataError(f"the table lacks {len(missing)} of the model's {len(schema.features)} columns: {lacking}")
+        alien = len(missing) == len(schema.features) and not any(near(name, names) for name in missing)
+        above = f"; {NO_HEADER}" if alien else ""
+        raise DataError(
+            f"the table lacks {len(missing)} of the model's {len(schema.features)} columns: {lacking}{above}"
+        )
     if not len(frame):
         raise DataError("the table has no rows")
     width = len(schema.input_names)

@@ -6,7 +6,6 @@ Parsers raise whatever suits them; :func:`reading` turns that into one error.
 from __future__ import annotations
 
 import json
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -20,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from spikebayes.data.columns import AS_WRITTEN, as_written, check_width, listed, one_line, repeated
+from spikebayes.data.columns import AS_WRITTEN, as_written, check_width, listed, one_line
 from spikebayes.data.delimited import read_delimited, write_delimited
+from spikebayes.data.workbooks import read_workbook
 from spikebayes.errors import DataError
-from spikebayes.machine.extras import needed
 
 FORMATS = {
     ".csv": "csv",
@@ -104,7 +103,7 @@ def parse(path: Path) -> pd.DataFrame:
         with pa.memory_map(str(path)) as file:
             return from_arrow(pa.ipc.open_file(file).read_all())
     if kind == "excel":
-        return _parse_excel(path)
+        return read_workbook(path)
     with pq.ParquetFile(path) as file:
         check_width(len(file.schema_arrow))
         return from_arrow(file.read())
@@ -170,20 +169,6 @@ def _numbered(part: pa.Table, first: int) -> pa.Table:
             index["start"] += first * index["step"]
             index["stop"] = index["start"] + part.num_rows * index["step"]
     return part.replace_schema_metadata({**metadata, b"pandas": json.dumps(told)}) if told else part
-
-
-def _parse_excel(path: Path) -> pd.DataFrame:
-    """The first sheet of a workbook, its first line the names, which pandas would number where they repeat."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of styles and the like
-        needed("openpyxl", "an Excel file")
-        with pd.ExcelFile(path, engine="openpyxl") as book:
-            first = pd.read_excel(book, header=None, nrows=1, keep_default_na=False, na_values=[""])
-            twice = repeated([str(name) for name in first.to_numpy(object).ravel() if not pd.isna(name)])
-            if twice:
-                raise DataError(f"column names must differ; repeated: {listed(map(repr, twice))}")
-            frame = pd.read_excel(book, keep_default_na=False, na_values=[""])
-    return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 
 def _emit_arrow(frames: Iterable[pd.DataFrame], path: Path, writer_of: Callable[..., Any]) -> None:

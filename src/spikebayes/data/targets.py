@@ -10,6 +10,7 @@ import pandas as pd
 
 from spikebayes.data.cells import AMOUNTS, FLAGS, cure, is_missing, number, quantity, whole
 from spikebayes.data.columns import (
+    NO_HEADER,
     as_written,
     checked_labels,
     distinct_labels,
@@ -48,7 +49,8 @@ def target_columns(target: str | Sequence[str], names: Sequence[str]) -> tuple[s
     for name in target:
         if name not in names:
             known = listed(map(repr, names), 20)
-            raise DataError(f"no target column {name!r}{near(name, names)}; the columns are {known}")
+            above = f"; {NO_HEADER}" if len(names) == 1 else ""
+            raise DataError(f"no target column {name!r}{near(name, names)}; the columns are {known}{above}")
     if not target or len(set(target)) < len(target):
         raise DataError(f"the targets must be one or more columns, each named once; got {list(target)}")
     return tuple(target)
