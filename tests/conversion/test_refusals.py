@@ -272,7 +272,7 @@ def test_something_must_spike(dead: bool) -> None:
 
 def test_a_layer_that_no_input_reaches_is_refused() -> None:
     model = Net(lambda m, x: m.body(x) + m.body(m.learned), body=dense(4, 6), learned=torch.zeros(1, 4))
-    with pytest.raises(ConversionError, match=r"\(Linear, module 'body.0'\): does not act on the network's inputs"):
+    with pytest.raises(ConversionError, match=r"\(SoftLIF, module 'body.1'\): does not act on the network's inputs"):
         convert(model, torch.zeros(1, 4))
 
 

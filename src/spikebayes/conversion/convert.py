@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikebayes.conversion.activations import is_activation
+from spikebayes.conversion.arguments import APART
 from spikebayes.conversion.builder import Builder
 from spikebayes.conversion.calibration import LEAST_ROWS, Calibration
 from spikebayes.conversion.check import Check
@@ -232,7 +232,7 @@ def _code(code: Code | Literal["lif", "auto"] | None, traced: Traced) -> Code | 
         return found
     if code is not None:
         return None if code == "lif" else code
-    return USUAL if any(is_activation(node, traced.model) for node in traced.graph.nodes) else None
+    return USUAL if any(traced.is_activation(node) for node in traced.graph.nodes) else None
 
 
 def _built_by(code: Code | Literal["auto"] | None) -> Code | None:
@@ -278,7 +278,7 @@ def _examples(given: Examples) -> list[Tensor]:
         raise ConversionError(f"the example input must hold numbers: {error}") from error
     if not arrays or not all(isinstance(example, Tensor) for example in arrays):
         raise ConversionError(
-            "the example input must be a tensor [B, *shape], or a list of them, one for each argument"
+            f"the example input must be a tensor [B, *shape], or a list of them, one for each argument; {APART}"
         )
     if any(example.is_meta for example in arrays):
         raise ConversionError("the example input has no values: it is on the meta device; give rows on another")

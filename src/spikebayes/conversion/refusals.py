@@ -62,6 +62,10 @@ HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("bilinear", "bmm", "baddbmm", "addmm"), "multiply by fixed tensors only, or concatenate and use Linear"),
     (("argmax", "argmin", "topk", "sort"), "leave it out, and do it with the samples of the prediction"),
     (("normalize", "cosine_similarity"), "use BatchNorm, or scale the inputs before"),
+    (
+        ("setitem",),
+        "return what it makes instead of writing into it: torch.cat, F.pad or a product with a fixed mask",
+    ),
     (("fft", "stft"), "multiply by its matrix, x @ torch.fft.rfft(torch.eye(n)).real, or do it before the model"),
 )
 GENERAL = (

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikebayes.conversion.arguments import APART
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks
@@ -125,7 +126,8 @@ class Passes:
             if not self.asking or isinstance(error, torch.OutOfMemoryError):
                 raise
             shapes = ", ".join(str(list(part.shape[1:])) for part in self.inputs)
-            raise DataError(f"the model does not take rows of shape {shapes}: {error}") from error
+            cure = f"; {APART}" if len(self.inputs) > 1 and isinstance(error, TypeError) else ""
+            raise DataError(f"the model does not take rows of shape {shapes}: {error}{cure}") from error
 
     def whole(self, tile: Tile) -> Tensor:
         """Every line through the whole module."""
