@@ -101,7 +101,7 @@ WAYS: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {  # and what a line
     ),
     "aten": (lambda a, x: a(torch.ops.aten.relu.default(x)), "function relu"),
     "storage": (lambda a, x: a(x.untyped_storage()), "method untyped_storage"),
-    "jit.trace": (lambda a, x: torch.jit.trace(nn.Linear(4, 8), x)(x), "cannot be traced"),
+    "jit.trace": (lambda a, x: torch.jit.trace(nn.Linear(4, 8), x)(x), "cannot be traced"),  # pyright: ignore
     "save": (lambda a, x: torch.save(x, "/dev/null") or a(x), "cannot be traced"),
     "written into": (lambda a, x: a(written(x)), "instead of writing into it"),
     "asked": (lambda a, x: a(asked(x)), CONVERTS),

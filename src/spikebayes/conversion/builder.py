@@ -124,8 +124,9 @@ class Builder:
         argument = len(self.inputs)
         example = self.traced.examples[argument]
         if not example.is_floating_point() or example.ndim < 2:
-            got = f"got {example.dtype} {list(example.shape)}"
-            raise self._blocked(f"the example for {node.target!r} must be floating point, [B, *shape]", got)
+            cure = f"got {example.dtype} {list(example.shape)}"
+            cure += "" if example.is_floating_point() else "; give x.float()"
+            raise self._blocked(f"the example for {node.target!r} must be floating point, [B, *shape]", cure)
         shape = tuple(example.shape[1:])
         name = self._name(node)
         standardised = getattr(self.traced.model, STANDARDISED, False)

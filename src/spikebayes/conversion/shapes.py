@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 
 from spikebayes.conversion import dropout
+from spikebayes.conversion.activations import FUNCTIONS
 from spikebayes.conversion.arguments import ShapedArgument, proxy_of
 from spikebayes.conversion.moves import ROWS
 from spikebayes.nn import Spiking
@@ -111,6 +112,7 @@ class ShapedTracer(fx.Tracer):
         with generators_kept(), _kept(root):
             graph = super().trace(root, concrete_args)
             self.constants = {name: value for name, value in vars(root).items() if name not in before}
+        _drop_assertions(graph)
         return graph
 
     def create_args_for_root(
@@ -171,6 +173,16 @@ class ShapedTracer(fx.Tracer):
         if node.op == "call_method":
             return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
         return node.target(*arguments, **keywords)  # pyright: ignore[reportCallIssue]
+
+
+def _drop_assertions(graph: fx.Graph) -> None:
+    """Take ``torch._assert`` out, and what only it asked for, but for layers and activations, which a run counts."""
+    asked: set[fx.Node] = set()
+    for node in reversed(graph.nodes):
+        counts = node.op in ("call_module", "placeholder") or node.target in {**FUNCTIONS, **dropout.FUNCTIONS}
+        if node.target is torch._assert or (node in asked and not node.users and not counts):
+            asked.update(node.all_input_nodes)
+            graph.erase_node(node)
 
 
 @contextmanager
