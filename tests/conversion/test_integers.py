@@ -388,7 +388,10 @@ def test_memory_and_missing_connections_are_refused() -> None:
 
 
 def test_sums_beyond_32_bits_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"sums into 'h' may reach .*, beyond 32 bits; use fewer bits or levels"):
+    with pytest.raises(
+        ConfigError,
+        match=r"sums into 'h' may reach .*, beyond 32 bits; use fewer bits or levels, or .* largest_input",
+    ):
         integers(by_hand([[1.0]], 0.5), bits=16, levels=65535)
     with pytest.raises(ConfigError, match=r"sums into 'readout' may reach .*, beyond 32 bits"):
         integers(by_hand([[1.0]], 0.5, torch.ones(1, 1), torch.tensor([1e9])))

@@ -27,7 +27,7 @@ LAYERS: list[tuple[nn.Module, str]] = [
     (nn.LayerNorm(6), "use BatchNorm"),
     (nn.GroupNorm(2, 6), "use BatchNorm"),
     (nn.Threshold(0.1, 0.0), "use ReLU, or spikebayes.nn.SoftLIF"),
-    (nn.GLU(), "use ReLU, or spikebayes.nn.SoftLIF"),
+    (nn.GLU(), "a * torch.sigmoid(b), which code=spikebayes.Graded(10) tells"),
     (nn.Embedding(3, 4), "use one-hot columns and Linear"),
     (nn.LSTM(6, 6), "only feed-forward networks can be converted"),
     (nn.AlphaDropout(0.5), "use Dropout, Dropout1d/2d or spikebayes.nn.Permadrop"),
@@ -272,7 +272,7 @@ def test_something_must_spike(dead: bool) -> None:
 
 def test_a_layer_that_no_input_reaches_is_refused() -> None:
     model = Net(lambda m, x: m.body(x) + m.body(m.learned), body=dense(4, 6), learned=torch.zeros(1, 4))
-    with pytest.raises(ConversionError, match=r"\(Linear, module 'body.0'\): does not act on the network's inputs"):
+    with pytest.raises(ConversionError, match=r"\(SoftLIF, module 'body.1'\): does not act on the network's inputs"):
         convert(model, torch.zeros(1, 4))
 
 
@@ -307,3 +307,44 @@ def test_as_many_examples_as_arguments_are_asked_for() -> None:
 def test_a_time_step_out_of_range_is_refused() -> None:
     with pytest.raises(ConfigError, match="dt must be a positive number of seconds; got 0"):
         convert(dense(4, 6), torch.zeros(1, 4), dt=0)
+
+
+@pytest.mark.parametrize(
+    ("function", "cure"),
+    [
+        (lambda h: h.amax(1, keepdim=True), "adaptive_max_pool1d"),
+        (lambda h: h.max(1).values[:, None], "adaptive_max_pool1d"),
+        (lambda h: torch.maximum(h, 2 * h), r"a \+ torch.relu\(b - a\)"),
+        (lambda h: torch.minimum(h, 2 * h), r"a - torch.relu\(a - b\)"),
+        (lambda h: torch.max(h, torch.zeros(1)), r"a \+ torch.relu\(b - a\)"),
+        (lambda h: F.glu(h, 1), r"a \* torch.sigmoid\(b\), which code=spikebayes.Graded\(10\) tells"),
+    ],
+)
+def test_maxima_and_gates_are_refused_with_a_form_that_converts(function: Callable[[Any], Any], cure: str) -> None:
+    model = Net(lambda m, x: m.b(function(m.a(x))), a=nn.Linear(4, 6), b=nn.LazyLinear(2))
+    with pytest.raises(ConversionError, match=cure):
+        convert(model, torch.rand(120, 4), code=Digits(4, 4))
+
+
+def test_assertions_about_values_are_left_out() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        torch._assert((x.abs() < 1e6).all(), "too large")
+        h = m.d(m.a(x).relu())
+        torch._assert(torch.isfinite(h).all() & (h.relu().sum() >= 0), "not finite")
+        return m.b(h)
+
+    model = Net(forward, a=nn.Linear(4, 6), d=nn.Dropout(0.2), b=nn.Linear(6, 2))
+    assert [p.name for p in convert(model, torch.rand(120, 4)).populations] == ["relu"]
+
+
+def test_a_code_that_nobody_asked_for_says_what_needs_it() -> None:
+    model = nn.Sequential(dense(4, 6), nn.Sigmoid())
+    with pytest.raises(
+        ConversionError, match=r"60 rows, and a code, which this model needs for its .*Sigmoid.*, needs"
+    ):
+        convert(model, torch.rand(60, 4))
+
+
+def test_rows_of_whole_numbers_are_refused_with_the_cure() -> None:
+    with pytest.raises(ConversionError, match=r"got torch.uint8 \[1, 4\]; give x.float\(\)"):
+        convert(dense(4, 6), torch.zeros(1, 4, dtype=torch.uint8))

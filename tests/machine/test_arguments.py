@@ -73,8 +73,10 @@ def test_plain_values_are_taken_as_they_are() -> None:
 
 
 def test_names_that_are_not_there_stay_python_s_own_error() -> None:
-    with pytest.raises(TypeError, match="tau"):
+    with pytest.raises(TypeError, match=r"^Alpha: .*'tau'"):
         sb.Alpha(tua=1)  # pyright: ignore[reportCallIssue]
+    with pytest.raises(TypeError, match=r"^convert: too many positional arguments"):
+        sb.convert(nn.Identity(), torch.ones(1, 1), 1e-3)  # pyright: ignore[reportCallIssue]
 
 
 def test_a_whole_number_in_the_place_of_a_float_becomes_one() -> None:

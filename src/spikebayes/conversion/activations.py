@@ -233,6 +233,11 @@ def is_activation(node: fx.Node, model: nn.Module) -> bool:
     return node.op in ("call_function", "call_method") and node.target in FUNCTIONS
 
 
+def argument_of(node: fx.Node) -> Any:
+    """What an activation is called on."""
+    return node.args[0] if node.args else node.kwargs.get("input")
+
+
 def activation_of(node: fx.Node, model: nn.Module, arguments: Any, keywords: Any) -> Activation:
     """The activation that a node calls, its first argument left out."""
     if node.op == "call_module":

@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.nn.modules.dropout import _DropoutNd
 
 from spikebayes.conversion import activations, dropout, pooling
 from spikebayes.conversion.activations import Activation, Rate
 from spikebayes.conversion.affine import Affine, Source, Term
 from spikebayes.conversion.arithmetic import add, multiply, subtract
 from spikebayes.conversion.assembly import READOUT, Activated, assembled, sources_of
+from spikebayes.conversion.dependence import OF_SHAPE
 from spikebayes.conversion.exact_sums import gridded
 from spikebayes.conversion.faults import float_dtype
 from spikebayes.conversion.moves import ROWS
@@ -35,7 +37,6 @@ from spikebayes.network.synapses import Synapse
 from spikebayes.nn.unit import STANDARDISED, Place, Spiking, Units, Values
 from spikebayes.noise.masks import NO_MAPS
 
-OF_SHAPE = {"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "new_tensor", "new_empty"}
 CALLED = "check the call: its arguments do not fit"
 
 
@@ -89,11 +90,10 @@ class Builder:
             self.values[node] = self.traced.attribute(str(node.target))
         elif node.op == "output":
             self.output = self._output(arguments[0])
-        elif not _holds_affine((arguments, keywords)):
-            self.values[node] = self._plain(node, arguments, keywords)
         else:
+            make = self._call if _holds_affine((arguments, keywords)) else self._plain
             try:
-                self.values[node] = self._call(node, arguments, keywords)
+                self.values[node] = make(node, arguments, keywords)
             except Refused as refusal:
                 cure = refusal.cure or hint(self.traced.kind(node))
                 raise Blocked(self.traced.obstacle(node, refusal.reason, cure)) from None
@@ -106,6 +106,8 @@ class Builder:
         dtype = float_dtype(self.traced.model)
 
         def like(value: Any) -> Any:
+            if node not in self.traced.reached:
+                return value
             if isinstance(value, tuple | list):
                 return tuple(like(part) for part in value)
             return Affine.of(Source(self._name(node), tuple(value.shape[1:])), dtype)
@@ -120,16 +122,11 @@ class Builder:
 
     def _placeholder(self, node: fx.Node) -> Any:
         argument = len(self.inputs)
-        examples = self.traced.examples
-        if argument >= len(examples):
-            if node.args:
-                return node.args[0]
-            given = f"the model takes an argument {node.target!r}, but {len(examples)} example inputs were given"
-            raise self._blocked(given, "give one for each argument")
-        example = examples[argument]
+        example = self.traced.examples[argument]
         if not example.is_floating_point() or example.ndim < 2:
-            got = f"got {example.dtype} {list(example.shape)}"
-            raise self._blocked(f"the example for {node.target!r} must be floating point, [B, *shape]", got)
+            cure = f"got {example.dtype} {list(example.shape)}"
+            cure += "" if example.is_floating_point() else "; give x.float()"
+            raise self._blocked(f"the example for {node.target!r} must be floating point, [B, *shape]", cure)
         shape = tuple(example.shape[1:])
         name = self._name(node)
         standardised = getattr(self.traced.model, STANDARDISED, False)
@@ -137,13 +134,15 @@ class Builder:
         return Affine.of(Source(name, shape), float_dtype(self.traced.model))
 
     def _plain(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
-        """A call that touches no network value (sizes, constants) is simply made."""
+        """A call that touches no network value (sizes, parameters, constants) is simply made."""
         if node.op == "call_function":
             return node.target(*arguments, **keywords)  # pyright: ignore[reportCallIssue]
         if node.op == "call_method":
             return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
-        cure = "do it once, before, and keep its result as a buffer"
-        raise Blocked(self.traced.obstacle(node, "does not act on the network's inputs", cure))
+        module = self.traced.model.get_submodule(str(node.target))
+        if isinstance(module, Spiking | _DropoutNd):
+            raise Refused("does not act on the network's inputs; do it once, before, and keep its result as a buffer")
+        return module.forward(*arguments, **keywords)
 
     def _call(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
         kind = self.traced.kind(node)
@@ -151,7 +150,7 @@ class Builder:
         if is_head(node, kind):
             value, self.head = head(kind, module, arguments, keywords)
             return value
-        if activations.is_activation(node, self.traced.model) and self.code is not None:
+        if self.traced.is_activation(node) and self.code is not None:
             x = arguments[0] if arguments else keywords["input"]
             return self._rate(node, activations.activation_of(node, self.traced.model, arguments, keywords), x)
         if module is not None:
@@ -292,7 +291,7 @@ class Builder:
         if is_told:
             return self._race(node, value, pool.windows)
         users = list(node.users)
-        if len(users) == 1 and activations.is_activation(users[0], self.traced.model):
+        if len(users) == 1 and activations.argument_of(users[0]) is node and self.traced.is_activation(users[0]):
             arguments, keywords = fx.map_arg((users[0].args, users[0].kwargs), lambda n: self.values.get(n))
             if activations.activation_of(users[0], self.traced.model, arguments, keywords).rises:
                 return Pooled(value, pool.windows)
@@ -337,9 +336,6 @@ class Builder:
         if not isinstance(value, Affine):
             cure = "wrap it in a module that returns the one"
             raise self._blocked("the model must return one tensor that depends on its input", cure)
-        if len(self.inputs) < (given := len(self.traced.examples)):
-            reason = f"the model takes {len(self.inputs)} inputs, but {given} example inputs were given"
-            raise self._blocked(reason, "give one for each argument")
         return value
 
     def _blocked(self, reason: str, cure: str) -> Blocked:

@@ -19,7 +19,6 @@ from typing import NoReturn
 import torch
 from torch import Tensor, fx, nn
 
-from spikebayes.conversion.activations import is_activation
 from spikebayes.conversion.builder import Builder
 from spikebayes.conversion.faults import float_dtype
 from spikebayes.conversion.observing import Call, Seen, StandIn, few_rows, observe
@@ -66,7 +65,7 @@ class Check:
     def __init__(self, traced: Traced) -> None:
         self.traced, self.model = traced, traced.model
         calls = [(n, _module(self.model, n)) for n in traced.graph.nodes]
-        watched = [(n, m) for n, m in calls if isinstance(m, Spiking) or is_activation(n, self.model)]
+        watched = [(n, m) for n, m in calls if isinstance(m, Spiking) or traced.is_activation(n)]
         self.nodes = [n for n, _ in watched]
         self.modules = [m for _, m in watched]
         self.watched = [m for m in self.modules if m is not None]

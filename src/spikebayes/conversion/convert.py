@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikebayes.conversion.activations import is_activation
+from spikebayes.conversion.arguments import APART
 from spikebayes.conversion.builder import Builder
 from spikebayes.conversion.calibration import LEAST_ROWS, Calibration
 from spikebayes.conversion.check import Check
@@ -30,7 +30,7 @@ from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
 from spikebayes.network.noise import Exact, Sampling
 from spikebayes.network.synapses import Alpha, Synapse
-from spikebayes.nn import Coded
+from spikebayes.nn import Coded, Spiking
 from spikebayes.noise.masks import evaluating
 
 Examples = Tensor | np.ndarray | Sequence[Any]  # and data frames
@@ -145,7 +145,7 @@ def convert(
             traced = trace(model, examples)
             if (apart := only_in_training(model, examples)) is not None:
                 raise Blocked(apart)
-            code = _code(code, traced)
+            why, code = _why(code, traced), _code(code, traced)
             check = Check(traced)
             builder = Builder(traced, synapse, sampling, _built_by(code))
             for node in traced.graph.nodes:
@@ -156,7 +156,7 @@ def convert(
                 rows = _calibration(examples, calibrate, float_dtype(model))
                 return choose(network, rows, headroom, error, cost)
             if isinstance(code, Code):
-                return encode(network, code, _calibration(examples, calibrate, float_dtype(model)), headroom)
+                return encode(network, code, _calibration(examples, calibrate, float_dtype(model), why), headroom)
     except Blocked as blocked:
         raise ConversionError(str(blocked)) from blocked.__cause__
     if network.is_memoryless:
@@ -232,7 +232,15 @@ def _code(code: Code | Literal["lif", "auto"] | None, traced: Traced) -> Code | 
         return found
     if code is not None:
         return None if code == "lif" else code
-    return USUAL if any(is_activation(node, traced.model) for node in traced.graph.nodes) else None
+    return USUAL if any(traced.is_activation(node) for node in traced.graph.nodes) else None
+
+
+def _why(code: Code | Literal["lif", "auto"] | None, traced: Traced) -> str:
+    """What gives a model a code that nobody asked for, if it has activations that need none; else nothing."""
+    if code is not None or not any(isinstance(module, Spiking) for module in traced.model.modules()):
+        return ""
+    told = (traced.describe(node) for node in traced.graph.nodes if traced.is_activation(node))
+    return next((f", which this model needs for its {what}," for what in told), "")
 
 
 def _built_by(code: Code | Literal["auto"] | None) -> Code | None:
@@ -240,7 +248,9 @@ def _built_by(code: Code | Literal["auto"] | None) -> Code | None:
     return ANY if code == "auto" else code
 
 
-def _calibration(examples: list[Tensor], calibrate: Examples | None, dtype: torch.dtype) -> Calibration:
+def _calibration(
+    examples: list[Tensor], calibrate: Examples | None, dtype: torch.dtype, why: str = ""
+) -> Calibration:
     """The rows on which activations are looked at, checked."""
     rows = examples if calibrate is None else _examples(calibrate)
     if len(rows) != len(examples) or any(r.shape[1:] != e.shape[1:] for r, e in zip(rows, examples, strict=True)):
@@ -253,7 +263,7 @@ def _calibration(examples: list[Tensor], calibrate: Examples | None, dtype: torc
     if len(rows[0]) < LEAST_ROWS:
         given = "calibrate has" if calibrate is not None else "the example has"
         raise ConversionError(
-            f"{given} {len(rows[0])} rows, and a code needs {LEAST_ROWS} or more to know how large activations "
+            f"{given} {len(rows[0])} rows, and a code{why} needs {LEAST_ROWS} or more to know how large activations "
             "become: give calibrate=rows, of the training data, as the model takes them"
         )
     rows = [part.detach().to(dtype) for part in rows]
@@ -278,7 +288,7 @@ def _examples(given: Examples) -> list[Tensor]:
         raise ConversionError(f"the example input must hold numbers: {error}") from error
     if not arrays or not all(isinstance(example, Tensor) for example in arrays):
         raise ConversionError(
-            "the example input must be a tensor [B, *shape], or a list of them, one for each argument"
+            f"the example input must be a tensor [B, *shape], or a list of them, one for each argument; {APART}"
         )
     if any(example.is_meta for example in arrays):
         raise ConversionError("the example input has no values: it is on the meta device; give rows on another")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from spikebayes.conversion.activations import FUNCTIONS
+from spikebayes.conversion.dependence import Reached
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks
 
@@ -81,12 +82,13 @@ def observe(
         stand_in: replaces what the watched modules give.
     """
     seen = Seen(rows, certain)
-    functions = _Functions(seen, stand_in)
+    given = [row.clone() for row in rows]
+    functions = _Functions(seen, stand_in, Reached(given))
     handles = [h for module in dict.fromkeys(watched) for h in functions.watch(module)]
     handles += [h for module in dict.fromkeys(closed) for h in functions.close(module)]
     try:
         with _alone(), Masks(seen.keys, certain=certain) as masks, functions:
-            seen.output = model(*(row.clone() for row in rows))
+            seen.output = model(*given)
         seen.sites = masks.sites
     finally:
         for handle in handles:
@@ -97,20 +99,24 @@ def observe(
 class _Functions(TorchFunctionMode):
     """Records the calls of watched modules, and of torch's activation functions outside these."""
 
-    def __init__(self, seen: Seen, stand_in: StandIn | None) -> None:
+    def __init__(self, seen: Seen, stand_in: StandIn | None, reached: Reached) -> None:
         super().__init__()
-        self.seen, self.stand_in = seen, stand_in
-        self.given: list[Tensor] = []  # of the watched modules that are being called
+        self.seen, self.stand_in, self.reached = seen, stand_in, reached
+        self.given: list[
+            Tensor | None
+        ] = []  # of the watched modules that are being called; None, of parameters alone
         self.inside = 0  # closed modules that are being called
 
     def watch(self, module: nn.Module) -> list[Any]:
         """Hooks on a module."""
 
         def before(module: nn.Module, given: tuple[Any, ...]) -> None:
-            self.given.append(given[0].clone())  # an operation may work in place
+            counts = given[0] in self.reached
+            self.given.append(given[0].clone() if counts else None)  # an operation may work in place
 
         def after(module: nn.Module, _: tuple[Any, ...], gave: Tensor) -> Tensor | None:
-            return self._record(module, self.given.pop(), gave)
+            given = self.given.pop()
+            return None if given is None else self._record(module, given, gave)
 
         return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
 
@@ -128,18 +134,17 @@ class _Functions(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         known = not self.given and not self.inside and (func in FUNCTIONS or _method(func) in FUNCTIONS)
         given = (args[0] if args else (kwargs or {}).get("input")) if known else None
-        if not isinstance(given, Tensor):
-            return func(*args, **(kwargs or {}))
-        given = given.clone()
+        given = given.clone() if isinstance(given, Tensor) and given in self.reached else None
         gave = func(*args, **(kwargs or {}))
-        passed = self._record(None, given, gave)
-        return gave if passed is None else passed
+        self.reached.note(func, args, kwargs or {}, gave)
+        return gave if given is None else self._record(None, given, gave)
 
-    def _record(self, module: nn.Module | None, given: Tensor, gave: Tensor) -> Tensor | None:
-        """Note a call; what stands in for its result, if anything does."""
+    def _record(self, module: nn.Module | None, given: Tensor, gave: Tensor) -> Tensor:
+        """Note a call; what goes on from there."""
         passed = gave if self.stand_in is None else self.stand_in(len(self.seen.calls), gave)
         self.seen.calls.append(Call(module, given, gave.clone(), passed.clone()))
-        return None if self.stand_in is None else passed
+        self.reached.add(passed)
+        return passed
 
 
 def _method(func: Any) -> str:

@@ -54,14 +54,32 @@ HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
         f"leave code='lif' out or give {CODE}, by which any activation is told, or use spikebayes.nn.SoftLIF",
     ),
     (
-        ("glu", "swish", "threshold", "heaviside"),
+        ("glu",),
+        "write it as a, b = x.chunk(2, dim), then a * torch.sigmoid(b), which code=spikebayes.Graded(10) tells",
+    ),
+    (
+        ("swish", "threshold", "heaviside"),
         "use ReLU, or spikebayes.nn.SoftLIF, the rate curve of a spiking neuron, and train with it",
     ),
     (("embedding",), "use one-hot columns and Linear"),
     (("3d",), "only layers of one and two spatial axes can be converted: fold the third into the channels"),
     (("bilinear", "bmm", "baddbmm", "addmm"), "multiply by fixed tensors only, or concatenate and use Linear"),
     (("argmax", "argmin", "topk", "sort"), "leave it out, and do it with the samples of the prediction"),
+    (("maximum", "fmax"), "torch.maximum(a, b) is a + torch.relu(b - a), and torch.maximum(x, 0) is torch.relu(x)"),
+    (("minimum", "fmin"), "torch.minimum(a, b) is a - torch.relu(a - b)"),
+    (
+        ("max",),
+        "over positions use F.adaptive_max_pool1d(x, 1), which a code tells; of two values a + torch.relu(b - a)",
+    ),
+    (
+        ("amin", "min"),
+        "the least is -F.adaptive_max_pool1d(-x, 1), which a code tells; of two values a - torch.relu(a - b)",
+    ),
     (("normalize", "cosine_similarity"), "use BatchNorm, or scale the inputs before"),
+    (
+        ("setitem",),
+        "return what it makes instead of writing into it: torch.cat, F.pad or a product with a fixed mask",
+    ),
     (("fft", "stft"), "multiply by its matrix, x @ torch.fft.rfft(torch.eye(n)).real, or do it before the model"),
 )
 GENERAL = (

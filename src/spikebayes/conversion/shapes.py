@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,23 +17,21 @@ from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 
 from spikebayes.conversion import dropout
+from spikebayes.conversion.activations import FUNCTIONS
+from spikebayes.conversion.arguments import ShapedArgument, proxy_of
 from spikebayes.conversion.moves import ROWS
 from spikebayes.nn import Spiking
 from spikebayes.noise.masks import DropoutInputs, evaluating
 from spikebayes.noise.ownership import generators_kept
 
+TAKEN_OUT = "a function that cannot be followed takes the numbers out of a value"
 RUN = nn.Module.__call__, nn.Module.__getattr__
 
 
 class ShapedProxy(fx.Proxy):
-    """A value of a graph that knows its shape; an argument passes for a tensor, as forwards may ask for one."""
+    """A value of a graph that knows its shape."""
 
-    _is_param = False  # what torch asks of whatever passes for a tensor
     tracer: ShapedTracer
-
-    @property
-    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return Tensor if self.node.op == "placeholder" else type(self)
 
     @property
     def shape(self) -> Any:
@@ -72,15 +70,23 @@ class ShapedProxy(fx.Proxy):
             raise TraceError("it goes through the rows of a batch one by one")
         return (operator.getitem(self, i) for i in range(len(parts)))  # pyright: ignore[reportCallIssue, reportArgumentType]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> fx.Proxy:
+        return self.clone()
+
     def _value(self) -> Any:
         return self.tracer.value(self.node)
+
+
+for _name in ("requires_grad", "is_cuda", "is_sparse", "layout", "itemsize"):
+    setattr(ShapedProxy, _name, property(lambda self, _name=_name: getattr(self._value(), _name)))
 
 
 class ShapedTracer(fx.Tracer):
     """Traces a module with dropout, and whatever becomes a population, as its leaves.
 
     Args:
-        examples: ``[B, *shape]`` of each argument; or how many there are, and no shape is known.
+        names: of the arguments that the forward is given by position; the rest keeps its defaults.
+        examples: ``[B, *shape]`` of each; None, and no shape is known.
         lines: keep the stack of calls that led to each node.
 
     Attributes:
@@ -88,12 +94,15 @@ class ShapedTracer(fx.Tracer):
         frames: stacks of calls.
     """
 
-    examples: Sequence[Tensor] | int
+    names: Sequence[str]
+    examples: Sequence[Tensor] | None
     lines: bool
 
-    def __init__(self, examples: Sequence[Tensor] | int, *, lines: bool = False) -> None:
+    def __init__(
+        self, names: Sequence[str], examples: Sequence[Tensor] | None = None, *, lines: bool = False
+    ) -> None:
         super().__init__()
-        self.examples, self.lines = examples, lines
+        self.names, self.examples, self.lines = names, examples, lines
         self.frames: dict[fx.Node, traceback.StackSummary] = {}
         self.constants: dict[str, Tensor] = {}
         self._values: dict[fx.Node, Any] = {}
@@ -103,19 +112,33 @@ class ShapedTracer(fx.Tracer):
         with generators_kept(), _kept(root):
             graph = super().trace(root, concrete_args)
             self.constants = {name: value for name, value in vars(root).items() if name not in before}
+        _drop_assertions(graph)
         return graph
+
+    def create_args_for_root(
+        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        return root_fn, [self.root, *(self.create_proxy("placeholder", name, (), {}) for name in self.names)]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         leaf = super().is_leaf_module(m, module_qualified_name)
         return leaf or isinstance(m, Spiking) or type(m) in dropout.MODULES
 
-    def proxy(self, node: fx.Node) -> fx.Proxy:
+    def proxy(self, node: fx.Node) -> Any:
         if self.lines:
             self.frames[node] = traceback.extract_stack()
-        return super().proxy(node) if isinstance(self.examples, int) else ShapedProxy(node, self)
+        if self.examples is None:
+            return super().proxy(node)
+        made = ShapedProxy(node, self)
+        return ShapedArgument(made, self.value(node)) if node.op == "placeholder" else made
 
     def create_arg(self, a: Any) -> Any:
-        return a.node if isinstance(a, fx.Proxy) else super().create_arg(a)
+        a = proxy_of(a)
+        if isinstance(a, fx.Proxy):
+            return a.node
+        if isinstance(a, Tensor) and a.is_meta:
+            raise TraceError(TAKEN_OUT)
+        return super().create_arg(a)
 
     def value(self, node: fx.Node) -> Any:
         """What a node gives for ``ROWS`` rows of made-up values.
@@ -135,7 +158,7 @@ class ShapedTracer(fx.Tracer):
 
     def _work_out(self, node: fx.Node) -> Any:
         if node.op == "placeholder":
-            assert not isinstance(self.examples, int)
+            assert self.examples is not None
             place = [n for n in node.graph.nodes if n.op == "placeholder"].index(node)
             example = self.examples[place]
             return torch.full((ROWS, *example.shape[1:]), 0.5).to(example.dtype)
@@ -150,6 +173,16 @@ class ShapedTracer(fx.Tracer):
         if node.op == "call_method":
             return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
         return node.target(*arguments, **keywords)  # pyright: ignore[reportCallIssue]
+
+
+def _drop_assertions(graph: fx.Graph) -> None:
+    """Take ``torch._assert`` out, and what only it asked for, but for layers and activations, which a run counts."""
+    asked: set[fx.Node] = set()
+    for node in reversed(graph.nodes):
+        counts = node.op in ("call_module", "placeholder") or node.target in {**FUNCTIONS, **dropout.FUNCTIONS}
+        if node.target is torch._assert or (node in asked and not node.users and not counts):
+            asked.update(node.all_input_nodes)
+            graph.erase_node(node)
 
 
 @contextmanager

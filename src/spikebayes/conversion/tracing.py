@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import re
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,24 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from spikebayes.conversion.activations import argument_of, is_activation
+from spikebayes.conversion.arguments import ShapedArgument, argument_names
+from spikebayes.conversion.dependence import reached
 from spikebayes.conversion.obstacles import Blocked, Obstacle
-from spikebayes.conversion.shapes import ShapedTracer, attribute
+from spikebayes.conversion.shapes import TAKEN_OUT, ShapedProxy, ShapedTracer, attribute
 from spikebayes.errors import SpikebayesError
 
 LIBRARIES = (Path(torch.__file__).parent, Path(__file__).parents[1])  # whose code is not the user's
 TRACED = (
     "its code is run once with values that are not known, to see what it does with any: let it branch on shapes, not "
     "on values, use torch's functions, and return what it makes instead of writing into it"
+)
+FOLLOWED = (
+    "its code is run once with values that are not known: write it with torch's layers, functions and methods, not "
+    "with torch.tensor(x), torch.func, NumPy or float(x)"
+)
+STAND_INS = re.compile(  # what an error names if a value is given to what does not know that it is traced
+    rf"\bmeta\b|{ShapedArgument.__name__}|{ShapedProxy.__name__}|to cast Proxy|'Attribute'|__array_struct__"
 )
 
 
@@ -39,6 +49,15 @@ class Traced:
     examples: Sequence[Tensor]
     graph: fx.Graph
     tracer: ShapedTracer
+
+    @cached_property
+    def reached(self) -> set[fx.Node]:
+        """Nodes whose value depends on the network's inputs."""
+        return reached(self.graph)
+
+    def is_activation(self, node: fx.Node) -> bool:
+        """Whether a node calls an activation of a value that depends on the inputs; one of a parameter is none."""
+        return argument_of(node) in self.reached and is_activation(node, self.model)
 
     def attribute(self, path: str) -> Any:
         """The parameter, buffer or constant at a dotted path."""
@@ -83,21 +102,27 @@ def trace(model: nn.Module, examples: Sequence[Tensor] | int, *, lines: bool = F
     Raises:
         Blocked: the module's code cannot be followed.
     """
-    given = examples if isinstance(examples, int) else len(examples)
-    tracer = ShapedTracer(examples, lines=lines)
+    given, known = (examples, None) if isinstance(examples, int) else (len(examples), examples)
     try:
-        parameters = list(inspect.signature(model.forward).parameters.values())
-        rest = {p.name: p.default for p in parameters[given:] if p.default is not p.empty}
-        graph = tracer.trace(model, concrete_args=rest or None)
-    except SpikebayesError:
+        tracer = ShapedTracer(argument_names(model, given), known, lines=lines)
+        graph = tracer.trace(model)
+    except (SpikebayesError, Blocked):
         raise
     except Exception as error:  # a user's forward may raise anything while traced
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        where = f"{type(model).__name__}.forward"
+        reason, cure = _reason(error)
+        line = line_of(traceback.extract_tb(error.__traceback__))
         raise Blocked(
-            Obstacle(where, f"cannot be traced: {reason}", TRACED, line_of(traceback.extract_tb(error.__traceback__)))
+            Obstacle(f"{type(model).__name__}.forward", f"cannot be traced: {reason}", cure, line)
         ) from error
-    return Traced(model, [] if isinstance(examples, int) else examples, graph, tracer)
+    return Traced(model, known or [], graph, tracer)
+
+
+def _reason(error: Exception) -> tuple[str, str]:
+    """What a forward cannot do while it is traced, and what to do instead."""
+    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if said == TAKEN_OUT or STAND_INS.search(said):
+        return TAKEN_OUT, FOLLOWED
+    return said, TRACED
 
 
 def line_of(frames: traceback.StackSummary) -> str:

@@ -120,7 +120,9 @@ def _in_front_of(
     response = neuron.response
     if isinstance(response, Ramp):
         if bool(too_fine(weights, room * weights / top).any()):
-            raise ConfigError(f"sums into {p.name!r} may go beyond 32 bits; use fewer bits or levels")
+            raise ConfigError(
+                f"sums into {p.name!r} may go beyond 32 bits; use fewer bits or levels, or a smaller largest_input"
+            )
         unit = _units(weights, room, top)
         return 1 / unit, _whole_ramp(response, unit[rows])
     if isinstance(response, Table):

@@ -150,7 +150,7 @@ class _Maker:
     def _too_large(self, target: str) -> str:
         return (
             f"sums into {target!r} of weights of {self.bits} bits may leave {self.width} bits; use fewer bits, or "
-            "more state_bits"
+            "more state_bits, or a smaller largest_input"
         )
 
     def _wires(self, target: str, cells: dict[str, FixedPointLIF], factor: float) -> list[Wire]:

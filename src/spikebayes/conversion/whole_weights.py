@@ -264,7 +264,8 @@ def largest_sum(target: str, sums: Tensor, most: int = ACCUMULATOR) -> int:
     if not found < most:
         raise TooLarge(
             f"sums into {target!r} may reach {found:.0f}, beyond {most.bit_length()} bits; "
-            "use fewer bits or levels" + ("" if most == ACCUMULATOR else ", or more state_bits")
+            "use fewer bits or levels, or a smaller largest_input"
+            + ("" if most == ACCUMULATOR else ", or more state_bits")
         )
     return int(found)
 

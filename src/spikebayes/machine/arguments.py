@@ -62,7 +62,10 @@ def _checking(function: Any, name: str, module: str) -> Any:
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        given = signature.bind(*args, **kwargs)  # TypeError, as ever, for names that are not there
+        try:
+            given = signature.bind(*args, **kwargs)
+        except TypeError as error:  # as ever, for names that are not there
+            raise TypeError(f"{name}: {error}") from None
         known = hints()
         for parameter, value in given.arguments.items():
             hint = known.get(parameter, Any)

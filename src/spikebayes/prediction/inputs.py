@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikebayes.conversion.arguments import APART
 from spikebayes.errors import DataError
 from spikebayes.machine.numbers import native
 from spikebayes.network.operators import Shape
@@ -139,6 +140,9 @@ def _columns(value: Any) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _as_tensor(value: Any, dtype: torch.dtype) -> Tensor:
+    parts = [value] if isinstance(value, dict) else value if isinstance(value, list | tuple) else []
+    if any(isinstance(part, dict) or (isinstance(part, list | tuple) and any(map(is_array, part))) for part in parts):
+        raise DataError(f"an input must be a tensor, array or data frame, one for each argument; {APART}")
     try:
         tensor = torch.as_tensor(plain(value))
     except (TypeError, ValueError, RuntimeError) as error:

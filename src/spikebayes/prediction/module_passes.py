@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikebayes.conversion.arguments import APART
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import DropoutInputs, Masks
@@ -125,8 +126,9 @@ class Passes:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             shapes = ", ".join(str(list(part.shape[1:])) for part in self.inputs)
-            as_indices = AS_INDICES if "torch.FloatTensor" in str(error) or "torch.DoubleTensor" in str(error) else ""
-            raise DataError(f"the model does not take rows of shape {shapes}: {error}{as_indices}") from error
+            cure = AS_INDICES if "torch.FloatTensor" in str(error) or "torch.DoubleTensor" in str(error) else ""
+            cure = f"; {APART}" if len(self.inputs) > 1 and isinstance(error, TypeError) else cure
+            raise DataError(f"the model does not take rows of shape {shapes}: {error}{cure}") from error
 
     def whole(self, tile: Tile) -> Tensor:
         """Every line through the whole module."""
