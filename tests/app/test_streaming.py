@@ -19,6 +19,7 @@ from problems import table
 from spikebayes.app import finished_parts, streaming
 from spikebayes.app.cli import main
 from spikebayes.app.run_folder import load_run
+from spikebayes.app.unfinished import folder_of
 from spikebayes.data import read_table
 from spikebayes.machine.files import locked
 from verbs import BRIEF, content
@@ -159,7 +160,7 @@ def test_parts_of_something_else_are_not_resumed(
 
 
 def test_another_predict_of_the_same_table_is_refused(rows: Path, refused: Callable[..., str]) -> None:
-    folder = finished_parts.folder_of(rows / "p.csv")
+    folder = folder_of(rows / "p.csv")
     folder.mkdir()
     with locked(folder, "predict"):
         refused(*predict("p.csv"), says="another predict is running")
@@ -167,7 +168,7 @@ def test_another_predict_of_the_same_table_is_refused(rows: Path, refused: Calla
 
 @pytest.mark.parametrize("kind", ["file", "link", "foreign", "folder within"])
 def test_a_folder_that_is_not_ours_is_not_emptied(rows: Path, refused: Callable[..., str], kind: str) -> None:
-    folder = finished_parts.folder_of(rows / "p.csv")
+    folder = folder_of(rows / "p.csv")
     match kind:
         case "file":
             folder.write_text("mine")
@@ -184,7 +185,7 @@ def test_a_folder_that_is_not_ours_is_not_emptied(rows: Path, refused: Callable[
 
 
 def test_outputs_of_long_names_that_begin_alike_have_folders_of_their_own() -> None:
-    names = [finished_parts.folder_of(Path("x") / f"{'ü' * 100}{end}.csv").name for end in "ab"]
+    names = [folder_of(Path("x") / f"{'ü' * 100}{end}.csv").name for end in "ab"]
     assert len(set(names)) == 2
     assert all(len(os.fsencode(name)) < 255 for name in names)
 
@@ -247,7 +248,7 @@ def test_a_killed_process_resumes_to_the_same_bytes(rows: Path) -> None:
     for suffix in ("csv", "parquet"):
         arguments = [*predict(f"p.{suffix}", data="many.csv"), "--samples", "60"]
         assert main([*arguments[:5], f"whole.{suffix}", *arguments[6:]]) == 0
-        folder, kills = finished_parts.folder_of(Path(f"p.{suffix}")), 0
+        folder, kills = folder_of(Path(f"p.{suffix}")), 0
         command = [sys.executable, "-c", "from spikebayes.app import streaming as s; s.ROWS = 23; "]
         command[-1] += "import sys; from spikebayes.app.cli import main; sys.exit(main(sys.argv[1:]))"
         for _ in range(2):

@@ -6,7 +6,6 @@ part.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spikebayes.app.unfinished import folder_of
 from spikebayes.data.columns import listed
 from spikebayes.data.tables import read_table, write_parts, write_table
 from spikebayes.errors import ConfigError, StoreError
@@ -26,7 +26,6 @@ from spikebayes.machine.files import locked
 
 DESCRIPTION, FORMAT = "predict.json", "spikebayes.partial/1"
 OURS = re.compile(r"predict\.json|\d{8}\.parquet|\..*\.partial\.(json|parquet)")
-LONGEST = 60  # characters of an output's name in that of its folder
 
 
 class FinishedParts:
@@ -99,20 +98,6 @@ def finished_parts(
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         shutil.rmtree(folder)
-
-
-def folder_of(out: Path) -> Path:
-    """Where an output's finished parts are.
-
-    Example:
-        >>> folder_of(Path("runs/p.csv")).as_posix()
-        'runs/.p.csv.partial'
-    """
-    name = out.name
-    if len(name) > LONGEST:
-        digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
-        name = f"{name[: LONGEST - 17]}.{digest[:16]}"
-    return out.with_name(f".{name}.partial")
 
 
 def _begin(folder: Path, made_of: Mapping[str, Any], resume: bool, say: Callable[[str], None]) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Group, Parameter
 
 from spikebayes.app.shared_options import OUT, split_names
+from spikebayes.app.unfinished import CHECKPOINTS
 from spikebayes.data.tables import read_table
 from spikebayes.errors import ConfigError
 from spikebayes.machine.files import locked, make_folder
@@ -90,7 +91,6 @@ def fit_run(
     from spikebayes.app.cross_validation import KEY as CROSSED
     from spikebayes.app.cross_validation import check_folds, cross_validate
     from spikebayes.app.run_folder import (
-        CHECKPOINTS,
         ENERGY,
         SETTINGS,
         SETTINGS_FORMAT,

@@ -20,9 +20,10 @@ import cyclopts
 import yaml
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnknownOptionError, UnusedCliTokensError
 from cyclopts.config import Dict
+from cyclopts.token import Token
 from rich.console import Console
 
-from spikebayes.app.config_files import read_options
+from spikebayes.app.config_files import plain_number, read_options
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError, StoreError
 from spikebayes.machine.choices import near
 from spikebayes.machine.files import is_same
@@ -36,6 +37,7 @@ EPILOGUE = (
 WORDS: dict[type[Any], str] = {int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
 BY_NAME: dict[type[Any], str] = {str: 'words by name, as in {"a":"b"}', float: 'numbers by name, as in {"a":1}'}
 LISTS = (list, Sequence)
+STREAMS = "- stands for standard input or output, which are not taken; give a file, or --NAME=- for what is called so"
 WHOLE = re.compile(r"[+-]?\d+")
 
 
@@ -97,6 +99,8 @@ def summary(function: Callable[..., Any]) -> str:
 
 def _own_options(arguments: Sequence[str]) -> tuple[list[Path], bool, list[str]]:
     """Files of options, whether to print one, and the arguments without either."""
+    if "-" in arguments:
+        raise ConfigError(STREAMS)
     configs, prints, rest = list[Path](), False, list[str]()
     given = iter(arguments)
     for argument in given:
@@ -123,18 +127,25 @@ def _converted(kind: Any, tokens: Any) -> Any:
         return cyclopts.convert(kind, tokens)
     each = get_args(kind)[0] if get_origin(kind) in LISTS else kind
     by_name = next((part for part in get_args(kind) if get_origin(part) is dict), None)  # beside other kinds
+    typed = list[Token]()
     for token in tokens:
         try:
             if by_name is not None and token.value.startswith("{"):
                 return {name: get_args(by_name)[1](value) for name, value in json.loads(token.value).items()}
-            if each is int and not WHOLE.fullmatch(token.value):
+            typed.append(_as_on_the_command_line(token) if each in (bool, int, float) else token)
+            if each is int and not WHOLE.fullmatch(typed[-1].value):
                 raise ValueError(token.value)
-            cyclopts.convert(each, [token])
+            cyclopts.convert(each, typed[-1:])
         except (CycloptsError, TypeError, ValueError) as error:
             name = token.keyword or "an argument"
             where = f"{token.source}: {name.strip('[]')}" if name.startswith("[") else name
             raise ConfigError(f"{where} cannot be {token.value!r}: it takes {_expected(kind)}") from error
-    return cyclopts.convert(kind, tokens)
+    return cyclopts.convert(kind, typed)
+
+
+def _as_on_the_command_line(token: Token) -> Token:
+    """A number or a truth value as it would be typed, which a file may write in YAML's ways."""
+    return token.evolve(value=plain_number(token.value)) if (token.keyword or "").startswith("[") else token
 
 
 def _expected(kind: Any) -> str:

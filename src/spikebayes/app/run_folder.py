@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.app.table_run import TableRun, build, outputs_of
+from spikebayes.app.unfinished import CHECKPOINTS
 from spikebayes.data.columns import listed
 from spikebayes.data.schema import TableSchema
 from spikebayes.errors import ConfigError, StoreError
@@ -29,7 +30,7 @@ from spikebayes.training.scaling import Scaling
 
 FORMAT, ENSEMBLE_FORMAT = "spikebayes.run/1", "spikebayes.ensemble-run/1"
 NAME, DESCRIPTION, TENSORS = "run", "run.json", "run.safetensors"
-CHECKPOINTS, SETTINGS, SETTINGS_FORMAT = "checkpoints", "fit.json", "spikebayes.fit/1"  # of its training
+SETTINGS, SETTINGS_FORMAT = "fit.json", "spikebayes.fit/1"  # of its training
 ENERGY = "energy.json"  # the verb's, unless it is told another place
 PARTIAL = re.compile(r"\.\w+\.[0-9a-f]{16}\.partial\.\w+")  # what a killed process was writing
 WINDOWS: dict[str, Window] = {"Flat": Flat(), "Hann": Hann()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from cyclopts import App
 
@@ -12,6 +11,7 @@ from spikebayes.app.fit_command import fit_run
 from spikebayes.app.limits_command import limits_of_run
 from spikebayes.app.options import application, fail, parsed, run
 from spikebayes.app.serve_command import serve_run
+from spikebayes.app.unfinished import advice
 from spikebayes.errors import SpikebayesError
 
 PROGRAM = "spikebayes"
@@ -50,19 +50,7 @@ def run_verb(arguments: Sequence[str]) -> int:
         return 0
     function, options = asked
     verb = next(name for name, other in VERBS.items() if other is function)
-    return run(function, options, PROGRAM, lambda: _advice(verb, options))
-
-
-def _advice(verb: str, options: dict[str, Any]) -> str:
-    """What to do after a verb was stopped."""
-    from spikebayes.app.finished_parts import folder_of
-    from spikebayes.app.run_folder import CHECKPOINTS
-
-    if verb == "fit" and any((options["out"] / CHECKPOINTS).rglob("last.ckpt")):
-        return "fit --resume continues from the last epoch"
-    if verb == "predict" and any(folder_of(options["out"]).glob("*.parquet")):
-        return "predict --resume continues after the rows that are finished"
-    return ""
+    return run(function, options, PROGRAM, lambda: advice(verb, options.get("out")))
 
 
 def _version() -> str:

@@ -95,4 +95,6 @@ def check_currencies(column: pd.Series, there: np.ndarray, known: str, before: i
 
 def _first(column: pd.Series, rows: np.ndarray, before: int) -> str:
     row = int(rows.argmax())
-    return f"row {before + row + 1}: {one_line(repr(column.iloc[row]))}"
+    value = column.iloc[row]
+    plain = value.item() if isinstance(value, np.generic) else value  # 12.0, not np.float64(12.0)
+    return f"row {before + row + 1}: {one_line(repr(plain))}"

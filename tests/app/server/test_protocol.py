@@ -85,7 +85,7 @@ def test_metadata_of_labels_and_of_classes(start: Start) -> None:
         ("values", {"inputs": [ROW], "parameters": {"coverage": 90}}, "coverage must lie in (0, 1)"),
         ("values", {"inputs": [tensor([[0.0, 1]] * 4097)]}, "at most 4096 rows; got 4097"),
         ("far", {"inputs": [ROW | {"datatype": "FP32"}]}, "column 'a' lies so far from 0 that FP32 does not tell"),
-        ("mixed", {"inputs": [ROW]}, "column 'color' holds labels or dates, and numbers came for it"),
+        ("mixed", {"inputs": [ROW]}, "column 'color' holds labels, dates or percent signs, and numbers came"),
         ("mixed", {"inputs": [tensor([1.0], "a"), tensor([1.0], "color")]}, "column 'color' holds labels"),
     ],
 )

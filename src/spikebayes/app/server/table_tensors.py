@@ -1,8 +1,8 @@
 """A run's columns as tensors of the protocol, and tensors as the table that a run reads.
 
-Numbers alone are one tensor, ``input``, ``[B, F]`` in the order of the features. Where labels or dates are among them
-every column is a tensor of its own name, ``[B]`` or ``[B, 1]``. A client may send either, as long as no column of
-labels or dates gets numbers; ``input`` may be BYTES too, cells as a CSV file has them.
+Numbers alone are one tensor, ``input``, ``[B, F]`` in the order of the features. Where text is among them
+(labels, dates, numbers with a percent sign) every column is a tensor of its own name, ``[B]`` or ``[B, 1]``. A client
+may send either, as long as no column of text gets numbers; ``input`` may be BYTES too, cells as a CSV file has them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from spikebayes.data.schema import TableSchema
 from spikebayes.errors import DataError
 
 MATRIX = "input"
+HELD = "labels, dates or percent signs"
 
 
 def tensor_entry(name: str, datatype: str, shape: list[int]) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def input_entries(schema: TableSchema) -> list[dict[str, Any]]:
     columns = {name: schema.columns[name] for name in schema.features}
     if all(map(_takes_numbers, columns.values())):
         return [tensor_entry(MATRIX, datatype_of(_row(schema)), [-1, len(columns)])]
-    types = {n: datatype_of(_row(schema)) if isinstance(c, Number) else TEXT for n, c in columns.items()}
+    types = {n: datatype_of(_row(schema)) if _is_number(c) else TEXT for n, c in columns.items()}
     return [tensor_entry(name, datatype, [-1]) for name, datatype in types.items()]
 
 
@@ -51,7 +52,7 @@ def from_raw(content: bytes, schema: TableSchema) -> np.ndarray:
     """
     row = _row(schema)
     if not all(_takes_numbers(schema.columns[name]) for name in schema.features):
-        raise DataError("a raw body can hold only numbers, and this run has columns of labels or dates: send JSON")
+        raise DataError(f"a raw body can hold only numbers, and this run has columns of {HELD}: send JSON")
     if not content or len(content) % row.nbytes:
         told = f"{len(row)} features, {datatype_of(row)}, {row.nbytes} bytes"
         raise DataError(f"a raw body holds rows of {told} each; got {len(content)} bytes")
@@ -62,7 +63,7 @@ def as_table(inputs: Mapping[str, np.ndarray], schema: TableSchema) -> pd.DataFr
     """The table that tensors hold; what else is wrong with it, its encoding says.
 
     Raises:
-        DataError: another shape, or numbers for a column of labels or dates, or too coarse ones.
+        DataError: another shape, or numbers for a column of text, or too coarse ones.
 
     Example:
         >>> from spikebayes.prediction.task import Task
@@ -93,7 +94,7 @@ def as_table(inputs: Mapping[str, np.ndarray], schema: TableSchema) -> pd.DataFr
         column = schema.columns[name]
         if dtype.kind in "iuf" and not _takes_numbers(column):
             raise DataError(
-                f"column {name!r} holds labels or dates, and numbers came for it: send every column as an input of "
+                f"column {name!r} holds {HELD}, and numbers came for it: send every column as an input of "
                 f"its own name, [B], this one as {TEXT}"
             )
         if dtype.kind == "f" and dtype.itemsize < 8 and isinstance(column, Number) and column.offset:
@@ -114,7 +115,12 @@ def _takes_numbers(column: Column) -> bool:
     """Whether a column's values can be numbers."""
     if isinstance(column, Levels | TargetEncoded):
         return any(number(level) is not None for level in column.levels)
-    return isinstance(column, Number)
+    return _is_number(column)
+
+
+def _is_number(column: Column) -> bool:
+    """Whether it is of bare numbers; those that had a percent sign in training are text, which says so again."""
+    return isinstance(column, Number) and not column.percent
 
 
 def _column(name: str, values: np.ndarray) -> np.ndarray:
