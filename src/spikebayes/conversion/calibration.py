@@ -55,7 +55,7 @@ class Calibration:
 
 
 def tops(network: SpikingNetwork, calibration: Calibration, axes: dict[str, int | None]) -> dict[str, Tensor]:
-    """The largest magnitude of each population's output, or what it gives to a small share of its inputs if that is more.
+    """The largest magnitude of each population's output, or of what it gives to a share of its inputs.
 
     A unit that was seen on one side only, such as a ReLU that was never active, has an output that says nothing of
     what other rows may bring. What it takes in does: it is given a share of that with either sign. Both scale with
