@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import spikebayes as sb
-from spikebayes.conversion.choosing import relative_error
+from spikebayes.conversion.paired_error import relative_error
 
 
 @pytest.fixture(scope="module")

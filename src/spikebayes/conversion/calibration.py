@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spikebayes.network.network import Population, SpikingNetwork
+from spikebayes.network.network import Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.noise.keys import Keys
-from spikebayes.noise.one_pass import Passed, one_pass
+from spikebayes.noise.one_pass import Passed, added, one_pass
 
 LEAST_ROWS = 100  # from which a largest value can be told
 MOST_ROWS = 1000  # that are looked at, spread over those given
 SAMPLES = 4  # masks of each row
 SEED = 0x5EED  # of these masks
 AT_ONCE = 1 << 24  # numbers of all nodes that are held
+SHARE = 0.25  # of what a unit takes in on one side, that it may take in on the other on rows not seen
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,11 @@ class Calibration:
 
 
 def tops(network: SpikingNetwork, calibration: Calibration, axes: dict[str, int | None]) -> dict[str, Tensor]:
-    """The largest magnitude of each population's output, where its mask keeps it.
+    """The largest magnitude of each population's output, or of what it gives to a share of its inputs.
+
+    A unit that was seen on one side only, such as a ReLU that was never active, has an output that says nothing of
+    what other rows may bring. What it takes in does: it is given a share of that with either sign. Both scale with
+    the unit's weights, so a unit that is small by its weights and is made large again behind them keeps its levels.
 
     Args:
         network: of ``Rate`` units.
@@ -70,7 +75,9 @@ def tops(network: SpikingNetwork, calibration: Calibration, axes: dict[str, int 
             node = passed.node
             if not isinstance(node, Population) or node.neuron.pools:
                 continue
-            magnitude, axis = passed.output.abs(), axes[node.name]
+            assert passed.drive is not None
+            shares = [node.neuron.step(side * passed.drive, (), network.dt)[1] for side in (SHARE, -SHARE)]
+            magnitude, axis = torch.stack([passed.output, *shares]).abs().amax(0), axes[node.name]
             if axis is None:
                 largest = magnitude.max()
             else:
@@ -89,21 +96,37 @@ class Extent:
         norm: largest root of the sum of a line's squares.
         largest: largest magnitude of a value.
         low, high: of the values.
+        given: largest magnitude of what its inputs and its constant add up to, which is not in numbers.
+        narrowest: of a read-out, the smallest range of an output that varies.
     """
 
     norm: float = 0.0
     largest: float = 0.0
     low: float = torch.inf
     high: float = -torch.inf
+    given: float = 0.0
+    narrowest: float = 0.0
 
 
 def extents(network: SpikingNetwork, calibration: Calibration) -> dict[str, Extent]:
     """Of each node's values under its mask, and of the read-out."""
     found = {node.name: Extent() for node in network.nodes()}
+    lowest, highest = torch.tensor(torch.inf), torch.tensor(-torch.inf)  # of each output
     for nodes in calibration.passes(network):
+        inputs: dict[str, Tensor] = {}
         for passed in nodes:
-            value, extent = passed.value.double().reshape(len(passed.value), -1), found[passed.node.name]
+            node, extent = passed.node, found[passed.node.name]
+            value = passed.value.double().reshape(len(passed.value), -1)
+            if isinstance(node, Input):
+                inputs[node.name] = passed.value
+            elif isinstance(node, Readout) or not node.neuron.pools:
+                parts = [c.operator(inputs[c.source]) for c in network.into(node.name) if c.source in inputs]
+                extent.given = max(extent.given, float(added(node, parts, 1).abs().max()))
+            if isinstance(node, Readout):
+                lowest, highest = torch.minimum(lowest, value.amin(0)), torch.maximum(highest, value.amax(0))
             extent.norm = max(extent.norm, float(value.pow(2).sum(1).max().sqrt()))
             extent.low, extent.high = min(extent.low, float(value.min())), max(extent.high, float(value.max()))
             extent.largest = max(abs(extent.low), abs(extent.high))
+    ranges = highest - lowest
+    found[network.readout.name].narrowest = float(ranges[ranges > 0].min()) if bool((ranges > 0).any()) else 0.0
     return found

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
-from torch import Tensor
 
 from spikebayes.conversion.activations import Rate
-from spikebayes.conversion.calibration import SEED, Calibration
+from spikebayes.conversion.calibration import Calibration
 from spikebayes.conversion.encoding import encode, largest_values
+from spikebayes.conversion.paired_error import outputs, relative_error, some_rows
 from spikebayes.errors import ConfigError
-from spikebayes.network.coded import Coded
 from spikebayes.network.codes import Code, Digits, FirstSpike, Graded, Radix
-from spikebayes.network.network import Population, Readout, SpikingNetwork
+from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
-from spikebayes.noise.keys import Keys
-from spikebayes.noise.one_pass import one_pass
 
 #: families of codes of 4 to 10 bits for values that are told by when they are reached; from few levels to many
 TIMED: tuple[tuple[Code, ...], ...] = (
@@ -30,7 +26,6 @@ TIMED: tuple[tuple[Code, ...], ...] = (
 )
 PAYLOADS: tuple[tuple[Code, ...], ...] = (tuple(Graded(bits) for bits in range(4, 15)),)
 ROWS, SAMPLES = 100, 50  # that an error is measured on
-AT_ONCE = 1 << 22  # numbers of the widest node that are held
 
 
 class Prices(Protocol):
@@ -81,14 +76,14 @@ def choose(
         isinstance(p.neuron, Rate) and not p.neuron.activation.monotone for p in network.populations
     )
     families = PAYLOADS if rises_and_falls else TIMED
-    rows = Calibration(_some(calibration.rows), SAMPLES)
-    expected, _ = _outputs(network, rows)
+    rows = some_rows(calibration, ROWS, SAMPLES)
+    expected, _ = outputs(network, rows)
     largest = largest_values(network, calibration)
 
     def attempt(code: Code) -> Tried:
         made = encode(network, code, calibration, headroom, largest)
-        outputs, spikes = _outputs(made, rows)
-        return Tried(code, made, relative_error(expected, outputs), _cost(made, spikes, cost))
+        given, spikes = outputs(made, rows)
+        return Tried(code, made, relative_error(expected, given), _cost(made, spikes, cost))
 
     tried: list[Tried] = []
     for levels in sorted({code.highest for family in families for code in family}):  # the error is that of the levels
@@ -105,50 +100,6 @@ def choose(
         stacklevel=4,
     )
     return best.network
-
-
-def relative_error(expected: Tensor, given: Tensor) -> float:
-    """Median over rows of the paired rms difference over the predictive standard deviation.
-
-    Args:
-        expected, given: ``[S, B, C]`` samples under the same masks. Where the expected ones have no spread, that over
-            rows stands in.
-
-    Example:
-        >>> a = torch.randn(100, 5, 1, generator=torch.Generator().manual_seed(0))
-        >>> round(relative_error(a, a + 0.1 * a.std(0)), 6)
-        0.1
-    """
-    spread = expected.std(0)
-    if not bool((spread > 0).any()):
-        spread = expected.mean(0).std(0).expand(spread.shape)
-    rms = (given - expected).pow(2).mean(0).sqrt()
-    known = spread > 1e-6 * expected.abs().max()
-    return float((rms[known] / spread[known]).median()) if bool(known.any()) else float(rms.max())
-
-
-def _some(rows: Sequence[Tensor]) -> list[Tensor]:
-    count = len(rows[0])
-    chosen = torch.linspace(0, count - 1, min(ROWS, count)).round().long()
-    return [part[chosen] for part in rows]
-
-
-@torch.no_grad()
-def _outputs(network: SpikingNetwork, calibration: Calibration) -> tuple[Tensor, dict[str, float]]:
-    """``[S, B, C]`` of the read-out, and spikes per sample times their fan-out, by population of a coded network."""
-    rows, samples = len(calibration.rows[0]), calibration.samples
-    widest = max(size(node.shape) for node in network.nodes())
-    pairs, outputs, events = torch.arange(rows * samples), [], dict[str, float]()
-    for some in pairs.split(max(1, AT_ONCE // widest)):
-        row, sample = some % rows, some // rows
-        for passed in one_pass(network, [part[row] for part in calibration.rows], Keys(SEED, sample, row)):
-            node = passed.node
-            if isinstance(node, Population) and isinstance(node.neuron, Coded):
-                spikes = float(node.neuron.code.spikes(passed.value).sum())
-                events[node.name] = events.get(node.name, 0.0) + spikes / len(pairs)
-            elif isinstance(node, Readout):
-                outputs.append(passed.value.double())
-    return torch.cat(outputs).reshape(samples, rows, -1), events
 
 
 def _cost(network: SpikingNetwork, spikes: dict[str, float], cost: Cost) -> float:

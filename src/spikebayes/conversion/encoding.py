@@ -23,7 +23,7 @@ from spikebayes.network.codes import Code
 from spikebayes.network.network import Population, SpikingNetwork
 from spikebayes.network.operators import AdaptiveAvgPool, AvgPool, Chain, Conv, Dense, Operator, Scale, target_shape
 
-LEAST_TOP = 0.5  # of a population's usual one: finer steps for units that hardly act would tell nothing more
+LEAST = 1e-30  # value of a unit: it gives 0 whatever happens if it stays below
 FURTHEST = 2.0**100  # input that is looked at
 BISECTIONS = 200  # of what lies between: to the last bit of float64
 
@@ -94,8 +94,8 @@ def _coded(population: Population, code: Code, largest: dict[str, Tensor], headr
             f"population {population.name!r} gives infinite values or NaN on the calibration rows; give rows like "
             "those that the model was trained on"
         )
-    usual = float(seen.pow(2).mean().sqrt())
-    seen = seen.clamp(min=LEAST_TOP * usual) if usual > 0 else torch.ones_like(seen)
+    largest_of_all = float(seen.max())
+    seen = torch.where(seen > LEAST, seen, largest_of_all if largest_of_all > LEAST else 1.0)
     top = (headroom * seen).clamp(max=activation.furthest)
     return Coded(code, _response(activation, top, code.highest), top)
 
@@ -230,7 +230,8 @@ def _taken(
     if part.rearranges:
         return factor if factor.ndim == 0 else part(factor[None])[0]
     if isinstance(part, Scale):
-        return factor * part.factor
+        factor = factor * part.factor
+        return factor.expand(source) if factor.ndim else factor
     if isinstance(part, Dense):
         line = factor if factor.ndim == 0 else _constant_but(factor, -1)
         return None if line is None else Dense(part.weight * line)

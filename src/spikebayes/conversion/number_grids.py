@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ from spikebayes.network.operators import Chain, Conv, Dense, Operator, Scale, ta
 ROUNDING = 1 + 1e-4  # by which a bound may be off that was summed in float32
 AT_ONCE = 1 << 20  # weights that are looked at
 BLOCK, BLOCKS = 25, 16  # inputs of a target that are worth a product of their own; and most such blocks
+EXACT_IN_FLOAT64 = 1 << 52  # likewise, with room for a sum of several connections
 MARGIN = 1.25  # by which values may exceed those of the calibration before sums need more than float32
 # the error that rounded weights may make, and up to twice that if it saves float64:
 ROUGH = 0.1  # of a step,
@@ -34,7 +36,7 @@ class _Sum:
         bound: of any partial sum.
         block: of those of one block, where the inputs are cut.
         norm: root of the sum of squares of what a target takes.
-        arriving: root mean square over targets of what they take in if each number is off by 1.
+        arriving: root of the sum of squares of what a typical target takes in if each number is off by 1.
     """
 
     bound: float
@@ -54,12 +56,11 @@ def gridded_sums(network: SpikingNetwork, seen: dict[str, Extent]) -> SpikingNet
             nodes.append(node)
             connections |= dict(into)
             continue
-        sums = [_sum(c.operator, network.shape(c.source), seen[c.source]) for _, c in into if c.source in sources]
-        largest = 0.0 if node.constant is None else float(node.constant.abs().max())
-        for _, c in into:
-            if c.source not in sources:
-                largest += _sum(c.operator, network.shape(c.source), seen[c.source]).bound
-        grid = _grid(sums, largest, _tolerance(node, seen[node.name]))
+        typical = torch.median if isinstance(node, Population) else torch.min  # outputs have scales of their own
+        sums = [
+            _sum(c.operator, network.shape(c.source), seen[c.source], typical) for _, c in into if c.source in sources
+        ]
+        grid = _grid(sums, seen[node.name].given, _tolerance(node, seen[node.name]))
         for k, c in into:
             connections[k] = replace(c, operator=_on_grid(c.operator, grid if c.source in sources else 0.0))
         constant = None if node.constant is None else rounded(node.constant, grid).float()
@@ -84,36 +85,41 @@ def _tolerance(node: Population | Readout, extent: Extent) -> float:
             steps = steps[(steps > 0) & steps.isfinite()]
             return ROUGH * (float(steps.min()) if len(steps) else 1.0)
         return ROUGH * float(node.neuron.unit.min())
-    return OF_OUTPUT * max(extent.high - extent.low, 1e-30)
+    return OF_OUTPUT * max(extent.narrowest, 1e-30)
 
 
 def _grid(sums: list[_Sum], more: float, tolerance: float) -> float:
-    """A power of two: the finest on which float32 holds all sums, or those of blocks, or one fine enough."""
-    error = math.sqrt(sum(s.norm**2 for s in sums) / 12)  # of rounding by 1
+    """A power of two: the finest on which float32 holds all sums, or those of blocks, or one fine enough for float64.
+
+    Args:
+        sums: of weights times numbers.
+        more: largest magnitude of what inputs and the constant add to them, rounded once it is summed.
+        tolerance: how far off the whole may be.
+    """
+    error = math.sqrt((sum(s.norm**2 for s in sums) + 1) / 12)  # of rounding weights by 1, and what they are added to
     tolerance = max(tolerance, ARRIVING * math.sqrt(sum(s.arriving**2 for s in sums) / 12))
     bounds = (sum(s.bound for s in sums), sum(s.block for s in sums))
-    whole, blocks = (
-        # a step: below half of one, adding a half would round in float32
-        math.log2(max(MARGIN * bound + 4 * MARGIN * more, tolerance / ROUGH) / (EXACT_SUMS - 1))
-        for bound in bounds
-    )
-    fine = math.log2(tolerance / error) if error > 0 else whole
+    # a step: below half of one, adding a half would round in float32
+    reach, of_blocks = (max(MARGIN * bound + 4 * MARGIN * more, tolerance / ROUGH) for bound in bounds)
+    whole, blocks = math.log2(reach / (EXACT_SUMS - 1)), math.log2(of_blocks / (EXACT_SUMS - 1))
+    fine = math.log2(tolerance / error)
     if math.ceil(whole) <= fine + 1:
         return 2.0 ** math.ceil(whole)
     if math.ceil(blocks) <= fine + 1:
         return 2.0 ** max(math.ceil(blocks), math.floor(fine))
-    return 2.0 ** (math.floor(fine) - 4)
+    return 2.0 ** max(math.floor(fine) - 4, math.ceil(math.log2(reach / EXACT_IN_FLOAT64)))
 
 
-def _sum(operator: Operator, source: tuple[int, ...], extent: Extent) -> _Sum:
+def _sum(operator: Operator, source: tuple[int, ...], extent: Extent, typical: Callable[[Tensor], Tensor]) -> _Sum:
     """By Cauchy and Schwarz over all units, or by the largest of them times all weights."""
     euclid, total, fan_in = weight_norms(operator, source, signed=extent.low < 0)
     bound = min(euclid * extent.norm, total * extent.largest)
     blocks = max(map(len, cuts_of(operator)), default=1)
     norm = min(extent.norm, extent.largest * math.sqrt(fan_in))
     weights = [part.weight.double() for part in operator.parts if part.weight is not None]
-    arriving = float(weights[0].flatten(1).square().sum(1).mean().sqrt()) if len(weights) == 1 else 0.0
-    return _Sum(bound, bound / blocks, norm, arriving)
+    rows = weights[0].flatten(1).square().sum(1).sqrt() if len(weights) == 1 else torch.zeros(1)
+    rows = rows[rows > 0]
+    return _Sum(bound, bound / blocks, norm, float(typical(rows)) if len(rows) else 0.0)
 
 
 def weight_norms(operator: Operator, source: tuple[int, ...], signed: bool = True) -> tuple[float, float, float]:

@@ -58,13 +58,17 @@ def one_pass(network: SpikingNetwork, inputs: Sequence[Tensor], keys: Keys) -> I
 def drive_of(network: SpikingNetwork, node: Population | Readout, values: dict[str, Tensor]) -> Tensor:
     """The sum of a node's connections and its constant, on its grid."""
     parts = [c.operator(values[c.source]) for c in network.into(node.name)]
-    lines = max(map(len, parts or values.values()))
+    return on_grid_of(node, added(node, parts, max(map(len, values.values()))))
+
+
+def added(node: Population | Readout, parts: Sequence[Tensor], lines: int) -> Tensor:
+    """What arrives at a node and its constant; in so many lines where nothing arrives."""
+    lines = max(map(len, parts), default=lines)
     parts = [part.repeat_interleave(lines // len(part), 0) if len(part) < lines else part for part in parts]
     if node.constant is not None or not parts:
-        some = next(iter(values.values()))
-        constant = some.new_zeros(node.shape) if node.constant is None else node.constant
+        constant = torch.zeros(node.shape) if node.constant is None else node.constant
         parts.append(constant.expand(lines, *node.shape))
-    return on_grid_of(node, reduce(torch.add, parts))
+    return reduce(torch.add, parts)
 
 
 def on_grid_of(node: Population | Readout, drive: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from spikebayes.conversion.choosing import relative_error
+from spikebayes.conversion.paired_error import relative_error
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.numbers import check_count

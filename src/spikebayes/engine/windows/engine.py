@@ -63,8 +63,8 @@ class _Kept:
     """What is the same in all samples of some rows.
 
     Args:
-        sums: what steady sources add to nodes that are not quiet, ``[b, *shape]`` float64; on the node's grid, if all
-            else that the node takes in is on it.
+        sums: what steady sources and the constant add to nodes that are not quiet, ``[b, *shape]`` float64; on the
+            node's grid, if all else that the node takes in is on it.
         single: the same in float32 and its largest magnitude, where it is on the grid and float32 holds it.
         told: of steady populations, which no mask changes.
         numbers: of those that only their own mask changes, not yet cut off.
@@ -149,8 +149,9 @@ class _Simulator:
     def _keep_sums(
         self, node: Population | Readout, links: list[Link], kept: _Kept, inputs: dict[str, Tensor]
     ) -> None:
-        """What steady sources add to a node that is not quiet."""
+        """What steady sources add to a node that is not quiet, and its constant, which may cancel most of it."""
         sums = self._sum([k.double(_values(k.source, kept.told, inputs)) for k in links])
+        sums = sums + self.constant[node.name].double
         if node.name in self.plain:
             sums = on_grid_of(node, sums)
             most = float(sums.abs().max())
@@ -211,12 +212,8 @@ class _Simulator:
         plain = name in self.plain and bool(links)
         if plain and (single := self._single(node, links, told, rows if kept else None)) is not None:
             return single
-        total = sum(k.double(_values(k.source, told, inputs)) for k in links) if links else constant.double
-        if kept:
-            assert rows is not None
-            total = total + rows[0].sums[name][rows[1]]
-        if links and constant.most:
-            total = total + constant.double
+        rest = rows[0].sums[name][rows[1]] if kept and rows is not None else constant.double
+        total = sum((k.double(_values(k.source, told, inputs)) for k in links), rest)
         return (total if plain else on_grid_of(node, total)).expand(lines, *node.shape)  # pyright: ignore
 
     def _single(
@@ -230,7 +227,7 @@ class _Simulator:
         constant, most = self.constant[node.name], (EXACT_SUMS - 1) * node.grid
         if rows is not None and node.name not in rows[0].single:
             return None
-        parts = [(constant.single, constant.most)] if constant.most else []
+        parts = [(constant.single, constant.most)] if constant.most and rows is None else []
         if rows is not None:
             base, reach = rows[0].single[node.name]
             parts.append((base[rows[1]], reach))

@@ -1,0 +1,116 @@
+"""How far a coded network strays from the module's posterior: both on some calibration rows, under the same masks."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor
+
+from spikebayes.conversion.calibration import SEED, Calibration
+from spikebayes.network.coded import Coded
+from spikebayes.network.network import Population, Readout, SpikingNetwork
+from spikebayes.network.operators import size
+from spikebayes.noise.keys import Keys
+from spikebayes.noise.one_pass import one_pass
+
+ROWS, SAMPLES = 20, 10  # that a conversion is checked on
+MOST = 0.3  # standard deviations of the module's posterior, from which a network is said to stray
+KNOWN = 1e-6  # of an output's largest value: a smaller spread is rounding
+AT_ONCE = 1 << 22  # numbers of the widest node that are held
+
+
+def warn_of_error(network: SpikingNetwork, coded: SpikingNetwork, calibration: Calibration) -> None:
+    """Measure a conversion on a few rows and samples, and say it if the code is too coarse for the network.
+
+    Args:
+        network: of ``Rate`` units.
+        coded: the same under a code.
+        calibration: rows, of which some are taken.
+
+    Warns:
+        UserWarning: an output's error is above ``MOST``.
+    """
+    rows = some_rows(calibration, ROWS, SAMPLES)
+    errors = errors_of_outputs(*(outputs(each, rows)[0] for each in (network, coded)))
+    error = float(errors.max()) if len(errors) else 0.0
+    if error <= MOST:
+        return
+    which = "its output" if len(errors) == 1 else f"output {int(errors.argmax())}"
+    warnings.warn(
+        f"under {coded.code} the network strays from the module: {which} is off by {error:.2g} standard deviations "
+        f"of the posterior under the same masks, the median over {len(rows.rows[0])} of the calibration rows; take a "
+        'code of more levels, or code="auto", which measures codes, or less headroom, or calibrate with rows like '
+        "those of the training",
+        stacklevel=4,
+    )
+
+
+def errors_of_outputs(expected: Tensor, given: Tensor) -> Tensor:
+    """``[C]`` for each output, the median over rows of the paired rms difference over the standard deviation.
+
+    Args:
+        expected, given: ``[S, B, C]`` samples under the same masks. Where none of the expected ones has a spread, as
+            without dropout, that over rows stands in.
+
+    Returns:
+        0 of an output that is the same for all masks while others are not, or for all rows.
+
+    Example:
+        >>> a = torch.randn(100, 5, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 0.0])
+        >>> errors_of_outputs(a, a + 0.1 * a.std(0) + torch.tensor([0.0, 9.0])).tolist()
+        [0.1, 0.0]
+    """
+    spread = spread_of(expected)
+    known = spread > KNOWN * expected.abs().amax((0, 1))
+    ratio = torch.where(known, (given - expected).pow(2).mean(0).sqrt() / spread, torch.nan)
+    return ratio.nanmedian(0).values.nan_to_num(0.0, posinf=torch.inf)
+
+
+def relative_error(expected: Tensor, given: Tensor) -> float:
+    """Median over rows of the paired rms difference over the predictive standard deviation, of all outputs together.
+
+    Args:
+        expected, given: ``[S, B, C]`` samples under the same masks. Where the expected ones have no spread, that over
+            rows stands in.
+
+    Example:
+        >>> a = torch.randn(100, 5, 1, generator=torch.Generator().manual_seed(0))
+        >>> round(relative_error(a, a + 0.1 * a.std(0)), 6)
+        0.1
+    """
+    spread, rms = spread_of(expected), (given - expected).pow(2).mean(0).sqrt()
+    known = spread > KNOWN * expected.abs().max()
+    return float((rms[known] / spread[known]).median()) if bool(known.any()) else float(rms.max())
+
+
+def spread_of(samples: Tensor) -> Tensor:
+    """``[B, C]`` the standard deviation over samples; where there is none at all, that over rows."""
+    spread = samples.std(0)
+    return spread if bool((spread > 0).any()) else samples.mean(0).std(0).expand(spread.shape)
+
+
+def some_rows(calibration: Calibration, rows: int, samples: int) -> Calibration:
+    """So many of the rows, evenly spread, with so many masks each."""
+    count = len(calibration.rows[0])
+    chosen = torch.linspace(0, count - 1, min(rows, count)).round().long()
+    return Calibration([part[chosen] for part in calibration.rows], samples)
+
+
+@torch.no_grad()
+def outputs(network: SpikingNetwork, calibration: Calibration) -> tuple[Tensor, dict[str, float]]:
+    """``[S, B, C]`` of the read-out, and spikes per sample by population of a coded network."""
+    rows, samples = len(calibration.rows[0]), calibration.samples
+    widest = max(size(node.shape) for node in network.nodes())
+    pairs, found, events = torch.arange(rows * samples), [], dict[str, float]()
+    given = [part.float() if network.code is not None else part for part in calibration.rows]  # as its weights are
+    for some in pairs.split(max(1, AT_ONCE // widest)):
+        row, sample = some % rows, some // rows
+        for passed in one_pass(network, [part[row] for part in given], Keys(SEED, sample, row)):
+            node = passed.node
+            if isinstance(node, Population) and isinstance(node.neuron, Coded):
+                spikes = float(node.neuron.code.spikes(passed.value).sum())
+                events[node.name] = events.get(node.name, 0.0) + spikes / len(pairs)
+            elif isinstance(node, Readout):
+                found.append(passed.value.double())
+    return torch.cat(found).reshape(samples, rows, -1), events
