@@ -21,8 +21,10 @@ from spikebayes import (
     Predictive,
     SpikingNetwork,
     Task,
+    check,
     compare,
     convert,
+    fit,
     predict,
     simulate,
 )
@@ -678,3 +680,27 @@ def test_a_module_of_indices_is_told_how_to_take_them() -> None:
 
     with pytest.raises(DataError, match=r"let forward begin with x = x\.long\(\)"):
         predict(Embedded(), torch.randint(0, 5, (4, 3)))
+
+
+class InPlace(nn.Module):
+    """Centres its input where it lies, as careless code does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.drop, self.last = nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.drop(torch.relu(self.first(x.sub_(1.0)))))
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_a_forward_that_works_in_place_leaves_the_rows_as_they_are(task: str) -> None:
+    x = torch.randn(120, 3)
+    before = x.clone()
+    first = predict(InPlace(), x, samples=3, task=task)
+    assert torch.equal(x, before)
+    y = torch.randn(120, 2) if task == "regression" else torch.randint(0, 2, (120,))
+    fit(InPlace(), x[:100], y[:100], validation=(x[100:], y[100:]), task=task, epochs=2, spiking=False)
+    check(InPlace(), x)
+    assert torch.equal(x, before)
+    assert first.samples.shape == (3, 120, 2)

@@ -43,7 +43,7 @@ def initialised(model: nn.Module, rows: Sequence[Tensor]) -> None:
     """Give lazy layers their values, by a pass over the rows of an example."""
     if any(is_lazy(t) for _, t in _numbers(model)):
         with torch.no_grad(), generators_kept():
-            model(*rows)
+            model(*(part.clone() for part in rows))  # a forward may work in place
 
 
 def refuse_faults(model: nn.Module, error: type[SpikebayesError]) -> None:

@@ -149,7 +149,7 @@ class _Watch(TorchFunctionMode):
 
 def _watched(model: nn.Module, rows: Sequence[Tensor]) -> _Watch:
     with _Watch(model) as watch, drawn_from() as others:
-        output = model(*rows)
+        output = model(*(part.clone() for part in rows))  # a forward may work in place
     watch.look_for_reuse(model.forward, output)
     if others and not watch.drew:
         watch.drew.append((f"{type(model).__name__}.forward", ""))

@@ -152,7 +152,7 @@ def kind_of(model: nn.Module, x: Tensor) -> str:
     """
     exact = torch.autocast(x.device.type, enabled=False)
     with generators_kept(), evaluating(model), torch.no_grad(), exact, Sigmoids() as sigmoids:
-        output = model(x)
+        output = model(x.clone())  # it may work in place
     if output.shape[-1] > 1 and sigmoids.gave(output) != LOGITS:
         raise DataError(f"{OF_ITS_OWN}; return the logits, or train on a column of 0 and 1 for each, as a regression")
     return _kind(output[None]) if output.shape[-1] > 1 else LOGITS

@@ -108,7 +108,7 @@ class Activity:
     def measured(self, model: nn.Module, x: Tensor, seed: int) -> float:
         """A of a module on rows ``[B, *shape]``, under one mask each."""
         with self.recorded(), Masks(Keys(seed, torch.zeros(len(x), dtype=torch.int64), torch.arange(len(x)))):
-            model(x)
+            model(x.clone())
         return float(self.mean())
 
     def _record(self, unit: nn.Module, _given: Any, y: Tensor) -> None:
@@ -146,7 +146,7 @@ def _shapes(model: nn.Module, x: Tensor) -> list[Shape]:
     ]
     try:
         with torch.no_grad(), evaluating(model):
-            model(x[:2])
+            model(x[:2].clone())
     finally:
         for hook in hooks:
             hook.remove()

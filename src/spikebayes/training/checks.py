@@ -141,7 +141,7 @@ def check_range(model: nn.Module, x: Tensor) -> None:
         ConfigError: names the operation.
     """
     with evaluating(model), generators_kept(), _Last() as last:
-        output = model(x[:2])
+        output = model(x[:2].clone())
     gives = BOUNDED.get(last.name.rstrip("_"))
     if output is last.tensor and gives is not None:
         raise ConfigError(
@@ -171,7 +171,7 @@ def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task, noise: Noi
     shape = list(x.shape[1:])
     with evaluating(model):
         try:
-            output = model(x[:2])
+            output = model(x[:2].clone())
         except (RuntimeError, TypeError) as error:
             raise DataError(f"the model does not take rows of shape {shape}: {error}") from error
     if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(x[:2]):

@@ -177,7 +177,7 @@ def _found(model: nn.Module, x: Tensor) -> list[_Layer]:
             hooks.append(module.register_forward_hook(hook))
     try:
         with evaluating(model):
-            model(x)
+            model(x.clone())
     finally:
         for hook in hooks:
             hook.remove()
