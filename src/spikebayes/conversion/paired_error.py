@@ -7,17 +7,13 @@ import warnings
 import torch
 from torch import Tensor
 
-from spikebayes.conversion.calibration import SEED, Calibration
+from spikebayes.conversion.calibration import Calibration
 from spikebayes.network.coded import Coded
 from spikebayes.network.network import Population, Readout, SpikingNetwork
-from spikebayes.network.operators import size
-from spikebayes.noise.keys import Keys
-from spikebayes.noise.one_pass import one_pass
 
 ROWS, SAMPLES = 20, 10  # that a conversion is checked on
 MOST = 0.3  # standard deviations of the module's posterior, from which a network is said to stray
 KNOWN = 1e-6  # of an output's largest value: a smaller spread is rounding
-AT_ONCE = 1 << 22  # numbers of the widest node that are held
 
 
 def warn_of_error(network: SpikingNetwork, coded: SpikingNetwork, calibration: Calibration) -> None:
@@ -81,16 +77,20 @@ def some_rows(calibration: Calibration, rows: int, samples: int) -> Calibration:
 def outputs(network: SpikingNetwork, calibration: Calibration) -> tuple[Tensor, dict[str, float]]:
     """``[S, B, C]`` of the read-out, and spikes per sample by population of a coded network."""
     rows, samples = len(calibration.rows[0]), calibration.samples
-    widest = max(size(node.shape) for node in network.nodes())
-    pairs, found, events = torch.arange(rows * samples), [], dict[str, float]()
-    given = [part.float() if network.code is not None else part for part in calibration.rows]  # as its weights are
-    for some in pairs.split(max(1, AT_ONCE // widest)):
-        row, sample = some % rows, some // rows
-        for passed in one_pass(network, [part[row] for part in given], Keys(SEED, sample, row)):
-            node = passed.node
+    if network.code is not None:  # whose weights are float32
+        calibration = Calibration([part.float() for part in calibration.rows], samples)
+    found, events = list[Tensor](), dict[str, float]()
+    for nodes in calibration.passes(network):
+        spikes, lines = dict[str, float](), 1
+        for passed in nodes:
+            node, value = passed.node, passed.value
             if isinstance(node, Population) and isinstance(node.neuron, Coded):
-                spikes = float(node.neuron.code.spikes(passed.value).sum())
-                events[node.name] = events.get(node.name, 0.0) + spikes / len(pairs)
+                spikes[node.name] = float(node.neuron.code.spikes(value).sum()) / len(value)
             elif isinstance(node, Readout):
-                found.append(passed.value.double())
-    return torch.cat(found).reshape(samples, rows, -1), events
+                found.append(value.double().reshape(len(value), -1))
+                lines = len(value)
+        for name, of_a_line in spikes.items():
+            events[name] = events.get(name, 0.0) + of_a_line * lines
+    whole = torch.cat(found)
+    whole = whole.reshape(rows, len(whole) // rows, -1).expand(-1, samples, -1)
+    return whole.transpose(0, 1), {name: total / len(whole) for name, total in events.items()}
