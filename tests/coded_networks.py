@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from coarse_codes import on_purpose
 from spikebayes import Digits, FirstSpike, Graded, Radix, SpikingNetwork, convert
 from spikebayes.network.codes import Code
 from spikebayes.nn import SoftLIF
@@ -141,4 +142,5 @@ def drawn(seed: int, code: Code | None = None) -> tuple[nn.Module, tuple[Tensor,
 def coded(seed: int, code: Code | None = None, headroom: float = 2.0) -> tuple[SpikingNetwork, tuple[Tensor, ...]]:
     """The network of :func:`drawn`, and its rows."""
     model, rows, code = drawn(seed, code)
-    return convert(model, rows, code=code, headroom=headroom), rows
+    with on_purpose():
+        return convert(model, rows, code=code, headroom=headroom), rows

@@ -12,6 +12,7 @@ import torch
 from scipy.stats import norm
 from torch import Tensor, nn
 
+from coarse_codes import coarse
 from coded_networks import CODES, coded
 from spikebayes import (
     ConfigError,
@@ -38,6 +39,8 @@ from spikebayes.network.operators import Dense, Windows
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.spike_noise import lateness, received
 from spikebayes.prediction.simulate import Run
+
+pytestmark = coarse
 
 ROWS = 4
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from coarse_codes import coarse
 from exported import decisions, dense, maps, spiking
 from spikebayes import (
     LIF,
@@ -32,6 +33,8 @@ from spikebayes import (
 from spikebayes.export.masks import keeps
 from spikebayes.network import IF, Chain, Dense, DiscreteLIF, Permute, Reshape
 from spikebayes.nn import SigmoidSign, SoftLIF
+
+pytestmark = coarse
 
 nir = pytest.importorskip("nir")
 FLOAT = torch.float64

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from coarse_codes import on_purpose
 from spikebayes import ConfigError, Digits, FirstSpike, Graded, Radix, convert
 from spikebayes.engine.in_windows import ticks_of
 from spikebayes.network.coded import FUNCTIONS, Coded, Function, Ramp, Response, Table
@@ -88,7 +89,9 @@ CURVES = {
 def one_population(layer: nn.Module, code: Code, scale: float = 3.0, headroom: float = 1.0) -> Coded:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 4), layer, nn.Dropout(0.1), nn.Linear(4, 1))
-    neuron = convert(model, scale * torch.randn(200, 2), code=code, headroom=headroom).populations[0].neuron
+    with on_purpose():
+        network = convert(model, scale * torch.randn(200, 2), code=code, headroom=headroom)
+    neuron = network.populations[0].neuron
     assert isinstance(neuron, Coded)
     return neuron
 

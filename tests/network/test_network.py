@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from coarse_codes import coarse
 from spikebayes import Digits, convert
 from spikebayes.errors import ConfigError
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork, output_scale
@@ -33,6 +34,8 @@ from spikebayes.network.operators import (
     target_shape,
 )
 from spikebayes.network.synapses import Alpha
+
+pytestmark = coarse
 
 X = Input("x", (4,))
 A = Population("a", (3,), LIF())

@@ -110,8 +110,8 @@ def convert(
 
     Warns:
         UserWarning: a population's refractory time is shorter than dt: it fires once per step at most, so rates near
-            1/dt cannot be reached. Or a code is too coarse: an output is off by more than 0.3 standard deviations of
-            the module's posterior, the median over 20 calibration rows, 10 samples each, under the same masks.
+            1/dt cannot be reached. Or a code is too coarse: the network is off by more than 0.3 standard deviations
+            of the module's posterior, the median over outputs and 20 calibration rows, 10 samples each, same masks.
 
     Raises:
         ConversionError: the graph cannot be traced or contains something unsupported (the message names the node and

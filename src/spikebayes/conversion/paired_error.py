@@ -7,17 +7,13 @@ import warnings
 import torch
 from torch import Tensor
 
-from spikebayes.conversion.calibration import SEED, Calibration
+from spikebayes.conversion.calibration import Calibration
 from spikebayes.network.coded import Coded
 from spikebayes.network.network import Population, Readout, SpikingNetwork
-from spikebayes.network.operators import size
-from spikebayes.noise.keys import Keys
-from spikebayes.noise.one_pass import one_pass
 
 ROWS, SAMPLES = 20, 10  # that a conversion is checked on
 MOST = 0.3  # standard deviations of the module's posterior, from which a network is said to stray
 KNOWN = 1e-6  # of an output's largest value: a smaller spread is rounding
-AT_ONCE = 1 << 22  # numbers of the widest node that are held
 
 
 def warn_of_error(network: SpikingNetwork, coded: SpikingNetwork, calibration: Calibration) -> None:
@@ -29,16 +25,16 @@ def warn_of_error(network: SpikingNetwork, coded: SpikingNetwork, calibration: C
         calibration: rows, of which some are taken.
 
     Warns:
-        UserWarning: an output's error is above ``MOST``.
+        UserWarning: the error is above ``MOST``.
     """
     rows = some_rows(calibration, ROWS, SAMPLES)
-    errors = errors_of_outputs(*(outputs(each, rows)[0] for each in (network, coded)))
-    error = float(errors.max()) if len(errors) else 0.0
-    if error <= MOST:
+    expected, given = (outputs(each, rows)[0] for each in (network, coded))
+    _, known = spreads(expected)
+    error = relative_error(expected, given)
+    if not bool(known.any()) or error <= MOST:
         return
-    which = "its output" if len(errors) == 1 else f"output {int(errors.argmax())}"
     warnings.warn(
-        f"under {coded.code} the network strays from the module: {which} is off by {error:.2g} standard deviations "
+        f"under {coded.code} the network strays from the module: it is off by {error:.2g} standard deviations "
         f"of the posterior under the same masks, the median over {len(rows.rows[0])} of the calibration rows; take a "
         'code of more levels, or code="auto", which measures codes, or less headroom, or calibrate with rows like '
         "those of the training",
@@ -46,48 +42,28 @@ def warn_of_error(network: SpikingNetwork, coded: SpikingNetwork, calibration: C
     )
 
 
-def errors_of_outputs(expected: Tensor, given: Tensor) -> Tensor:
-    """``[C]`` for each output, the median over rows of the paired rms difference over the standard deviation.
-
-    Args:
-        expected, given: ``[S, B, C]`` samples under the same masks. Where none of the expected ones has a spread, as
-            without dropout, that over rows stands in.
-
-    Returns:
-        0 of an output that is the same for all masks while others are not, or for all rows.
-
-    Example:
-        >>> a = torch.randn(100, 5, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 0.0])
-        >>> errors_of_outputs(a, a + 0.1 * a.std(0) + torch.tensor([0.0, 9.0])).tolist()
-        [0.1, 0.0]
-    """
-    spread = spread_of(expected)
-    known = spread > KNOWN * expected.abs().amax((0, 1))
-    ratio = torch.where(known, (given - expected).pow(2).mean(0).sqrt() / spread, torch.nan)
-    return ratio.nanmedian(0).values.nan_to_num(0.0, posinf=torch.inf)
-
-
 def relative_error(expected: Tensor, given: Tensor) -> float:
     """Median over rows of the paired rms difference over the predictive standard deviation, of all outputs together.
 
     Args:
         expected, given: ``[S, B, C]`` samples under the same masks. Where the expected ones have no spread, that over
-            rows stands in.
+            rows stands in. An output that is always the same does not count while others are not.
 
     Example:
         >>> a = torch.randn(100, 5, 1, generator=torch.Generator().manual_seed(0))
         >>> round(relative_error(a, a + 0.1 * a.std(0)), 6)
         0.1
     """
-    spread, rms = spread_of(expected), (given - expected).pow(2).mean(0).sqrt()
-    known = spread > KNOWN * expected.abs().max()
+    (spread, known), rms = spreads(expected), (given - expected).pow(2).mean(0).sqrt()
     return float((rms[known] / spread[known]).median()) if bool(known.any()) else float(rms.max())
 
 
-def spread_of(samples: Tensor) -> Tensor:
-    """``[B, C]`` the standard deviation over samples; where there is none at all, that over rows."""
+def spreads(samples: Tensor) -> tuple[Tensor, Tensor]:
+    """``[B, C]`` standard deviation over samples, or where there is none at all over rows; whether it is known."""
     spread = samples.std(0)
-    return spread if bool((spread > 0).any()) else samples.mean(0).std(0).expand(spread.shape)
+    if not bool((spread > 0).any()):
+        spread = samples.mean(0).std(0).expand(spread.shape)
+    return spread, spread > KNOWN * samples.abs().amax((0, 1))
 
 
 def some_rows(calibration: Calibration, rows: int, samples: int) -> Calibration:
@@ -101,16 +77,20 @@ def some_rows(calibration: Calibration, rows: int, samples: int) -> Calibration:
 def outputs(network: SpikingNetwork, calibration: Calibration) -> tuple[Tensor, dict[str, float]]:
     """``[S, B, C]`` of the read-out, and spikes per sample by population of a coded network."""
     rows, samples = len(calibration.rows[0]), calibration.samples
-    widest = max(size(node.shape) for node in network.nodes())
-    pairs, found, events = torch.arange(rows * samples), [], dict[str, float]()
-    given = [part.float() if network.code is not None else part for part in calibration.rows]  # as its weights are
-    for some in pairs.split(max(1, AT_ONCE // widest)):
-        row, sample = some % rows, some // rows
-        for passed in one_pass(network, [part[row] for part in given], Keys(SEED, sample, row)):
-            node = passed.node
+    if network.code is not None:  # whose weights are float32
+        calibration = Calibration([part.float() for part in calibration.rows], samples)
+    found, events = list[Tensor](), dict[str, float]()
+    for nodes in calibration.passes(network):
+        spikes, lines = dict[str, float](), 1
+        for passed in nodes:
+            node, value = passed.node, passed.value
             if isinstance(node, Population) and isinstance(node.neuron, Coded):
-                spikes = float(node.neuron.code.spikes(passed.value).sum())
-                events[node.name] = events.get(node.name, 0.0) + spikes / len(pairs)
+                spikes[node.name] = float(node.neuron.code.spikes(value).sum()) / len(value)
             elif isinstance(node, Readout):
-                found.append(passed.value.double())
-    return torch.cat(found).reshape(samples, rows, -1), events
+                found.append(value.double().reshape(len(value), -1))
+                lines = len(value)
+        for name, of_a_line in spikes.items():
+            events[name] = events.get(name, 0.0) + of_a_line * lines
+    whole = torch.cat(found)
+    whole = whole.reshape(rows, len(whole) // rows, -1).expand(-1, samples, -1)
+    return whole.transpose(0, 1), {name: total / len(whole) for name, total in events.items()}

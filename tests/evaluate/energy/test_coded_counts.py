@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import spikebayes as sb
+from coarse_codes import coarse
 from modules import Net, act, dense
 from spikebayes import ConfigError, Dropout, Input, Population, Readout, SpikingNetwork, convert, simulate
 from spikebayes.evaluate.energy import spiking_counts
@@ -27,6 +28,8 @@ from spikebayes.nn import Permadrop
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.keys import Keys
 from spikebayes.noise.masks import Masks, evaluating
+
+pytestmark = coarse
 
 CODES = [sb.FirstSpike(8), sb.Radix(4), sb.Digits(3, 2), sb.Graded(5)]
 SEED = 5
