@@ -81,7 +81,12 @@ def test_the_house_is_no_wider_and_no_deeper_than_a_newcomer_can_take_in() -> No
     top = {folder for folder in folders if folder.parent == PACKAGE}
     assert len({folder.name for folder in top} - OUTWARD) <= 12
     assert max(len(folder.relative_to(PACKAGE).parts) for folder in folders) <= 3
-    assert {p.name for p in PACKAGE.iterdir() if p.is_file()} == {"__init__.py", "__main__.py", "errors.py", "py.typed"}
+    assert {p.name for p in PACKAGE.iterdir() if p.is_file()} == {
+        "__init__.py",
+        "__main__.py",
+        "errors.py",
+        "py.typed",
+    }
     assert all((folder / "__init__.py").is_file() for folder in folders)
 
 
