@@ -164,11 +164,14 @@ def _training(model: nn.Module) -> Iterator[nn.Module]:
         made = copy.deepcopy(model)
     except Exception:  # it keeps a value of a graph, say
         made, values = model, {name: t.clone() for name, t in model.state_dict(keep_vars=True).items()}
-    for m in made.modules():
+    modes = {m: m.training for m in made.modules()}
+    for m in modes:
         m.training = not (isinstance(m, SETTLED) or type(m).__module__.startswith("spikebayes."))
     try:
         yield made
     finally:
+        for m, mode in modes.items():
+            m.training = mode
         for name, t in model.state_dict(keep_vars=True).items() if values else ():
             t.copy_(values[name])
 
