@@ -24,7 +24,7 @@ NULL, TEXT = f"{TAG}null", f"{TAG}str"
 NUMBERS = {f"{TAG}{name}" for name in ("bool", "int", "float")}
 
 
-class TextLoader(FAST):
+class _TextLoader(FAST):
     """Values are text, lists, mappings of text, or nothing."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
@@ -87,10 +87,10 @@ def _plain_yaml(text: str) -> Any:
     if not text.isprintable() and any(0xD800 <= ord(c) < 0xE000 for c in text):
         raise yaml.YAMLError("it has bytes that are not text")  # names of files may
     depth = 0
-    for event in yaml.parse(text, TextLoader):
+    for event in yaml.parse(text, _TextLoader):
         if isinstance(event, yaml.AliasEvent):
             raise yaml.YAMLError(f"it has an alias, *{event.anchor}; write out what it stands for")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             raise yaml.YAMLError(f"its lists are more than {DEEPEST} deep")
-    return yaml.load(text, TextLoader)
+    return yaml.load(text, _TextLoader)
