@@ -121,11 +121,11 @@ def test_a_unit_that_was_never_active_is_given_a_share_of_what_it_takes_in() -> 
     model = nn.Sequential(nn.Linear(1, 3), nn.ReLU(), nn.Dropout(0.2), nn.Linear(3, 1))
     x = torch.linspace(0, 1, 101)[:, None]
     with torch.no_grad():
-        model[0].weight.copy_(torch.tensor([[2.0], [-8.0], [0.0]]))  # pyright: ignore
+        model[0].weight.copy_(torch.tensor([[2.0], [-4.0], [0.0]]))  # pyright: ignore
         model[0].bias.zero_()  # pyright: ignore
     neuron = sb.convert(model, x, code=sb.Digits(4, 4), headroom=4.0).populations[0].neuron
     top = neuron.top  # pyright: ignore[reportAttributeAccessIssue]
-    assert top.tolist() == [8.0, 8.0, 8.0]  # seen 2; a quarter of 8; nothing: as the others
+    assert top.tolist() == [8.0, 8.0, 8.0]  # seen 2; half of 4; nothing: as the others
 
 
 @pytest.mark.parametrize("code", CODES, ids=str)

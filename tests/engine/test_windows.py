@@ -188,7 +188,7 @@ def test_a_half_less_a_little_is_no_unit() -> None:
     assert min(p.grid for p in network.populations) >= 2.0**-23
 
 
-@pytest.mark.parametrize(("headroom", "way"), [(2.0, "float64"), (16.0, "blocks"), (64.0, "float32")])
+@pytest.mark.parametrize(("headroom", "way"), [(2.0, "float64"), (8.0, "blocks"), (64.0, "float32")])
 def test_products_in_blocks_and_in_float64_are_the_ticks(
     headroom: float, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Subset, TensorDataset, WeightedRandomSampler
 
 import spikebayes as sb
+from coarse_codes import on_purpose
 from spikebayes.nn import zoo
 from spikebayes.prediction import batches as source
 
@@ -22,7 +23,8 @@ X, LABELS = torch.randn(50, 3), torch.arange(50)
 MODEL = zoo.mlp(3, 2, [20], 0.3).eval()
 NETWORK = sb.convert(MODEL, X)
 ORDINARY = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2)).eval()
-CODED = sb.convert(ORDINARY, X, code=sb.Digits(4, 3), calibrate=torch.randn(100, 3))
+with on_purpose():
+    CODED = sb.convert(ORDINARY, X, code=sb.Digits(4, 2), calibrate=torch.randn(100, 3))
 SUBJECTS = {"module": MODEL, "network": NETWORK, "coded": CODED}
 QUICK: dict[str, Any] = {"samples": 5, "seed": 3}
 

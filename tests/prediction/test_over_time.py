@@ -29,7 +29,7 @@ STEPWISE = sb.convert(
     nn.Sequential(nn.Linear(3, 20), sb.nn.Step(), nn.Dropout(0.3), nn.Linear(20, 2)).eval(), X[:, 0]
 )
 ORDINARY = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2)).eval()
-CODED = sb.convert(ORDINARY, X[:, 0], code=sb.Digits(4, 3), calibrate=torch.randn(100, 3))
+CODED = sb.convert(ORDINARY, X[:, 0], code=sb.Digits(4, 2), calibrate=torch.randn(100, 3))
 QUICK: dict[str, Any] = {"samples": 5, "seed": 3, "burn_in": 10}
 
 

@@ -18,7 +18,7 @@ MOST_ROWS = 1000  # that are looked at, spread over those given
 SAMPLES = 4  # masks of each row
 SEED = 0x5EED  # of these masks
 AT_ONCE = 1 << 24  # numbers of all nodes that are held
-SHARE = 0.25  # of what a unit takes in on one side, that it may take in on the other on rows not seen
+SHARE = 0.5  # of what a unit takes in on one side, that it may take in on the other on rows not seen
 
 
 @dataclass(frozen=True, eq=False)
