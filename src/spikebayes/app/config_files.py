@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -27,11 +27,11 @@ NUMBERS = {f"{TAG}{name}" for name in ("bool", "int", "float")}
 class _TextLoader(FAST):
     """Values are text, lists, mappings of text, or nothing."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {
         first: [(tag, pattern) for tag, pattern in found if tag == NULL]
         for first, found in FAST.yaml_implicit_resolvers.items()
     }
-    yaml_constructors = {
+    yaml_constructors: ClassVar[dict[Any, Any]] = {
         tag: FAST.yaml_constructors[tag] for tag in (NULL, TEXT, f"{TAG}seq", f"{TAG}map", None)
     } | dict.fromkeys([*NUMBERS, f"{TAG}timestamp"], FAST.yaml_constructors[TEXT])
 
