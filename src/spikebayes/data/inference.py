@@ -23,6 +23,7 @@ from spikebayes.data.dates import ISO, Date, date_format
 from spikebayes.data.encoding import encode_target, outcomes, read_columns
 from spikebayes.data.kinds import GONE, Column, Dropped, Levels, Number, TargetEncoded, offset_of
 from spikebayes.data.schema import TableSchema
+from spikebayes.data.signs import zones
 from spikebayes.data.targets import FEW, check_count, predicted_columns, read_task, target_columns, tells_apart
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
@@ -74,9 +75,9 @@ def infer_schema(
 
     Raises:
         DataError: a named column that the table lacks; no feature; fewer than 2 rows; text in a column that was
-            named a number or a date; percent signs on some numbers of a column alone, or several currencies in one;
-            infinite values; missing targets; more than :data:`LEVELS` levels or classes; a target with a single
-            value.
+            named a number or a date; percent signs on some numbers of a column alone, several currencies in one, or
+            time zones on some of its times; infinite values; missing targets; more than :data:`LEVELS` levels or
+            classes; a target with a single value.
         ConfigError: an unknown task or kind, or a kind given for the target.
 
     Example:
@@ -143,9 +144,9 @@ def _find(frame: pd.DataFrame, name: str, given: str | None) -> Column:
         return labels
     if given is not None and given.startswith(DATE):
         texts = _present(column, as_written(frame))
-        return _date(given.removeprefix(DATE).strip() or date_format(texts) or ISO)
+        return _date(column, given.removeprefix(DATE).strip() or date_format(texts) or ISO)
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return labels if given else _date(ISO)
+        return labels if given else _date(column, ISO)
     if given == NUMBER:
         return (Number.found(column, as_written(frame), WORDS) or [Number()])[0]
     found = pd.api.types.infer_dtype(column, skipna=True)
@@ -163,7 +164,7 @@ def _find(frame: pd.DataFrame, name: str, given: str | None) -> Column:
     if (as_number := Number.found(column, as_written(frame), WORDS)) is not None:
         return as_number[0]
     format = date_format(texts)
-    return labels if format is None else _date(format)
+    return labels if format is None else _date(column, format)
 
 
 def _with_commas(frame: pd.DataFrame, kinds: Mapping[str, Column]) -> dict[str, tuple[Number, np.ndarray]]:
@@ -173,8 +174,8 @@ def _with_commas(frame: pd.DataFrame, kinds: Mapping[str, Column]) -> dict[str, 
     return {name: found for name, found in read.items() if found is not None}
 
 
-def _date(format: str) -> Date:
-    return Date((), 0.0, 0.0, 0.0, format=format)
+def _date(column: pd.Series, format: str) -> Date:
+    return Date((), 0.0, 0.0, 0.0, format=format, zoned=bool(zones(column)[0].any()))
 
 
 def _present(column: pd.Series, written: bool) -> np.ndarray:
@@ -192,7 +193,7 @@ def _learned(
     if isinstance(kind, Date):
         if np.isnan(values).all():
             return Dropped(EMPTY)
-        found = Date.learn(values, kind.format)
+        found = Date.learn(values, kind.format, kind.zoned)
         return found if found.inputs("") else Dropped(CONSTANT)
     assert isinstance(kind, Levels)
     present = distinct_labels(values[values != GONE])
