@@ -23,6 +23,7 @@ from spikebayes.data import (
     read_table,
     write_table,
 )
+from spikebayes.data.cells import CURRENCY, UNIT
 from spikebayes.data.dates import Date, to_days
 from spikebayes.data.kinds import SMOOTHING, Levels, Number, TargetEncoded
 from spikebayes.errors import ConfigError, DataError
@@ -60,6 +61,8 @@ def cities(each: int = 2) -> list[str]:
         (cycle("$5", "$1,000.50", "7 USD", "8"), "number"),
         (cycle("£5", "£1,000"), "number (commas group thousands)"),
         (cycle("12 %", "5%"), "number"),
+        (cycle("\u22121.5", "2", "\u22121,000.5"), "number"),
+        (cycle("($1,234.50)", "$5", "-$3"), "number"),
         (cycle("1.5", "?", "unknown", "2", ""), "number (missing ones flagged)"),
         (["oops", *map(str, range(1, N))], "number ('oops' as missing, missing ones flagged)"),
         (pd.to_timedelta(range(N), "s"), "number"),
@@ -93,6 +96,9 @@ def test_what_a_column_is_found_to_be(values: Any, says: str) -> None:
         ("x", ["a"] * N, "it is constant"),
         ("x", ["2020-01-01"] * N, "it is constant"),
         ("x", [f"Mr. {row}" for row in range(N)], "its text is all distinct"),
+        ("x", [f"{row} Main St" if row % 2 else f"{row} High St" for row in range(N)], "its text is all distinct"),
+        ("x", [f"{row}.5 kg" for row in range(N)], f"its text is all distinct; {UNIT}"),
+        ("x", [f"kr {row}.5 EUR" for row in range(N)], f"its text is all distinct; {CURRENCY}"),
         ("x", [f"Mr. {max(row, 2)}" for row in range(N)], "its text is nearly all distinct"),
         ("PassengerId", range(N), "it only identifies rows"),
         ("Unnamed: 0", range(N), "it only identifies rows"),

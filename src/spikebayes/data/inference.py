@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from spikebayes.data.cells import FLAGS, is_missing
+from spikebayes.data.cells import CURRENCY, FLAGS, POINT, UNIT, cure, is_missing
 from spikebayes.data.columns import (
     NUMBERS,
     as_written,
@@ -205,10 +205,23 @@ def _learned(
         if len(levels) < 2:
             return Dropped(CONSTANT if present else EMPTY)
         if len(present) == known or tells_apart(len(present), known):
-            return Dropped("its text is all distinct" if len(present) == known else "its text is nearly all distinct")
+            distinct = "its text is all distinct" if len(present) == known else "its text is nearly all distinct"
+            return Dropped(distinct + _numbers_in(present))
     if given == TARGET or (given is None and len(levels) > FEW):
         return TargetEncoded.learn(values, levels, y, told, kind.values)
     return replace(kind, levels=levels)
+
+
+def _numbers_in(labels: Sequence[str]) -> str:
+    """What would make numbers of text that is all of one form: a number and a unit, or parts that are known.
+
+    Example:
+        >>> _numbers_in(["1.5 kg", "2 kg"]), _numbers_in(["12 Main St", "3 High St"])
+        ("; leave the unit out of the cells; the column's name can say it", '')
+    """
+    hows, units = {cure(label) for label in labels}, {label.lstrip("-+0123456789., ") for label in labels}
+    how = hows.pop() if len(hows) == 1 else None
+    return f"; {how}" if how in (POINT, CURRENCY) or (how == UNIT and len(units) == 1) else ""
 
 
 def _learned_number(name: str, kind: Number, values: np.ndarray, given: str | None) -> Column:
