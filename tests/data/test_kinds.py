@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from spikebayes.data import (
     read_table,
     write_table,
 )
+from spikebayes.data.cells import CURRENCY, UNIT
 from spikebayes.data.dates import Date, to_days
 from spikebayes.data.kinds import SMOOTHING, Levels, Number, TargetEncoded
 from spikebayes.errors import ConfigError, DataError
@@ -59,6 +61,8 @@ def cities(each: int = 2) -> list[str]:
         (cycle("$5", "$1,000.50", "7 USD", "8"), "number"),
         (cycle("£5", "£1,000"), "number (commas group thousands)"),
         (cycle("12 %", "5%"), "number"),
+        (cycle("\u22121.5", "2", "\u22121,000.5"), "number"),
+        (cycle("($1,234.50)", "$5", "-$3"), "number"),
         (cycle("1.5", "?", "unknown", "2", ""), "number (missing ones flagged)"),
         (["oops", *map(str, range(1, N))], "number ('oops' as missing, missing ones flagged)"),
         (pd.to_timedelta(range(N), "s"), "number"),
@@ -92,6 +96,9 @@ def test_what_a_column_is_found_to_be(values: Any, says: str) -> None:
         ("x", ["a"] * N, "it is constant"),
         ("x", ["2020-01-01"] * N, "it is constant"),
         ("x", [f"Mr. {row}" for row in range(N)], "its text is all distinct"),
+        ("x", [f"{row} Main St" if row % 2 else f"{row} High St" for row in range(N)], "its text is all distinct"),
+        ("x", [f"{row}.5 kg" for row in range(N)], f"its text is all distinct; {UNIT}"),
+        ("x", [f"kr {row}.5 EUR" for row in range(N)], f"its text is all distinct; {CURRENCY}"),
         ("x", [f"Mr. {max(row, 2)}" for row in range(N)], "its text is nearly all distinct"),
         ("PassengerId", range(N), "it only identifies rows"),
         ("Unnamed: 0", range(N), "it only identifies rows"),
@@ -286,6 +293,45 @@ def test_a_date_means_the_same_in_any_zone_and_format(tmp_path: Path) -> None:
         encode_features(pd.DataFrame({"x": ["13/2/2020"]}), iso),
         encode_features(pd.DataFrame({"x": [pd.Timestamp("2020-02-13").date()]}), iso),
     )
+
+
+@pytest.mark.parametrize(
+    ("cells", "odd"),
+    [
+        (cycle("2020-01-01T05:00Z", "2020-01-02 05:00"), "(row 1: '2020-01-01T05:00Z') and without (row 2: "),
+        (
+            cycle("2020-01-01", "2020-01-02 05:00:00", "2020-01-02 05:00:00-0500"),
+            "(row 3: '2020-01-02 05:00:00-0500')",
+        ),
+    ],
+)
+def test_time_zones_on_some_times_alone_are_refused(cells: list, odd: str) -> None:
+    with pytest.raises(DataError, match=re.escape(f"column 'x' has times with a zone {odd}")):
+        found(cells)
+
+
+def test_time_zones_are_those_of_training() -> None:
+    """A shift of hours would show nowhere else: the inputs of the day would be those of other times of it."""
+    stamps = pd.date_range("2020-01-06", periods=N, freq="7h")
+    bare = [pd.DataFrame({"x": stamps}), pd.DataFrame({"x": stamps.strftime("%Y-%m-%d %H:%M")})]
+    there = stamps.tz_localize("Asia/Kolkata")
+    zoned = [pd.DataFrame({"x": there}), pd.DataFrame({"x": [stamp.isoformat() for stamp in there]})]
+    for tables, others, says in (
+        (bare, zoned, r"'x' names a time zone \(row 101: '2020-01-06.00:00:00\+05:30'\), .* without the zone"),
+        (zoned, bare, r"'x' names no time zone \(row 10\d: '2020-01-06 0.:00.*'\), .* with the zone"),
+    ):
+        schema = TableSchema.from_dict(found(tables[0]["x"]).to_dict())
+        assert torch.equal(*(encode_features(each, schema) for each in tables))
+        for other in others:
+            part = other.copy()
+            part.attrs = {"first row": 100}
+            with pytest.raises(DataError, match=says):
+                encode_features(part, schema)
+        encode_features(pd.DataFrame({"x": ["2020-01-06"]}), schema)  # a date alone is of any zone
+        date = schema.columns["x"]
+        assert isinstance(date, Date)
+        of_before = TableSchema({"x": replace(date, zoned=None)}, schema.targets, schema.task)
+        assert len(encode_features(others[0], of_before)) == N
 
 
 def test_days_are_counted_from_1970() -> None:

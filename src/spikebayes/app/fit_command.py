@@ -13,6 +13,7 @@ from cyclopts import Group, Parameter
 
 from spikebayes.app.shared_options import OUT, split_names
 from spikebayes.app.unfinished import CHECKPOINTS
+from spikebayes.data.columns import listed
 from spikebayes.data.tables import read_table
 from spikebayes.errors import ConfigError
 from spikebayes.machine.files import locked, make_folder
@@ -88,6 +89,7 @@ def fit_run(
         resume: continue from the last checkpoint of an interrupted training in the same folder.
         overwrite: replace a run that is already in the folder.
     """
+    from spikebayes.app.copies import copies_of_target
     from spikebayes.app.cross_validation import KEY as CROSSED
     from spikebayes.app.cross_validation import check_folds, cross_validate
     from spikebayes.app.run_folder import (
@@ -139,6 +141,11 @@ def fit_run(
     if (left_out := len(table) - len(prepared.x)) > 0:
         why = "their target is missing" if weights is None else "their target is missing, or their weight 0"
         OUT.print(f"{left_out} of {len(table)} rows are left out: {why}")
+    if copies := copies_of_target(prepared):
+        OUT.print(
+            f"warning: the target {prepared.schema.target!r} can be read off {listed(map(repr, copies))}: leave out "
+            f'what new rows do not have yet, as by --columns \'{{"{copies[0]}":"drop"}}\''
+        )
     config = {"data": str(data), "target": target, "categorical": categorical, "columns": columns or {}, "task": task}
     config |= {"weights": weights, "class_weights": class_weights, "network": network, "hidden": list(hidden)}
     config |= {"dropout": dropout, "validation": validation, "noise": noise, "members": members, "folds": folds}

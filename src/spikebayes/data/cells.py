@@ -33,6 +33,8 @@ UNIT = "leave the unit out of the cells; the column's name can say it"
 AMOUNTS = (DATE, SPAN, POINT, PERCENT, CURRENCY)  # quantities, which are seldom meant as labels
 MONEY = re.compile(r"[$\u00a3\u00a5\u20ac\u20b9]|\b(?:usd|eur|gbp|chf|jpy)\b", re.IGNORECASE)
 CODES = {"$": "USD", "\u00a3": "GBP", "\u00a5": "JPY", "\u20ac": "EUR", "\u20b9": "INR"}
+MINUS = "\u2212"  # as typesetters write it
+OWED = re.compile(r"\(([^()+-]+)\)")  # how amounts of money below 0 are written, as ($5)
 GROUPED = {  # whole numbers in groups of three digits, no 0 before all, and fractions, by the decimal mark
     mark: re.compile(
         rf"[-+]?(\d+|[1-9]\d{{0,2}}([{groups}\s'\u2019]\d{{3}})+)?({re.escape(mark)}\d*)?(e[-+]?\d+)?", re.IGNORECASE
@@ -85,7 +87,7 @@ def is_missing(text: str, marks: Collection[str] = ()) -> bool:
 def quantity(value: Any, decimal: str = ".", marks: Collection[str] = ()) -> float | None:
     """``value`` in a column of numbers: NaN for what stands for a missing value, 0 and 1 for false and true.
 
-    Text may have digits in groups, a currency or a sign of percent.
+    Text may have digits in groups, a currency or a sign of percent. An amount of money in parentheses is below 0.
 
     Args:
         value: of a cell.
@@ -97,15 +99,19 @@ def quantity(value: Any, decimal: str = ".", marks: Collection[str] = ()) -> flo
         (nan, 1.0, None)
         >>> quantity("1,234.5"), quantity("1.234,5", ","), quantity("$5"), quantity("12 %"), quantity("0,123")
         (1234.5, 1234.5, 5.0, 0.12, None)
+        >>> quantity("\u22122.5"), quantity("($1,234.50)"), quantity("(2.5)")
+        (-2.5, -1234.5, None)
     """
     if not isinstance(value, str):
         return number(value)
     if is_missing(value, marks):
         return np.nan
-    word = value.strip()
+    word = value.strip().replace(MINUS, "-")
     if (found := number(FLAGS.get(word.casefold(), word if decimal == "." else ""))) is not None:
         return found
     bare = MONEY.sub("", word.removesuffix("%")).strip()
+    if MONEY.search(word) and (owed := OWED.fullmatch(bare)):
+        bare = f"-{owed[1].strip()}"
     if not GROUPED[decimal].fullmatch(bare):
         return None
     plain = re.sub(rf"[{'.' if decimal == ',' else ','}\s'\u2019]", "", bare).replace(decimal, ".")

@@ -14,6 +14,7 @@ from pandas.tseries.api import guess_datetime_format
 from spikebayes.data.cells import is_missing
 from spikebayes.data.columns import to_labels
 from spikebayes.data.kinds import Column, Encoded, beyond, counted, faulty_range
+from spikebayes.data.signs import check_zones
 
 ISO = "ISO8601"
 FIRST = 20  # texts that are tried before all are
@@ -40,6 +41,7 @@ class Date(Column):
         fill: what stands for a missing one: the median of the training rows.
         flag: whether an input says where one is missing, as training met that.
         format: of text: ``ISO8601``, which is understood in any case, or as strptime takes it.
+        zoned: whether they named a zone; None, of earlier versions, does not say.
     """
 
     kind: ClassVar[str] = "date"
@@ -49,9 +51,10 @@ class Date(Column):
     fill: float
     flag: bool = False
     format: str = ISO
+    zoned: bool | None = None
 
     @classmethod
-    def learn(cls, days: np.ndarray, format: str) -> Date:
+    def learn(cls, days: np.ndarray, format: str, zoned: bool | None = None) -> Date:
         """From training rows ``[B]`` in days, NaN where missing; at least one is not."""
         gone = np.isnan(days)
         known = days[~gone]
@@ -72,6 +75,7 @@ class Date(Column):
             float(np.median(known)),
             bool(gone.any()),
             format,
+            zoned,
         )
 
     def inputs(self, name: str) -> list[str]:
@@ -79,9 +83,19 @@ class Date(Column):
         told = circles | {"elapsed": [f"{name} elapsed"]}
         return [*(each for part in self.parts for each in told[part]), *[f"{name} is missing"][: self.flag]]
 
-    def read(self, column: pd.Series, written: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Days since 1970, and where there is something else; see :func:`to_days`."""
-        return to_days(column, self.format, written)
+    def read(self, column: pd.Series, written: bool = False, before: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Days since 1970, and where there is something else; see :func:`to_days`.
+
+        Args:
+            column, written, before: as for :meth:`Number.read <spikebayes.data.kinds.Number.read>`.
+
+        Raises:
+            DataError: a time zone on some times alone, or on those of training alone, or the reverse.
+        """
+        days, wrong = to_days(column, self.format, written)
+        if self.zoned is not None and not wrong.any():
+            check_zones(column, self.zoned, before)
+        return days, wrong
 
     def encode(self, values: np.ndarray, typed: bool = False) -> Encoded:
         gone = np.isnan(values)

@@ -50,9 +50,9 @@ def encode_features(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
         ``[B, F]`` float32, in the order of ``schema.input_names``.
 
     Raises:
-        DataError: a missing column; text among numbers or dates; percent signs or currencies other than in training;
-            infinite values (what exceeds float32 counts as such); missing values under a schema of an earlier
-            version, which refused them; no rows, or too many for memory.
+        DataError: a missing column; text among numbers or dates; percent signs, currencies or time zones other than
+            in training; infinite values (what exceeds float32 counts as such); missing values under a schema of an
+            earlier version, which refused them; no rows, or too many for memory.
 
     Example:
         >>> from spikebayes.data.kinds import Levels, Number
@@ -175,7 +175,9 @@ def read_columns(
     readers = {
         name: partial(c.read, written=written, before=before) for name, c in columns.items() if isinstance(c, Number)
     }
-    dates = {name: partial(c.read, written=written) for name, c in columns.items() if isinstance(c, Date)}
+    dates = {
+        name: partial(c.read, written=written, before=before) for name, c in columns.items() if isinstance(c, Date)
+    }
     labels = [name for name, c in columns.items() if isinstance(c, Levels | TargetEncoded)]
     return (
         checked_numbers(frame, readers, hint, needed)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from spikebayes.data.cells import FLAGS, is_missing
+from spikebayes.data.cells import CURRENCY, FLAGS, POINT, UNIT, cure, is_missing
 from spikebayes.data.columns import (
     NUMBERS,
     as_written,
@@ -23,6 +23,7 @@ from spikebayes.data.dates import ISO, Date, date_format
 from spikebayes.data.encoding import encode_target, outcomes, read_columns
 from spikebayes.data.kinds import GONE, Column, Dropped, Levels, Number, TargetEncoded, offset_of
 from spikebayes.data.schema import TableSchema
+from spikebayes.data.signs import zones
 from spikebayes.data.targets import FEW, check_count, predicted_columns, read_task, target_columns, tells_apart
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
@@ -74,9 +75,9 @@ def infer_schema(
 
     Raises:
         DataError: a named column that the table lacks; no feature; fewer than 2 rows; text in a column that was
-            named a number or a date; percent signs on some numbers of a column alone, or several currencies in one;
-            infinite values; missing targets; more than :data:`LEVELS` levels or classes; a target with a single
-            value.
+            named a number or a date; percent signs on some numbers of a column alone, several currencies in one, or
+            time zones on some of its times; infinite values; missing targets; more than :data:`LEVELS` levels or
+            classes; a target with a single value.
         ConfigError: an unknown task or kind, or a kind given for the target.
 
     Example:
@@ -143,9 +144,9 @@ def _find(frame: pd.DataFrame, name: str, given: str | None) -> Column:
         return labels
     if given is not None and given.startswith(DATE):
         texts = _present(column, as_written(frame))
-        return _date(given.removeprefix(DATE).strip() or date_format(texts) or ISO)
+        return _date(column, given.removeprefix(DATE).strip() or date_format(texts) or ISO)
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return labels if given else _date(ISO)
+        return labels if given else _date(column, ISO)
     if given == NUMBER:
         return (Number.found(column, as_written(frame), WORDS) or [Number()])[0]
     found = pd.api.types.infer_dtype(column, skipna=True)
@@ -163,7 +164,7 @@ def _find(frame: pd.DataFrame, name: str, given: str | None) -> Column:
     if (as_number := Number.found(column, as_written(frame), WORDS)) is not None:
         return as_number[0]
     format = date_format(texts)
-    return labels if format is None else _date(format)
+    return labels if format is None else _date(column, format)
 
 
 def _with_commas(frame: pd.DataFrame, kinds: Mapping[str, Column]) -> dict[str, tuple[Number, np.ndarray]]:
@@ -173,8 +174,8 @@ def _with_commas(frame: pd.DataFrame, kinds: Mapping[str, Column]) -> dict[str, 
     return {name: found for name, found in read.items() if found is not None}
 
 
-def _date(format: str) -> Date:
-    return Date((), 0.0, 0.0, 0.0, format=format)
+def _date(column: pd.Series, format: str) -> Date:
+    return Date((), 0.0, 0.0, 0.0, format=format, zoned=bool(zones(column)[0].any()))
 
 
 def _present(column: pd.Series, written: bool) -> np.ndarray:
@@ -192,7 +193,7 @@ def _learned(
     if isinstance(kind, Date):
         if np.isnan(values).all():
             return Dropped(EMPTY)
-        found = Date.learn(values, kind.format)
+        found = Date.learn(values, kind.format, kind.zoned)
         return found if found.inputs("") else Dropped(CONSTANT)
     assert isinstance(kind, Levels)
     present = distinct_labels(values[values != GONE])
@@ -204,10 +205,23 @@ def _learned(
         if len(levels) < 2:
             return Dropped(CONSTANT if present else EMPTY)
         if len(present) == known or tells_apart(len(present), known):
-            return Dropped("its text is all distinct" if len(present) == known else "its text is nearly all distinct")
+            distinct = "its text is all distinct" if len(present) == known else "its text is nearly all distinct"
+            return Dropped(distinct + _numbers_in(present))
     if given == TARGET or (given is None and len(levels) > FEW):
         return TargetEncoded.learn(values, levels, y, told, kind.values)
     return replace(kind, levels=levels)
+
+
+def _numbers_in(labels: Sequence[str]) -> str:
+    """What would make numbers of text that is all of one form: a number and a unit, or parts that are known.
+
+    Example:
+        >>> _numbers_in(["1.5 kg", "2 kg"]), _numbers_in(["12 Main St", "3 High St"])
+        ("; leave the unit out of the cells; the column's name can say it", '')
+    """
+    hows, units = {cure(label) for label in labels}, {label.lstrip("-+0123456789., ") for label in labels}
+    how = hows.pop() if len(hows) == 1 else None
+    return f"; {how}" if how in (POINT, CURRENCY) or (how == UNIT and len(units) == 1) else ""
 
 
 def _learned_number(name: str, kind: Number, values: np.ndarray, given: str | None) -> Column:

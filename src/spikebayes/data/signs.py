@@ -1,9 +1,12 @@
-"""Signs beside numbers in text, which must mean one thing throughout a column, in training and after it.
+"""Signs beside numbers and times, which must mean one thing throughout a column, in training and after it.
 
-All cells have a sign of percent or none has; the currencies that cells name are one.
+All cells have a sign of percent or none has; the currencies that cells name are one; all times name a zone or none
+does.
 """
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,10 @@ import pandas as pd
 from spikebayes.data.cells import currency
 from spikebayes.data.columns import one_line
 from spikebayes.errors import DataError
+
+TIME = re.compile(  # in text; the third group is a zone, by name or by hours from UTC
+    r"\d(:\d\d|t\d\d)[\d:.,]*\s*([ap]m\b)?\s*(z\b|utc|gmt|[-+]\d\d(:?\d\d){0,2}(?![\d:]))?", re.IGNORECASE
+)
 
 
 def percents(column: pd.Series) -> np.ndarray:
@@ -35,6 +42,25 @@ def currencies(column: pd.Series) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(column.dtype):
         return np.full(len(column), "", object)
     return np.array([currency(cell) for cell in column.astype(object)], object)
+
+
+def zones(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """``[B]`` bool twice: where a date or time names a zone, and where it is a time of day that names none.
+
+    Dates alone are neither.
+
+    Example:
+        >>> times = pd.Series(["2024-01-05T12:00+01:00", "2024-01-05 12:00", "12:00 PM GMT", "2024-01-05", None])
+        >>> [rows.tolist() for rows in zones(times)]
+        [[True, False, True, False, False], [False, True, False, False, False]]
+    """
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return column.notna().to_numpy(), np.zeros(len(column), bool)
+    if pd.api.types.is_datetime64_dtype(column.dtype):
+        return np.zeros(len(column), bool), (column.notna() & (column != column.dt.normalize())).to_numpy(bool)
+    found = [None if gone else TIME.search(str(cell)) for cell, gone in zip(column, column.isna(), strict=True)]
+    zoned = np.array([time is not None and time[3] is not None for time in found], bool)
+    return zoned, np.array([time is not None for time in found], bool) & ~zoned
 
 
 def check_percents(column: pd.Series, there: np.ndarray, percent: bool, before: int) -> None:
@@ -93,8 +119,37 @@ def check_currencies(column: pd.Series, there: np.ndarray, known: str, before: i
         raise DataError(f"column {column.name!r} has numbers in {first} ({where}), and those of training {how}")
 
 
+def check_zones(column: pd.Series, zoned: bool, before: int) -> None:
+    """Refuse times that name a zone where others, or those of training, name none; and the reverse. Dates alone pass.
+
+    Args:
+        column, before: as for :func:`check_percents`.
+        zoned: whether times of training named a zone.
+
+    Raises:
+        DataError: names the column, a row of each, and what to do.
+    """
+    there, bare = zones(column)
+    if there.any() and bare.any():
+        raise DataError(
+            f"column {column.name!r} has times with a zone ({_first(column, there, before)}) and without "
+            f"({_first(column, bare, before)}); write all of them in one way"
+        )
+    if there.any() and not zoned:
+        raise DataError(
+            f"column {column.name!r} names a time zone ({_first(column, there, before)}), and in training it named "
+            "none; write its times as they were there, in the same place's time and without the zone"
+        )
+    if bare.any() and zoned:
+        raise DataError(
+            f"column {column.name!r} names no time zone ({_first(column, bare, before)}), and in training it did; "
+            "write its times as they were there, with the zone"
+        )
+
+
 def _first(column: pd.Series, rows: np.ndarray, before: int) -> str:
     row = int(rows.argmax())
     value = column.iloc[row]
     plain = value.item() if isinstance(value, np.generic) else value  # 12.0, not np.float64(12.0)
+    plain = str(plain) if isinstance(plain, pd.Timestamp) else plain
     return f"row {before + row + 1}: {one_line(repr(plain))}"

@@ -40,8 +40,8 @@ def warn_of_raw_inputs(parts: tuple[Tensor, ...], standardised: bool) -> None:
             found = f"{far:.0%} of the inputs lie beyond {FAR:g}" if far > OFTEN else f"inputs are about {size:.2g}"
             warnings.warn(
                 f"the network was trained on standardised inputs (mean 0, standard deviation 1), and {found}: either "
-                "these are values as they were measured, then use fitted.predict(x) or give "
-                "fitted.scaling.inputs(x); or they lie far from the training rows",
+                "they lie far from the training rows, as values in another unit do; or they are values as they were "
+                "measured, given to the network itself: then use fitted.predict(x) or give fitted.scaling.inputs(x)",
                 stacklevel=4,
             )
 

@@ -17,7 +17,7 @@ from spikebayes.errors import DataError
 from spikebayes.machine.numbers import native
 from spikebayes.prediction.predictive import default_names
 from spikebayes.prediction.task import Task
-from spikebayes.sklearn.estimator import VALIDATION, SpikingEstimator
+from spikebayes.sklearn.estimator import VALIDATION, SpikingEstimator, counted
 
 
 class SpikingRegressor(RegressorMixin, SpikingEstimator):
@@ -49,12 +49,13 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X: Any, y: Any) -> SpikingRegressor:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SpikingRegressor:
         """Train, convert and calibrate.
 
         Args:
             X: ``[B, F]`` finite numbers.
             y: ``[B]`` or ``[B, C]`` targets.
+            sample_weight: ``[B]``, how much each row counts, 0 or more; None lets all count alike.
 
         Raises:
             ConfigError: a setting out of range.
@@ -63,13 +64,14 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
         x, y = validate_data(
             self, native(X), native(y), dtype=np.float64, y_numeric=True, multi_output=True, ensure_min_samples=2
         )
+        x, y, weights = counted(x, y, sample_weight)
         seed = self._seed()
         with np.errstate(over="ignore"):  # of extended precision: what becomes infinite is refused later
             y = np.asarray(y, np.float64)
         _check_varies(y)
         held = np.zeros(len(x), bool)
         held[split_rows(len(x), VALIDATION, seed)[1].numpy()] = True
-        self._fit(x, y, held, seed, default_names(y[0].size))
+        self._fit(x, y, weights, held, seed, default_names(y[0].size))
         self._one_ = y.ndim == 1
         return self
 

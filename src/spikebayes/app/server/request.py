@@ -7,6 +7,7 @@ Reference:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from spikebayes.machine.choices import near
 from spikebayes.machine.fields import check_fields
 
 Part = TypeVar("Part")
+HALVES = re.compile(r"\\u[dD][89a-fA-F]")  # JSON's way to write characters beyond 16 bits, or half of one
 SIZE, BINARY, ALL_BINARY = "binary_data_size", "binary_data", "binary_data_output"  # parameters of the extension
 
 
@@ -156,9 +158,16 @@ def _asked_outputs(body: InferenceRequest, parameters: Parameters) -> dict[str, 
 
 def _json(content: bytes) -> Any:
     try:
-        return json.loads(content)
+        text = content.decode(json.detect_encoding(content))  # strictly, which loads does not
+        found = json.loads(text)
+        if HALVES.search(text):
+            json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise DataError(f"the body holds {half}, half of a character, which is no text: send whole ones") from error
     except (ValueError, RecursionError) as error:  # also what is no UTF-8
         raise DataError(f"the body is not JSON: {str(error)[:200]}") from error
+    return found
 
 
 def _part(kind: type[Part], given: Any, what: str) -> Part:
