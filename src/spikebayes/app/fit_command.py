@@ -139,11 +139,8 @@ def fit_run(
     if (left_out := len(table) - len(prepared.x)) > 0:
         why = "their target is missing" if weights is None else "their target is missing, or their weight 0"
         OUT.print(f"{left_out} of {len(table)} rows are left out: {why}")
-    config = {"data": str(data), "target": target, "categorical": categorical, "columns": columns or {}, "task": task}
-    config |= {"weights": weights, "class_weights": class_weights, "network": network, "hidden": list(hidden)}
-    config |= {"dropout": dropout, "validation": validation, "noise": noise, "members": members, "folds": folds}
-    config |= {"seed": seed, **training}
-    config[TABLE] = table_digest(table)
+    config = {"data": str(data), "target": target} | given | training | {"folds": folds, TABLE: table_digest(table)}
+    config |= {"categorical": categorical, "task": task}  # as they were given
     if not resume:
         make_folder(out)
     with locked(out, "fit"):
@@ -158,7 +155,8 @@ def fit_run(
                 )
             if changed:
                 raise ConfigError(
-                    f"--resume needs the settings of the interrupted training; changed: {', '.join(changed)}"
+                    f"--resume needs the settings of the interrupted training; changed: {', '.join(changed)}; give "
+                    "the same again, or start afresh with --overwrite"
                 )
         else:
             # a run that is there stays until the new one is done

@@ -46,11 +46,8 @@ Spiking = SpikingNetwork | tuple[SpikingNetwork, ...]  # of a network, or of eac
 DROPOUT = 0.1  # unless given
 KEYS = 100  # units from which a sharpened network reads classes
 COPIES = 6  # of samples that are in memory at once, while moments and quantiles are taken
-KEEP, NOISE, ENCODERS = (
-    0.5,
-    0.3,
-    300,
-)  # of S2M: synapses that transmit; noise on trained mixtures of inputs, and these
+KEEP, NOISE = 0.5, 0.3  # of S2M: synapses that transmit, and noise on trained mixtures of inputs
+ENCODERS = 300  # these mixtures
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,7 +250,7 @@ def prepare_table(
     if network not in get_args(Kind):
         raise ConfigError(f"network must be one of {', '.join(get_args(Kind))}; got {network!r}")
     if network == "s2m" and dropout is not None:
-        raise ConfigError("s2m is random in its synapses: it takes no dropout")
+        raise ConfigError("s2m is random in its synapses: leave dropout out")
     rate = DROPOUT if dropout is None else dropout
     if not 0 < rate < 1:
         raise ConfigError(f"dropout must lie in (0, 1): without it nothing is random; got {rate}")
@@ -316,7 +313,7 @@ def learnable(
     check_weights_column(table, weights, target)
     counted = read_weights(table, weights) > 0
     if not counted.any():
-        raise DataError("every training row has the weight 0: nothing to learn")
+        raise DataError("every training row has the weight 0: nothing to learn; give some a weight above 0")
     return table if counted.all() else table.iloc[np.flatnonzero(counted)].reset_index(drop=True)
 
 
