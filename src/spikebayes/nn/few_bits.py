@@ -102,7 +102,7 @@ def few_bits(model: nn.Module, bits: int = 8, *, span: float | None = None) -> n
     if not layers:
         raise ConfigError("the model has no Linear, Conv or BlankOut layers")
     if any(parametrize.is_parametrized(layer, "weight") for layer in layers):
-        raise ConfigError("the model has weights of few bits, or otherwise made, already")
+        raise ConfigError("the model has weights of few bits, or otherwise made, already: call few_bits once")
     scales = [None if span is None else _fixed(layer, span / top) for layer in layers]
     for layer, scale in zip(layers, scales, strict=True):
         parametrize.register_parametrization(layer, "weight", _FewBits(top, scale))
