@@ -120,7 +120,7 @@ def compare_run(
     from spikebayes.app.command_text import command_text
     from spikebayes.app.run_folder import load_run, read_by
     from spikebayes.app.run_report import write_comparison
-    from spikebayes.app.table_run import compare_table
+    from spikebayes.app.table_comparison import compare_table
     from spikebayes.app.training_table import rows_to_judge
 
     check_output(out, [data, *read_by(run)])

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from spikebayes.app.standing import TWIN, scores_beside
-from spikebayes.app.table_run import TableTask, learnable, prepare_table, train_table
+from spikebayes.app.table_run import train_table
+from spikebayes.app.table_task import TableTask, learnable, prepare_table
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.evaluate.groups import coverage_by_group
 from spikebayes.machine.aligned import aligned

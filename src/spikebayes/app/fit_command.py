@@ -98,7 +98,8 @@ def fit_run(
         save_run,
     )
     from spikebayes.app.standing import KEY, standing
-    from spikebayes.app.table_run import prepare_table, train_table, with_history
+    from spikebayes.app.table_run import train_table, with_history
+    from spikebayes.app.table_task import prepare_table
     from spikebayes.app.training_table import TABLE, table_digest
     from spikebayes.machine.checked_files import read_json, write_json
     from spikebayes.training.activity import check_penalty

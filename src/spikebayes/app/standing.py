@@ -12,7 +12,8 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from spikebayes.app.table_run import TableRun, TableTask
+from spikebayes.app.table_run import TableRun
+from spikebayes.app.table_task import TableTask
 from spikebayes.errors import StoreError
 from spikebayes.evaluate.arrays import Floats
 from spikebayes.evaluate.baselines import boosted_trees, linear_model
