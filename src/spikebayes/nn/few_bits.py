@@ -140,15 +140,19 @@ def trained_weight(layer: nn.Module) -> Tensor:
     return layer.weight  # pyright: ignore[reportReturnType]
 
 
+def has_few_bits(layer: nn.Module) -> bool:
+    """Whether a layer's weights are of few bits."""
+    return parametrize.is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], _FewBits)  # pyright: ignore
+
+
 @torch.no_grad()
 def whole_weights(model: nn.Module) -> dict[str, Tensor]:
     """Of each layer with weights of few bits, by its name: their whole numbers k, shaped as the weights."""
     found = {}
     for name, module in model.named_modules():
-        if parametrize.is_parametrized(module, "weight"):
-            behind = module.parametrizations.weight  # pyright: ignore[reportAttributeAccessIssue]
-            if isinstance(behind[0], _FewBits):  # pyright: ignore[reportIndexIssue]
-                found[name] = _whole(behind.original, behind[0].top, behind[0].scale)[0]  # pyright: ignore
+        if has_few_bits(module):
+            behind: Any = module.parametrizations.weight
+            found[name] = _whole(behind.original, behind[0].top, behind[0].scale)[0]
     return found
 
 
