@@ -140,9 +140,9 @@ def trained_weight(layer: nn.Module) -> Tensor:
     return layer.weight  # pyright: ignore[reportReturnType]
 
 
-def has_few_bits(layer: nn.Module) -> bool:
+def has_few_bits(layer: Any) -> bool:
     """Whether a layer's weights are of few bits."""
-    return parametrize.is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], _FewBits)  # pyright: ignore
+    return parametrize.is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], _FewBits)
 
 
 @torch.no_grad()
@@ -151,7 +151,7 @@ def whole_weights(model: nn.Module) -> dict[str, Tensor]:
     found = {}
     for name, module in model.named_modules():
         if has_few_bits(module):
-            behind: Any = module.parametrizations.weight
+            behind: Any = module.parametrizations.weight  # pyright: ignore[reportAttributeAccessIssue]
             found[name] = _whole(behind.original, behind[0].top, behind[0].scale)[0]
     return found
 

@@ -49,10 +49,10 @@ def gaussian_loss(output: Tensor, y: Tensor) -> Tensor:
 
 def without_noise(model: nn.Module, outputs: int) -> None:
     """Cut the last linear layer of a model with ``2 outputs``, in place, to its means."""
-    last = _last_linear(model, 2 * outputs)
+    last: Any = _last_linear(model, 2 * outputs)
     assert last is not None  # as check_means looked for
     last.out_features = outputs
-    weight: tuple[Any, str] = (last.parametrizations.weight, "original") if has_few_bits(last) else (last, "weight")
+    weight = (last.parametrizations.weight, "original") if has_few_bits(last) else (last, "weight")
     for home, name in (weight, (last, "bias")):
         if (whole := getattr(home, name)) is not None:
             setattr(home, name, nn.Parameter(whole.detach()[:outputs].clone()))
