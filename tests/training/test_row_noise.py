@@ -101,6 +101,7 @@ def test_the_spiking_network_tells_it_too_and_is_judged_on_it(told: Fitted) -> N
 
 def test_noise_that_does_not_help_is_dropped() -> None:
     """The module tells a noise that is far off: one for all rows is likelier, and the module is cut to its means."""
+    torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(1, 30), SoftLIF(1e-3), Permadrop(0.1), nn.Linear(30, 2))
     x = torch.randn(200, 1, generator=torch.Generator().manual_seed(0))
     y = x + 0.3 * torch.randn(200, 1, generator=torch.Generator().manual_seed(1))
