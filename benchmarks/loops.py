@@ -63,7 +63,9 @@ def add_eight(total, weight, n, stride, order):
 @compiled(nogil=True)
 def add_tile(total, weight, n, order):
     """The same for the widths of ``TILES``; the sums stay in registers."""
-    instructions.add_rows(total, 0, n // LANES, weight, 0, order, 0, order.shape[0])
+    bounds = np.zeros(2, np.int64)
+    bounds[1] = order.shape[0]
+    instructions.sum_steps(total, 0, n, 1, n // LANES, weight, 0, order, bounds, 0, True)
 
 
 @compiled(nogil=True, parallel=True)

@@ -23,7 +23,8 @@ from fuzz.damage import spoilt
 from fuzz.trial import Trial, Wrong
 from spikebayes.app import cli
 from spikebayes.app.run_folder import load_run, save_run
-from spikebayes.app.table_run import TableRun, prepare_table, train_table
+from spikebayes.app.table_run import TableRun, train_table
+from spikebayes.app.table_task import prepare_table
 from spikebayes.machine.checked_files import write_json
 from spikebayes.nn import zoo
 from spikebayes.training import check_checkpoint

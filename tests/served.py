@@ -17,7 +17,8 @@ import torch
 from spikebayes.app.server.listening import listening, serve_until_stopped, url_of
 from spikebayes.app.server.served_model import ServedModel
 from spikebayes.app.server.service import Limits, Service
-from spikebayes.app.table_run import TableRun, build, prepare_table
+from spikebayes.app.table_run import TableRun, build
+from spikebayes.app.table_task import prepare_table
 from spikebayes.prediction.predictive import Predictive
 from spikebayes.prediction.task import Task
 from spikebayes.training.fitted import Fitted

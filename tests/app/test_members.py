@@ -13,7 +13,8 @@ from problems import table
 from spikebayes.app.cli import main
 from spikebayes.app.run_folder import load_run, save_run
 from spikebayes.app.standing import KEY, ONE
-from spikebayes.app.table_run import TableRun, networks_of, prepare_table, train_table
+from spikebayes.app.table_run import TableRun, networks_of, train_table
+from spikebayes.app.table_task import prepare_table
 from spikebayes.app.unfinished import CHECKPOINTS
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.network.codes import Digits

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from problems import table
-from spikebayes.app.table_run import prepare_table, train_table
+from spikebayes.app.table_run import train_table
+from spikebayes.app.table_task import prepare_table
 from spikebayes.errors import ConfigError, DataError
 
 FRAME = table(40).drop(columns="y").assign(w=["2", *["1"] * 39], kind=["up"] * 10 + ["down"] * 30)

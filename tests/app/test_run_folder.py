@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 from problems import table
 from spikebayes.app.run_folder import DESCRIPTION, FORMAT, TENSORS, load_run, save_run
-from spikebayes.app.table_run import TableRun, prepare_table, train_table
+from spikebayes.app.table_run import TableRun, train_table
+from spikebayes.app.table_task import prepare_table
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.machine.checked_files import read_json, write_json, write_tensors
 from spikebayes.machine.versions import versions

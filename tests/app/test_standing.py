@@ -14,7 +14,8 @@ from spikebayes.app import standing as module
 from spikebayes.app.cli import main
 from spikebayes.app.run_folder import load_run
 from spikebayes.app.standing import KEY, LINEAR, NETWORK, TREES, TWIN, Standing, standing
-from spikebayes.app.table_run import TableRun, TableTask, prepare_table, train_table
+from spikebayes.app.table_run import TableRun, train_table
+from spikebayes.app.table_task import TableTask, prepare_table
 from spikebayes.errors import StoreError
 from spikebayes.prediction.task import Task
 from verbs import fit

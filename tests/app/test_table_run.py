@@ -15,7 +15,9 @@ from sklearn.datasets import make_friedman1
 from problems import table
 from spikebayes.app.run_folder import load_run, save_run
 from spikebayes.app.standing import Standing, standing
-from spikebayes.app.table_run import TableRun, build, compare_table, prepare_table, train_table
+from spikebayes.app.table_comparison import compare_table
+from spikebayes.app.table_run import TableRun, build, train_table
+from spikebayes.app.table_task import prepare_table
 from spikebayes.data import encode_features, encode_target, read_table
 from spikebayes.data.kinds import Levels
 from spikebayes.errors import ConfigError, DataError

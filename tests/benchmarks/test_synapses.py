@@ -14,6 +14,7 @@ from benchmarks.measure import Timing
 from benchmarks.synapses import MODULE, SAMPLING, job, memory, prepare, synapses
 from benchmarks.synapses_bound import masked_loop, measure_bound, product_loop, word_loop
 from benchmarks.synapses_torch import BATCHES, WAYS_TO_DRAW, fastest_batch, sample
+from philox_numpy import philox_numpy
 from spikebayes.noise.blank_out_sums import LINES
 from spikebayes.prediction.predictive import Predictive
 
@@ -148,7 +149,6 @@ def test_loops_do_the_work_that_they_count() -> None:
 def test_the_words_and_sums_of_the_loops_are_the_kernels_own() -> None:
     """On one thread, drawn and added once, against the generator and a product with the masks unpacked."""
     from benchmarks import synapses_bound as loops
-    from spikebayes.noise.philox import philox_numpy
 
     words = np.empty((1, 32), np.uint32)
     loops._draw_on_threads(words, 8, 1)

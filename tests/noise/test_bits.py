@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
+from philox_numpy import philox_numpy
 from spikebayes.errors import ConfigError
 from spikebayes.network.noise import Dropout
 from spikebayes.noise.bits import bernoulli_bits, draw_words, drop, dropout_keep, keep_mask, keep_mask_torch
 from spikebayes.noise.keys import Keys
-from spikebayes.noise.philox import philox_numpy
 
 FALSE_ALARM = 1e-6
 WIDTHS = {1: 0.5, 2: 0.75, 4: 0.3125, 8: 0.05078125, 16: 12345 / 65536, 32: 0.9}  # keep by bits per draw

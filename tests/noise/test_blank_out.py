@@ -17,6 +17,7 @@ from scipy import stats
 from torch import Tensor
 from torch.nn import functional as F
 
+from philox_numpy import philox_numpy
 from spikebayes.conversion.exact_sums import EXACT_SUMS, on_grid
 from spikebayes.errors import ConfigError
 from spikebayes.network.noise import BlankOut, Gaussian, Law
@@ -25,7 +26,6 @@ from spikebayes.noise import blank_out
 from spikebayes.noise.bits import bernoulli_bits
 from spikebayes.noise.blank_out import Synapses, blank_out_keep, blank_out_scale, gaussian_sums
 from spikebayes.noise.keys import Keys
-from spikebayes.noise.philox import philox_numpy
 
 FALSE_ALARM = 1e-3
 SAMPLES, ROWS = torch.tensor([3, 0, 7]), torch.tensor([1, 5, 2**31])

@@ -11,9 +11,10 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from philox_numpy import philox_numpy
 from spikebayes.errors import ConfigError
 from spikebayes.network.noise import DRAWS, SITES
-from spikebayes.noise.philox import philox_numba, philox_numpy, philox_torch, site_word, split_seed
+from spikebayes.noise.philox import philox_numba, philox_torch, site_word, split_seed
 from spikebayes.noise.philox_simd import TOGETHER, fill_words
 
 Words = tuple[int, ...]

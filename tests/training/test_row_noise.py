@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
 
 from problems import network, quick_fit, rings
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate import compare
-from spikebayes.nn import Permadrop, SoftLIF
+from spikebayes.nn import Permadrop, SoftLIF, few_bits
 from spikebayes.noise.masks import evaluating
 from spikebayes.prediction.draw import Draw
 from spikebayes.prediction.predictive import Predictive
@@ -99,6 +101,7 @@ def test_the_spiking_network_tells_it_too_and_is_judged_on_it(told: Fitted) -> N
 
 def test_noise_that_does_not_help_is_dropped() -> None:
     """The module tells a noise that is far off: one for all rows is likelier, and the module is cut to its means."""
+    torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(1, 30), SoftLIF(1e-3), Permadrop(0.1), nn.Linear(30, 2))
     x = torch.randn(200, 1, generator=torch.Generator().manual_seed(0))
     y = x + 0.3 * torch.randn(200, 1, generator=torch.Generator().manual_seed(1))
@@ -155,8 +158,23 @@ def test_means_that_cannot_be_cut_off_are_refused_unless_the_noise_is_kept() -> 
     assert quick_fit(Swapped(), x, y, noise="row", spiking=False, epochs=2).noise == "row"
 
 
-def test_a_cut_leaves_the_first_outputs() -> None:
+def test_weights_that_something_else_makes_are_not_cut() -> None:
+    model, (x, y, _) = network(2), fan(50)
+    weight_norm(model[-1])
+    with pytest.raises(ConfigError, match=r"let it, or pass noise='row' to keep it"):
+        quick_fit(model, x, y)
+
+
+def test_weights_of_few_bits_may_tell_the_noise() -> None:
+    x, y, _ = fan(50)
+    assert quick_fit(few_bits(network(2)), x, y, epochs=2).predict(x, samples=2).samples.shape == (2, 50, 1)
+
+
+@pytest.mark.parametrize("bits", [None, {"bits": 4}, {"bits": 4, "span": 3.0}])
+def test_a_cut_leaves_the_first_outputs(bits: dict[str, Any] | None) -> None:
     model, x = network(6).eval(), torch.randn(4, 2)
+    if bits is not None:
+        few_bits(model, **bits)
     with evaluating(model):
         torch.manual_seed(0)  # of the masks
         whole = model(x)

@@ -24,6 +24,7 @@ from spikebayes.app.shared_options import (
 from spikebayes.data.tables import check_table_path, read_table
 from spikebayes.errors import ConfigError
 from spikebayes.machine.files import check_output
+from spikebayes.machine.numbers import check_count
 
 
 def predict(
@@ -119,7 +120,7 @@ def compare_run(
     from spikebayes.app.command_text import command_text
     from spikebayes.app.run_folder import load_run, read_by
     from spikebayes.app.run_report import write_comparison
-    from spikebayes.app.table_run import compare_table
+    from spikebayes.app.table_comparison import compare_table
     from spikebayes.app.training_table import rows_to_judge
 
     check_output(out, [data, *read_by(run)])
@@ -278,8 +279,7 @@ def energy_of_run(
     from spikebayes.machine.checked_files import write_json
     from spikebayes.machine.versions import versions
 
-    if rows < 1:
-        raise ConfigError(f"rows must be a whole number, at least 1; got {rows}")
+    check_count("rows", rows, 1)
     loaded = load_run(run)
     out = run / ENERGY if json is None else json
     table, origin = rows_to_judge(loaded, data)

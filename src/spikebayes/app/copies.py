@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spikebayes.app.table_run import TableTask
+from spikebayes.app.table_task import TableTask
 from spikebayes.prediction.task import Task
 
 LEAST, MOST = 20, 1000  # rows: of fewer, columns follow a target by chance; more would tell no more
@@ -17,7 +17,7 @@ def copies_of_target(task: TableTask) -> list[str]:
 
     Example:
         >>> import pandas as pd
-        >>> from spikebayes.app.table_run import prepare_table
+        >>> from spikebayes.app.table_task import prepare_table
         >>> table = pd.DataFrame({"a": [1.0, 4.0, 2.0, 7.0] * 10, "cents": range(0, 4000, 100), "euros": range(40)})
         >>> copies_of_target(prepare_table(table, "euros"))
         ['cents']

@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from spikebayes.app.standing import TWIN, scores_beside
-from spikebayes.app.table_run import TableTask, learnable, prepare_table, train_table
-from spikebayes.errors import ConfigError, StoreError
+from spikebayes.app.standing import TWIN, read_scores, scores_beside
+from spikebayes.app.table_run import train_table
+from spikebayes.app.table_task import TableTask, learnable, prepare_table
+from spikebayes.errors import ConfigError
 from spikebayes.evaluate.groups import coverage_by_group
 from spikebayes.machine.aligned import aligned
-from spikebayes.machine.fields import check_fields
 from spikebayes.machine.progress import track
 from spikebayes.prediction.predictive import COVERAGE
 from spikebayes.prediction.task import Task
@@ -55,11 +55,7 @@ class CrossValidation:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> CrossValidation:
         """What :meth:`to_dict` made (StoreError if something is missing, or of another kind)."""
-        try:
-            check_fields(cls, stored)
-            return cls(**stored)
-        except (TypeError, StoreError) as error:
-            raise StoreError(f"the stored scores are damaged: {error}") from error
+        return read_scores(cls, stored)
 
 
 def cross_validate(

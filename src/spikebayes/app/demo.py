@@ -16,16 +16,9 @@ from torch import Tensor, nn
 
 from spikebayes.app.run_folder import SETTINGS, foreign_files, save_run
 from spikebayes.app.run_report import write_comparison
-from spikebayes.app.table_run import (
-    Comparison,
-    Spiking,
-    TableRun,
-    TableTask,
-    compare_table,
-    networks_of,
-    prepare_table,
-    train_table,
-)
+from spikebayes.app.table_comparison import Comparison, compare_table
+from spikebayes.app.table_run import Spiking, TableRun, networks_of, train_table
+from spikebayes.app.table_task import TableTask, prepare_table
 from spikebayes.data.columns import listed
 from spikebayes.data.tables import split_rows, write_table
 from spikebayes.errors import ConfigError

@@ -100,7 +100,8 @@ def fit_run(
         save_run,
     )
     from spikebayes.app.standing import KEY, standing
-    from spikebayes.app.table_run import prepare_table, train_table, with_history
+    from spikebayes.app.table_run import train_table, with_history
+    from spikebayes.app.table_task import prepare_table
     from spikebayes.app.training_table import TABLE, table_digest
     from spikebayes.machine.checked_files import read_json, write_json
     from spikebayes.training.activity import check_penalty
@@ -146,11 +147,8 @@ def fit_run(
             f"warning: the target {prepared.schema.target!r} can be read off {listed(map(repr, copies))}: leave out "
             f'what new rows do not have yet, as by --columns \'{{"{copies[0]}":"drop"}}\''
         )
-    config = {"data": str(data), "target": target, "categorical": categorical, "columns": columns or {}, "task": task}
-    config |= {"weights": weights, "class_weights": class_weights, "network": network, "hidden": list(hidden)}
-    config |= {"dropout": dropout, "validation": validation, "noise": noise, "members": members, "folds": folds}
-    config |= {"seed": seed, **training}
-    config[TABLE] = table_digest(table)
+    config = {"data": str(data), "target": target} | given | training | {"folds": folds, TABLE: table_digest(table)}
+    config |= {"categorical": categorical, "task": task}  # as they were given
     if not resume:
         make_folder(out)
     with locked(out, "fit"):
@@ -165,7 +163,8 @@ def fit_run(
                 )
             if changed:
                 raise ConfigError(
-                    f"--resume needs the settings of the interrupted training; changed: {', '.join(changed)}"
+                    f"--resume needs the settings of the interrupted training; changed: {', '.join(changed)}; give "
+                    "the same again, or start afresh with --overwrite"
                 )
         else:
             # a run that is there stays until the new one is done

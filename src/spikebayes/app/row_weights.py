@@ -72,7 +72,7 @@ def row_weights(
     if classes is not None:
         found = found * _of_classes(schema, y[train], classes)[y]
     if not bool(found[train].any()):
-        raise DataError("every training row has the weight 0: nothing to learn")
+        raise DataError("every training row has the weight 0: nothing to learn; give some a weight above 0")
     return found
 
 

@@ -89,9 +89,9 @@ def load_run(folder: Path) -> TableRun:
         StoreError: no finished run, a torn or edited file, or one of another version.
     """
     if not folder.is_dir():
-        raise StoreError(f"there is no run folder {folder}")
+        raise StoreError(f"there is no run folder {folder}; give the one that fit wrote")
     if not (folder / DESCRIPTION).exists():
-        hint = "; its training is not finished, continue by fit --resume" if (folder / "checkpoints").exists() else ""
+        hint = "; its training is not finished, continue by fit --resume" if (folder / CHECKPOINTS).exists() else ""
         raise StoreError(f"{folder} holds no finished run (no {DESCRIPTION}){hint}")
     several = format_of(folder / DESCRIPTION) == ENSEMBLE_FORMAT
     stored, tensors = read_described(folder, NAME, ENSEMBLE_FORMAT if several else FORMAT)
@@ -164,7 +164,7 @@ def read_by(folder: Path) -> list[Path]:
 def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
     """Refuse a folder for a new run in which something would be lost, or nothing can be resumed (ConfigError)."""
     if resume and not (folder / CHECKPOINTS).is_dir():
-        raise ConfigError(f"there is no interrupted training to resume in {folder}")
+        raise ConfigError(f"there is no interrupted training to resume in {folder}; leave --resume out to begin one")
     if not folder.exists():
         return
     if not folder.is_dir():

@@ -9,7 +9,8 @@ import pandas as pd
 
 from spikebayes.app.report.contents import report_data
 from spikebayes.app.report.page import write_report
-from spikebayes.app.table_run import Comparison, Spiking, TableRun, networks_of
+from spikebayes.app.table_comparison import Comparison
+from spikebayes.app.table_run import Spiking, TableRun, networks_of
 from spikebayes.data.columns import listed, one_line
 from spikebayes.data.encoding import encode_features, outside_training
 from spikebayes.data.schema import TableSchema

@@ -5,14 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
 
-from spikebayes.app.table_run import TableRun, TableTask
+from spikebayes.app.table_run import TableRun
+from spikebayes.app.table_task import TableTask
 from spikebayes.errors import StoreError
 from spikebayes.evaluate.arrays import Floats
 from spikebayes.evaluate.baselines import boosted_trees, linear_model
@@ -33,6 +34,7 @@ LEVEL = 0.01  # of the test whether a network loses to the linear model
 KEY = "standing"  # in the history of a run
 NETWORK, TWIN, LINEAR, TREES = "network", "spiking twin", "linear model", "boosted trees"
 ONE = "first member's twin"  # beside those of all members together
+Scores = TypeVar("Scores")
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,16 @@ class Standing:
         Raises:
             StoreError: something is missing, or of another kind.
         """
-        try:
-            check_fields(cls, stored)
-            return cls(**stored)
-        except (TypeError, StoreError) as error:
-            raise StoreError(f"the stored scores are damaged: {error}") from error
+        return read_scores(cls, stored)
+
+
+def read_scores(kind: type[Scores], stored: Mapping[str, Any]) -> Scores:
+    """Scores as the history of a run has them (StoreError if something is missing, or of another kind)."""
+    try:
+        check_fields(kind, stored)
+        return kind(**stored)
+    except (TypeError, StoreError) as error:
+        raise StoreError(f"the stored scores are damaged: {error}") from error
 
 
 def standing(run: TableRun, task: TableTask) -> Standing | str:

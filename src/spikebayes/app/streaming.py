@@ -14,7 +14,8 @@ import torch
 
 from spikebayes.app.finished_parts import finished_parts
 from spikebayes.app.run_folder import DESCRIPTION
-from spikebayes.app.table_run import COPIES, Spiking, TableRun
+from spikebayes.app.table_run import Spiking, TableRun
+from spikebayes.app.table_task import COPIES
 from spikebayes.data.chunks import read_chunks
 from spikebayes.data.encoding import encode_and_mark, outside_training
 from spikebayes.errors import ConfigError

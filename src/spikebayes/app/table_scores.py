@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from spikebayes.app.table_run import COPIES, Spiking, TableRun
+from spikebayes.app.table_run import Spiking, TableRun
+from spikebayes.app.table_task import COPIES
 from spikebayes.data.columns import column_names
 from spikebayes.data.encoding import outside_training
 from spikebayes.data.targets import rows_with_target

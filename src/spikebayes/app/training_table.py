@@ -12,7 +12,8 @@ import pandas as pd
 import torch
 from pandas.util import hash_pandas_object
 
-from spikebayes.app.table_run import TableRun, learnable
+from spikebayes.app.table_run import TableRun
+from spikebayes.app.table_task import learnable
 from spikebayes.data.encoding import encode_features, encode_target
 from spikebayes.data.tables import read_table, split_rows
 from spikebayes.data.targets import rows_with_target

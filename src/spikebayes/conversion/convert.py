@@ -252,9 +252,7 @@ def _built_by(code: Code | Literal["auto"] | None) -> Code | None:
     return ANY if code == "auto" else code
 
 
-def _calibration(
-    examples: list[Tensor], calibrate: Examples | None, dtype: torch.dtype, why: str = ""
-) -> Calibration:
+def _calibration(examples: list[Tensor], calibrate: Examples | None, dtype: torch.dtype, why: str) -> Calibration:
     """The rows on which activations are looked at, checked."""
     rows = examples if calibrate is None else _examples(calibrate)
     if len(rows) != len(examples) or any(r.shape[1:] != e.shape[1:] for r, e in zip(rows, examples, strict=True)):

@@ -102,9 +102,8 @@ class _Functions(TorchFunctionMode):
     def __init__(self, seen: Seen, stand_in: StandIn | None, reached: Reached) -> None:
         super().__init__()
         self.seen, self.stand_in, self.reached = seen, stand_in, reached
-        self.given: list[
-            Tensor | None
-        ] = []  # of the watched modules that are being called; None, of parameters alone
+        # of the watched modules that are being called; None, of parameters alone
+        self.given: list[Tensor | None] = []
         self.inside = 0  # closed modules that are being called
 
     def watch(self, module: nn.Module) -> list[Any]:

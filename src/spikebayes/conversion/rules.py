@@ -1,7 +1,7 @@
 """What each layer and function does to an :class:`Affine` value, as a table.
 
 A rule takes the call (values and arguments, modules already read) and returns the new value. Whatever is not in
-the table is refused by ``convert.py``.
+the table is refused by ``builder.py``.
 """
 
 from __future__ import annotations
@@ -163,10 +163,7 @@ class Rules:
     ) -> Affine:
         padding = padding if isinstance(padding, str) else as_tuple(padding, dims)
         settings = (as_tuple(stride, dims), padding, as_tuple(dilation, dims), groups)
-        if len(input.shape) != dims + 1:
-            raise Refused(
-                f"it needs rows of {dims + 1} axes (channels first), not of shape {list(input.shape)}; reshape them"
-            )
+        _check_map(input, dims)
         made = self._once((weight, *settings), lambda: Conv(weight.detach().clone(), *settings))
         return input.then(made, _per_channel(detached(bias), dims))
 
@@ -187,10 +184,7 @@ class Rules:
         dilation: Any = 1,
     ) -> Affine:
         """A transposed convolution: a plain one, with its kernel turned around, over units spread out among zeros."""
-        if len(input.shape) != dims + 1:
-            raise Refused(
-                f"it needs rows of {dims + 1} axes (channels first), not of shape {list(input.shape)}; reshape them"
-            )
+        _check_map(input, dims)
         kernel, dilation = weight.shape[2:], as_tuple(dilation, dims)
         settings = zip(as_tuple(stride, dims), as_tuple(padding, dims), as_tuple(output_padding, dims), strict=True)
         for k, (step, inside, more) in enumerate(settings):
@@ -243,10 +237,10 @@ class Rules:
         return self._once((last, scale), lambda: last.with_scaled_rows(factor))
 
     def _pool_module(self, x: Affine, m: Any) -> Affine:
-        if getattr(m, "divisor_override", None) is not None:
-            raise Refused("divisor_override is not supported; leave it out and multiply by a constant")
-        dims = 1 if isinstance(m, nn.AvgPool1d) else 2
-        return self.pool(dims, x, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad)
+        settings = m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad
+        if isinstance(m, nn.AvgPool1d):
+            return self.pool(1, x, *settings)
+        return self.pool(2, x, *settings, m.divisor_override)
 
     def pool(
         self,
@@ -290,6 +284,14 @@ def cast(x: Affine, *arguments: Any, **named: Any) -> Affine:
 def as_tuple(value: Any, dims: int) -> tuple[Any, ...]:
     """A setting for every spatial axis."""
     return tuple(value) if isinstance(value, tuple | list | torch.Size) else (value,) * dims
+
+
+def _check_map(x: Affine, dims: int) -> None:
+    """Refuse rows that are no feature maps with so many spatial axes."""
+    if len(x.shape) != dims + 1:
+        raise Refused(
+            f"it needs rows of {dims + 1} axes (channels first), not of shape {list(x.shape)}; reshape them"
+        )
 
 
 def _per_channel(values: Any, dims: int) -> Any:

@@ -18,6 +18,7 @@ from spikebayes.network.operators import AdaptiveAvgPool, Conv, Dense, Mix, Oper
 #: an operator for a key, made when it is first asked for
 Once = Callable[[tuple[Any, ...], Callable[[], Operator]], Operator]
 
+NOT_LINEAR = "a product of two network values is not linear; multiply by fixed tensors only, or add the values up"
 INTERPOLATED = {"linear": "bilinear", "trilinear": "bilinear"}  # torch's names for the same along each axis
 
 
@@ -27,9 +28,7 @@ INTERPOLATED = {"linear": "bilinear", "trilinear": "bilinear"}  # torch's names 
 def matmul(once: Once, a: Any, b: Any) -> Affine:
     """a @ b, one of them a fixed matrix or a stack of them."""
     if isinstance(a, Affine) and isinstance(b, Affine):
-        raise Refused(
-            "a product of two network values is not linear; multiply by fixed tensors only, or add the values up"
-        )
+        raise Refused(NOT_LINEAR)
     value, fixed = (a, b) if isinstance(a, Affine) else (b, a)
     rank = value.constant.ndim
     if fixed.ndim < 2 or fixed.ndim > rank or (value is b and rank < 3):
@@ -50,9 +49,7 @@ def einsum(once: Once, equation: str, *operands: Any) -> Affine:
     operands = tuple(operands[0]) if len(operands) == 1 and isinstance(operands[0], tuple | list) else operands
     values = [o for o in operands if isinstance(o, Affine)]
     if len(values) != 1:
-        raise Refused(
-            "a product of two network values is not linear; multiply by fixed tensors only, or add the values up"
-        )
+        raise Refused(NOT_LINEAR)
     if len(operands) > 2:
         raise Refused("it multiplies several fixed tensors; multiply these with each other first")
     names, result = _named(equation, [o.constant.ndim if isinstance(o, Affine) else o.ndim for o in operands])

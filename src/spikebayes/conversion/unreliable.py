@@ -50,7 +50,7 @@ def with_blank_out(
     if keep == 1:
         raise ConfigError("keep must be below 1: synapses that always transmit add no randomness")
     if any(c.blank_out for c in network.connections):
-        raise ConfigError("the network has synapses that blank out already")
+        raise ConfigError("the network has synapses that blank out already; give one without")
     populations = {p.name for p in network.populations}
     sources = populations | ({i.name for i in network.inputs} if inputs else set())
     site = network.free_site

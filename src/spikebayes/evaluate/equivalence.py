@@ -461,14 +461,17 @@ def _check_settings(reference: Predictive, alpha: float, output: int | None, see
 
 def _check_sides(reference: Predictive, other: Predictive, name: str) -> None:
     if reference.task is not other.task:
-        raise DataError(f"reference is a {reference.task}, {name} a {other.task}")
+        raise DataError(f"reference is a {reference.task}, {name} a {other.task}: predict both with the same task")
     for axis, what in ((1, "rows"), (2, "outputs")):
         here, there = reference.samples.shape[axis], other.samples.shape[axis]
         if here != there:
             raise DataError(f"reference has {here} {what}, {name} {there}: predict both on the same data")
     moved = int((reference.draw.rows != other.draw.rows).sum())
     if moved:
-        raise DataError(f"{moved} of {len(reference.draw.rows)} row indices of reference and {name} differ")
+        raise DataError(
+            f"{moved} of {len(reference.draw.rows)} row indices of reference and {name} differ: predict both with "
+            "the same rows"
+        )
     unnamed = default_names(reference.samples.shape[2])
     if len({reference.names, other.names} - {unnamed}) > 1:
         here, there = ", ".join(reference.names), ", ".join(other.names)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from spikebayes.errors import DataError
+from spikebayes.evaluate.arrays import Floats
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.numbers import check_count
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 #: fewer p-values than this say nothing about uniformity

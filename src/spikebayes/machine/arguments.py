@@ -30,8 +30,8 @@ def checked(public: Checked) -> Checked:
     """A decorator: wrong kinds of values are refused in one line, instead of by whatever operation meets them first.
 
     NumPy's numbers are numbers, a whole number is a float where one is asked for, lists are tuples, and truth values
-    are no numbers. What an annotation says beyond
-    that (a protocol, a class that only type checkers import) is not looked at. A class is checked when it is made.
+    are no numbers. What an annotation says beyond that (a protocol, a class that only type checkers import) is not
+    looked at. A class is checked when it is made.
 
     Raises:
         ConfigError: a value of another kind; DataError, where an array is expected.

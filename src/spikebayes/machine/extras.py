@@ -24,14 +24,14 @@ CALLED = {"sklearn": "scikit-learn", "yaml": "PyYAML", "rdkit": "RDKit", "distri
 
 
 def needed(module: str, what: str) -> Any:
-    """A module of a package that an extra brings.
+    """A module of a package that an extra brings, or one of the library's that imports such packages.
 
     Args:
         module: its name.
         what: what needs it, for the message.
 
     Raises:
-        ConfigError: the package is not installed; it says how to install it.
+        ConfigError: a package is not installed; it says how to install it.
 
     Example:
         >>> needed("scipy.stats", "a test").__name__

@@ -175,7 +175,7 @@ def _create_beside(path: Path) -> Path:
             raise NotADirectoryError
         os.close(os.open(partial, NEW, 0o666))
     except NotADirectoryError:
-        raise ConfigError(f"cannot write {path}: the folder {path.parent} does not exist") from None
+        raise ConfigError(f"cannot write {path}: the folder {path.parent} does not exist; make it first") from None
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
     return partial

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from spikebayes.machine.extras import missing
+from spikebayes.machine.extras import needed
 
 
 class _Package(ModuleType):
@@ -17,10 +16,10 @@ class _Package(ModuleType):
     def __getattr__(self, name: str) -> Any:
         homes, rooms = self.__dict__["_homes"], self.__dict__["_rooms"]
         if name in rooms:
-            return _imported(f"{self.__name__}.{name}", name)
+            return needed(f"{self.__name__}.{name}", name)
         if name not in homes:
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        self.__dict__[name] = getattr(_imported(homes[name], name), name)
+        self.__dict__[name] = getattr(needed(homes[name], name), name)
         return self.__dict__[name]
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -33,14 +32,6 @@ class _Package(ModuleType):
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self.__dict__["_homes"], *self.__dict__["_rooms"]})
-
-
-def _imported(module: str, name: str) -> ModuleType:
-    """The module; where a package of an extra is missing, whoever asked for the name is told which (ConfigError)."""
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        raise missing(error, name) or error from error
 
 
 def import_late(package: str, homes: Mapping[str, Sequence[str]], rooms: Sequence[str] = ()) -> None:

@@ -40,12 +40,12 @@ class Response(ABC):
     def numbers(self, x: Tensor) -> Tensor:
         """The numbers before they are cut off at the code's highest, signed, in x's dtype; x ``[R, *shape]``."""
 
-    @abstractmethod
     def reaches(self, x: Tensor, level: Tensor) -> Tensor:
         """Whether the number's magnitude is ``level`` (int64 > 0, shaped like x) or more; bool.
 
         The thresholds at which a neuron fires: they fall from tick to tick.
         """
+        return self.numbers(x.double()).abs() >= level
 
     @property
     @abstractmethod
@@ -124,9 +124,6 @@ class Table(Response):
         down = torch.bucketize(-x, -self.falling.to(x), right=True)
         return (up - down).to(dtype)
 
-    def reaches(self, x: Tensor, level: Tensor) -> Tensor:
-        return self.numbers(x.double()).abs() >= level
-
 
 @stored
 @checked
@@ -155,9 +152,6 @@ class Function(Response):
     def numbers(self, x: Tensor) -> Tensor:
         y = FUNCTIONS[self.name](x.double()) / torch.as_tensor(self.step, dtype=torch.float64, device=x.device)
         return (torch.sign(y) * (y.abs() + 0.5).floor()).to(x.dtype)
-
-    def reaches(self, x: Tensor, level: Tensor) -> Tensor:
-        return self.numbers(x.double()).abs() >= level
 
 
 @stored

@@ -148,7 +148,7 @@ class SpikingNetwork:
         order: dict[str, int] = {}
         for node in self.nodes():
             if node.name in order:
-                raise ConfigError(f"two parts of the network are named {node.name!r}")
+                raise ConfigError(f"two parts of the network are named {node.name!r}; give each a name of its own")
             order[node.name] = len(order)
             self._shapes[node.name] = node.shape
             constant = getattr(node, "constant", None)
@@ -270,7 +270,9 @@ class SpikingNetwork:
             if name not in order:
                 raise ConfigError(f"connection {source} -> {target}: there is no {name!r} in the network")
         if order[source] >= order[target] or order[target] < len(self.inputs):
-            raise ConfigError(f"connection {source} -> {target} does not point forward")
+            raise ConfigError(
+                f"connection {source} -> {target} does not point forward; put populations behind all that they hear"
+            )
         reached = target_shape(connection.operator, self.shape(source))
         taken = reached[:-1] if self._pools(target) else reached
         if taken != self.shape(target):

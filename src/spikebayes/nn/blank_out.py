@@ -212,9 +212,9 @@ class BlankOutConv2d(_BlankOut):
         beta: float = 1.0,
         sampling: Sampling = Law(),
     ) -> None:
-        self_kernel, self_stride, self_padding = (_pair(value) for value in (kernel, stride, padding))
-        super().__init__((outputs, channels, *self_kernel), keep, beta, sampling)
-        self.kernel, self.stride, self.padding = self_kernel, self_stride, self_padding
+        kernel, stride, padding = _pair(kernel), _pair(stride), _pair(padding)
+        super().__init__((outputs, channels, *kernel), keep, beta, sampling)
+        self.kernel, self.stride, self.padding = kernel, stride, padding
         if min(self.stride) < 1 or min(self.padding) < 0:
             raise ConfigError(f"stride must be positive and padding 0 or more; got {self.stride} and {self.padding}")
 

@@ -102,7 +102,7 @@ def few_bits(model: nn.Module, bits: int = 8, *, span: float | None = None) -> n
     if not layers:
         raise ConfigError("the model has no Linear, Conv or BlankOut layers")
     if any(parametrize.is_parametrized(layer, "weight") for layer in layers):
-        raise ConfigError("the model has weights of few bits, or otherwise made, already")
+        raise ConfigError("the model has weights of few bits, or otherwise made, already: call few_bits once")
     scales = [None if span is None else _fixed(layer, span / top) for layer in layers]
     for layer, scale in zip(layers, scales, strict=True):
         parametrize.register_parametrization(layer, "weight", _FewBits(top, scale))
@@ -140,15 +140,19 @@ def trained_weight(layer: nn.Module) -> Tensor:
     return layer.weight  # pyright: ignore[reportReturnType]
 
 
+def has_few_bits(layer: Any) -> bool:
+    """Whether a layer's weights are of few bits."""
+    return parametrize.is_parametrized(layer, "weight") and isinstance(layer.parametrizations.weight[0], _FewBits)
+
+
 @torch.no_grad()
 def whole_weights(model: nn.Module) -> dict[str, Tensor]:
     """Of each layer with weights of few bits, by its name: their whole numbers k, shaped as the weights."""
     found = {}
     for name, module in model.named_modules():
-        if parametrize.is_parametrized(module, "weight"):
-            behind = module.parametrizations.weight  # pyright: ignore[reportAttributeAccessIssue]
-            if isinstance(behind[0], _FewBits):  # pyright: ignore[reportIndexIssue]
-                found[name] = _whole(behind.original, behind[0].top, behind[0].scale)[0]  # pyright: ignore
+        if has_few_bits(module):
+            behind: Any = module.parametrizations.weight  # pyright: ignore[reportAttributeAccessIssue]
+            found[name] = _whole(behind.original, behind[0].top, behind[0].scale)[0]
     return found
 
 

@@ -1,7 +1,8 @@
 """Philox4x32-10: random words as a pure function of a key and a counter.
 
-One counter-based generator, written several times over so that NumPy, torch (any device) and compiled kernels give
-the same bits (Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3").
+One counter-based generator, written twice so that torch (any device) and compiled kernels give the same bits
+(``philox_simd.py`` is a third, for many blocks at once). Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers:
+as easy as 1, 2, 3".
 
 The layout, for every random bit in the library:
 
@@ -21,7 +22,6 @@ from __future__ import annotations
 import numba
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
@@ -58,28 +58,6 @@ def site_word(site: int, draw: int = 0) -> int:
     if not 0 <= draw < DRAWS:
         raise ConfigError(f"a mask may be redrawn {DRAWS} times in a run; redraw {draw} was asked for")
     return draw * SITES + site
-
-
-def philox_numpy(counter: NDArray[np.uint32], key: tuple[int, int]) -> NDArray[np.uint32]:
-    """Philox4x32-10 on counters ``[..., 4]`` uint32; returns the output words, same shape.
-
-    Example:
-        >>> [hex(w) for w in philox_numpy(np.zeros(4, np.uint32), (0, 0))]
-        ['0x6627e8d5', '0xe169c58d', '0xbc57ac4c', '0x9b00dbd8']
-    """
-    c0, c1, c2, c3 = (counter[..., i].astype(np.uint64) for i in range(4))
-    k0, k1 = key
-    low, shift = np.uint64(_LOW), np.uint64(32)
-    for _ in range(ROUNDS):
-        p0, p1 = c0 * np.uint64(MULTIPLIERS[0]), c2 * np.uint64(MULTIPLIERS[1])
-        c0, c1, c2, c3 = (
-            (p1 >> shift) ^ c1 ^ np.uint64(k0),
-            p1 & low,
-            (p0 >> shift) ^ c3 ^ np.uint64(k1),
-            p0 & low,
-        )
-        k0, k1 = (k0 + WEYL[0]) & _LOW, (k1 + WEYL[1]) & _LOW
-    return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
 
 
 def philox_torch(counter: Tensor, key: tuple[int, int]) -> Tensor:

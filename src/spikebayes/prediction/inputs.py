@@ -69,12 +69,15 @@ def as_inputs(
         if tensor.ndim < 2 or 0 in tensor.shape:
             raise DataError(f"{name} must be [B, *shape] with at least one row; got {list(tensor.shape)}")
         if len(tensor) != len(tensors[0]):
-            raise DataError(f"{name} has {len(tensor)} rows, the first input {len(tensors[0])}")
+            raise DataError(f"{name} has {len(tensor)} rows, the first input {len(tensors[0])}: give equally many")
         over_time = shapes is not None and _is_over_time(tensor, tuple(shapes[i]), name, still)
         finite = torch.isfinite(tensor)
         if not finite.all():
             rows = int((~finite).flatten(1).any(1).sum())
-            raise DataError(f"{name} has NaN or infinite values in {rows} of {len(tensor)} rows")
+            raise DataError(
+                f"{name} has NaN or infinite values in {rows} of {len(tensor)} rows; leave such rows out, or fill "
+                "them in"
+            )
         (refuse_merged if extremes is None else extremes.add)(_features(parts[i], over_time), dtype, name)
     _refuse_other_lengths(tensors, shapes)
     return tuple(tensors)

@@ -95,12 +95,14 @@ class Predictive:
             bad = int((~torch.isfinite(self.samples)).any(0).any(-1).sum())
             raise DataError(f"samples are NaN or infinite on {bad} of {self.samples.shape[1]} rows")
         if len(self.draw.rows) != self.samples.shape[1]:
-            raise DataError(f"{self.samples.shape[1]} rows of samples, {len(self.draw.rows)} row indices")
+            raise DataError(
+                f"{self.samples.shape[1]} rows of samples, {len(self.draw.rows)} row indices: give draw one for each"
+            )
         outputs = self.samples.shape[2]
         if not self.names:
             object.__setattr__(self, "names", default_names(outputs))
         if len(self.names) != outputs:
-            raise DataError(f"{outputs} outputs, {len(self.names)} names: {', '.join(self.names)}")
+            raise DataError(f"{outputs} outputs, {len(self.names)} names: {', '.join(self.names)}; give one for each")
         if len(set(self.names)) != outputs:
             raise DataError(f"names must differ from one another, since a table has a column each; got {self.names}")
         if self.noise_samples is not None:

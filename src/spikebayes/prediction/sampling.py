@@ -100,7 +100,7 @@ class SamplingPlan:
             raise DataError(f"row indices must be whole numbers; got {indices.dtype}")
         indices = indices.long()
         if len(indices) != count:
-            raise DataError(f"{len(indices)} row indices were given for {count} rows")
+            raise DataError(f"{len(indices)} row indices were given for {count} rows: give one for each")
         if int(indices.min()) < 0 or int(indices.max()) >= 1 << 32:
             raise DataError("row indices must lie in [0, 2^32)")
         if len(indices.unique()) != count:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,7 +16,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from spikebayes.errors import ConfigError
 from spikebayes.machine.kinds import shown
-from spikebayes.machine.numbers import is_whole, native
+from spikebayes.machine.numbers import check_count, is_whole, native
 from spikebayes.network.codes import Code
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.nn.zoo import mlp
@@ -161,8 +160,7 @@ class SpikingEstimator(BaseEstimator):
 
     def _whole(self, name: str) -> int:
         value = getattr(self, name)
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-            raise ConfigError(f"{name} must be a whole number, at least 1; got {value!r}")
+        check_count(name, value, 1)
         return int(value)
 
     def _widths(self) -> list[int]:

@@ -80,7 +80,7 @@ def check_rows(x: Values, y: Values, task: Task, what: str) -> tuple[Tensor, Ten
         raise DataError(f"{what} targets must be numbers: {str(error).splitlines()[0]}; {cure}") from error
     if targets.ndim == 0 or len(targets) != len(x):
         found = len(targets) if targets.ndim else "a single number"
-        raise DataError(f"{len(x)} {what} rows of inputs, {found} of targets")
+        raise DataError(f"{len(x)} {what} rows of inputs, {found} of targets; give one for each row")
     if task is Task.REGRESSION:
         rows = y if hasattr(y, "columns") else targets if targets.ndim > 1 else targets[:, None]
         (targets,) = as_inputs(rows, name=f"the {what} target")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,13 +109,15 @@ class Ensemble:
 
 
 def _settings(made: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Of all samples together: those of the first member, but for what is counted."""
+    """Of all samples together: those of the first member, but for what is counted, population by population."""
     total = sum(one["samples"] for one in made)
     whole = {**made[0], "samples": total}
-    for counted in {"spikes_per_prediction", "saturated"} & whole.keys():
-        whole[counted] = {
-            name: sum(one[counted][name] * one["samples"] for one in made) / total for name in whole[counted]
-        }
+    for counted in ("spikes_per_prediction", "saturated"):
+        sums = Counter[str]()  # members may have other populations
+        for one in made:
+            sums.update({name: count * one["samples"] for name, count in one.get(counted, {}).items()})
+        if any(counted in one for one in made):
+            whole[counted] = {name: count / total for name, count in sums.items()}
     return whole
 
 

@@ -231,7 +231,7 @@ def fit(
     held_out, told = x_val, y_val
     (x_val, y_val, *weighed[1]), apart = set_apart((x_val, y_val, *weighed[1]), calibration)
     if resume and (checkpoints is None or not (checkpoints / LAST_CHECKPOINT).exists()):
-        raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}")
+        raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}: leave resume out")
     if scaling is None:
         scaling = Scaling.learn(x, y if task is Task.REGRESSION else None)
     model.cpu().train()
@@ -240,7 +240,7 @@ def fit(
     if has(model, Sharpened):
         sharpenings.append(sharpening or _in_the_middle(epochs))
     elif sharpening is not None:
-        raise ConfigError("sharpening was given, but the model has no Sharpened activations")
+        raise ConfigError("sharpening was given, but the model has no Sharpened activations: leave it out")
     rows = scaling.inputs(x[torch.linspace(0, len(x) - 1, min(len(x), MOST_ROWS)).round().long()])
     started = time.perf_counter()
     with torch.random.fork_rng():

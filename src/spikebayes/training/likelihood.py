@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from spikebayes.errors import ConfigError
+from spikebayes.nn.few_bits import has_few_bits
 from spikebayes.noise.masks import evaluating
 
 QUIETEST, LOUDEST = -12.0, 6.0  # log variances: a standard deviation of 1/400, and of 20, of the targets'
@@ -46,12 +49,13 @@ def gaussian_loss(output: Tensor, y: Tensor) -> Tensor:
 
 def without_noise(model: nn.Module, outputs: int) -> None:
     """Cut the last linear layer of a model with ``2 outputs``, in place, to its means."""
-    last = _last_linear(model, 2 * outputs)
+    last: Any = _last_linear(model, 2 * outputs)
     assert last is not None  # as check_means looked for
     last.out_features = outputs
-    for name in ("weight", "bias"):
-        if (whole := getattr(last, name)) is not None:
-            setattr(last, name, nn.Parameter(whole.detach()[:outputs].clone()))
+    weight = (last.parametrizations.weight, "original") if has_few_bits(last) else (last, "weight")
+    for home, name in (weight, (last, "bias")):
+        if (whole := getattr(home, name)) is not None:
+            setattr(home, name, nn.Parameter(whole.detach()[:outputs].clone()))
 
 
 def check_means(model: nn.Module, x: Tensor, outputs: int) -> None:
@@ -77,5 +81,8 @@ def check_means(model: nn.Module, x: Tensor, outputs: int) -> None:
 
 
 def _last_linear(model: nn.Module, outputs: int) -> nn.Linear | None:
-    layers = [m for m in model.modules() if isinstance(m, nn.Linear)]
-    return layers[-1] if layers and layers[-1].out_features == outputs else None
+    """A model's, if it has so many outputs, and weights of its own or of few bits, which can be cut."""
+    last = next((m for m in reversed([*model.modules()]) if isinstance(m, nn.Linear)), None)
+    if last is None or last.out_features != outputs:
+        return None
+    return last if has_few_bits(last) or not parametrize.is_parametrized(last, "weight") else None

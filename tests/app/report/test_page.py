@@ -343,6 +343,7 @@ def test_absent_numbers_are_words() -> None:
     assert shown["Ratio of spreads"] == "∞"
     assert "KS statistic" not in shown
     assert number(-0.5) == "−0.500"
+    assert [number(v) for v in (999.4, 999.6, -999.6)] == ["999", "1,000", "−1,000"]
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from spikebayes.evaluate.energy.energy import Energy, energy
 from spikebayes.evaluate.energy.in_words import in_words
 from spikebayes.evaluate.energy.meter import Meter
 from spikebayes.evaluate.energy.spiking_counts import SpikingCounts, count
-from spikebayes.evaluate.energy.text import statement
+from spikebayes.evaluate.energy.text import in_joules, statement
 from spikebayes.network.noise import Gaussian
 from spikebayes.nn import Permadrop
 from spikebayes.nn.zoo import s2m
@@ -319,6 +319,21 @@ def test_the_text_says_rates_that_cannot_be_reached_as_any() -> None:
     dear = replace(GPU, synaptic_event_j=1e6)
     line = next(line for line in statement(found(CHIP, dear)).splitlines() if line.startswith("chip"))
     assert line.split()[-2:] == ["none", "any"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (9.994e-4, "999 µJ"),
+        (9.9996e-4, "1 mJ"),
+        (9.999e-7, "1 µJ"),
+        (1e-3, "1 mJ"),
+        (1e-15, "0.001 pJ"),
+        (0.0, "0 J"),
+    ],
+)
+def test_joules_just_below_a_thousand_take_the_next_prefix(value: float, text: str) -> None:
+    assert in_joules(value) == text
 
 
 def test_counters_of_the_machine_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

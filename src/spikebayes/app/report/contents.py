@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.evaluate.arrays import Floats
 from spikebayes.evaluate.energy.energy import Energy, energy
 from spikebayes.evaluate.equivalence import Equivalence
 from spikebayes.network.network import SpikingNetwork
@@ -21,8 +20,6 @@ from spikebayes.prediction.predictive import Predictive
 from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.simulate import simulate
 from spikebayes.prediction.task import Task
-
-Floats = NDArray[np.float64]
 
 PRICED = 5  # rows whose energy is counted
 

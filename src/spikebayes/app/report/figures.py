@@ -14,10 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from spikebayes.app.report.svg import PANEL, draw, short
+from spikebayes.evaluate.arrays import Floats
 from spikebayes.evaluate.margins import Margins
 from spikebayes.plot.style import CLASSICAL, CONTROL, GUIDE, INK, SHADE, SPIKING, thinned
-
-Floats = NDArray[np.float64]
 
 WIDE = 4.6  # inches: text that can be read on a phone
 COLOURS = {"classical": CLASSICAL, "spiking": SPIKING, "control": CONTROL}

@@ -14,8 +14,9 @@ from torch import Tensor
 from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Abilities, Result, Work
 from spikebayes.engine.cpu import loops
 from spikebayes.engine.cpu.drive import add_currents
+from spikebayes.engine.cpu.neurons import NEURONS, SYNAPSES
 from spikebayes.engine.cpu.over_time import mean_over_time, moving, nothing_moves
-from spikebayes.engine.cpu.packing import NEURONS, SYNAPSES, Drive, Layout, lay_out
+from spikebayes.engine.cpu.packing import Drive, Layout, lay_out
 from spikebayes.machine.threads import share_out
 from spikebayes.network.discrete import DiscreteLIF
 from spikebayes.network.network import SpikingNetwork

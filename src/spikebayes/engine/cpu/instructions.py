@@ -29,33 +29,6 @@ ROWS, DRIVE_VECTORS = (6, 4) if REGISTERS == 32 else (3, 2)  # rows and vectors 
 intrinsic: Any = extending.intrinsic  # untyped: what it makes takes one argument less than what it is given
 
 
-@intrinsic
-def add_rows(typingctx, total, at, vectors, weight, offset, spike, begin, end):
-    """total[at :][:n] += sum of weight[offset + spike[k] n :][:n] over k in [begin, end), n = vectors * lanes.
-
-    ``vectors`` is one of ROW_VECTORS; each has a loop of its own, in which the sums stay in registers. The sum is in
-    the order of the spikes.
-    """
-
-    def codegen(context, builder, signature, args):
-        e = Emitter(context, builder, context.get_data_type(signature.args[0].dtype))
-        target = e.data(signature.args[0], args[0], args[1])
-        rows = e.data(signature.args[3], args[3], args[4])
-        spikes = e.data(signature.args[5], args[5], index(0))
-
-        def case(vectors: int) -> None:
-            places = [index(k * e.lanes) for k in range(vectors)]
-            sums = _row_sums(e, [e.load(target, j) for j in places], rows, spikes, args[6], args[7])
-            for j, total in zip(places, sums, strict=True):
-                e.store(total, target, j)
-
-        _by_width(builder, args[2], case)
-        return context.get_dummy_value()
-
-    i64 = types.int64
-    return types.void(total, i64, i64, weight, i64, spike, i64, i64), codegen
-
-
 def _by_width(builder: Any, vectors: Any, case: Callable[[int], None]) -> None:
     """Code for each of ROW_VECTORS, and the choice among them."""
     done = builder.append_basic_block("done")
@@ -103,10 +76,11 @@ def add_run(typingctx, total, at, vectors, weight, offset):
 
 @intrinsic
 def sum_steps(typingctx, out, at, stride, steps, vectors, weight, offset, spike, starts, first, more):
-    """``add_rows`` for steps 0 <= t < steps: out[at + t stride :][:n] = sum of the rows of the spikes of step t.
+    """Weight rows of spikes, step by step: out[at + t stride :][:n] = sum_k weight[offset + spike[k] n :][:n].
 
-    These are spikes starts[first + t] .. starts[first + t + 1] - 1, counted through all of ``starts``. With ``more``
-    the sums are added to what is there.
+    n = vectors * lanes, 0 <= t < steps, and k goes from starts[first + t] to starts[first + t + 1] - 1, in the order
+    of the spikes. With ``more`` the sums are added to what is there. ``vectors`` is one of ROW_VECTORS; each has a
+    loop of its own, in which the sums stay in registers.
     """
 
     def codegen(context, builder, signature, args):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,14 +10,12 @@ from numpy.typing import NDArray
 
 from spikebayes.engine.cpu.instructions import DRIVE_VECTORS
 from spikebayes.engine.cpu.matrices import Patches, Wire, wires
+from spikebayes.engine.cpu.neurons import NEURONS, NO_FILTER, SYNAPSES, Compiled
 from spikebayes.engine.cpu.tiles import Grid, cut
 from spikebayes.machine.llvm import VECTOR_BYTES
-from spikebayes.network.discrete import DiscreteLIF
 from spikebayes.network.network import SpikingNetwork
-from spikebayes.network.neurons import LIF, Neuron, Threshold
 from spikebayes.network.noise import Dropout
 from spikebayes.network.operators import size
-from spikebayes.network.synapses import Alpha, Lowpass, Synapse
 from spikebayes.noise.bits import bernoulli_bits
 
 Array = NDArray[Any]
@@ -133,55 +130,6 @@ def lay_out(network: SpikingNetwork, dtype: np.dtype[Any]) -> tuple[Layout, Driv
         **packer.arrays([compiled[p.name].is_lif and _hold(p.dropout)[0] == 0 for p in populations]),
     )
     return layout, _drive(network, made, first, compiled, dtype)
-
-
-class Compiled(NamedTuple):
-    """A neuron as the loops run it.
-
-    Args:
-        is_lif: else a threshold unit.
-        numbers: threshold (of LIF the lowest voltage), decay of a step, 1 - decay, exp(tau_ref / tau_rc), and the
-            most that stays after a spike of what lay over the threshold: 0 resets.
-        gain, bias: current per unit of input, and without input.
-        current: a, b, c, d of a filter of its own, see ``SYNAPSES``, which delivers in the same step.
-    """
-
-    is_lif: bool
-    numbers: tuple[float, float, float, float, float]
-    gain: float = 1.0
-    bias: float = 0.0
-    current: tuple[float, float, float, float] | None = None
-
-
-def _lif(neuron: LIF, dt: float) -> Compiled:
-    decay = dt / neuron.tau_rc
-    numbers = 0.0, math.exp(-decay), -math.expm1(-decay), math.exp(neuron.tau_ref / neuron.tau_rc), 0.0
-    return Compiled(True, numbers, neuron.gain, neuron.bias)
-
-
-def _discrete_lif(neuron: DiscreteLIF, dt: float) -> Compiled:
-    """Of one number for each parameter, threshold 1, 0 at rest, and 0 or what is over 1 after a spike.
-
-    After a spike a neuron is free for the whole next step: 0 in the place of exp(tau_ref / tau_rc).
-    """
-    r, leak, w_in = float(neuron.r), dt / float(neuron.tau_mem), float(neuron.w_in)
-    numbers = -math.inf, 1 - leak, leak, 0.0, math.inf if neuron.v_reset is None else 0.0
-    if neuron.tau_syn is None:
-        return Compiled(True, numbers, r)
-    share = dt / float(neuron.tau_syn)
-    return Compiled(True, numbers, r * w_in, current=(1 - share, share, 0.0, share))
-
-
-def _threshold(neuron: Threshold, dt: float) -> Compiled:
-    return Compiled(False, (neuron.threshold, 0.0, 0.0, 0.0, 0.0))
-
-
-#: the neurons that the loops run, each from its parameters and dt
-NEURONS: dict[type[Neuron], Callable[[Any, float], Compiled]] = {
-    LIF: _lif,
-    DiscreteLIF: _discrete_lif,
-    Threshold: _threshold,
-}
 
 
 def _dropout(noise: Dropout | None) -> list[int]:
@@ -355,19 +303,6 @@ class _Packer:
             "run": _joined(self.runs, np.int32),
             "value": aligned(_joined(self.values, self.dtype)),
         }
-
-
-def _lowpass(synapse: Lowpass, dt: float) -> tuple[float, float, float, float]:
-    a, b = synapse.coefficients(dt)
-    return a, b, 0.0, b
-
-
-#: the filters that the loops run, as a, b, c, d of y <- a y + c x + d u, x <- a x + b u
-SYNAPSES: dict[type[Synapse], Callable[[Any, float], tuple[float, ...]]] = {
-    Lowpass: _lowpass,
-    Alpha: lambda synapse, dt: synapse.coefficients(dt),
-}
-NO_FILTER = (0.0, 0.0, 0.0, 1.0)
 
 
 def _rows(pointer: Array, rows: Array, column: Array, run: Array) -> tuple[Array, Array, Array]:

@@ -100,5 +100,6 @@ def in_joules(value: float | None) -> str:
     """
     if value is None:
         return "-"
+    value = float(f"{value:.3g}")  # before the prefix is chosen: 0.9999 mJ is 1 mJ
     thousands = 0 if value == 0 else min(max(0, -math.floor(math.log10(value) / 3)), len(PREFIXES) - 1)
     return f"{value * 1000**thousands:.3g} {PREFIXES[thousands]}J"
