@@ -10,7 +10,7 @@ import pytest
 
 from spikebayes.app.cli import main
 from spikebayes.app.copies import copies_of_target
-from spikebayes.app.table_run import prepare_table
+from spikebayes.app.table_task import prepare_table
 from verbs import fit
 
 N = 200
