@@ -272,6 +272,31 @@ def compiled() -> nn.Module:
     return torch.compile(net())  # pyright: ignore[reportReturnType]
 
 
+@form()
+def a_part_data_parallel() -> nn.Module:
+    return nn.Sequential(nn.DataParallel(net()[:3]), nn.DataParallel(nn.Linear(WIDTH, 2)))
+
+
+@form()
+def compiled_in_place() -> nn.Module:
+    model = net()
+    model.compile(backend="eager")
+    return model
+
+
+@form()
+def a_part_compiled() -> nn.Module:
+    model = net()
+    model[0].compile(backend="eager")
+    return nn.Sequential(torch.compile(model[:3], backend="eager"), model[3])
+
+
+@form()
+def a_function_compiled() -> nn.Module:
+    half = torch.compile(lambda h: F.dropout(h, 0.5) / 2, backend="eager")
+    return Body(lambda m, x: m.b(half(m.s(m.a(x)))))
+
+
 # -- how weights are made ----------------------------------------------------------------------------------------
 
 

@@ -198,6 +198,26 @@ def test_wrappers_are_seen_through(wrap: Any) -> None:
     assert torch.equal(predict(wrap(model), X, samples=5).samples, predict(model, X, samples=5).samples)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile's own parts
+def test_compiled_parts_run_as_written_and_are_compiled_afterwards() -> None:
+    compiled: list[Any] = []
+
+    def compiler(graph: Any, _: Any) -> Any:
+        compiled.append(graph)
+        return graph.forward
+
+    model = nn.Sequential(*parts().values())
+    wanted = predict(model, X, samples=5).samples
+    function = torch.compile(torch.relu, backend=compiler)
+    whole = nn.Sequential(torch.compile(model[:2], backend=compiler), *model[2:])
+    model[3].compile(backend=compiler)
+    whole.compile(backend=compiler)
+    assert torch.equal(predict(whole, X, samples=5).samples, wanted)
+    assert not compiled
+    function(X)
+    assert len(compiled) == 1
+
+
 PLAIN: dict[str, Callable[[Tensor], Any]] = {
     "array": lambda x: x.numpy(),
     "sparse": lambda x: x.to_sparse(),
