@@ -453,6 +453,7 @@ FORMS |= {
         "einsum_with_a_matrix": lambda h: torch.einsum("bi,ij->bj", h, torch.eye(WIDTH)),
         "summed_over_an_axis": lambda h: h.view(-1, 2, WIDTH // 2).sum(1).repeat(1, 2),
         "averaged_over_an_axis": lambda h: h.view(-1, 2, WIDTH // 2).mean(1).repeat(1, 2),
+        "transposed_by_an_attribute": lambda h: (torch.eye(8).flip(0) @ h.view(-1, 4, 8).mT).mT.flatten(1).data,
         "flipped": lambda h: h.flip(1),
         "split": lambda h: torch.cat(h.split([20, WIDTH - 20], 1)[::-1], 1),
         "unbound": lambda h: torch.cat(h.view(-1, 2, WIDTH // 2).unbind(1), 1),

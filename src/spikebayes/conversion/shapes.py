@@ -124,7 +124,7 @@ class ShapedTracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         leaf = super().is_leaf_module(m, module_qualified_name)
-        return leaf or isinstance(m, Spiking) or type(m) in dropout.MODULES
+        return leaf or isinstance(m, Spiking | torch.jit.ScriptModule) or type(m) in dropout.MODULES
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

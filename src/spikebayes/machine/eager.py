@@ -1,4 +1,4 @@
-"""What ``torch.compile`` made, run as it was written: compiled code calls none of the functions that masks look for."""
+"""What ``torch.compile`` made, run as it was written: compiled code calls no function that masks look for."""
 
 from __future__ import annotations
 

@@ -105,8 +105,8 @@ class Masks(TorchFunctionMode):
         if x.shape[0] != len(self.keys):
             if self.lines is None:
                 raise ConfigError(
-                    f"dropout call {site} sees {x.shape[0]} lines for {len(self.keys)} rows: "
-                    "the model must keep the batch as its first axis"
+                    f"dropout call {site} sees {x.shape[0]} lines for {len(self.keys)} rows: the model must keep the "
+                    "batch as its first axis, and drop values of its rows, no weights or constants"
                 )
             lines = self.lines
             if self.before:
@@ -184,7 +184,7 @@ def drops_in_place(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapp
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Every submodule in eval mode, and each put back into its own mode afterwards; what was compiled runs as written.
+    """Every submodule in eval mode, run as it was written, and each put back into its own mode afterwards.
 
     Dropout needs no training mode under :class:`Masks`, and batch norm must not be given it. Several threads, or
     predictions that are only begun, may be at one module: each submodule is put back when the last of them is done.
