@@ -75,6 +75,7 @@ CONVOLUTIONAL_2D = {
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), act(), nn.Conv2d(4, 2, 3, bias=False), nn.BatchNorm2d(2)
     ),
     "batch norm before": lambda: nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3, padding=1), act()),
+    "batch norm of several processes": lambda: conv_stack(nn.SyncBatchNorm(4), act()),
     "batch norm after pooling": lambda: conv_stack(nn.AvgPool2d(2), nn.BatchNorm2d(4), act()),
     "average pooling": lambda: conv_stack(
         nn.AvgPool2d(3, 2, padding=1, count_include_pad=False, ceil_mode=True), nn.Flatten(), nn.LazyLinear(2)

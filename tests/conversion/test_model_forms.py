@@ -272,6 +272,31 @@ def compiled() -> nn.Module:
     return torch.compile(net())  # pyright: ignore[reportReturnType]
 
 
+@form()
+def a_part_data_parallel() -> nn.Module:
+    return nn.Sequential(nn.DataParallel(net()[:3]), nn.DataParallel(nn.Linear(WIDTH, 2)))
+
+
+@form()
+def compiled_in_place() -> nn.Module:
+    model = net()
+    model.compile(backend="eager")
+    return model
+
+
+@form()
+def a_part_compiled() -> nn.Module:
+    model = net()
+    model[0].compile(backend="eager")
+    return nn.Sequential(torch.compile(model[:3], backend="eager"), model[3])
+
+
+@form()
+def a_function_compiled() -> nn.Module:
+    half = torch.compile(lambda h: F.dropout(h, 0.5) / 2, backend="eager")
+    return Body(lambda m, x: m.b(half(m.s(m.a(x)))))
+
+
 # -- how weights are made ----------------------------------------------------------------------------------------
 
 
@@ -428,6 +453,7 @@ FORMS |= {
         "einsum_with_a_matrix": lambda h: torch.einsum("bi,ij->bj", h, torch.eye(WIDTH)),
         "summed_over_an_axis": lambda h: h.view(-1, 2, WIDTH // 2).sum(1).repeat(1, 2),
         "averaged_over_an_axis": lambda h: h.view(-1, 2, WIDTH // 2).mean(1).repeat(1, 2),
+        "transposed_by_an_attribute": lambda h: (torch.eye(8).flip(0) @ h.view(-1, 4, 8).mT).mT.flatten(1).data,
         "flipped": lambda h: h.flip(1),
         "split": lambda h: torch.cat(h.split([20, WIDTH - 20], 1)[::-1], 1),
         "unbound": lambda h: torch.cat(h.view(-1, 2, WIDTH // 2).unbind(1), 1),

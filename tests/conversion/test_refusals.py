@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from coarse_codes import coarse
 from modules import Net, Net2, act, dense
 from spikebayes import Digits
-from spikebayes.conversion.convert import convert
+from spikebayes.conversion.convert import check, convert
 from spikebayes.errors import ConfigError, ConversionError, DataError
 
 
@@ -102,7 +102,20 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
     "rows picked": (lambda h: h[0], "function getitem", "picks rows of the batch"),
     "rows averaged": (lambda h: h.mean(0), "tensor method mean", "it sums along the batch axis"),
     "everything averaged": (lambda h: h.mean(), "tensor method mean", "a mean over everything mixes rows"),
-    "transposed by attribute": (lambda h: h.T, "function getattr", "only linear operations are possible"),
+    "transposed by attribute": (lambda h: h.T, "function getattr", "moves the batch axis"),
+    "a part of complex numbers": (lambda h: h.real, "function getattr", "its attribute 'real' is unknown"),
+    "a fixed matrix, added to": (
+        lambda h: torch.addmm(torch.ones(6), h, torch.eye(6)),
+        "function addmm",
+        "x @ weight + bias",
+    ),
+    "a fixed mask": (lambda h: torch.where(torch.arange(6) > 2, h, 0.0), "function where", "it is h * mask"),
+    "a fixed mask filled": (
+        lambda h: h.masked_fill(torch.arange(6) > 2, 0.0),
+        "tensor method masked_fill",
+        "it is h * mask",
+    ),
+    "indices": (lambda h: h.long(), "tensor method long", "use one-hot columns and Linear"),
     "rows indexed by a list": (lambda h: h[[0, 1]], "function getitem", "picks rows of the batch"),
     "two axes indexed by lists": (
         lambda h: h.reshape(-1, 2, 3)[:, [0, 1], [0, 2]],
@@ -276,6 +289,34 @@ def test_a_layer_that_no_input_reaches_is_refused() -> None:
     model = Net(lambda m, x: m.body(x) + m.body(m.learned), body=dense(4, 6), learned=torch.zeros(1, 4))
     with pytest.raises(ConversionError, match=r"\(SoftLIF, module 'body.1'\): does not act on the network's inputs"):
         convert(model, torch.zeros(1, 4))
+
+
+@pytest.mark.parametrize(
+    ("forward", "reason"),
+    [
+        (lambda m, x: F.linear(m.body(x), F.dropout(m.head.weight, 0.1)), "does not act on the network's inputs"),
+        (lambda m, x: m.head(m.body(x) * m.drop(torch.ones(6))), "does not act on the network's inputs"),
+        (lambda m, x: m.head(m.body(x) * torch.bernoulli(torch.full_like(x[:, :1], 0.5))), "it draws numbers"),
+        (lambda m, x: m.head(m.body(x) + m.head.weight[0].clone().normal_()), "it draws numbers"),
+        (lambda m, x: m.head(m.body(x) + torch.randn(6)), "the model draws numbers of its own with randn"),
+    ],
+)
+def test_randomness_of_what_is_no_value_of_the_network_is_named(forward: Any, reason: str) -> None:
+    model = Net(forward, body=dense(4, 6), head=nn.Linear(6, 2), drop=nn.Dropout(0.1))
+    before = torch.get_rng_state()
+    obstacle, *_ = check(model, torch.zeros(1, 4)).obstacles
+    assert reason in obstacle.reason
+    assert "drop" in obstacle.cure.lower()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, of scripts
+def test_what_torch_jit_compiled_is_refused_once_and_by_name() -> None:
+    scripted = torch.jit.script(nn.Sequential(nn.Linear(4, 6), nn.ReLU()))
+    (whole,) = check(scripted, torch.zeros(1, 4)).obstacles
+    (part,) = check(nn.Sequential(scripted, act()), torch.zeros(1, 4)).obstacles
+    assert whole.reason == part.reason == "its code was compiled by torch.jit, and cannot be looked into"
+    assert part.where == "node '_0' (RecursiveScriptModule, module '0')"
 
 
 def test_an_example_of_another_shape_is_refused() -> None:

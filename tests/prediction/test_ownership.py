@@ -58,6 +58,18 @@ def test_draws_that_masks_do_not_own_are_refused_by_name(name: str) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_draws_are_named_where_nothing_else_is_random_too() -> None:
+    draws = Net(lambda m, x: m.b(m.a(x) * torch.bernoulli(torch.full((32,), 0.5))), **parts())
+    with pytest.raises(ConfigError, match="draws numbers of its own with bernoulli"):
+        predict(draws, X, samples=5)
+
+
+def test_dropped_weights_are_refused_for_what_they_are() -> None:
+    weights = Net(lambda m, x: F.linear(m.d(m.s(m.a(x))), F.dropout(m.b.weight, 0.1)), **parts())
+    with pytest.raises(ConfigError, match="drop values of its rows, no weights or constants"):
+        predict(weights, X, samples=5)
+
+
 def test_a_generator_of_its_own_shows_in_its_answers() -> None:
     generator = torch.Generator().manual_seed(0)
     model = hidden(lambda h: h * torch.randn(32, generator=generator))
@@ -196,6 +208,26 @@ def test_numbers_that_cannot_be_used_are_refused(name: str) -> None:
 def test_wrappers_are_seen_through(wrap: Any) -> None:
     model = nn.Sequential(*parts().values())
     assert torch.equal(predict(wrap(model), X, samples=5).samples, predict(model, X, samples=5).samples)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile's own parts
+def test_compiled_parts_run_as_written_and_are_compiled_afterwards() -> None:
+    compiled: list[Any] = []
+
+    def compiler(graph: Any, _: Any) -> Any:
+        compiled.append(graph)
+        return graph.forward
+
+    model = nn.Sequential(*parts().values())
+    wanted = predict(model, X, samples=5).samples
+    function = torch.compile(torch.relu, backend=compiler)
+    whole = nn.Sequential(torch.compile(model[:2], backend=compiler), *model[2:])
+    model[3].compile(backend=compiler)
+    whole.compile(backend=compiler)
+    assert torch.equal(predict(whole, X, samples=5).samples, wanted)
+    assert not compiled
+    function(X)
+    assert len(compiled) == 1
 
 
 PLAIN: dict[str, Callable[[Tensor], Any]] = {

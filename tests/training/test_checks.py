@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -172,6 +173,20 @@ def test_a_regression_in_which_nothing_is_random_is_not_trained(layers: list[nn.
     with pytest.raises(ConfigError, match="nothing in the model is random"):
         fit(model, X, Y, validation=(X, Y), epochs=2)
     assert counted.passes == 0
+
+
+def test_a_model_that_cannot_be_copied_is_refused_before_it_is_trained() -> None:
+    model = nn.Sequential(nn.Linear(2, 8), SoftLIF(), nn.Dropout(0.1), nn.Linear(8, 1))
+    model.lock = threading.Lock()  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(ConfigError, match=r"Sequential has to be copied, and cannot be: .*lock.*; keep locks, open"):
+        fit(model, X, Y, validation=(X, Y), epochs=2)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, of scripts
+def test_what_torch_jit_compiled_is_not_trained() -> None:
+    model = torch.jit.script(nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 1)))
+    with pytest.raises(ConfigError, match=r"compiled by torch\.jit, and cannot be looked into; give the module"):
+        fit(model, X, Y, validation=(X, Y), epochs=2)  # pyright: ignore[reportArgumentType]
 
 
 def test_classes_may_get_unreliable_synapses_afterwards() -> None:

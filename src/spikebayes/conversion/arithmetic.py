@@ -25,7 +25,7 @@ def add(a: Any, b: Any, *, alpha: float = 1) -> Affine:
     shape = _common(
         a,
         other,
-        "the added constant is larger than the value it is added to; add the same to every row",
+        "the added constant is larger than the value it is added to; add the same to every row, and draw no numbers",
     )
     return widened(a, shape).plus(widened(b, shape) if isinstance(b, Affine) else b)
 
@@ -50,7 +50,7 @@ def multiply(a: Any, b: Any) -> Any:
     shape = _common(
         a,
         tuple(factor.shape),
-        "the factor is larger than the value it multiplies; take the same for every row",
+        "the factor is larger than the value it multiplies; take the same for every row, and draw no numbers",
     )
     factor = factor.squeeze(0) if factor.ndim > len(a.shape) else factor
     return widened(a, shape).then(Scale(factor.clone()))

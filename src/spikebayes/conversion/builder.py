@@ -18,7 +18,7 @@ from spikebayes.conversion.arithmetic import add, multiply, subtract
 from spikebayes.conversion.assembly import READOUT, Activated, assembled, sources_of
 from spikebayes.conversion.dependence import OF_SHAPE
 from spikebayes.conversion.exact_sums import gridded
-from spikebayes.conversion.faults import float_dtype
+from spikebayes.conversion.faults import SCRIPTED, UNSCRIPTED, float_dtype
 from spikebayes.conversion.moves import ROWS
 from spikebayes.conversion.obstacles import Blocked, Obstacle
 from spikebayes.conversion.pooling import MaxPool
@@ -36,7 +36,12 @@ from spikebayes.network.operators import Chain, Scale, Windows
 from spikebayes.network.synapses import Synapse
 from spikebayes.nn.unit import STANDARDISED, Place, Spiking, Units, Values
 from spikebayes.noise.masks import NO_MAPS
+from spikebayes.noise.ownership import drawn_from, generators_kept
 
+DRAWS = (
+    "it draws numbers of its own, which no seed of a prediction governs; make nn.Dropout or a layer of spikebayes.nn "
+    "the randomness"
+)
 CALLED = "check the call: its arguments do not fit"
 
 
@@ -113,7 +118,8 @@ class Builder:
             return Affine.of(Source(self._name(node), tuple(value.shape[1:])), dtype)
 
         try:
-            self.values[node] = like(self.traced.tracer.value(node))
+            with generators_kept():
+                self.values[node] = like(self.traced.tracer.value(node))
         except Exception:  # an operation may raise anything
             return False
         return True
@@ -134,15 +140,22 @@ class Builder:
         return Affine.of(Source(name, shape), float_dtype(self.traced.model))
 
     def _plain(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
-        """A call that touches no network value (sizes, parameters, constants) is simply made."""
-        if node.op == "call_function":
-            return node.target(*arguments, **keywords)  # pyright: ignore[reportCallIssue]
-        if node.op == "call_method":
-            return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
-        module = self.traced.model.get_submodule(str(node.target))
-        if isinstance(module, Spiking | _DropoutNd):
+        """A call that touches no network value (sizes, parameters, constants) is simply made, if it draws nothing."""
+        module = self.traced.model.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, _DropoutNd) or node.target in dropout.FUNCTIONS:
+            raise Refused("does not act on the network's inputs; drop a value instead, as in h = F.dropout(h, p)")
+        if isinstance(module, Spiking):
             raise Refused("does not act on the network's inputs; do it once, before, and keep its result as a buffer")
-        return module.forward(*arguments, **keywords)
+        with generators_kept(), drawn_from() as drawn:
+            if module is not None:
+                value = module.forward(*arguments, **keywords)
+            elif node.op == "call_method":
+                value = getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
+            else:
+                value = node.target(*arguments, **keywords)  # pyright: ignore[reportCallIssue]
+        if drawn:
+            raise Refused(DRAWS)
+        return value
 
     def _call(self, node: fx.Node, arguments: Any, keywords: Any) -> Any:
         kind = self.traced.kind(node)
@@ -163,6 +176,8 @@ class Builder:
             rule = next((self.rules.modules[t] for t in type(module).__mro__ if t in self.rules.modules), None)
             if rule is not None:
                 return rule(*arguments, module, **keywords)
+            if isinstance(module, torch.jit.ScriptModule):
+                raise Refused(f"{SCRIPTED}; {UNSCRIPTED}")
         elif node.target in dropout.FUNCTIONS:
             return self._dropout(node, *dropout.called(arguments, keywords), dropout.FUNCTIONS[node.target])
         elif node.target in pooling.FUNCTIONS:

@@ -18,7 +18,7 @@ from spikebayes.conversion.check import Check
 from spikebayes.conversion.choosing import Cost, choose
 from spikebayes.conversion.encoding import encode
 from spikebayes.conversion.exact_sums import with_exact_sums
-from spikebayes.conversion.faults import faults, float_dtype, initialised, refuse_faults, unwrapped, without_values
+from spikebayes.conversion.faults import faults, float_dtype, initialised, out_of_sight, refuse_faults, unwrapped
 from spikebayes.conversion.obstacles import Blocked, Obstacles
 from spikebayes.conversion.only_in_training import only_in_training
 from spikebayes.conversion.paired_error import warn_of_error
@@ -198,7 +198,7 @@ def check(
     with evaluating(model):
         initialised(model, examples)
         found = list(faults(model))
-        if without_values(model) is not None:  # nothing more can be seen
+        if out_of_sight(model) is not None:  # nothing more can be seen
             return Obstacles(type(model).__name__, (*found, *unknown_modules(model)))
         try:
             traced = trace(model, examples)

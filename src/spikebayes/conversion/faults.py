@@ -5,6 +5,7 @@ Such a module would run: neurons with a NaN weight are merely silent, and a drop
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -18,6 +19,8 @@ from spikebayes.errors import SpikebayesError
 from spikebayes.noise.ownership import generators_kept
 
 NAMED = 3  # places in a message
+SCRIPTED = "its code was compiled by torch.jit, and cannot be looked into"
+UNSCRIPTED = "put the module that it was made of in its place"
 WRAPPERS = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
 
 
@@ -46,6 +49,18 @@ def initialised(model: nn.Module, rows: Sequence[Tensor]) -> None:
             model(*(part.clone() for part in rows))  # a forward may work in place
 
 
+def copied(model: nn.Module, error: type[SpikebayesError]) -> nn.Module:
+    """A copy of a module; raises the error given where it holds what Python cannot copy."""
+    try:
+        return copy.deepcopy(model)
+    except Exception as why:  # a user's attributes may raise anything
+        said = (str(why).splitlines() or [type(why).__name__])[0]
+        raise error(
+            f"{type(model).__name__} has to be copied, and cannot be: {said}; keep locks, open files, generators and "
+            "values of a pass out of its attributes, or give it a __deepcopy__"
+        ) from why
+
+
 def refuse_faults(model: nn.Module, error: type[SpikebayesError]) -> None:
     """Raise the first of a module's faults, as the error given."""
     for fault in faults(model):
@@ -55,14 +70,11 @@ def refuse_faults(model: nn.Module, error: type[SpikebayesError]) -> None:
 def faults(model: nn.Module) -> Iterator[Obstacle]:
     """What keeps a module from being predicted or converted, whatever it does with its rows."""
     whole = type(model).__name__
-    if isinstance(model, torch.jit.ScriptModule):
-        yield Obstacle(whole, "its code was compiled, and cannot be looked into", "give the module it was made of")
+    if (closed := out_of_sight(model)) is not None:
+        yield closed
         return
     if lazy := [name for name, t in _numbers(model) if is_lazy(t)]:
         yield Obstacle(whole, f"there are no values yet in {_list(lazy)}", "run the model once, on a batch")
-        return
-    if (empty := without_values(model)) is not None:
-        yield empty
         return
     numbers = [(name, t) for name, t in _numbers(model) if t.is_floating_point() or t.is_complex()]
     elsewhere = [f"{name} ({t.device})" for name, t in numbers if t.device.type != "cpu"]
@@ -82,8 +94,10 @@ def faults(model: nn.Module) -> Iterator[Obstacle]:
     yield from _hidden_dropout(model)
 
 
-def without_values(model: nn.Module) -> Obstacle | None:
-    """The fault of a module on torch's meta device."""
+def out_of_sight(model: nn.Module) -> Obstacle | None:
+    """The fault of a module of which nothing more can be seen: torch.jit made it, or it is on torch's meta device."""
+    if isinstance(model, torch.jit.ScriptModule):
+        return Obstacle(type(model).__name__, SCRIPTED, "give the module it was made of")
     meta = [name for name, t in _numbers(model) if t.is_meta]
     cure = "call model.to_empty(device='cpu'), then load its weights"
     what = f"there are no values in {_list(meta)}: it is on the meta device"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from spikebayes.conversion.exact_sums import grid_steps, on_grid
-from spikebayes.conversion.faults import without_values
+from spikebayes.conversion.faults import copied, out_of_sight
 from spikebayes.conversion.obstacles import Blocked
 from spikebayes.conversion.tracing import trace
 from spikebayes.errors import ConversionError
@@ -71,9 +70,9 @@ def folded(model: nn.Module, arguments: int | Tensor | Sequence[Tensor] = 1) -> 
         >>> [type(m).__name__ for m in folded(net, torch.zeros(1, 3, 2))]
         ['Linear', 'BatchNorm1d']
     """
-    if (empty := without_values(model)) is not None:
-        raise ConversionError(str(empty))
-    made = copy.deepcopy(model).eval()
+    if (closed := out_of_sight(model)) is not None:
+        raise ConversionError(str(closed))
+    made = copied(model, ConversionError).eval()
     whole = whole_weights(made)
     settle_bits(made)
     examples = [arguments] if isinstance(arguments, Tensor) else arguments

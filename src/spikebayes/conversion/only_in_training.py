@@ -22,6 +22,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from spikebayes.conversion.faults import UNSCRIPTED
 from spikebayes.conversion.obstacles import Obstacle
 from spikebayes.conversion.tracing import LIBRARIES
 from spikebayes.noise.masks import dropout_call, drops_in_place, evaluating
@@ -30,6 +31,10 @@ from spikebayes.noise.random_layers import certainly, randomly
 
 ROWS = 2  # of a pass: a layer may take no single one
 SETTLED = (_NormBase, nn.RReLU)  # stay in evaluation mode, as they are in a prediction: what trains there is no mask
+GOVERNED = (
+    "make nn.Dropout or a layer of spikebayes.nn its randomness, which acts in every mode, or give noise that only "
+    "helps learning to fit(augment=...)"
+)
 Place = tuple[str, str]  # the module, and the user's line
 
 
@@ -70,11 +75,11 @@ def only_in_training(model: nn.Module, rows: Sequence[Tensor]) -> Obstacle | Non
                 "call it always: convert and predict make dropout act in every mode",
             )
     if training.drew and not usual.drew:
+        scripted = any(isinstance(m, torch.jit.ScriptModule) for m in model.modules())
         return _obstacle(
             training.drew[0],
             "draws numbers of its own while the model trains, but not in a prediction",
-            "make nn.Dropout or a layer of spikebayes.nn its randomness, which acts in every mode, or give noise "
-            "that only helps learning to fit(augment=...)",
+            f"masks do not reach into what torch.jit compiled: {UNSCRIPTED}" if scripted else GOVERNED,
         )
     return None
 

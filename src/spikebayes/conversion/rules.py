@@ -37,6 +37,7 @@ class Rules:
             nn.Conv2d: self._conv_module,
             nn.BatchNorm1d: self._norm_module,
             nn.BatchNorm2d: self._norm_module,
+            nn.SyncBatchNorm: self._norm_module,
             nn.AvgPool1d: self._pool_module,
             nn.AvgPool2d: self._pool_module,
             nn.AdaptiveAvgPool1d: lambda x, m: self.adaptive_pool(x, m.output_size, 1),
@@ -74,6 +75,7 @@ class Rules:
             F.upsample: sums.interpolate,
             torch.einsum: partial(sums.einsum, self._once),
             operator.getitem: moves.index,
+            getattr: attribute,
         }
         for name in ("flatten", "reshape", "view", "squeeze", "unsqueeze", "unflatten"):
             self._both(name, lambda x, *a, _name=name, **k: moves.reshape(x, _method(_name, *a, **k)))
@@ -270,6 +272,15 @@ def _method(name: str, *args: Any, **kwargs: Any) -> Callable[[Tensor], Tensor]:
 def _torch(name: str, *args: Any, **kwargs: Any) -> Callable[[Tensor], Tensor]:
     """A function of torch by its name, of its first argument."""
     return lambda t: getattr(torch, name)(t, *args, **kwargs)
+
+
+def attribute(x: Affine, name: str) -> Affine:
+    """A tensor's attribute that is a tensor too."""
+    if name in ("T", "mT"):
+        return moves.permute(x, lambda t: getattr(t, name))
+    if name == "data":
+        return x
+    raise Refused(f"its attribute {name!r} is unknown")
 
 
 def cast(x: Affine, *arguments: Any, **named: Any) -> Affine:

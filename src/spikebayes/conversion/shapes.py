@@ -7,9 +7,10 @@ as no model writes down (``ROWS``), from the graph that led to it; values that n
 from __future__ import annotations
 
 import operator
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch.fx.proxy import TraceError
 from spikebayes.conversion import dropout
 from spikebayes.conversion.activations import FUNCTIONS
 from spikebayes.conversion.arguments import ShapedArgument, proxy_of
+from spikebayes.conversion.faults import unwrapped
 from spikebayes.conversion.moves import ROWS
 from spikebayes.nn import Spiking
 from spikebayes.noise.masks import DropoutInputs, evaluating
@@ -109,7 +111,7 @@ class ShapedTracer(fx.Tracer):
 
     def trace(self, root: nn.Module, concrete_args: dict[str, Any] | None = None) -> fx.Graph:  # pyright: ignore
         before = set(vars(root))
-        with generators_kept(), _kept(root):
+        with generators_kept(), _kept(root), _compiled_looked_into():
             graph = super().trace(root, concrete_args)
             self.constants = {name: value for name, value in vars(root).items() if name not in before}
         _drop_assertions(graph)
@@ -122,7 +124,13 @@ class ShapedTracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         leaf = super().is_leaf_module(m, module_qualified_name)
-        return leaf or isinstance(m, Spiking) or type(m) in dropout.MODULES
+        return leaf or isinstance(m, Spiking | torch.jit.ScriptModule) or type(m) in dropout.MODULES
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        inner = unwrapped(m)
+        return super().call_module(m, forward, args, kwargs) if inner is m else inner(*args, **kwargs)
 
     def proxy(self, node: fx.Node) -> Any:
         if self.lines:
@@ -205,6 +213,12 @@ def _kept(root: nn.Module) -> Iterator[None]:
         for buffer, values in buffers:
             if not torch.equal(buffer, values):
                 buffer.copy_(values)
+
+
+def _compiled_looked_into() -> AbstractContextManager[None]:
+    """What ``torch.compile`` made is traced as it was written, where torch would refuse it."""
+    compiler: Any = sys.modules.get("torch._dynamo")
+    return nullcontext() if compiler is None else compiler.config.patch(error_on_nested_fx_trace=False)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.eager import eager
 from spikebayes.network.noise import Dropout
 from spikebayes.noise.bits import drop
 from spikebayes.noise.keys import Keys
@@ -104,8 +105,8 @@ class Masks(TorchFunctionMode):
         if x.shape[0] != len(self.keys):
             if self.lines is None:
                 raise ConfigError(
-                    f"dropout call {site} sees {x.shape[0]} lines for {len(self.keys)} rows: "
-                    "the model must keep the batch as its first axis"
+                    f"dropout call {site} sees {x.shape[0]} lines for {len(self.keys)} rows: the model must keep the "
+                    "batch as its first axis, and drop values of its rows, no weights or constants"
                 )
             lines = self.lines
             if self.before:
@@ -183,7 +184,7 @@ def drops_in_place(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapp
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Every submodule in eval mode, and each put back into its own mode afterwards.
+    """Every submodule in eval mode, run as it was written, and each put back into its own mode afterwards.
 
     Dropout needs no training mode under :class:`Masks`, and batch norm must not be given it. Several threads, or
     predictions that are only begun, may be at one module: each submodule is put back when the last of them is done.
@@ -195,7 +196,8 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             _modes[m] = users + 1, mode
         module.eval()
     try:
-        yield
+        with eager():
+            yield
     finally:
         with _counting:
             for m in parts:

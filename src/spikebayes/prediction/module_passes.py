@@ -117,6 +117,7 @@ class Passes:
     def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self.model, self.inputs = model, inputs
         self.head: Head | None = None  # once a whole pass was made
+        self.random = False  # whether masks acted in it
 
     def forward(self, rows: Tensor) -> Any:
         """What the module says to rows at these positions."""
@@ -134,8 +135,7 @@ class Passes:
         """Every line through the whole module."""
         with Sigmoids() as sigmoids, Masks(tile.keys) as masks:
             result = _output(self.forward(tile.rows), len(tile.rows))
-        if not masks.random:
-            raise ConfigError(NOT_RANDOM)
+        self.random = masks.random
         self.head = self.head or Head(tuple(result.shape[1:]), sigmoids.gave(result))
         return result.flatten(1)
 
@@ -161,6 +161,8 @@ class Passes:
         probe, device = _probe(block), self.inputs[0].device
         expected, taken = owned(lambda: decided(lambda: self.whole(probe)))
         assert self.head is not None
+        if not self.random:
+            raise ConfigError(NOT_RANDOM)
         if bool(expected.isfinite().all()) and not _stands_alone(self.whole, probe, expected, taken):
             raise ConfigError(ROWS_MIX if _agree(self.whole(probe), expected) else CHANGES)
         try:

@@ -7,7 +7,6 @@ many threads as torch has: a pair's bits depend on nothing but the pair.
 
 from __future__ import annotations
 
-import copy
 import inspect
 import math
 from collections import Counter
@@ -19,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikebayes.conversion.faults import float_dtype, refuse_faults, unwrapped
+from spikebayes.conversion.faults import copied, float_dtype, refuse_faults, unwrapped
 from spikebayes.conversion.only_in_training import only_in_training
 from spikebayes.errors import ConfigError
 from spikebayes.machine.products import check_steady_products
@@ -79,7 +78,7 @@ class ModuleSampler:
         if (apart := only_in_training(self.model, inputs)) is not None:
             raise ConfigError(str(apart))
         if self.plan.device.type != "cpu":  # pyright: ignore[reportAttributeAccessIssue]
-            self.model = copy.deepcopy(self.model).to(self.plan.device)
+            self.model = copied(self.model, ConfigError).to(self.plan.device)
         check_steady_products()
         first = next(iter(Blocks(rows, self.plan, PAIRS_PER_BLOCK)))
         with self._evaluating():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from spikebayes.conversion.faults import float_dtype
+from spikebayes.conversion.faults import copied, float_dtype
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.kinds import shown
 from spikebayes.machine.numbers import check_count
@@ -212,7 +211,7 @@ def check_conversion(fitted: Fitted) -> SpikingNetwork:
         ConversionError: as :func:`spikebayes.convert` says.
         ConfigError: nothing in it is random, though the residual noise of a regression is measured beside samples.
     """
-    trained = copy.deepcopy(fitted.model)  # with activations that are as sharp as they will be
+    trained = copied(fitted.model, ConfigError)  # with activations that are as sharp as they will be
     for module in trained.modules():
         if isinstance(module, Sharpened):
             module.sharpen(1.0)

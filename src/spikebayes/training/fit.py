@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from spikebayes.conversion.calibration import MOST_ROWS
-from spikebayes.conversion.faults import without_values
+from spikebayes.conversion.faults import out_of_sight
 from spikebayes.errors import ConfigError, DataError, SpikebayesError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.progress import in_notebook
@@ -213,8 +213,8 @@ def fit(
         check_error(error)
     if precision not in PRECISION:
         raise ConfigError(f"precision must be one of {', '.join(PRECISION)}; got {precision!r}")
-    if (empty := without_values(model)) is not None:
-        raise ConfigError(str(empty))
+    if (closed := out_of_sight(model)) is not None:
+        raise ConfigError(str(closed))
     x, y = check_rows(x, y, task, "training")
     x_val, y_val = check_rows(*validation[:2], task, "validation")
     weighed: list[list[Tensor]] = [[], []]  # of training and of validation rows: weights, if there are any

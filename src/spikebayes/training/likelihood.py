@@ -6,7 +6,6 @@ The first C outputs are means, the others log variances of an observation about 
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from spikebayes.conversion.faults import copied
 from spikebayes.errors import ConfigError
 from spikebayes.nn.few_bits import has_few_bits
 from spikebayes.noise.masks import evaluating
@@ -64,7 +64,7 @@ def check_means(model: nn.Module, x: Tensor, outputs: int) -> None:
     Raises:
         ConfigError: it does not end in a linear layer whose first outputs they are.
     """
-    cut = copy.deepcopy(model)
+    cut = copied(model, ConfigError)
     if _last_linear(cut, 2 * outputs) is not None:
         without_noise(cut, outputs)
         found = []
