@@ -156,7 +156,7 @@ def rounded_outward(ends: Tensor, dtype: torch.dtype, *, up: bool = True) -> Ten
     Example:
         >>> end = torch.tensor([0.1], dtype=torch.float64)  # float32 has no such number, the nearest is larger
         >>> [rounded_outward(end, torch.float32, up=up).item() for up in (True, False)]
-        [0.10000000894069672, 0.09999999403953552]
+        [0.10000000149011612, 0.09999999403953552]
     """
     outward = ROUNDING * torch.finfo(torch.float64).eps * ends.double().abs()
     exact = ends.double() + (outward if up else -outward)
