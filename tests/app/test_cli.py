@@ -111,6 +111,21 @@ def test_compare_prints_a_verdict_and_writes_a_page(
     assert "<svg" in page.read_text()
 
 
+def test_compare_leaves_out_rows_without_a_target_as_score_does(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = table(30, seed=4)
+    for share, says in ((0.5, "15 rows of "), (1.0, "30 rows of ")):
+        frame["y"] = frame["y"].where(np.arange(30) >= share * 30)
+        frame.to_csv(tmp_path / "test.csv", index=False)
+        given = ["--data", str(tmp_path / "test.csv"), "--out", str(tmp_path / "page.html"), "--samples", "10"]
+        assert main(["compare", str(run), *given]) == 0
+        said = capsys.readouterr().out
+        assert says in said
+        assert ("without 15 whose target is missing" in said) is (share < 1)
+    assert "their targets are not known" in (tmp_path / "page.html").read_text()
+
+
 @pytest.mark.slow
 def test_classification(tmp_path: Path) -> None:
     frame = table(80)

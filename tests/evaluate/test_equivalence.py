@@ -636,6 +636,56 @@ def test_a_constant_output_may_be_missed_by_what_numbers_in_steps_miss() -> None
     assert compare(Predictive(offset, draw), Predictive(moved, draw)).outcome is Outcome.NOT_KEPT
 
 
+@pytest.mark.parametrize("size", [1e4, 1e6])
+@pytest.mark.parametrize("judge", [judged, paired])
+def test_a_row_far_away_does_not_hide_the_others(judge, size: float) -> None:
+    far = np.where(np.arange(100) == 7, size, 0.0)[:, None]
+    first, second = normal(1), normal(1 if judge is paired else 2)
+    assert judge(first + far, second + far).outcome == "kept"
+    assert judge(first + far, second + 2 + far).outcome == "not kept"
+
+
+def test_rows_of_one_index_share_their_masks_and_are_no_independent_evidence() -> None:
+    # 100 copies of a row: 100 samples of a single row cannot show 0.1 std
+    once = torch.zeros(100, dtype=torch.int64)
+    sides = [replace(made(functions(s, 100, 100), s), draw=Draw(s, "row", once)) for s in range(12)]
+    found = [compare(*pair) for pair in zip(sides[::2], sides[1::2], strict=True)]
+    assert {each.outcome for each in found} == {Outcome.UNDECIDED}
+    assert "Rows of a sample share masks" in found[0].note
+
+
+@pytest.mark.parametrize("many", [100, 1000])
+def test_differences_spread_over_many_classes_are_seen(many: int) -> None:
+    rng = np.random.default_rng(6)
+    base = 0.5 * rng.normal(size=(20, many))
+
+    def votes_of(spread: float) -> Floats:
+        exp = np.exp(base + spread * rng.normal(size=(60, 20, many)))
+        return exp / exp.sum(-1, keepdims=True)
+
+    first = votes_of(1.0)
+    assert classes(first, votes_of(1.0)).outcome != "not kept"
+    assert classes(first, votes_of(0.5)).outcome == "not kept"
+    elsewhere = np.concatenate([first, 0 * first], 2), np.concatenate([0 * first, first], 2)
+    assert classes(*elsewhere).outcome == "not kept"
+
+
+def test_of_the_side_with_more_samples_as_many_are_judged() -> None:
+    found = judged(normal(1, 60), normal(2, 400))
+    assert "Of the candidate's 400 samples 60 are judged" in found.note
+    assert found.settings["samples"] == [60, 400]
+    few = judged(normal(1, 60), normal(2, 400)[np.arange(60) * 400 // 60])
+    np.testing.assert_allclose(found.mean_difference, few.mean_difference, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e100, 1e160, 1e-100, 1e-200])
+def test_samples_whose_powers_are_no_numbers_are_refused(size: float) -> None:
+    rows = Draw(1, "row", torch.arange(100)), Draw(2, "row", torch.arange(100))
+    sides = [Predictive(size * torch.from_numpy(normal(d.seed)), d) for d in rows]
+    with pytest.raises(DataError, match="give them in another unit"):
+        compare(*sides)
+
+
 def test_probabilities_beside_logits_are_named() -> None:
     torch.manual_seed(0)
     logits, draw = 3 * torch.randn(60, 40, 3), Draw(0, "row", torch.arange(40))

@@ -163,3 +163,52 @@ def test_rules_share_the_error_of_not_kept_and_each_have_that_of_kept() -> None:
     alone = decide(x[0][..., :1], x[1][..., :1], ["a"], [0.0], margins=Margins())
     assert alone.findings[0].about == ""
     assert (alone.findings[0].low, alone.findings[0].high) == (found.findings[0].low, found.findings[0].high)
+
+
+# -- rare values -------------------------------------------------------------------------------------------
+
+
+def rare(rng: np.random.Generator, samples: int, rows: int, values: float) -> np.ndarray:
+    """Whole numbers, mostly 0, of which so many a row are expected to be others."""
+    return rng.poisson(values / samples, size=(samples, rows, 1)).astype(float)
+
+
+@pytest.mark.parametrize(("samples", "rows", "values"), [(10, 10, 3), (20, 49, 3), (20, 49, 5), (50, 49, 5)])
+def test_rare_values_of_one_distribution_are_not_called_not_kept(samples: int, rows: int, values: float) -> None:
+    rng = np.random.default_rng(21)
+    wrong = 0
+    for _ in range(100):
+        a, b = (rare(rng, samples, rows, values) for _ in range(2))
+        wrong += decide(a, b, ["y"], [1e-9], margins=Margins()).outcome is Outcome.NOT_KEPT
+    assert wrong <= 5  # binomial(100, 0.01), but for one seed in 1000; 3 to 20 before
+
+
+@pytest.mark.parametrize("sizes", [(20, 500), (500, 20), (5, 1000), (100, 250)])
+@pytest.mark.parametrize("shape", ["rare", "skewed", "cut off"])
+def test_unequal_numbers_of_samples_of_one_distribution_are_not_called_not_kept(
+    sizes: tuple[int, int], shape: str
+) -> None:
+    rng = np.random.default_rng(22)
+
+    def side(samples: int) -> np.ndarray:
+        normal = rng.normal(size=(samples, 60, 1))
+        made = {"rare": normal > 1.9, "skewed": np.exp(2 * normal), "cut off": np.maximum(normal - 1.5, 0)}
+        return made[shape].astype(float)
+
+    found = [decide(*map(side, sizes), ["y"], [1e-9], margins=Margins()).outcome for _ in range(10)]
+    assert Outcome.NOT_KEPT not in found
+
+
+def test_a_row_of_another_order_does_not_set_the_ratio_of_all() -> None:
+    # half of the values of the first row differ on one side, all at one distance: it is measured by the mean distance
+    rng = np.random.default_rng(23)
+    a, b = rng.poisson(0.15, size=(2, 20, 49, 1)).astype(float)
+    a[:, 0], b[:, 0] = 0, np.arange(20)[:, None] < 9
+    b[0, 0] = 2
+    effects = row_effects(a, b, paired=False)
+    assert effects.order[0] == 1
+    assert (effects.order[1:] == 2).all()
+    assert effects.change[0] == pytest.approx(1)
+    found = pooled_spread(effects, np.zeros(49), Margins(), LEVEL, by_row=True)
+    others = pooled_spread(row_effects(a[:, 1:], b[:, 1:], paired=False), np.zeros(48), Margins(), LEVEL, by_row=True)
+    assert abs(math.log(found.estimate / others.estimate)) < 0.1  # 0.44 before

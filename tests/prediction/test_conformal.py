@@ -105,6 +105,25 @@ def test_calibrated_quantiles_hold_what_they_say() -> None:
     assert np.mean(below[0.5]) == pytest.approx(0.5, abs=0.016)
 
 
+@pytest.mark.parametrize("method", ["scaled", "quantile"])
+def test_rounding_shuts_out_no_observation_that_is_an_end(method: str) -> None:
+    # one prediction for all rows, and observations of three values that float32 does not have
+    rng = torch.Generator().manual_seed(3)
+    for _ in range(20):
+        samples = torch.randn(50, 1, 1, generator=rng)
+        seen, new = (torch.randint(1, 4, (rows,), generator=rng).double() / 10 for rows in (200, 1000))
+        held_out, other = (
+            Predictive(samples.expand(50, len(y), 1), Draw(0, "row", torch.arange(len(y)))) for y in (seen, new)
+        )
+        other = replace(other, conformal=held_out.calibrate(seen, method))  # pyright: ignore[reportArgumentType]
+        lower, upper = (end[:, 0].double() for end in other.interval(0.9))
+        assert ((lower <= new) & (new <= upper)).all()  # two thirds before
+        if method == "scaled":
+            low, high = other.quantile([0.1, 0.9])[..., 0].double()
+            assert not (new < low).any()
+            assert (new <= high).all()
+
+
 def test_quantiles_of_one_coverage_serve_no_other() -> None:
     p, y = drawn(50, 0)
     p = replace(p, conformal=p.calibrate(y, "quantile", coverage=0.8))

@@ -532,3 +532,21 @@ def test_no_quantiles_at_all_are_refused(noise: bool, calibrated: bool) -> None:
     for ask in (made.quantile, made.predicted_quantile, made.model_quantile):
         with pytest.raises(ConfigError, match="give a probability"):
             ask(())
+
+
+def test_samples_of_few_bits_become_float32_and_whole_numbers_are_refused() -> None:
+    draw = Draw(0, "row", torch.arange(3))
+    for dtype in (torch.float16, torch.bfloat16):
+        found = Predictive(torch.ones(4, 3, 1, dtype=dtype), draw)
+        assert found.samples.dtype == torch.float32
+        assert found.model_quantile(0.5).dtype == torch.float32
+    for dtype in (torch.int64, torch.bool, torch.complex64):
+        with pytest.raises(DataError, match="samples must be float32 or float64"):
+            Predictive(torch.ones(4, 3, 1, dtype=dtype), draw)
+
+
+def test_a_draw_says_how_masks_were_shared() -> None:
+    with pytest.raises(ConfigError, match="scope"):
+        Draw(0, "rows", torch.arange(3))
+    with pytest.raises(DataError, match=r"rows must be \[B\]"):
+        Draw(0, "row", torch.zeros(1, 3, dtype=torch.int64))

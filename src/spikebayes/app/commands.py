@@ -110,7 +110,8 @@ def compare_run(
 
     Args:
         run: folder that fit wrote.
-        data: table of rows that were not trained on; with the target column the report scores both networks.
+        data: table of rows that were not trained on; with the target column the report scores both networks, and rows
+            without a target are left out.
         out: HTML page to write.
         seed: first of the three seeds that are used.
     """
@@ -121,11 +122,15 @@ def compare_run(
     from spikebayes.app.run_folder import load_run, read_by
     from spikebayes.app.run_report import write_comparison
     from spikebayes.app.table_comparison import compare_table
+    from spikebayes.app.table_scores import with_targets_if_any
     from spikebayes.app.training_table import rows_to_judge
 
     check_output(out, [data, *read_by(run)])
     loaded = load_run(run)
-    table, origin = rows_to_judge(loaded, data)
+    given, origin = rows_to_judge(loaded, data)
+    table = with_targets_if_any(loaded, given)
+    if (left_out := len(given) - len(table)) > 0:
+        origin += f", without {left_out} whose target is missing"
     loaded.targets(table)  # a bad target column is refused before the work
     network = network_of(loaded, dt, tau, code, headroom)
     budget = {"samples": samples, "steps": steps, "burn_in": burn_in}

@@ -95,6 +95,16 @@ def with_targets(run: TableRun, table: pd.DataFrame) -> pd.DataFrame:
     return table if len(there) == len(table) else table.iloc[there].reset_index(drop=True)
 
 
+def with_targets_if_any(run: TableRun, table: pd.DataFrame) -> pd.DataFrame:
+    """The same; but a table without targets as it is, and one whose targets are all missing without their columns."""
+    targets = [*run.schema.targets]
+    if not set(targets) <= set(column_names(table)):
+        return table
+    if len(table) and not len(rows_with_target(table, targets, run.schema.targets)):
+        return table.drop(columns=targets)
+    return with_targets(run, table)
+
+
 def score_table(
     run: TableRun,
     table: pd.DataFrame,

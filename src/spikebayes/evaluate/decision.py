@@ -16,6 +16,9 @@ from spikebayes.evaluate.margins import Margins, Outcome
 from spikebayes.evaluate.rules import Finding, Level, pooled_offset, pooled_spread, row_rule
 from spikebayes.machine.arguments import checked
 
+TOGETHER = 10  # tolerances that all classes of a row may move by together, unseen
+HALVINGS = 20  # to find a row's tolerance to a millionth
+
 
 @dataclass(frozen=True, eq=False)
 class Decision:
@@ -58,6 +61,9 @@ def decide(
 ) -> Decision:
     """Judge samples of two predictions by the rules of ``rules.py``.
 
+    Of the side with more samples as many are judged as the other has, evenly spaced: of unequal numbers from one
+    skewed distribution, the larger has rare values that the smaller lacks, and looks wider.
+
     Args:
         reference: ``[S, B, C]``.
         candidate: ``[S', B, C]``, in the same units; S' = S when paired.
@@ -66,7 +72,7 @@ def decide(
         classes: the C numbers are probabilities that are judged together, as the vector of their square roots. Then
             offsets over rows are judged for every class, and for the favourite of each row.
         paired: sample s of both sides had the same masks.
-        by_row: rows are independent; False where one mask serves all rows of a sample.
+        by_row: rows are independent; False where rows of a sample share masks.
         margins: what counts as no difference.
         alpha: error rate of *kept* and of *not kept*, in (0, 0.5).
 
@@ -83,6 +89,9 @@ def decide(
         ('not kept', 'the mean offset over rows is 0.31 std (0.29 to 0.34; margin 0.1)')
     """
     _check(reference, candidate, names, tolerance, classes, paired, alpha)
+    reference, candidate = (
+        equally_many(side, min(len(reference), len(candidate))) for side in (reference, candidate)
+    )
     rows, outputs = reference.shape[1:]
     pooled: list[tuple[str, RowEffects, int, Floats]] = []  # name, effects, which of a row's numbers, tolerance
     favourite = None
@@ -113,7 +122,7 @@ def decide(
         found.append(replace(row_rule(effect, small, margins, level, by_row=by_row), about=name))
     outcome = _outcome(found)
     undecided = [f for f in found if f.outcome is Outcome.UNDECIDED] if outcome is Outcome.UNDECIDED else []
-    needed = _needed(undecided, len(reference), len(candidate), rows, by_row) if undecided else None
+    needed = _needed(undecided, len(reference), rows, by_row) if undecided else None
     return Decision(outcome, needed, tuple(found), effects, tolerances, favourite)
 
 
@@ -140,6 +149,11 @@ def _check(
         raise ConfigError(f"tolerances must be numbers, 0 or more; got {list(tolerance)}")
 
 
+def equally_many(samples: Floats, count: int) -> Floats:
+    """So many of the samples ``[S, B, C]``, evenly spaced: an ensemble's are those of one member after another."""
+    return samples if len(samples) == count else samples[np.arange(count) * len(samples) // count]
+
+
 def check_alpha(alpha: float) -> None:
     """Refuse an error rate out of range (ConfigError)."""
     if not 0 < alpha < 0.5:
@@ -156,7 +170,8 @@ def root_probabilities(reference: Floats, candidate: Floats, tolerance: float) -
     """Class probabilities on the scale they are judged on: square roots, whose distance is Hellinger's.
 
     Near 0 and 1, where probabilities have long tails, roots have shorter ones. A class that on a row neither varies
-    nor differs by more than the tolerance is left out there.
+    nor differs by more than the tolerance is left out there. On a row with probability in so many classes that more
+    than ten tolerances of it could move unseen, the tolerance is as much smaller.
 
     Args:
         reference: ``[S, B, C]`` probabilities.
@@ -177,11 +192,26 @@ def root_probabilities(reference: Floats, candidate: Floats, tolerance: float) -
         (array([1., 0.]), array([0.6, 0.8]), array([0.00107]))
     """
     middle = (reference.mean(0) + candidate.mean(0)) / 2  # [B, C]
-    differs = np.abs(reference.mean(0) - candidate.mean(0)) > tolerance
-    counts = differs | ((reference.var(0) + candidate.var(0)) / 2 > tolerance**2)
-    step = tolerance / (2 * np.sqrt(np.maximum(middle, tolerance)))
+    each = _shared_tolerance(middle, tolerance)  # [B, 1]
+    differs = np.abs(reference.mean(0) - candidate.mean(0)) > each
+    counts = differs | ((reference.var(0) + candidate.var(0)) / 2 > each**2)
+    step = each / (2 * np.sqrt(np.maximum(middle, np.maximum(each, np.finfo(float).tiny))))
     small = np.sqrt((np.where(counts, step, 0.0) ** 2).sum(1))
     return np.where(counts, np.sqrt(reference), 0.0), np.where(counts, np.sqrt(candidate), 0.0), small
+
+
+def _shared_tolerance(middle: Floats, tolerance: float) -> Floats:
+    """``[B, 1]`` of means p ``[B, C]``: the largest t up to the tolerance with sum_c min(p_c, t) <= 10 tolerances."""
+    high = np.full((len(middle), 1), tolerance)
+    if middle.shape[1] <= TOGETHER:
+        return high
+    low = np.zeros_like(high)
+    few = np.minimum(middle, high).sum(1, keepdims=True) <= TOGETHER * tolerance
+    for _ in range(HALVINGS):
+        between = (low + high) / 2
+        fits = np.minimum(middle, between).sum(1, keepdims=True) <= TOGETHER * tolerance
+        low, high = np.where(fits, between, low), np.where(fits, high, between)
+    return np.where(few, tolerance, low)
 
 
 def _outcome(findings: Sequence[Finding]) -> Outcome:
@@ -191,11 +221,10 @@ def _outcome(findings: Sequence[Finding]) -> Outcome:
     return Outcome.KEPT
 
 
-def _needed(undecided: list[Finding], n: int, m: int, rows: int, by_row: bool) -> tuple[int, int] | None:
+def _needed(undecided: list[Finding], samples: int, rows: int, by_row: bool) -> tuple[int, int] | None:
     """Rows and samples that would decide: rows help pooled effects, unless all share their masks."""
     if any(f.factor is None for f in undecided):
         return None
-    samples = 2 / (1 / n + 1 / m)
     factors = [(f.rule, f.factor or 1.0) for f in undecided]
     each = max((x for rule, x in factors if rule == "rows" or not by_row), default=1.0)
     pooled = max((x for rule, x in factors if rule != "rows" and by_row), default=1.0)

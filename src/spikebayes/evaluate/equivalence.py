@@ -22,11 +22,13 @@ from spikebayes.evaluate.margins import Margins, Outcome
 from spikebayes.evaluate.rules import Finding, softened
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.notebook import as_html
+from spikebayes.prediction.draw import Draw
 from spikebayes.prediction.heads import softmax_on_one_side
 from spikebayes.prediction.predictive import Predictive, default_names
 from spikebayes.prediction.task import Task
 
 SAME_NOISE = 1e-3  # by which a noise that is the same for all samples may differ between two sides
+SIZES = 1e-75, 1e75  # of an output's samples, whose fourth powers float64 holds
 CONSTANT = 1e-5  # of an output that never varies: what neurons that tell numbers in steps may miss it by
 
 __all__ = ["Equivalence", "Margins", "Outcome", "compare"]
@@ -191,13 +193,16 @@ def compare(
 ) -> Equivalence:
     """Judge whether a candidate's predictive distributions are the reference's.
 
-    Every output of every row is judged; classes by their whole vector of probabilities. Samples under the same masks
-    are judged in pairs. A control that is not kept makes the verdict *undecided*, unless pairs show it *kept*.
+    Every output of every row is judged by its mean and spread; classes by the means of their whole vector of
+    probabilities and its spread in total. How outputs, classes or rows vary together, and the shape of a
+    distribution, are not judged, but in pairs: samples under the same masks are judged one by one. A control that is
+    not kept makes the verdict *undecided*, unless pairs show it *kept*.
 
     Args:
         reference: ``[S, B, C]``, the classical prediction.
         candidate: ``[S', B, C]``, the spiking one, on the same rows. Under another seed its samples
-            are independent of the reference's and S' may differ; under the same seed masks pair them.
+            are independent of the reference's and S' may differ (min(S, S') of either are judged, evenly spaced);
+            under the same seed masks pair them.
         control: a second classical prediction under another seed, judged by the same rules.
         margins: what counts as no difference, see :class:`Margins`.
         alpha: largest probability of "kept" beyond the margins (widened as docs/how-we-judge.md says), and of "not
@@ -297,7 +302,7 @@ def _judge(
     seed: int,
 ) -> Equivalence:
     paired = reference.draw.same_masks(candidate.draw)
-    by_row = "pass" not in (reference.draw.scope, candidate.draw.scope)
+    by_row = all(map(_rows_are_independent, (reference.draw, candidate.draw)))
     by_class = reference.task is Task.CLASSIFICATION
     a, b = (_judged_samples(side, output) for side in (reference, candidate))  # [S, B, C], [S', B, C]
     names = list(reference.names) if output is None else [reference.names[output], "the others"][: a.shape[2]]
@@ -311,6 +316,9 @@ def _judge(
     if still:
         what = "rows" if len(effects) == 1 else "outputs of rows"
         notes.append(f"On {still} {what} neither side varies by more than the tolerance.")
+    if len(a) != len(b):
+        which, more, few = ("candidate", len(b), len(a)) if len(b) > len(a) else ("reference", len(a), len(b))
+        notes.append(f"Of the {which}'s {more} samples {few} are judged, as many as the other side has.")
     if paired:
         notes.append("Both sides used the same masks: samples are judged in pairs, without KS tests.")
     # one number for each row and output: of classes, the probability of the favourite of both sides together
@@ -354,6 +362,11 @@ def _judge(
     )
 
 
+def _rows_are_independent(draw: Draw) -> bool:
+    """Whether no two rows share a mask: each has its own, by its index, and no index is there twice."""
+    return draw.scope == "row" and len(draw.rows.unique()) == len(draw.rows)
+
+
 def _tolerance(reference: Predictive, a: Floats, b: Floats, margins: Margins, output: int | None) -> list[float]:
     """Differences that count as none, ``[C]`` of what is judged."""
     if reference.task is Task.CLASSIFICATION:
@@ -367,7 +380,16 @@ def _tolerance(reference: Predictive, a: Floats, b: Floats, margins: Margins, ou
     largest = np.abs(middle).max(0)
     exact = 4 * torch.finfo(reference.samples.dtype).eps * largest
     rounding = np.where(np.ptp(a, axis=(0, 1)) <= exact, CONSTANT * largest, exact)
-    return np.maximum(margins.tolerance * middle.std(0), rounding).tolist()
+    return np.maximum(margins.tolerance * _spread_over_rows(middle), rounding).tolist()
+
+
+def _spread_over_rows(middle: Floats) -> Floats:
+    """``[C]`` of ``[B, C]``: the standard deviation, but no more than half the range of the middle 90 % of rows.
+
+    A few rows far away, as predictions beyond the training rows are, would else make everything on the others small.
+    """
+    plain, half = middle.std(0), np.diff(np.quantile(middle, [0.05, 0.95], axis=0), axis=0)[0] / 2
+    return np.where(half > 0, np.minimum(plain, half), plain)
 
 
 def _units(found: Decision, margin: float) -> Floats:
@@ -400,7 +422,7 @@ def _ks_fields(
     elif by_row:
         p = min(1.0, shape[1] * min(uniformity(column) for column in test.randomised.reshape(shape).T))
     else:
-        notes.append("One mask served all rows of a sample: whole samples are exchanged to test their KS distances.")
+        notes.append("Rows of a sample share masks: whole samples are exchanged to test their KS distances.")
         p = exchange_test(a.reshape(len(a), -1), b.reshape(len(b), -1), rng)
     tied = int(test.tied.reshape(shape).any(1).sum())
     if tied:
@@ -472,6 +494,13 @@ def _check_sides(reference: Predictive, other: Predictive, name: str) -> None:
             f"{moved} of {len(reference.draw.rows)} row indices of reference and {name} differ: predict both with "
             "the same rows"
         )
+    for side, what in ((reference, "reference"), (other, name)):
+        size = side.samples.abs().amax((0, 1)).double()  # [C]
+        if bool(((size > SIZES[1]) | ((size > 0) & (size < SIZES[0]))).any()):
+            raise DataError(
+                f"samples of {what} are as large as {float(size.max()):.3g}, and powers of what is beyond "
+                f"{SIZES[0]:g} to {SIZES[1]:g} are no numbers: give them in another unit"
+            )
     unnamed = default_names(reference.samples.shape[2])
     if len({reference.names, other.names} - {unnamed}) > 1:
         here, there = ", ".join(reference.names), ", ".join(other.names)

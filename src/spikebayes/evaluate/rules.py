@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import optimize, special
 
 from spikebayes.evaluate.effect_sizes import Floats, RowEffects, in_units
 from spikebayes.evaluate.margins import Margins, Outcome
@@ -27,6 +28,8 @@ NOISE_LEVEL = 0.99
 TWO_SAMPLES = 100.0
 #: samples a side before two constants count as shown to be alike, rather than alike by chance
 ALIKE = 20
+#: of a ratio of spreads, where all rows of one side are constant
+MOST_LOGARITHM = 10.0
 #: errors by which a planned budget must clear a bound, to decide in 95 of 100 cases
 POWER = 1.645
 
@@ -123,13 +126,7 @@ def pooled_spread(effects: RowEffects, tolerance: Floats, margins: Margins, leve
     else:
         across = [(x * (2 / effects.order * weight)).sum(1) for x in effects.influence]
         error, freedom = _error_of_means(across[0], across[1], effects.paired), effects.freedom
-    # averages of the bounded change, of either order apart, turned back into logarithms
-    mean = 0.0
-    for order in (1.0, 2.0):
-        of = effects.order == order
-        if of.any():
-            average = float((damping * effects.change)[of].mean())
-            mean += float(of.mean()) * 2 / order * math.atanh(min(max(average, -1 + 1e-9), 1 - 1e-9))
+    mean = _common_logarithm(float((2 / effects.order * damping * effects.change).mean()), effects.order)
     narrow = math.log(1 - margins.spread), math.log(1 + margins.spread)
     wide = POOLED_SPREAD_REACH * narrow[0], POOLED_SPREAD_REACH * narrow[1]
     found = _pooled(mean, error, freedom, (narrow, wide), level)
@@ -268,10 +265,9 @@ def _rows(effects: RowEffects, tolerance: Floats, margins: Margins, chance: floa
     excess = _in_errors(offset - margin, error), _in_errors(np.tanh(ratio - limit), ratio_error)
     left = _in_errors(offset - wide, error), _in_errors(ratio - wide_limit, ratio_error)
     tails = [2 * _upper(effects.freedom, _reach(margin, error)), 2 * special.ndtr(-_reach(limit, ratio_error))]
-    # two constants that differ by chance: no row is rarer than the rarest order of its samples
     n, m = len(effects.reference), len(effects.candidate)
     alike = (effects.unit <= tolerance) & (min(n, m) < ALIKE)
-    rarest = 2 * math.exp(special.gammaln(n + 1) + special.gammaln(m + 1) - special.gammaln(n + m + 1))
+    rarest = _by_order(effects.reference, effects.candidate)
     return _RowTests(
         beyond=(offset > margin) | (ratio > limit),
         by_noise=float(np.minimum(tails[0] + tails[1], 1).sum()),
@@ -311,6 +307,43 @@ def _paired_rows(effects: RowEffects, tolerance: Floats, margins: Margins, chanc
         reach=(widest - np.minimum(far, 0)) / relative,
         words=f"off by more than {margins.paired:g} std under the same masks",
     )
+
+
+def _common_logarithm(average: float, order: Floats) -> float:
+    """The logarithm of the ratio that all rows have, if the bounded changes have this average.
+
+    It solves average = mean(2 / q tanh(q x / 2)) over the rows' orders q. Orders apart, a few rows of one order on
+    which a side happens to be constant would make it as large as numbers go.
+    """
+    share = float((order == 1).mean())
+
+    def excess(x: float) -> float:
+        return 2 * share * math.tanh(x / 2) + (1 - share) * math.tanh(x) - average
+
+    if excess(-MOST_LOGARITHM) * excess(MOST_LOGARITHM) >= 0:
+        return math.copysign(MOST_LOGARITHM, average)
+    return float(optimize.brentq(excess, -MOST_LOGARITHM, MOST_LOGARITHM))
+
+
+def _by_order(reference: Floats, candidate: Floats) -> Floats:
+    """``[B]``, how rare the order of a row's samples is at least, if both sides are one distribution.
+
+    Where one side is a constant, that all of the j samples that differ from it are the other's: of n and m samples
+    2 C(m, j) / C(n + m, j). So few may do so by chance that their spread tells nothing.
+    """
+    n, m = len(reference), len(candidate)
+    found = np.full(reference.shape[1], 2 * math.exp(-_log_choose(n + m, m)))
+    for still, other in ((reference, candidate), (candidate, reference)):
+        alone = (still == still[:1]).all((0, 2))
+        others = (other[:, alone] != still[:1, alone]).any(2).sum(0)
+        size = len(other)
+        found[alone] = np.maximum(found[alone], 2 * np.exp(_log_choose(size, others) - _log_choose(n + m, others)))
+    return found
+
+
+def _log_choose(n: int, k: int | NDArray[np.int64]) -> Any:
+    """Logarithm of the number of ways to choose k of n."""
+    return special.gammaln(n + 1) - special.gammaln(np.add(k, 1)) - special.gammaln(n - np.asarray(k) + 1)
 
 
 def _damping(effects: RowEffects, tolerance: Floats, margin: float) -> Floats:

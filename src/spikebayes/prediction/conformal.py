@@ -23,6 +23,7 @@ from spikebayes.errors import ConfigError, DataError, SpikebayesError, StoreErro
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.fields import check_fields
 
+ROUNDING = 8  # last places of float64 by which an end may be off
 Method = Literal["scaled", "quantile", "sets"]
 
 
@@ -113,7 +114,7 @@ def scaled_interval(known: Conformal, mean: Tensor, std: Tensor, coverage: float
 def scaled_quantile(known: Conformal, mean: Tensor, std: Tensor, q: float) -> Tensor:
     """mean + z std, with z from the n signed residuals: rank ceil((n + 1) q) above the median, floor below it.
 
-    So P(Y <= quantile) is at least q for q > 1/2, and at most q for q < 1/2.
+    So P(Y <= quantile) is at least q for q > 1/2, and P(Y < quantile) at most q for q < 1/2.
 
     Reference:
         Vovk et al. 2019, Nonparametric predictive distributions based on conformal prediction.
@@ -144,6 +145,25 @@ def quantile_interval(known: Conformal, lower: Tensor, upper: Tensor, coverage: 
     by = known.scores.sort(0).values[rank(known.rows, coverage) - 1]
     middle = (lower + upper) / 2
     return torch.minimum(lower - by, middle), torch.maximum(upper + by, middle)
+
+
+def rounded_outward(ends: Tensor, dtype: torch.dtype, *, up: bool = True) -> Tensor:
+    """Ends of intervals as numbers of a type, none of them further inside than they were.
+
+    A calibration row's observation may be an end itself, and so may a new one where predictions and observations
+    take few values; rounding must not shut it out.
+
+    Example:
+        >>> end = torch.tensor([0.1], dtype=torch.float64)  # float32 has no such number, the nearest is larger
+        >>> [rounded_outward(end, torch.float32, up=up).item() for up in (True, False)]
+        [0.10000000149011612, 0.09999999403953552]
+    """
+    outward = ROUNDING * torch.finfo(torch.float64).eps * ends.double().abs()
+    exact = ends.double() + (outward if up else -outward)
+    found = exact.to(dtype)
+    inside = found.double() < exact if up else found.double() > exact
+    way = torch.full_like(found, math.inf if up else -math.inf)
+    return torch.where(inside, torch.nextafter(found, way), found)
 
 
 def rank(rows: int, coverage: float) -> int:

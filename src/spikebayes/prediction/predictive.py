@@ -29,6 +29,7 @@ from spikebayes.prediction.conformal import (
     check_noise,
     outlier_pvalues,
     quantile_interval,
+    rounded_outward,
     scaled_interval,
     scaled_quantile,
 )
@@ -54,8 +55,8 @@ class Predictive:
     """Samples of the predictive distribution and its summaries.
 
     Args:
-        samples: ``[S, B, C]`` float32, or float64 where target units need it; target units, or class probabilities
-            that sum to 1 over C.
+        samples: ``[S, B, C]`` float32, or float64 where target units need it (of fewer bits they become float32);
+            target units, or class probabilities that sum to 1 over C.
         draw: seed and rows of the masks.
         task: regression or classification.
         noise_std: ``[C]``, or ``[B, C]`` where it depends on the row, or one number for all outputs, positive:
@@ -91,6 +92,10 @@ class Predictive:
         object.__setattr__(self, "task", Task(self.task))
         if self.samples.ndim != 3 or 0 in self.samples.shape:
             raise DataError(f"samples must be [S, B, C], none of them 0; got {list(self.samples.shape)}")
+        if not self.samples.is_floating_point():
+            raise DataError(f"samples must be float32 or float64; got {self.samples.dtype}: give samples.float()")
+        if self.samples.dtype not in (torch.float32, torch.float64):  # in which sums are rounded away
+            object.__setattr__(self, "samples", self.samples.float())
         if not all(bool(torch.isfinite(part).all()) for part in row_parts(self.samples)):
             bad = int((~torch.isfinite(self.samples)).any(0).any(-1).sum())
             raise DataError(f"samples are NaN or infinite on {bad} of {self.samples.shape[1]} rows")
@@ -182,8 +187,9 @@ class Predictive:
     def interval(self, coverage: float = COVERAGE) -> tuple[Tensor, Tensor]:
         """Interval for a new observation.
 
-        If calibrated, it contains the observation at least as often as asked, provided that the row and the
-        calibration rows are exchangeable (:mod:`spikebayes.prediction.conformal`). Otherwise it is the central
+        Each output has its own: all of a row's observations lie in theirs together less often. If calibrated, it
+        contains the observation at least as often as asked, provided that the row and the calibration rows are
+        exchangeable (:mod:`spikebayes.prediction.conformal`). Otherwise it is the central
         interval of the mixture (1/S) sum_s N(y_s, noise_s^2), by bisection to 1e-6 of the noise; where no noise is
         known, that of the samples.
 
@@ -207,7 +213,9 @@ class Predictive:
             lower, upper = self.predicted_quantile(((1 - coverage) / 2, (1 + coverage) / 2))
             if known is not None:
                 lower, upper = quantile_interval(known, lower, upper, coverage)
-        return lower.to(self.samples), upper.to(self.samples)
+        if known is None:
+            return lower.to(self.samples), upper.to(self.samples)
+        return rounded_outward(lower, self.samples.dtype, up=False), rounded_outward(upper, self.samples.dtype)
 
     @checked
     def quantile(self, q: float | Sequence[float]) -> Tensor:
@@ -224,7 +232,10 @@ class Predictive:
         if known is None:
             return self.predicted_quantile(q)
         mean, std = self.mean, self.std
-        found = [scaled_quantile(known, mean, std, each).to(mean) for each in _some_levels(q)]
+        found = [
+            rounded_outward(scaled_quantile(known, mean, std, each), mean.dtype, up=each > 0.5)
+            for each in _some_levels(q)
+        ]
         return torch.stack(found) if isinstance(q, Sequence) else found[0]
 
     @checked
