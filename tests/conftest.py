@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis draws the same examples on every run, Ctrl-C works, and where real data are."""
+"""What all tests share: the same random numbers on every run, Ctrl-C works, and where real data are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 
 from spikebayes.machine import compiling
@@ -22,6 +23,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"studies", "benchmarks"} & set(item.path.relative_to(Path(__file__).parents[1]).parts):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test, and the fixtures made for it, draw the same numbers whichever tests ran before in its process."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
