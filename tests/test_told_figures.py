@@ -161,6 +161,9 @@ FREE = (
     Free("docs/internals.md", r"about five steps", "a rule of thumb for the staircase"),
     Free("docs/how-we-judge.md", r"(?m)^\|.*\|$", "the table of margins, which are arguments"),
     Free("docs/how-we-judge.md", r"one of three words|below 1e-3|; 1e-3 in|of 1e-3|fewer than 20 samples", "rules"),
+    Free(
+        "docs/how-we-judge.md", r"the middle 90 % of rows|more than ten classes|no more than ten tolerances", "rules"
+    ),
     Free("docs/how-we-judge.md", r"k = 2 % of B|\(k\+1\)|k \+ 1|1 - t|n = 0 to k|margin of 0\.5", "rules"),
     Free(
         "docs/how-we-judge.md",

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 TINY = replace(
     QUICK,
-    learning=replace(QUICK.learning, width=24, epochs=2, batch_size=4096, boosting=5, seeds=1),
+    learning=replace(QUICK.learning, width=24, epochs=2, batch_size=4096, boosting=5, seeds=1, validation_rows=300),
     probe_rows=3,
     probe_samples=4,
     redraw_rows=2,
