@@ -322,7 +322,7 @@ def _common_logarithm(average: float, order: Floats) -> float:
 
     if excess(-MOST_LOGARITHM) * excess(MOST_LOGARITHM) >= 0:
         return math.copysign(MOST_LOGARITHM, average)
-    return float(optimize.brentq(excess, -MOST_LOGARITHM, MOST_LOGARITHM))
+    return float(optimize.brentq(excess, -MOST_LOGARITHM, MOST_LOGARITHM))  # pyright: ignore[reportArgumentType]
 
 
 def _by_order(reference: Floats, candidate: Floats) -> Floats:

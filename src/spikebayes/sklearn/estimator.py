@@ -32,7 +32,7 @@ VALIDATION = 0.1  # share of the rows held out of training
 Counted = tuple[NDArray[Any], NDArray[Any], NDArray[np.float64] | None]  # rows, their targets, how much they count
 
 
-def counted(x: NDArray[Any], y: NDArray[Any], sample_weight: Any) -> Counted:
+def counted(x: Any, y: Any, sample_weight: Any) -> Counted:
     """The rows that count, and how much each does: those of weight 0 are as if they were not there.
 
     Args:
@@ -49,7 +49,7 @@ def counted(x: NDArray[Any], y: NDArray[Any], sample_weight: Any) -> Counted:
     """
     if sample_weight is None:
         return x, y, None
-    weights = check_array(native(sample_weight), ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    weights = check_array(native(sample_weight), ensure_2d=False, dtype="float64", input_name="sample_weight")
     if weights.shape != (len(x),):
         raise ValueError(f"sample_weight must be one number per row, [{len(x)}]; got {list(weights.shape)}")
     if (weights < 0).any():
