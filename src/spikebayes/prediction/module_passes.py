@@ -113,6 +113,7 @@ class Passes:
 
     model: nn.Module
     inputs: tuple[Tensor, ...]
+    random: bool
 
     def __init__(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self.model, self.inputs = model, inputs
