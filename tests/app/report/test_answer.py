@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import spikebayes as sb
 from spikebayes.app.report import answer, costs
 from spikebayes.app.report.contents import ReportData
 from spikebayes.app.report.page import render
+from spikebayes.app.report.words import number
 from spikebayes.nn import zoo
 
 NETWORK = sb.convert(zoo.mlp(2, 1, [4]), torch.zeros(1, 2))
@@ -156,3 +157,15 @@ def test_the_cost_is_that_of_energy() -> None:
     table = costs.devices(priced)
     assert table is not None
     assert float(table.rows[0][3].replace(",", "")) == pytest.approx(ratio, rel=5e-3)
+
+
+def test_what_a_coded_network_tells_once_is_counted_once() -> None:
+    """Its first layer comes before the mask."""
+    x = torch.randn(150, 2, generator=torch.Generator().manual_seed(0))
+    layers = nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 5), nn.ReLU(), nn.Dropout(0.5), nn.Linear(5, 1)
+    network, few = sb.convert(nn.Sequential(*layers).eval(), x, code=sb.Graded(8)), x[:2]
+    bill = sb.energy(network, few, samples=20)
+    assert bill.spiking.spikes["layer1"] > 0
+    each = sum(bill.spiking.spikes.values()) / 2
+    data = replace(about(sb.predict(network, few, samples=20)), network=network)
+    assert f"20 samples, takes {number(each)} spikes of 11 neurons" in costs.sentence(data)

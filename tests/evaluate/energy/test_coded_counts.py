@@ -320,6 +320,15 @@ def test_zeros_are_those_of_the_module(code: Any) -> None:
     x[:, :, 8:] = 0
     network, x = convert(model, x, code=code), x[:2]
     _, classical = count(network, x, samples=3, seed=SEED)
+    pooled, leaky, last = (values.sum(1) for values in _seen(model, x))
+    kept = _kept(network.populations[2], 3, 2).sum(2).flatten()
+    windows = 2 * (x[0] != 0).unfold(1, 3, 1).sum()
+    assert classical.nonzero_macs == int(3 * windows + (pooled * kept + 6 * leaky + 2 * last).sum())
+    assert classical.nonzero_macs < 0.8 * classical.kept_macs
+
+
+def _seen(model: nn.Sequential, x: Tensor) -> list[Tensor]:
+    """What linear layers multiply that is not 0, ``[6, N]`` bool each, for 3 samples of 2 rows."""
     seen: list[Tensor] = []
     hooks = [
         m.register_forward_pre_hook(lambda _, a: seen.append(a[0] != 0)) for m in model if isinstance(m, nn.Linear)
@@ -329,11 +338,29 @@ def test_zeros_are_those_of_the_module(code: Any) -> None:
         model(x[pairs % 2])
     for hook in hooks:
         hook.remove()
-    pooled, leaky, last = (values.sum(1) for values in seen)
-    kept = _kept(network.populations[2], 3, 2).sum(2).flatten()
-    windows = 2 * (x[0] != 0).unfold(1, 3, 1).sum()
-    assert classical.nonzero_macs == int(3 * windows + (pooled * kept + 6 * leaky + 2 * last).sum())
-    assert classical.nonzero_macs < 0.8 * classical.kept_macs
+    return seen
+
+
+def test_a_constant_behind_silent_units_is_not_zero() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 5), nn.Dropout(0.5), nn.Linear(5, 2)).eval()
+    nn.init.constant_(model[0].bias, -100.0)
+    x = torch.randn(150, 4)
+    network, x = convert(model, x, code=sb.Radix(12)), x[:2]
+    _, classical = count(network, x, samples=3, seed=SEED)
+    _, silent, last = _seen(model, x)
+    assert not silent.any()
+    assert classical.nonzero_macs == 2 * 4 * 3 + 2 * int(last.sum())
+
+
+def test_the_largest_of_dropped_units_and_of_values_below_zero_is_zero() -> None:
+    model = nn.Sequential(
+        *(nn.Conv1d(1, 3, 3), nn.LeakyReLU(0.2), Permadrop(0.5), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(15, 2)),
+    ).eval()
+    x = torch.randn(150, 1, 12)
+    network, x = convert(model, x, code=sb.Radix(12)), x[:2]
+    _, classical = count(network, x, samples=3, seed=SEED)
+    (pooled,) = _seen(model, x)
+    assert classical.nonzero_macs == 2 * 3 * 3 * 10 + 2 * int(pooled.sum())
 
 
 def test_zeros_do_not_depend_on_the_code() -> None:
@@ -371,6 +398,15 @@ def test_the_rates_of_neurons_count_as_not_zero() -> None:
     spiking, classical = count(convert(model, torch.zeros(1, 4)), torch.ones(3, 4), samples=2, steps=5, burn_in=0)
     assert classical.nonzero_macs == classical.kept_macs
     assert spiking.awake_updates == spiking.neuron_updates
+
+
+def test_what_all_samples_share_is_counted_for_every_row() -> None:
+    """A layer between two that no mask comes before, in a block of several rows and one row at a time."""
+    model = nn.Sequential(dense(4, 7), dense(7, 5), Permadrop(0.4), nn.Linear(5, 2))
+    network, x = convert(model, torch.zeros(1, 4)), torch.ones(3, 4)
+    found = [count(network, x, samples=2, steps=5, burn_in=0, batch_size=size)[1] for size in (None, 1)]
+    assert found[0] == found[1]
+    assert found[0].nonzero_macs == found[0].kept_macs
 
 
 # -- joules ---------------------------------------------------------------------------------------------------

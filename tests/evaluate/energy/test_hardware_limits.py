@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from spikebayes import ConfigError, Connection, Input, Population, Readout, SpikingNetwork, Threshold
-from spikebayes.evaluate.energy.hardware_limits import Layer, Limits, demand
+from spikebayes.evaluate.energy.hardware_limits import Latency, Layer, Limits, demand, latency, weights_of
 from spikebayes.network.coded import Coded, Race, Ramp
 from spikebayes.network.codes import Digits
-from spikebayes.network.operators import Chain, Conv, Dense, Reshape, Windows
+from spikebayes.network.operators import Chain, Conv, Dense, Pick, Reshape, Windows
 
 X = Input("x", (1, 4))
 
@@ -51,6 +51,18 @@ def test_runners_of_a_race_are_synapses() -> None:
     )
     found = demand(SpikingNetwork((X,), populations, connections, Readout((2,))))
     assert found.layers == (Layer("h", 8, 3, 2 * 10), Layer("k", 4, 3, 2 * 5))
+
+
+def test_where_units_move_to_is_no_weight() -> None:
+    """A picture that is continued at its edges, as circular padding does it."""
+    around = Chain((Pick(2, torch.tensor([3, 0, 1, 2, 3, 0])), Conv(torch.ones(2, 1, 3), (1,), (0,), (1,))))
+    assert weights_of(network(Connection("x", "h", around))) == 2 * 3 + 2 * 3
+    assert demand(network(Connection("x", "h", around))).layers[0] == Layer("h", 8, 3, 24)
+
+
+def test_layers_without_memory_lag_by_a_step() -> None:
+    assert latency(network(CONV, DENSE), samples=10) == Latency(1 + 1, 10 + 1)
+    assert latency(network(CONV, DENSE), samples=10, steps=50, burn_in=0) == Latency(50 + 1, 500 + 1)
 
 
 def test_a_network_without_neurons_is_refused() -> None:

@@ -404,6 +404,13 @@ def test_gaussian_sums_are_not_counted() -> None:
         count(network, torch.randn(3, 4), samples=2)
 
 
+def test_a_network_without_populations_is_refused() -> None:
+    read = Connection("x", "readout", Dense(torch.ones(2, 4)))
+    network = SpikingNetwork((Input("x", (4,), Dropout(0.5)),), (), (read,), Readout((2,)))
+    with pytest.raises(ConfigError, match="without populations sends no spikes"):
+        count(network, torch.randn(3, 4), samples=2)
+
+
 @pytest.mark.parametrize(
     ("settings", "error"),
     [

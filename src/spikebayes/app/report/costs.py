@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from spikebayes.app.report.answer import Table
 from spikebayes.app.report.contents import ReportData
 from spikebayes.app.report.words import ABSENT, number
@@ -16,13 +18,20 @@ def sentence(data: ReportData) -> str:
     if spikes is None:
         said += f"{samples * len(data.trace):,} steps of {data.network.neurons:,} neurons"
     else:
-        said += f"{number(samples * sum(spikes.values()))} spikes of {data.network.neurons:,} neurons"
+        said += f"{number(_spikes(data, spikes))} spikes of {data.network.neurons:,} neurons"
     device = None if data.energy is None else judged_device(data.energy)
     if device is None or data.energy is None:
         return f"{said}."
     joules = data.energy.spiking_joules(device), data.energy.classical_joules(device)
     each = [in_joules(j / data.energy.spiking.rows) for j in joules]
     return f"{said}; on {device.name} it is {compared(*joules)} the classical passes ({each[0]} against {each[1]})."
+
+
+def _spikes(data: ReportData, each: Mapping[str, float]) -> float:
+    """Of all samples, of means over samples: what a coded network tells once, it tells once in a member's run."""
+    once = frozenset[str]() if data.network.code is None else data.network.told_once
+    samples, members = len(data.spiking.samples), data.spiking.settings.get("members", 1)
+    return sum(count * (members if name in once else samples) for name, count in each.items())
 
 
 def devices(data: ReportData) -> Table | None:

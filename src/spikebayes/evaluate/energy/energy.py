@@ -259,8 +259,8 @@ def energy(
 
     Raises:
         DataError: x is mis-shaped, empty, NaN or infinite, or over time.
-        ConfigError: a setting is out of range, nothing in the network is random, or synapses are drawn as Gaussian
-            sums, which are not counted.
+        ConfigError: a setting is out of range, nothing in the network is random, it has no populations, or synapses
+            are drawn as Gaussian sums, which are not counted.
 
     Reference:
         Wycoff 2019 leaves energy to future work; ``evaluate/energy/devices.py`` cites a source for every figure.

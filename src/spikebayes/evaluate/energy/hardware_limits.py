@@ -176,8 +176,9 @@ def demand(network: SpikingNetwork) -> Demand:
 
 
 def weights_of(network: SpikingNetwork) -> int:
-    """Stored numbers of the operators, those that connections share once."""
-    stored = {id(buffer): buffer for c in network.connections for buffer in c.operator.buffers()}
+    """Stored numbers of the operators, those that connections share once; none of where units move to."""
+    parts = (part for c in network.connections for part in c.operator.parts if not part.rearranges)
+    stored = {id(buffer): buffer for part in parts for buffer in part.buffers()}
     return sum(size(tuple(buffer.shape)) for buffer in stored.values())
 
 
@@ -200,7 +201,7 @@ def latency(
     """Steps of a sample and of a prediction.
 
     Free-running neurons simulate each sample from rest; a coded network gives a sample in each window, once the first
-    has passed through its depth; a network without memory likewise in each step.
+    has passed through its depth; a network without memory likewise in each step, or in so many as a sample is given.
 
     Raises:
         ConfigError: no sample, or steps out of range.
@@ -218,5 +219,5 @@ def latency(
     one = timing_of(network, steps, burn_in).steps
     if network.code is None and not network.is_memoryless:
         return Latency(one, samples * one)
-    depth = max(network.depths.values())
-    return Latency((1 + depth) * one, (samples + depth) * one)
+    depth = max(network.depths.values()) * (1 if network.code is None else one)
+    return Latency(one + depth, samples * one + depth)

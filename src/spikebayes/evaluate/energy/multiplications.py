@@ -36,7 +36,7 @@ class Products:
     """Operations of a sum of terms.
 
     Args:
-        shared: of operators whose input is the same for all samples of a row, over all lines of their units.
+        shared: of operators whose input is the same for all samples of a row, over all R lines, whoever needs it.
         drawn: of the others, over all R lines.
     """
 
@@ -88,5 +88,5 @@ def _sum(terms: Sequence[Term], needed: Tensor) -> tuple[Term, Products]:
         if stage.works and value.random:
             found += Products(drawn=int((arriving * needed).sum()))
         elif stage.works:
-            found += Products(shared=int(arriving.sum()))
+            found += Products(shared=int(arriving.sum()) * len(needed) // len(arriving))
     return Term((), (total > 0).double(), random), found

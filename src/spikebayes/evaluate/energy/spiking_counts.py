@@ -15,6 +15,7 @@ from torch import Tensor
 
 from spikebayes.engine import contract
 from spikebayes.engine.contract import SPIKES, Result
+from spikebayes.errors import ConfigError
 from spikebayes.evaluate.energy.classical_counts import ClassicalCounts, ClassicalTally
 from spikebayes.evaluate.energy.fan_out import Reach, Stages
 from spikebayes.evaluate.energy.multiplications import Term, products
@@ -119,7 +120,8 @@ def count(
 
     Raises:
         DataError: x is mis-shaped, empty, NaN or infinite, or over time.
-        ConfigError: a setting is out of range, or synapses are drawn as Gaussian sums, which are not counted.
+        ConfigError: a setting is out of range, the network has no populations, or synapses are drawn as Gaussian
+            sums, which are not counted.
 
     Example:
         >>> from spikebayes import convert
@@ -132,6 +134,8 @@ def count(
         True
     """
     plan = SamplingPlan(samples, seed, mask_scope, rows, engine, batch_size, progress=progress)
+    if not network.populations:
+        raise ConfigError("a network without populations sends no spikes, so there is nothing to count")
     inputs = as_inputs(x, argument_shapes(network), plan.dtype, still=why_still(network) or UNCOUNTED)
     passes, together = samples, 1  # of a row; samples of a row in one simulation
     schedule: Schedule

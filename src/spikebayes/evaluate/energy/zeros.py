@@ -53,7 +53,9 @@ class Zeros:
         if moves_values(node):
             arriving = sum(c.operator(found[c.source].double()) for c in self.network.into(node.name))
             there = torch.as_tensor(arriving) != 0
-            return there.any(-1) if node.neuron.pools else there
+            if node.neuron.pools:  # a 0 is the largest of values below it
+                return there.all(-1) | (there & (drive >= 0)).any(-1)
+            return there | (drive != 0)  # by its constant alone, too
         response = node.neuron.response if isinstance(node.neuron, Coded) else None
         if isinstance(response, Function):
             return FUNCTIONS[response.name](drive) != 0
