@@ -18,6 +18,7 @@ from spikebayes import with_blank_out
 from spikebayes.errors import ConfigError, ConversionError, DataError, SpikebayesError
 from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.prediction.task import Task
+from spikebayes.training.calibration_rows import SHARE, set_apart
 from spikebayes.training.checks import check_rows
 from spikebayes.training.fit import fit
 from spikebayes.training.scaling import Scaling
@@ -187,6 +188,48 @@ def test_what_torch_jit_compiled_is_not_trained() -> None:
     model = torch.jit.script(nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 1)))
     with pytest.raises(ConfigError, match=r"compiled by torch\.jit, and cannot be looked into; give the module"):
         fit(model, X, Y, validation=(X, Y), epochs=2)  # pyright: ignore[reportArgumentType]
+
+
+def untrained(layers: list[nn.Module], x: Tensor, y: Tensor, **settings: Any) -> None:
+    """Trains, which must not begin."""
+    model = nn.Sequential(*layers)
+    before = model[0].weight.clone()
+    try:
+        quick_fit(model, x, y, **settings)
+    finally:
+        assert torch.equal(model[0].weight, before)
+
+
+def test_nothing_random_is_told_before_a_classical_regression_is_trained() -> None:
+    with pytest.raises(ConfigError, match="nothing in the model is random"):
+        untrained([nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 1)], *plane(), spiking=False)
+
+
+def test_classes_of_rows_that_calibrate_are_looked_at_before_training() -> None:
+    x = plane(200)[0]
+    y = (x[:, 0] > 0).long()
+    (_, others), apart = set_apart((x[160:], torch.arange(160, 200)), SHARE)
+    assert apart is not None
+    y[apart[1][0]] = 7
+    layers = [nn.Linear(2, 8), SoftLIF(), nn.Dropout(0.1), nn.Linear(8, 2)]
+    with pytest.raises(DataError, match="has 2 outputs, one per class; the classes go up to 7"):
+        untrained(layers, x, y)
+    assert int(y[others].max()) == 1
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("names", [("a", "b", "c"), ("a", "a")])
+def test_names_that_do_not_fit_are_refused_before_training(outputs: int, names: tuple[str, ...]) -> None:
+    x, y = plane()
+    layers = [nn.Linear(2, 8), SoftLIF(), nn.Dropout(0.1), nn.Linear(8, outputs)]
+    with pytest.raises(DataError, match="names"):
+        untrained(layers, x, y if outputs == 1 else (y[:, 0] > 0).long(), names=names)
+
+
+def test_a_batch_norm_is_not_trained_on_single_rows() -> None:
+    layers = [nn.Linear(2, 8), nn.BatchNorm1d(8), SoftLIF(), nn.Dropout(0.1), nn.Linear(8, 1)]
+    with pytest.raises(ConfigError, match="two rows or more at a time; got batch_size 1 for 96 training rows"):
+        untrained(layers, *plane(), batch_size=1)
 
 
 def test_classes_may_get_unreliable_synapses_afterwards() -> None:

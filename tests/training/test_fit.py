@@ -247,6 +247,52 @@ def test_a_finished_training_resumes_to_itself(tmp_path: Path) -> None:
     assert equal(weights(one), weights(two))
 
 
+def test_a_training_that_stopped_early_resumes_to_itself(tmp_path: Path) -> None:
+    """Of targets that follow from nothing; each resumption had gone on by an epoch or more, to other weights."""
+    x, _ = plane()
+    y = torch.randn(len(x), 1, generator=torch.Generator().manual_seed(0))
+    settings: dict[str, Any] = {"epochs": 40, "patience": 2, "annealing": 0.1, "learning_rate": 0.03, "error": None}
+    whole = quick_fit(network(), x, y, checkpoints=tmp_path, **settings)
+    assert whole.history["epochs"] < 40
+    for seed in (5, 6):
+        again = quick_fit(network(seed=seed), x, y, checkpoints=tmp_path, resume=True, **settings)
+        assert again.history["epochs"] == whole.history["epochs"]
+        assert equal(weights(again), weights(whole))
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"epochs": 5}, r"changed: epochs \(2, and now 5\); give those again"),
+        (
+            {"optimizer": "sgd", "learning_rate": 0.1},
+            r"learning_rate \(0.003, and now 0.1\), optimizer \(adam, and now",
+        ),
+        ({"batch_size": 31}, r"batch_size \(32, and now 31\)"),
+        ({"patience": 3, "seed": 1}, r"patience \(30, and now 3\), seed \(0, and now 1\)"),
+        ({"scheduler": torch.optim.lr_scheduler.ConstantLR}, r"scheduler \(onecycle, and now a function\)"),
+    ],
+)
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, changed: dict[str, Any], says: str) -> None:
+    """They had no effect, as the checkpoint has its own rate and patience, or ended in an error of torch's."""
+    quick_fit(network(), *plane(), epochs=2, error=None, checkpoints=tmp_path)
+    model = network(seed=5)
+    before = weights(model)
+    with pytest.raises(ConfigError, match=says):
+        quick_fit(model, *plane(), **{"epochs": 2} | changed, error=None, checkpoints=tmp_path, resume=True)
+    assert equal(weights(model), before)
+
+
+def test_a_checkpoint_of_other_rows_is_refused(tmp_path: Path) -> None:
+    """Else rows that were trained on might be among those that choose the weights."""
+    x, y = plane()
+    quick_fit(network(), x, y, epochs=2, error=None, checkpoints=tmp_path)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(1))
+    says = r"training rows \(96, checksum \w{8}, and now 96, checksum \w{8}\), validation rows \("
+    with pytest.raises(ConfigError, match=says):
+        quick_fit(network(), x[order], y[order], epochs=2, error=None, checkpoints=tmp_path, resume=True)
+
+
 def test_ctrl_c_stays_what_it_was(tmp_path: Path) -> None:
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -303,8 +349,13 @@ def test_a_checkpoint_that_something_else_wrote_is_refused(tmp_path: Path) -> No
 
 def test_a_checkpoint_of_another_module_is_refused(tmp_path: Path) -> None:
     quick_fit(network(width=4), *plane(), epochs=2, checkpoints=tmp_path)
-    with pytest.raises(StoreError, match="cannot resume"):
-        quick_fit(network(width=5), *plane(), epochs=2, checkpoints=tmp_path, resume=True)
+    model = network(width=5)
+    before = weights(model)
+    with pytest.raises(
+        StoreError, match=r"cannot resume .* of another module, whose 0.weight is \[4, 2\], and here \[5, 2"
+    ):
+        quick_fit(model, *plane(), epochs=2, checkpoints=tmp_path, resume=True)
+    assert equal(weights(model), before)
 
 
 def test_a_checkpoint_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

@@ -376,6 +376,18 @@ def test_a_resumed_training_ends_where_the_whole_one_does(tmp_path: Path, which:
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[1])
 
 
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["scheduled", "bottom-up", "adaptive"])
+def test_a_test_after_the_training_leaves_what_was_noted(which: int) -> None:
+    """Of a trainer of one's own: history and progress had been empty behind it."""
+    way = schedules()[which]
+    way.progress, way.history = [0.5, 1.0], [[0.5, 1.0]]
+    for stage in ("validate", "test", "predict"):
+        way.setup(None, None, stage)  # pyright: ignore[reportArgumentType]
+    assert (way.progress, way.history, way.done) == ([0.5, 1.0], [[0.5, 1.0]], False)
+    way.setup(None, None, "fit")  # pyright: ignore[reportArgumentType]
+    assert (way.progress, way.history) == ([], [])
+
+
 def test_a_callback_that_has_seen_a_training_begins_the_next_anew() -> None:
     sharpening = AdaptiveSharpening(1, **QUICK, rise=1e6)
     with pytest.raises(KeyboardInterrupt):

@@ -11,6 +11,8 @@ from torch import nn
 from problems import network, plane, quick_fit, rings
 from spikebayes.errors import DataError
 from spikebayes.prediction.task import Task
+from spikebayes.training.calibration_rows import SHARE, set_apart
+from spikebayes.training.ensemble import fit_ensemble
 from spikebayes.training.fit import fit
 from spikebayes.training.learner import Learner, Recipe
 from spikebayes.training.weighting import check_weights
@@ -37,6 +39,44 @@ def test_the_validation_loss_is_weighted() -> None:
     alike = quick_fit(network(), x, y, validation=(x[48:], y[48:], torch.full((12,), 7.0)), epochs=3, error=None)
     assert alike.history["validation_loss"] == pytest.approx(plain.history["validation_loss"], rel=1e-5)
     assert fitted.history["validation_loss"] != pytest.approx(plain.history["validation_loss"], rel=1e-3)
+
+
+def test_weights_of_rows_that_calibrate_do_not_change_the_validation_loss() -> None:
+    x, y = plane(100)
+    _, apart = set_apart((torch.arange(40),), SHARE)
+    assert apart is not None
+    counts = torch.ones(40)
+    counts[apart[0]] = 100
+    given: dict[str, Any] = {"epochs": 3, "error": None}
+    plain, weighed = (
+        fit(network(), x[40:], y[40:], validation=(x[:40], y[:40], *more), **given) for more in ([], [counts])
+    )
+    assert weighed.history["validation_loss"] == pytest.approx(plain.history["validation_loss"], rel=1e-5)
+
+
+def test_an_ensemble_is_not_calibrated_by_rows_of_weight_0() -> None:
+    x, y = plane(100)
+    spoilt, counts = y[:40].clone(), torch.ones(40)
+    spoilt[::2], counts[::2] = 1e6, 0
+    given: dict[str, Any] = {"members": 2, "samples": 20, "epochs": 3, "error": None}
+    left, whole = (
+        fit_ensemble(network, x[40:], y[40:], validation=held, **given)
+        for held in ((x[1:40:2], y[1:40:2]), (x[:40], spoilt, counts))
+    )
+    intervals = [torch.stack(e.predict(x[:5], samples=20).interval(0.8)) for e in (left, whole)]
+    torch.testing.assert_close(*intervals)
+
+
+def test_likelihoods_that_choose_the_weights_are_float32_under_bfloat16() -> None:
+    """They had 8 bits of precision, so that epochs which differ had the same loss."""
+    x, y = rings(100)
+    learner = Learner(nn.Linear(2, 3), Recipe(Task.CLASSIFICATION, "adam", 1e-3, 0, "constant", None, "bfloat16"), 1)
+    with torch.no_grad():
+        with torch.autocast("cpu", torch.bfloat16):
+            output = learner.model(x)
+        learner.validation_step((x, y), 0)
+    total, rows = learner._sums["val_loss"]
+    assert float(total / rows) == pytest.approx(float(nn.functional.cross_entropy(output.float(), y)), rel=1e-5)
 
 
 @pytest.mark.slow

@@ -106,10 +106,7 @@ class Predictive:
         outputs = self.samples.shape[2]
         if not self.names:
             object.__setattr__(self, "names", default_names(outputs))
-        if len(self.names) != outputs:
-            raise DataError(f"{outputs} outputs, {len(self.names)} names: {', '.join(self.names)}; give one for each")
-        if len(set(self.names)) != outputs:
-            raise DataError(f"names must differ from one another, since a table has a column each; got {self.names}")
+        check_names(self.names, outputs)
         if self.noise_samples is not None:
             over_samples = noise_over_samples(self.noise_samples, self.samples.shape, self.noise_std)
             object.__setattr__(self, "noise_std", over_samples)
@@ -532,6 +529,14 @@ class Predictive:
             low, high = float(target.min()), float(target.max())
             raise DataError(f"class indices must be whole, in 0..{outputs - 1}; got {low:g} to {high:g}")
         return target
+
+
+def check_names(names: tuple[str, ...], outputs: int) -> None:
+    """Refuse names that are not one for each output, and all different (DataError)."""
+    if len(names) != outputs:
+        raise DataError(f"{outputs} outputs, {len(names)} names: {', '.join(names)}; give one for each")
+    if len(set(names)) != outputs:
+        raise DataError(f"names must differ from one another, since a table has a column each; got {names}")
 
 
 def default_names(outputs: int) -> tuple[str, ...]:

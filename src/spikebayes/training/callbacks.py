@@ -40,7 +40,15 @@ def all_sharp(trainer: Trainer) -> bool:
 
 
 class Patience(EarlyStopping):
-    """Early stopping that starts counting when every activation has its final form."""
+    """Early stopping that starts counting when every activation has its final form.
+
+    A training that it has stopped stays so: resumed, it would otherwise go on by an epoch, and by more after a better
+    one.
+    """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.stopped_epoch > 0:  # known from a checkpoint
+            trainer.should_stop = True
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if all_sharp(trainer):
@@ -97,6 +105,31 @@ class Best(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.loss, self.weights = state_dict["loss"], state_dict["weights"]
+
+
+class Asked(Callback):
+    """Stores the settings of a training in checkpoints, which hold what follows from them: a rate, what is left.
+
+    Args:
+        settings: by name, plain numbers and texts.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self.settings)
+
+    def changed(self, stored: dict[str, Any]) -> list[str]:
+        """What a checkpoint's settings are otherwise, in words.
+
+        Example:
+            >>> Asked({"epochs": 9, "seed": 0}).changed({"epochs": 5, "seed": 0})
+            ['epochs (5, and now 9)']
+        """
+        names = [*self.settings, *(name for name in stored if name not in self.settings)]
+        pairs = [(name, stored.get(name), self.settings.get(name)) for name in names]
+        return [f"{name} ({before}, and now {now})" for name, before, now in pairs if before != now]
 
 
 class RandomState(Callback):

@@ -23,6 +23,8 @@ from spikebayes.noise.ownership import generators_kept
 from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.inputs import as_inputs, plain
 from spikebayes.prediction.module_passes import NOT_RANDOM
+from spikebayes.prediction.predict import predict
+from spikebayes.prediction.predictive import check_names
 from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.task import Task
 from spikebayes.training.fitted import Fitted
@@ -38,6 +40,7 @@ BOUNDED = {  # torch's functions by name, and what they give
     **dict.fromkeys(("tanh", "hardtanh", "softsign"), "numbers in [-1, 1]"),
     **dict.fromkeys(("log_softmax", "logsigmoid"), "nothing above 0"),
 }
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 Noise = Literal["auto", "constant", "row"]
 
 
@@ -151,14 +154,16 @@ def check_range(model: nn.Module, x: Tensor) -> None:
 
 
 @torch.no_grad()
-def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task, noise: Noise = "auto") -> bool:
-    """Refuse a module that does not turn scaled inputs into what the targets are compared with.
+def check_outputs(
+    model: nn.Module, x: Tensor, y: Tensor, task: Task, noise: Noise = "auto", names: tuple[str, ...] = ()
+) -> bool:
+    """Refuse a module that does not turn scaled inputs into what the targets are compared with, or other names.
 
     Returns:
         Whether the module tells the noise of each row beside its means.
 
     Raises:
-        DataError: rows it does not take, or outputs of another shape than the targets.
+        DataError: rows it does not take, outputs of another shape than the targets, or other names than theirs.
         ConfigError: a module of another precision than float32, or without a parameter that learns; or means that
             cannot be told from the noise, if the noise may be dropped.
     """
@@ -184,6 +189,8 @@ def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task, noise: Noi
             raise DataError(
                 f"the model has {outputs} outputs; the targets' rows have the shape {list(y.shape[1:])}{cure}"
             )
+        if names:
+            check_names(names, y.shape[1])
         if noise == "auto" and outputs != y.shape[1]:
             check_means(model, x, y.shape[1])
         return outputs != y.shape[1]
@@ -191,6 +198,8 @@ def check_outputs(model: nn.Module, x: Tensor, y: Tensor, task: Task, noise: Noi
         cure = ": give it two for two classes" if outputs == 1 else ""
         cure = cure or (": number classes from 0" if (int(y.min()), int(y.max())) == (1, outputs) else "")
         raise DataError(f"the model has {outputs} outputs, one per class; the classes go up to {int(y.max())}{cure}")
+    if names:
+        check_names(names, outputs)
     return False
 
 
@@ -199,6 +208,36 @@ def check_augment(augment: Callable[[Tensor], Tensor], x: Tensor) -> None:
     made = augment(x.clone())
     if not isinstance(made, Tensor) or (made.shape, made.dtype) != (x.shape, x.dtype):
         raise ConfigError(f"augment must return what it is given, {shown(x)}, with other values; got {shown(made)}")
+
+
+def check_sampling(model: nn.Module, x: Tensor, task: Task) -> None:
+    """Refuse a module of which nothing could be predicted once it is trained, by rows ``[B, *shape]``.
+
+    Raises:
+        ConfigError: nothing in it is random, though the noise of a regression is measured beside samples; or it has a
+            fault of those that :func:`spikebayes.predict` names.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # said to who predicts
+            predict(model, x[:2], samples=2, seed=0)
+    except ConfigError:  # as after training: classes stay without intervals then
+        if task is Task.REGRESSION:
+            raise
+
+
+def check_batches(model: nn.Module, x: Tensor, batch_size: int) -> None:
+    """Refuse batches of one row, where a batch norm cannot learn from one (ConfigError)."""
+    if min(batch_size, len(x)) > 1 or not any(isinstance(m, BATCH_NORMS) for m in model.modules()):
+        return
+    try:
+        with torch.no_grad():
+            copied(model, ConfigError).train()(x[:1])
+    except ValueError as error:
+        raise ConfigError(
+            f"a batch norm learns from two rows or more at a time; got batch_size {batch_size} for {len(x)} training "
+            "rows: give more, or use no batch norm"
+        ) from error
 
 
 def check_conversion(fitted: Fitted) -> SpikingNetwork:

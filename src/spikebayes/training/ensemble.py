@@ -22,6 +22,7 @@ from spikebayes.prediction.task import Task
 from spikebayes.training.calibration_rows import SHARE, set_apart
 from spikebayes.training.fit import LAST_CHECKPOINT, fit
 from spikebayes.training.fitted import SAMPLES, Fitted
+from spikebayes.training.weighting import check_weights, that_count
 
 APART = 0x9E3779B97F4A7C15  # times a member's number, on its seed: members have masks of their own
 
@@ -151,6 +152,9 @@ def fit_ensemble(
         ConfigError: no member, or a setting out of range.
     """
     check_count("members", members, 1)
+    if len(validation) > 2:
+        x_held, y_held, counts = validation
+        validation = that_count(x_held, y_held, check_weights(counts, len(x_held), "validation"))
     chosen, apart = set_apart(validation, SHARE)
     made = []
     for k in range(members):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from spikebayes.training.activity import Activity, check_penalty
 from spikebayes.training.calibration_rows import SHARE, set_apart
 from spikebayes.training.callbacks import (
     PRECISION,
+    Asked,
     Best,
     EpochBar,
     Last,
@@ -43,10 +45,12 @@ from spikebayes.training.callbacks import (
 from spikebayes.training.checks import (
     Noise,
     check_augment,
+    check_batches,
     check_conversion,
     check_outputs,
     check_range,
     check_rows,
+    check_sampling,
     check_training,
     warn_of_repeated,
 )
@@ -57,7 +61,7 @@ from spikebayes.training.scaling import Scaling
 from spikebayes.training.schedules import Scheduler
 from spikebayes.training.session import alone_in, check_checkpoint, interruptible, quiet
 from spikebayes.training.sharpening import Gamma, ScheduledSharpening, Sharpening
-from spikebayes.training.weighting import check_weights
+from spikebayes.training.weighting import check_weights, that_count
 
 LAST_CHECKPOINT = "last.ckpt"
 MIDDLE = (0.4, 0.3)  # shares of the epochs before Sharpened activations begin to sharpen, and until they are steps
@@ -136,8 +140,8 @@ def fit(
         checkpoints: folder for the checkpoint of the last whole epoch; None keeps none. It is written when the
             training ends, even by an error or Ctrl-C, and between epochs at most once a second: if the process is
             killed, no more than that second and the current epoch are lost.
-        resume: continue from the checkpoint in ``checkpoints``; on the same machine the result is the same, bit for
-            bit.
+        resume: continue from the checkpoint in ``checkpoints``, with the rows and settings that it was written
+            with; on the same machine the result is the same, bit for bit.
         names: one name per output.
         spiking: refuse, before training, a module that could not be converted afterwards; False trains one that is
             not to be converted, as a classical baseline.
@@ -170,10 +174,10 @@ def fit(
     Raises:
         ConversionError: a module that could not become a spiking network once trained.
         DataError: mis-shaped, empty, NaN or infinite data, or differences that float32 rounds away; a module that
-            does not fit it.
+            does not fit it; names that are not one for each output.
         ConfigError: a setting out of range, a model in which nothing is random, sharpening for a model without
             ``Sharpened`` activations, a rate_penalty for activations that are not modules or of no kind that it
-            covers, or no checkpoint to resume from.
+            covers, or no checkpoint to resume from, or one of other rows or settings.
         StoreError: a checkpoint that is torn, or of another module.
         SpikebayesError: the loss became NaN, or sharpening was not complete by the last epoch.
         KeyboardInterrupt: on Ctrl-C; the checkpoint of the last whole epoch is kept in ``checkpoints``.
@@ -222,14 +226,16 @@ def fit(
         given = (weights, *validation[2:], None)
         for side, rows, found, what in zip(weighed, (x, x_val), given, ("training", "validation"), strict=False):
             side += [torch.ones(len(rows)) if found is None else check_weights(found, len(rows), what)]
-    x, y, *weighed[0] = _that_count(x, y, *weighed[0])
-    x_val, y_val, *weighed[1] = _that_count(x_val, y_val, *weighed[1])
+    x, y, *weighed[0] = that_count(x, y, *weighed[0])
+    x_val, y_val, *weighed[1] = that_count(x_val, y_val, *weighed[1])
     if x_val.shape[1:] != x.shape[1:] or y_val.shape[1:] != y.shape[1:]:
         raise DataError("validation rows must have the shapes of the training rows")
     if not 0 <= calibration < 1:
         raise ConfigError(f"calibration must be a share of the validation rows, in [0, 1); got {calibration}")
     held_out, told = x_val, y_val
     (x_val, y_val, *weighed[1]), apart = set_apart((x_val, y_val, *weighed[1]), calibration)
+    if apart is not None:
+        weighed[1] = [counts / counts.mean() for counts in weighed[1]]  # of the rows that choose
     if resume and (checkpoints is None or not (checkpoints / LAST_CHECKPOINT).exists()):
         raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}: leave resume out")
     if scaling is None:
@@ -244,7 +250,8 @@ def fit(
     rows = scaling.inputs(x[torch.linspace(0, len(x) - 1, min(len(x), MOST_ROWS)).round().long()])
     started = time.perf_counter()
     with torch.random.fork_rng():
-        row_noise = check_outputs(model, scaling.inputs(x), torch.cat([y, y_val]), task, noise)
+        row_noise = check_outputs(model, scaling.inputs(x), torch.cat([y, told]), task, noise, names)
+        check_batches(model, scaling.inputs(x), batch_size)
         if task is Task.REGRESSION and scaling.y_mean is not None:
             check_range(model, scaling.inputs(x))
         if augment is not None:
@@ -253,6 +260,8 @@ def fit(
         if spiking:
             network = check_conversion(Fitted(model, scaling, task, calibration=rows))
             activity = Activity.of(model, network, rows) if rate_penalty else None
+        elif task is Task.REGRESSION or apart is not None:
+            check_sampling(model, rows, task)
         warn_of_repeated((x, y), (held_out, told), stacklevel=3)
         torch.manual_seed(seed)
         train, held, batches = loaders(
@@ -265,10 +274,30 @@ def fit(
             task, optimizer, learning_rate, weight_decay, scheduler, augment, precision, row_noise, rate_penalty
         )
         learner, best = Learner(model, recipe, batches, activity), Best()
+        asked = Asked(
+            {
+                "task": task.value,
+                "training rows": _checksum(x, y, *weighed[0]),
+                "validation rows": _checksum(x_val, y_val, *weighed[1]),
+                "epochs": int(epochs),
+                "batch_size": int(batch_size),
+                "learning_rate": float(learning_rate),
+                "weight_decay": float(weight_decay),
+                "rate_penalty": float(rate_penalty),
+                "optimizer": optimizer,
+                "scheduler": scheduler if isinstance(scheduler, str) else "a function",
+                "gamma": [float(width) for width in gamma],
+                "annealing": float(annealing),
+                "sharpening": type(sharpenings[-1]).__name__,
+                "patience": int(patience),
+                "precision": precision,
+                "seed": int(seed),
+            }
+        )
         last = None if checkpoints is None else checkpoints / LAST_CHECKPOINT
         with alone_in(checkpoints), quiet():
             hooks = [*sharpenings, best, Patience("val_loss", patience=patience, check_on_train_epoch_end=False)]
-            hooks += [*callbacks, Telling(), RandomState()]
+            hooks += [*callbacks, Telling(), RandomState(), asked]
             hooks += [Last(last)] if last is not None else []
             hooks += [EpochBar(epochs) if in_notebook() else RichProgressBar()] if progress else []
             begin = last if resume else None
@@ -295,15 +324,6 @@ def fit(
     return fitted if error is None or not spiking or len(held_out) < LEAST_ROWS else _tuned(fitted, held_out, error)
 
 
-def _that_count(x: Tensor, y: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
-    """Rows without those of weight 0, which are as if they were not there: for the scaling and the noise too."""
-    if not weights or bool((weights[0] > 0).all()):
-        return x, y, *weights
-    counted = weights[0] > 0
-    left = weights[0][counted]
-    return x[counted], y[counted], left / left.mean()
-
-
 def _calibrated(fitted: Fitted, x: Tensor, y: Tensor) -> Fitted:
     """By rows that chose nothing; a classical module from which nothing can be sampled stays as it is."""
     try:
@@ -326,6 +346,14 @@ def _tuned(fitted: Fitted, x: Tensor, error: float) -> Fitted:
     return replace(fitted, synapse=synapse, timing=found.network.timing, history=history)
 
 
+def _checksum(*parts: Tensor) -> str:
+    """Of rows, and their number."""
+    found = 0
+    for part in parts:
+        found = zlib.crc32(part.detach().contiguous().numpy(), found)
+    return f"{len(parts[0])}, checksum {found:08x}"
+
+
 def _in_the_middle(epochs: int) -> Sharpening:
     """All layers at once, so that at least the last epoch has steps."""
     start, length = (round(share * epochs) for share in MIDDLE)
@@ -343,7 +371,7 @@ def _train(
 ) -> Steps:
     """Go through the epochs, from a checkpoint on if there is one to begin with."""
     if begin is not None:
-        check_checkpoint(begin, learner, [c for c in callbacks if isinstance(c, Best | RandomState)])
+        check_checkpoint(begin, learner, [c for c in callbacks if isinstance(c, Asked | Best | RandomState)])
     settings: dict[str, Any] = trainer_settings(callbacks) | {"logger": loggers or False}
     try:
         trainer = Steps(

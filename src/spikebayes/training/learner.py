@@ -127,7 +127,7 @@ class Learner(ManyBatches):
         with self._precision():
             masks = _SameMasks(Keys(VALIDATION_SEED, samples, rows.repeat(VALIDATION_SAMPLES)), self._kept)
             with self._recorded(), masks:
-                output = self.model(torch.cat([x] * VALIDATION_SAMPLES))
+                output = self.model(torch.cat([x] * VALIDATION_SAMPLES)).float()
             stacked = output.unflatten(0, (VALIDATION_SAMPLES, len(x)))  # [S, B, C]
             if self.recipe.row_noise:
                 losses = gaussian_loss(stacked, y)
@@ -158,7 +158,7 @@ class Learner(ManyBatches):
         kind = self._outputs(x)
         with self._precision():
             with self._recorded():
-                output = self.model(x)
+                output = self.model(x).float()
             if self.recipe.row_noise:
                 losses = gaussian_loss(output[None], y)
             elif self.recipe.task is Task.REGRESSION:

@@ -117,7 +117,11 @@ class Sharpening(Callback, ABC):
         self.progress, self.history = state_dict["progress"], state_dict["history"]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Every training begins anew; a checkpoint, which is read after this, says otherwise."""
+        """Every training begins anew; a checkpoint, which is read after this, says otherwise. A test is none."""
+        if stage == "fit":
+            self._begin()
+
+    def _begin(self) -> None:
         self.progress, self.history = [], []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -273,15 +277,12 @@ class AdaptiveSharpening(Sharpening):
         self._begin()
 
     def _begin(self) -> None:
+        super()._begin()
         self.pausing, self.waited = False, 0
         self.loss: float | None = None  # of the epoch before
         self.pauses: list[int] = []
         self._at = 0.0
         self._sum, self._batches = 0.0, 0
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        super().setup(trainer, pl_module, stage)
-        self._begin()
 
     def state_dict(self) -> dict[str, Any]:
         more = {"pausing": self.pausing, "waited": self.waited, "loss": self.loss, "pauses": self.pauses}

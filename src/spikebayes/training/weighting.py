@@ -37,6 +37,15 @@ def check_weights(weights: Values, rows: int, what: str) -> Tensor:
     return (found / found.mean()).float()
 
 
+def that_count(x: Tensor, y: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
+    """Rows without those of weight 0, which are as if they were not there: for the scaling and the noise too."""
+    if not weights or bool((weights[0] > 0).all()):
+        return x, y, *weights
+    counted = weights[0] > 0
+    left = weights[0][counted]
+    return x[counted], y[counted], left / left.mean()
+
+
 def weighted_mean(losses: Tensor, weights: Tensor | None = None) -> Tensor:
     """The mean over rows, and whatever else there is of each, of weights ``[B]``, if any, times losses ``[B, ...]``.
 
