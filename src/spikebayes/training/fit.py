@@ -350,7 +350,7 @@ def _checksum(*parts: Tensor) -> str:
     """Of rows, and their number."""
     found = 0
     for part in parts:
-        found = zlib.crc32(part.detach().contiguous().numpy(), found)
+        found = zlib.crc32(part.detach().contiguous().numpy().data, found)
     return f"{len(parts[0])}, checksum {found:08x}"
 
 
