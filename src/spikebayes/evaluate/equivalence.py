@@ -496,9 +496,9 @@ def _check_sides(reference: Predictive, other: Predictive, name: str) -> None:
         )
     for side, what in ((reference, "reference"), (other, name)):
         size = side.samples.abs().amax((0, 1)).double()  # [C]
-        if bool(((size > SIZES[1]) | ((size > 0) & (size < SIZES[0]))).any()):
+        if bool((beyond := (size > SIZES[1]) | ((size > 0) & (size < SIZES[0]))).any()):
             raise DataError(
-                f"samples of {what} are as large as {float(size.max()):.3g}, and powers of what is beyond "
+                f"samples of {what} are as large as {float(size[beyond][0]):.3g}, and powers of what is beyond "
                 f"{SIZES[0]:g} to {SIZES[1]:g} are no numbers: give them in another unit"
             )
     unnamed = default_names(reference.samples.shape[2])
