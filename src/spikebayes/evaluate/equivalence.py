@@ -14,21 +14,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikebayes.errors import ConfigError, DataError
-from spikebayes.evaluate.decision import Decision, check_alpha, decide
+from spikebayes.errors import ConfigError
+from spikebayes.evaluate.decision import Decision, decide
 from spikebayes.evaluate.effect_sizes import Floats, RowEffects, in_units, spread
 from spikebayes.evaluate.ks import MIN_ROWS, exchange_test, holm, ks_test, uniformity
 from spikebayes.evaluate.margins import Margins, Outcome
 from spikebayes.evaluate.rules import Finding, softened
+from spikebayes.evaluate.sides import check_noise, check_settings, check_sides
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.notebook import as_html
 from spikebayes.prediction.draw import Draw
 from spikebayes.prediction.heads import softmax_on_one_side
-from spikebayes.prediction.predictive import Predictive, default_names
+from spikebayes.prediction.predictive import Predictive
 from spikebayes.prediction.task import Task
 
-SAME_NOISE = 1e-3  # by which a noise that is the same for all samples may differ between two sides
-SIZES = 1e-75, 1e75  # of an output's samples, whose fourth powers float64 holds
 CONSTANT = 1e-5  # of an output that never varies: what neurons that tell numbers in steps may miss it by
 
 __all__ = ["Equivalence", "Margins", "Outcome", "compare"]
@@ -235,9 +234,9 @@ def compare(
     margins = Margins() if margins is None else margins
     given = reference, candidate
     reference, candidate = map(with_noise_as_outputs, given)
-    _check_settings(reference, alpha, output, seed)
-    _check_sides(reference, candidate, "candidate")
-    _check_noise(*given)
+    check_settings(reference, alpha, output, seed)
+    check_sides(reference, candidate, "candidate")
+    check_noise(*given)
     options: dict[str, Any] = {"margins": margins, "alpha": alpha, "output": output, "seed": seed}
     judged = _judge(reference, candidate, "the spiking network", **options)
     if judged.outcome is Outcome.NOT_KEPT and reference.task is Task.REGRESSION:
@@ -246,7 +245,7 @@ def compare(
     if control is None:
         return judged
     control = with_noise_as_outputs(control)
-    _check_sides(reference, control, "control")
+    check_sides(reference, control, "control")
     if control.draw.seed == reference.draw.seed:
         raise ConfigError(f"control and reference share seed {control.draw.seed}; the control needs its own")
     found = replace(judged, control=_judge(reference, control, "the control", **options))
@@ -257,20 +256,6 @@ def compare(
         f"the control, a second classical prediction, is not kept: {why}" for why in found.control.reasons
     )
     return replace(found, outcome=Outcome.UNDECIDED, needed=None, reasons=(*reasons, *found.reasons))
-
-
-def _check_noise(reference: Predictive, candidate: Predictive) -> None:
-    """Refuse sides to which other noises were given; one that the samples tell is judged as they are."""
-    noise = [side.noise_std for side in (reference, candidate) if side.noise_samples is None]
-    here, there = noise if len(noise) == 2 else (None, None)
-    if here is None or there is None:
-        return
-    if not bool(((here / there).log().abs() < SAME_NOISE).all()):
-        told = " and ".join(f"{float(each.double().mean()):.3g}" for each in (here, there))
-        raise DataError(
-            f"the noise of observations differs, {told} on average in reference and candidate, and compare judges "
-            "samples: give both one noise_std, or none"
-        )
 
 
 def with_noise_as_outputs(side: Predictive) -> Predictive:
@@ -470,49 +455,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _check_settings(reference: Predictive, alpha: float, output: int | None, seed: int) -> None:
-    outputs = reference.samples.shape[2]
-    check_alpha(alpha)
-    if output is not None and not 0 <= output < outputs:
-        raise ConfigError(f"output must lie in 0..{outputs - 1}, there are {outputs}; got {output}")
-    if seed < 0:
-        raise ConfigError(f"seed must be 0 or more; got {seed}")
-
-
-def _check_sides(reference: Predictive, other: Predictive, name: str) -> None:
-    if reference.task is not other.task:
-        raise DataError(f"reference is a {reference.task}, {name} a {other.task}: predict both with the same task")
-    for axis, what in ((1, "rows"), (2, "outputs")):
-        here, there = reference.samples.shape[axis], other.samples.shape[axis]
-        if here != there:
-            raise DataError(f"reference has {here} {what}, {name} {there}: predict both on the same data")
-    moved = int((reference.draw.rows != other.draw.rows).sum())
-    if moved:
-        raise DataError(
-            f"{moved} of {len(reference.draw.rows)} row indices of reference and {name} differ: predict both with "
-            "the same rows"
-        )
-    for side, what in ((reference, "reference"), (other, name)):
-        size = side.samples.abs().amax((0, 1)).double()  # [C]
-        if bool((beyond := (size > SIZES[1]) | ((size > 0) & (size < SIZES[0]))).any()):
-            raise DataError(
-                f"samples of {what} are as large as {float(size[beyond][0]):.3g}, and powers of what is beyond "
-                f"{SIZES[0]:g} to {SIZES[1]:g} are no numbers: give them in another unit"
-            )
-    unnamed = default_names(reference.samples.shape[2])
-    if len({reference.names, other.names} - {unnamed}) > 1:
-        here, there = ", ".join(reference.names), ", ".join(other.names)
-        raise DataError(f"reference's outputs are {here}, {name}'s {there}: give both one order and the same names")
-    sizes = len(reference.samples), len(other.samples)
-    if min(sizes) < 2:
-        raise DataError(f"at least 2 samples are needed; reference has {sizes[0]}, {name} {sizes[1]}")
-    if reference.draw.seed != other.draw.seed:
-        return
-    if reference.draw.scope != other.draw.scope or sizes[0] != sizes[1]:
-        raise ConfigError(
-            f"reference ({sizes[0]} samples, masks by {reference.draw.scope}) and {name} ({sizes[1]}, by "
-            f"{other.draw.scope}) share seed {reference.draw.seed} and so part of their masks: "
-            "draw both alike, or use another seed"
-        )
