@@ -90,18 +90,31 @@ html_theme_options = {
 }
 html_context = {"default_mode": "auto"}
 
-PUBLIC = ("", "nn", "training", "data", "evaluate", "export", "network", "sklearn", "plot")
+PUBLIC = (
+    "",
+    "nn",
+    "nn.zoo",
+    "training",
+    "data",
+    "data.combo",
+    "evaluate",
+    "export",
+    "network",
+    "network.operators",
+    "sklearn",
+    "plot",
+)
 
 
 def _write_reference(folder: Path) -> None:
-    """A page for each public package: what its ``__init__`` names and ``spikebayes`` itself has not."""
+    """A page for each public package: what it names and no package around it has."""
     folder.mkdir(exist_ok=True)
-    top = import_module("spikebayes")
     for package in PUBLIC:
         full = "spikebayes" + (f".{package}" if package else "")
         module = import_module(full)
-        names = sorted((name for name in module.__all__ if name not in PUBLIC), key=str.lower)
-        above = [name for name in names if module is not top and getattr(top, name, None) is getattr(module, name)]
+        inside = {name.removeprefix(f"{package}.") for name in PUBLIC}
+        names = sorted((name for name in module.__all__ if name not in inside), key=str.lower)
+        above = {name: home for name in names if (home := _home_above(full, name)) is not None}
         own = [name for name in names if name not in above]
         constants = [name for name in own if not callable(getattr(module, name)) and not _is_package(module, name)]
         listed = "\n".join(f"   {name}" for name in own if name not in constants)
@@ -109,13 +122,21 @@ def _write_reference(folder: Path) -> None:
         text += [f".. autosummary::\n   :toctree: generated\n\n{listed}"]
         text += [f".. py:data:: {name}\n\n   {_said(module, name)}" for name in constants]
         if above:
-            there = ", ".join(f":py:obj:`~spikebayes.{name}`" for name in above)
-            text.append(f"Of :py:mod:`spikebayes` itself, and here as well: {there}.")
+            there = ", ".join(f":py:obj:`~{home}.{name}`" for name, home in above.items())
+            text.append(f"Of packages around this one, and here as well: {there}.")
         body = "\n\n".join(text[1:])
         page = folder / f"{full}.md"
         content = f"{text[0]}\n\n```{{eval-rst}}\n{body}\n```\n"
         if not page.exists() or page.read_text("utf-8") != content:
             page.write_text(content, encoding="utf-8")
+
+
+def _home_above(full: str, name: str) -> str | None:
+    """The outermost package around a package that has the same object by this name."""
+    parts = full.split(".")
+    around = (".".join(parts[:depth]) for depth in range(1, len(parts)))
+    same = getattr(import_module(full), name)
+    return next((home for home in around if getattr(import_module(home), name, None) is same), None)
 
 
 def _is_package(module: Any, name: str) -> bool:

@@ -15,7 +15,10 @@ from typing import get_origin
 
 ROOT = Path(__file__).parents[1]
 FACE, CHANGELOG = Path(__file__).with_suffix(".txt"), ROOT / "CHANGELOG.md"
-PACKAGES = ("", "nn", "training", "data", "evaluate", "export", "network", "sklearn", "plot")
+PACKAGES = (
+    *("", "nn", "nn.zoo", "training", "data", "data.combo", "evaluate", "export"),
+    *("network", "network.operators", "sklearn", "plot"),
+)
 
 
 def face() -> list[str]:
@@ -51,8 +54,10 @@ def unnamed(names: set[str], changelog: str) -> set[str]:
 
 def _name(line: str) -> str:
     """The public name that a line is about: of a method, its class."""
-    parts = line.split("(")[0].split(".")[1:]
-    return next(part for part in parts if part not in PACKAGES)
+    told = line.split("(")[0]
+    homes = (f"spikebayes.{package}".rstrip(".") + "." for package in PACKAGES)
+    home = max((home for home in homes if told.startswith(home)), key=len)
+    return told.removeprefix(home).split(".")[0]
 
 
 def _signature(value: object) -> str:

@@ -15,6 +15,8 @@ from types import ModuleType
 
 import pytest
 
+from public_face import PACKAGES
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "spikebayes"
 GUIDE = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
@@ -88,6 +90,10 @@ def test_the_house_is_no_wider_and_no_deeper_than_a_newcomer_can_take_in() -> No
         "py.typed",
     }
     assert all((folder / "__init__.py").is_file() for folder in folders)
+
+
+def test_what_is_public_is_written_down_of_every_face() -> None:
+    assert sorted(f"spikebayes.{package}".rstrip(".") for package in PACKAGES) == sorted(FACES)
 
 
 @pytest.mark.parametrize("name", FACES)

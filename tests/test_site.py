@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import told_by_results as say
+from public_face import PACKAGES
 
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS.parent / "results"
@@ -52,6 +53,18 @@ def test_every_page_stands_in_a_table_of_contents() -> None:
             listed |= {page.parent / f"{name}.md" for name in names}
     assert DOCS / "guide" / "lif.md" in pages
     assert pages <= listed
+
+
+def test_the_reference_has_a_page_for_every_public_package() -> None:
+    listed = re.findall(r"(?m)^spikebayes.*$", (DOCS / "reference" / "index.md").read_text("utf-8"))
+    tree = ast.parse((DOCS / "conf.py").read_text("utf-8"))
+    (made,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PUBLIC"
+    )
+    assert sorted(made) == sorted(PACKAGES)
+    assert sorted(listed) == sorted(f"spikebayes.{package}".rstrip(".") for package in PACKAGES)
 
 
 def test_the_front_pages_show_the_same_ten_lines() -> None:
