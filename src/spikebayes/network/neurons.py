@@ -232,7 +232,7 @@ class Bernoulli(Neuron):
         off: output when it is not on, -1 or 0; when on the output is 1.
         site: stable index of the place in the network, which keys the draws.
 
-    In step t of a run of sample s the draw is that of sample s + t: a step is a sample.
+    Step t of sample s, in runs of T steps each, takes draw s T + t: a step is a sample, and no two share a draw.
 
     Raises:
         ConfigError: another value for curve or off, or a site out of range.

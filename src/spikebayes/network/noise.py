@@ -185,8 +185,8 @@ class BlankOut(Noise):
         hold: steps after which the synapses are drawn anew; None holds them for the whole simulation.
         site: stable index of the place.
         sampling: :class:`Exact`, or :class:`Gaussian`, which draws a unit's sum instead of its synapses.
-        successive: a redraw takes the draws of the next sample instead of one of its own, so that with ``hold=1``
-            step t of a run of sample s is sample s + t.
+        successive: a redraw takes the draws of the next sample instead of one of its own: with ``hold=1`` step t of
+            sample s, in runs of T steps each, takes draw s T + t, so that a step is a sample and no two share a draw.
 
     Raises:
         ConfigError: keep outside (0, 1], or scale or hold out of range.
