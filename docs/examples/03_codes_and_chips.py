@@ -61,7 +61,8 @@ plt.show()
 # %%
 # An automatic choice
 # -------------------
-# ``code="auto"`` takes the cheapest code that stays within the error you name, on the rows you give.
+# ``code="auto"`` takes the code with the fewest ticks that stays within the error you name, on the rows you give;
+# with ``cost=loihi`` it would be the one with the fewest joules there.
 
 chosen = sb.convert(fitted.model, rows[:200], code="auto", error=0.1, calibrate=rows[:600])
 print(chosen.code)

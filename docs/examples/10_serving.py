@@ -30,8 +30,8 @@ subprocess.run(fit, cwd=folder, capture_output=True, check=True)
 # %%
 # Start
 # -----
-# The server listens to this machine only, unless it is protected by a token. ``--port 0`` takes a free port and
-# prints it.
+# The server listens to this machine only; ``--host`` opens it to others, which needs a token. ``--port 0`` takes a
+# free port and prints it.
 
 serve = [*cli, "serve", "run", "--port", "0"]
 server = subprocess.Popen(serve, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -51,13 +51,14 @@ def predict(
     """Predict every row of a table with its uncertainty, and an interval or a set of classes of given coverage.
 
     Columns for values: mean; model_std, how far samples disagree; noise_std, of observations about the mean; std,
-    both together; lower and upper, for a new observation. For classes: class, p_LABEL of each, entropy,
-    mutual_information, set.
+    both together; lower and upper, for a new observation; q0.05 and so on, if asked for. For classes: class, p_LABEL
+    of each, entropy, mutual_information, set. For both: outside, the columns in which a row lies outside what was
+    trained on.
 
     Args:
         run: folder that fit wrote.
         data: table of rows; columns are matched by name, and the target may be missing.
-        out: table to write: .csv, .parquet, .arrow or .npz.
+        out: table to write: .csv (also .csv.gz, .tsv), .parquet, .arrow, .feather or .npz.
         seed: seed of the masks.
         classical: answer with the non-spiking network instead.
         coverage: share of new observations that lower to upper, or set, should contain.
@@ -321,7 +322,7 @@ def energy_of_run(
 
 
 def demo(*, out: Path = Path("demo"), seed: int = 0) -> None:
-    """Train, convert, simulate and compare on scikit-learn's diabetes data.
+    """Train, convert, simulate and compare on scikit-learn's diabetes data: LIF neurons, and ReLU units in a code.
 
     Args:
         out: folder for report.html, predictions.csv and the trained run.

@@ -59,7 +59,7 @@ def serve_run(
 
     The model's name is the folder's. A request sends one tensor named input, rows of numbers in the order of the
     columns, or a tensor for each column by its name. The answer has mean, std, lower and upper (classes: the columns
-    that predict writes), and samples, model_std, noise_std and outside if the request names them as outputs. A
+    that predict writes), or what the request names as outputs: samples, model_std, noise_std and outside too. A
     request may set samples, seed and coverage as parameters; the same seed gives the same bits, whatever other
     requests are served meanwhile. /metrics is for Prometheus.
 
