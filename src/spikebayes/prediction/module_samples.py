@@ -80,11 +80,10 @@ class ModuleSampler:
         if self.plan.device.type != "cpu":  # pyright: ignore[reportAttributeAccessIssue]
             self.model = copied(self.model, ConfigError).to(self.plan.device)
         check_steady_products()
-        first = next(iter(Blocks(rows, self.plan, PAIRS_PER_BLOCK)))
         with self._evaluating():
             before = _state(self.model)
             with one_thread():
-                self.way = Passes(self.model, self._here(inputs)).way(first)
+                self.way = Passes(self.model, self._here(inputs)).way(rows, self.plan)
             self.way = replace(self.way, alone=not _stateless(self.model, before))
             refuse_steps(self.model, self._here(inputs), self.way.head)
 
