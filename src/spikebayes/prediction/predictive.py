@@ -205,14 +205,16 @@ class Predictive:
         check_coverage(coverage)
         known = self._of_such_noise()
         if known is not None and known.method == "scaled":
+            middles = self.mean, self.mean
             lower, upper = scaled_interval(known, self.mean, self.std, coverage)
         else:
-            lower, upper = self.predicted_quantile(((1 - coverage) / 2, (1 + coverage) / 2))
+            middles = lower, upper = self.predicted_quantile(((1 - coverage) / 2, (1 + coverage) / 2))
             if known is not None:
                 lower, upper = quantile_interval(known, lower, upper, coverage)
         if known is None:
             return lower.to(self.samples), upper.to(self.samples)
-        return rounded_outward(lower, self.samples.dtype, up=False), rounded_outward(upper, self.samples.dtype)
+        dtype = self.samples.dtype
+        return rounded_outward(lower, middles[0], dtype, up=False), rounded_outward(upper, middles[1], dtype)
 
     @checked
     def quantile(self, q: float | Sequence[float]) -> Tensor:
@@ -230,7 +232,7 @@ class Predictive:
             return self.predicted_quantile(q)
         mean, std = self.mean, self.std
         found = [
-            rounded_outward(scaled_quantile(known, mean, std, each), mean.dtype, up=each > 0.5)
+            rounded_outward(scaled_quantile(known, mean, std, each), mean, mean.dtype, up=each > 0.5)
             for each in _some_levels(q)
         ]
         return torch.stack(found) if isinstance(q, Sequence) else found[0]
