@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from scipy import optimize, special, stats
 
 from spikebayes.errors import ConfigError, DataError, StoreError
+from spikebayes.evaluate import compare
 from spikebayes.prediction.draw import Draw
 from spikebayes.prediction.prediction_file import FORMAT, UNSEALED
 from spikebayes.prediction.predictive import Predictive
@@ -543,6 +544,29 @@ def test_samples_of_few_bits_become_float32_and_whole_numbers_are_refused() -> N
     for dtype in (torch.int64, torch.bool, torch.complex64):
         with pytest.raises(DataError, match="samples must be float32 or float64"):
             Predictive(torch.ones(4, 3, 1, dtype=dtype), draw)
+
+
+def test_samples_of_a_graph_are_kept_without_it() -> None:
+    """As of passes that were made without ``torch.no_grad``."""
+    made, draw = torch.randn(4, 3, 1, requires_grad=True), Draw(0, "row", torch.arange(3))
+    for noise in ({"noise_std": made[0].exp()}, {"noise_samples": made.exp()}):
+        p = Predictive(2 * made, draw, **noise)  # pyright: ignore[reportArgumentType]
+        assert len(p.to_pandas()) == 3  # NumPy takes no tensors of a graph
+        assert compare(p, p).paired_rmse is not None
+
+
+@pytest.mark.parametrize("unit", [1e-25, 1e25])
+def test_spreads_hold_in_any_unit(unit: float) -> None:
+    """Whose squares are no float32: they were 0, or infinite."""
+    by_row, p, draw = row_noise(), regression(), Draw(3, "row", torch.arange(4))
+    assert by_row.noise_samples is not None
+    assert p.noise_std is not None
+    scaled = Predictive(unit * by_row.samples, draw, noise_samples=unit * by_row.noise_samples)
+    np.testing.assert_allclose(scaled.noise_std / unit, by_row.noise_std, rtol=1e-5)
+    np.testing.assert_allclose(scaled.std / unit, by_row.std, rtol=1e-5)
+    np.testing.assert_allclose(scaled.mutual_information, by_row.mutual_information, rtol=1e-5)
+    scaled = Predictive(unit * p.samples, draw, noise_std=unit * p.noise_std)
+    np.testing.assert_allclose(scaled.std / unit, p.std, rtol=1e-5)
 
 
 def test_a_draw_says_how_masks_were_shared() -> None:

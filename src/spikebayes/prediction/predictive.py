@@ -56,7 +56,7 @@ class Predictive:
 
     Args:
         samples: ``[S, B, C]`` float32, or float64 where target units need it (of fewer bits they become float32);
-            target units, or class probabilities that sum to 1 over C.
+            target units, or class probabilities that sum to 1 over C. Kept without the graph that made them.
         draw: seed and rows of the masks.
         task: regression or classification.
         noise_std: ``[C]``, or ``[B, C]`` where it depends on the row, or one number for all outputs, positive:
@@ -90,6 +90,9 @@ class Predictive:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "task", Task(self.task))
+        for name in ("samples", "noise_std", "noise_samples"):
+            if isinstance(given := getattr(self, name), Tensor):
+                object.__setattr__(self, name, given.detach().cpu())
         if self.samples.ndim != 3 or 0 in self.samples.shape:
             raise DataError(f"samples must be [S, B, C], none of them 0; got {list(self.samples.shape)}")
         if not self.samples.is_floating_point():
@@ -168,7 +171,10 @@ class Predictive:
     def std(self) -> Tensor:
         """``[B, C]``, of a new observation: sqrt(model_std^2 + noise_std^2), or model_std where no noise is known."""
         spread = self.model_std
-        return spread if self.noise_std is None else (spread**2 + self._noise_std() ** 2).sqrt()
+        if self.noise_std is None:
+            return spread
+        squares = spread.double() ** 2 + self._noise_std().double() ** 2  # which float32 may not hold
+        return squares.sqrt().to(spread)
 
     @property
     def lower(self) -> Tensor:
