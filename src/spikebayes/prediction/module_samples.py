@@ -95,7 +95,7 @@ class ModuleSampler:
         way, passes = self.way, Passes(self.model, self._here(inputs))
         shape = self.plan.samples, len(rows), math.prod(way.head.shape)
         check_samples(*shape)
-        output = torch.empty(shape)
+        output = torch.empty(shape, dtype=torch.float32)
         run = passes.by(way)
         with self._evaluating():
             for block in track(Blocks(rows, self.plan, PAIRS_PER_BLOCK), "predicting", progress):
