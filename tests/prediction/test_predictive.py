@@ -228,6 +228,25 @@ def test_mutual_information_is_the_mean_divergence_from_the_mean(logits: np.ndar
 # -- tables --------------------------------------------------------------------------------------------------
 
 
+def test_samples_that_hardly_disagree_say_how_little() -> None:
+    rng = torch.Generator().manual_seed(5)
+    same = torch.randn(200, 5, generator=rng)
+    p = (same + 1e-3 * torch.randn(50, 200, 5, generator=rng)).softmax(-1)
+    exact = p.double() / p.double().sum(-1, keepdim=True)
+    expected = torch.special.entr(exact.mean(0)).sum(-1) - torch.special.entr(exact).sum(-1).mean(0)
+    draw = Draw(0, "row", torch.arange(200))
+    told = Predictive(p, draw, Task.CLASSIFICATION).mutual_information
+    np.testing.assert_allclose(told, expected, rtol=0.02)  # about 3e-7, of entropies of 1
+    agreed = Predictive(same.softmax(-1).expand(37, 200, 5), draw, Task.CLASSIFICATION)
+    assert agreed.mutual_information.max() < 1e-14
+
+
+def test_quantiles_that_lie_close_have_columns_of_their_own() -> None:
+    quantiles = (0.1234567, 0.12345671, 0.3, 0.99999996)
+    table = regression(outputs=1).to_pandas(quantiles=quantiles)
+    assert list(table.columns[-4:]) == ["q0.1234567", "q0.12345671", "q0.3", "q0.99999996"]
+
+
 def test_a_table_of_one_output_has_plain_columns() -> None:
     p = regression(outputs=1)
     table = p.to_pandas(quantiles=(0.25,), coverage=0.8)

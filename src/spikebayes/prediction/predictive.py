@@ -313,13 +313,13 @@ class Predictive:
     def entropy(self) -> Tensor:
         """``[B]``, entropy (nats) of the mean class probabilities: the total uncertainty."""
         self._need_classes("entropy")
-        return torch.special.entr(self.mean.double()).sum(-1).float()
+        return self._entropy().float()
 
     @property
     def expected_entropy(self) -> Tensor:
         """``[B]``, mean over samples of each sample's entropy (nats): what no further training removes."""
         self._need_classes("expected_entropy")
-        return torch.special.entr(self.samples.double()).sum(-1).mean(0).float()
+        return self._expected_entropy().float()
 
     @checked
     def sets(self, coverage: float = COVERAGE) -> Tensor:
@@ -344,7 +344,7 @@ class Predictive:
         noise_var) / 2 (Houlsby et al. 2011, eq. 2).
         """
         if self.task is Task.CLASSIFICATION:
-            return (self.entropy - self.expected_entropy).clamp(min=0)
+            return (self._entropy() - self._expected_entropy()).clamp(min=0).float()
         return 0.5 * torch.log1p((self.model_std / self._noise_std()) ** 2).sum(-1)
 
     @checked
@@ -457,6 +457,14 @@ class Predictive:
     def _need_values(self, what: str, cure: str) -> None:
         if self.task is Task.CLASSIFICATION:
             raise ConfigError(f"{what} of a new observation is for regression; {cure}")
+
+    def _entropy(self) -> Tensor:
+        """``[B]`` float64 throughout, so that what is a difference of two of them is told."""
+        return torch.special.entr(self.samples.mean(0, dtype=torch.float64)).sum(-1)
+
+    def _expected_entropy(self) -> Tensor:
+        """``[B]`` float64."""
+        return torch.special.entr(self.samples.double()).sum(-1).mean(0)
 
     def _of_such_noise(self) -> Conformal | None:
         """The calibration, refused where it knew a noise and this does not, or otherwise.
