@@ -71,6 +71,15 @@ def test_a_gpu_gives_the_same_numbers(coded: sb.SpikingNetwork) -> None:
     assert torch.equal(here.samples, there.samples)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch has no GPU here")
+def test_rows_and_samples_on_a_gpu_are_taken(coded: sb.SpikingNetwork) -> None:
+    x, draw = torch.randn(20, 3), sb.Draw(0, "row", torch.arange(20))
+    here, there = (sb.predict(coded, rows, samples=20) for rows in (x, x.cuda()))
+    assert torch.equal(here.samples, there.samples)
+    moved = sb.Predictive(here.samples.cuda(), draw, noise_std=torch.ones(1).cuda())
+    assert sb.compare(here, moved).paired_rmse is not None
+
+
 def test_networks_that_step_freely_run_on_the_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     model = nn.Sequential(nn.Linear(2, 5), sb.nn.SoftLIF(1e-3), nn.Dropout(0.2), nn.Linear(5, 1))
     network = sb.convert(model, torch.zeros(1, 2))
