@@ -15,7 +15,7 @@ from spikebayes.machine.numbers import native
 def as_noise_std(given: Any, shape: Sequence[int], name: str = "noise_std") -> Tensor:
     """``[C]`` or ``[B, C]`` float32 for samples of shape ``[S, B, C]``, or one number for all (else DataError)."""
     try:
-        noise = torch.as_tensor(native(given), dtype=torch.float32)
+        noise = torch.as_tensor(native(given), dtype=torch.float32, device="cpu")
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"{name} must be a number, or one for each output: {error}") from error
     _, rows, outputs = shape

@@ -531,7 +531,7 @@ class Predictive:
     @checked
     def observed(self, target: Tensor | np.ndarray) -> Tensor:
         """The target in float64, ``[B, C]`` values or ``[B]`` class indices; refused if it does not fit."""
-        target = torch.as_tensor(native(target)).double()
+        target = torch.as_tensor(native(target)).detach().to("cpu", torch.float64)
         _, rows, outputs = self.samples.shape
         classes = self.task is Task.CLASSIFICATION
         if not classes and outputs == 1 and target.ndim == 1:
