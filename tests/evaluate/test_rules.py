@@ -14,17 +14,8 @@ from scipy import stats
 from spikebayes.evaluate.decision import decide, root_probabilities
 from spikebayes.evaluate.effect_sizes import row_effects
 from spikebayes.evaluate.margins import Margins, Outcome
-from spikebayes.evaluate.rules import (
-    Level,
-    _by_chance,
-    _excluded,
-    _most_beyond,
-    _shown_beyond,
-    pooled_offset,
-    pooled_spread,
-    row_rule,
-    softened,
-)
+from spikebayes.evaluate.row_rule import _by_chance, _excluded, _most_beyond, _shown_beyond, row_rule
+from spikebayes.evaluate.rules import Level, pooled_offset, pooled_spread, softened
 
 LEVEL = Level(0.05, 0.01)
 RUNS = 300

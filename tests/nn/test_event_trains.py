@@ -49,6 +49,15 @@ def test_the_mean_over_time_is_the_value() -> None:
     assert bool(((events.mean(1) - X).abs() < 5 * deviation).all())
 
 
+def test_trains_are_float32_whatever_new_tensors_are() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        for encode in (poisson_events, regular_events):
+            assert encode(torch.ones(2, 3), 5).dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_nothing_and_everything() -> None:
     assert not poisson_events(torch.zeros(2, 3), 500, max_rate=5e4).any()
     many = poisson_events(torch.ones(1, 1), 5000, max_rate=1e5, value=1.0)

@@ -90,6 +90,15 @@ def test_without_a_gradient_shapes_stay_and_nan_and_infinity_come_out_as_with_on
 
 
 @torch.no_grad()
+def test_float32_stays_whatever_new_tensors_are() -> None:
+    x = torch.linspace(-2, 2, 9, requires_grad=True)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert SoftLIF()(x).dtype == SoftLIF()(x.detach()).dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_under_vmap() -> None:
     soft, x = SoftLIF(0.02), torch.randn(5, 7)
     torch.testing.assert_close(torch.func.vmap(soft)(x), soft(x))

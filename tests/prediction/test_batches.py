@@ -156,6 +156,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "by a RandomSampler",
     ),
+    "as workers have them": (lambda: DataLoader(TensorDataset(X), 8, in_order=False), "with in_order=True"),
     "the last left out": (lambda: DataLoader(TensorDataset(X), 8, drop_last=True), "leaves out its last rows"),
 }
 

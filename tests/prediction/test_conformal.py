@@ -124,6 +124,20 @@ def test_rounding_shuts_out_no_observation_that_is_an_end(method: str) -> None:
             assert (new <= high).all()
 
 
+def test_rounding_shuts_out_no_observation_that_is_zero() -> None:
+    """An end at 0 is a difference, off by the last places of what it is a difference of, not by its own."""
+    rng = torch.Generator().manual_seed(0)
+    for _ in range(100):
+        samples = 3 + torch.rand((), generator=rng) * torch.randn(5, 1, 1, generator=rng)
+        p = Predictive(samples.expand(5, 20, 1), Draw(0, "row", torch.arange(20)))
+        p = replace(p, conformal=p.calibrate(torch.zeros(20)))
+        lower, upper = p.interval(0.9)
+        low, high = p.quantile([0.1, 0.9])
+        for below, above in ((lower, upper), (low, high)):
+            assert (below <= 0).all()
+            assert (above >= 0).all()
+
+
 def test_quantiles_of_one_coverage_serve_no_other() -> None:
     p, y = drawn(50, 0)
     p = replace(p, conformal=p.calibrate(y, "quantile", coverage=0.8))

@@ -71,6 +71,17 @@ def test_a_gpu_gives_the_same_numbers(coded: sb.SpikingNetwork) -> None:
     assert torch.equal(here.samples, there.samples)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch has no GPU here")
+def test_rows_and_samples_on_a_gpu_are_taken(coded: sb.SpikingNetwork) -> None:
+    x, draw = torch.randn(20, 3), sb.Draw(0, "row", torch.arange(20))
+    here = sb.predict(coded, x, samples=20, noise_std=1.0)
+    there = sb.predict(coded, x.cuda(), samples=20, rows=draw.rows.cuda(), noise_std=torch.ones(1).cuda())
+    moved = sb.Predictive(here.samples.cuda(), draw, noise_std=torch.ones(1).cuda())
+    for other in (there, moved):
+        assert torch.equal(here.samples, other.samples)
+        assert torch.equal(here.log_likelihood(x[:, :1]), other.log_likelihood(x[:, :1].cuda()))
+
+
 def test_networks_that_step_freely_run_on_the_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     model = nn.Sequential(nn.Linear(2, 5), sb.nn.SoftLIF(1e-3), nn.Dropout(0.2), nn.Linear(5, 1))
     network = sb.convert(model, torch.zeros(1, 2))

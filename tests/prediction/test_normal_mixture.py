@@ -37,3 +37,11 @@ def test_density_far_away_is_that_of_the_nearest_normal() -> None:
 def test_quantile_undoes_the_distribution(q: float) -> None:
     at = normal_mixture.quantile(MEANS, NOISE, q)
     np.testing.assert_allclose(normal_mixture.cdf(MEANS, NOISE.double(), at), q, atol=1e-6)
+
+
+def test_a_quantile_depends_on_no_other_row() -> None:
+    apart = MEANS * torch.tensor([1.0, 30.0, 1000.0, 1e5])[:, None]
+    for q in (0.05, 0.7):
+        whole = normal_mixture.quantile(apart, NOISE, q)
+        for row in range(4):
+            assert torch.equal(normal_mixture.quantile(apart[:, [row]], NOISE, q)[0], whole[row])

@@ -124,6 +124,13 @@ def test_answers_that_depend_on_the_batch_are_refused(layer: Callable[[], nn.Mod
         predict(model, X, samples=5)
 
 
+def test_rows_that_mix_are_refused_where_they_come_one_by_one_too() -> None:
+    """With one row in a batch, each would be its batch's mean: the answers would be others than in larger batches."""
+    model = Net(lambda m, x: m.b(m.d(m.s(m.a(x - x.mean(0))))), **parts())
+    with pytest.raises(ConfigError, match="depends on the other rows of its batch"):
+        predict(model, X, samples=5, batch_size=1)
+
+
 def test_a_branch_on_the_whole_batch_is_refused() -> None:
     model = Net(lambda m, x: m.b(m.d(m.s(m.a(x if x.sum() > 0 else -x)))), **parts())
     with pytest.raises(ConfigError, match="depends on the other rows of its batch"):

@@ -124,6 +124,18 @@ def test_samples_do_not_depend_on_the_number_of_threads(case: Any, threads: Call
     assert torch.get_num_threads() == 2
 
 
+def test_samples_are_float32_whatever_new_tensors_are(case: Any) -> None:
+    sample, x = case
+    whole = sample(x)
+    torch.set_default_dtype(torch.float64)
+    try:
+        again = sample(x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert whole.dtype == again.dtype == torch.float32
+    assert torch.equal(whole, again)
+
+
 def test_the_seed_alone_decides(case: Any) -> None:
     sample, x = case
     states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002 (the global one is to stay untouched)

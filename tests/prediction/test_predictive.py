@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from scipy import optimize, special, stats
 
 from spikebayes.errors import ConfigError, DataError, StoreError
+from spikebayes.evaluate import compare
 from spikebayes.prediction.draw import Draw
 from spikebayes.prediction.prediction_file import FORMAT, UNSEALED
 from spikebayes.prediction.predictive import Predictive
@@ -225,6 +226,25 @@ def test_mutual_information_is_the_mean_divergence_from_the_mean(logits: np.ndar
 
 
 # -- tables --------------------------------------------------------------------------------------------------
+
+
+def test_samples_that_hardly_disagree_say_how_little() -> None:
+    rng = torch.Generator().manual_seed(5)
+    same = torch.randn(200, 5, generator=rng)
+    p = (same + 1e-3 * torch.randn(50, 200, 5, generator=rng)).softmax(-1)
+    exact = p.double() / p.double().sum(-1, keepdim=True)
+    expected = torch.special.entr(exact.mean(0)).sum(-1) - torch.special.entr(exact).sum(-1).mean(0)
+    draw = Draw(0, "row", torch.arange(200))
+    told = Predictive(p, draw, Task.CLASSIFICATION).mutual_information
+    np.testing.assert_allclose(told, expected, rtol=0.02)  # about 3e-7, of entropies of 1
+    agreed = Predictive(same.softmax(-1).expand(37, 200, 5), draw, Task.CLASSIFICATION)
+    assert agreed.mutual_information.max() < 1e-14
+
+
+def test_quantiles_that_lie_close_have_columns_of_their_own() -> None:
+    quantiles = (0.1234567, 0.12345671, 0.3, 0.99999996)
+    table = regression(outputs=1).to_pandas(quantiles=quantiles)
+    assert list(table.columns[-4:]) == ["q0.1234567", "q0.12345671", "q0.3", "q0.99999996"]
 
 
 def test_a_table_of_one_output_has_plain_columns() -> None:
@@ -543,6 +563,29 @@ def test_samples_of_few_bits_become_float32_and_whole_numbers_are_refused() -> N
     for dtype in (torch.int64, torch.bool, torch.complex64):
         with pytest.raises(DataError, match="samples must be float32 or float64"):
             Predictive(torch.ones(4, 3, 1, dtype=dtype), draw)
+
+
+def test_samples_of_a_graph_are_kept_without_it() -> None:
+    """As of passes that were made without ``torch.no_grad``."""
+    made, draw = torch.randn(4, 3, 1, requires_grad=True), Draw(0, "row", torch.arange(3))
+    for noise in ({"noise_std": made[0].exp()}, {"noise_samples": made.exp()}):
+        p = Predictive(2 * made, draw, **noise)  # pyright: ignore[reportArgumentType]
+        assert len(p.to_pandas()) == 3  # NumPy takes no tensors of a graph
+        assert compare(p, p).paired_rmse is not None
+
+
+@pytest.mark.parametrize("unit", [1e-25, 1e25])
+def test_spreads_hold_in_any_unit(unit: float) -> None:
+    """Whose squares are no float32: they were 0, or infinite."""
+    by_row, p, draw = row_noise(), regression(), Draw(3, "row", torch.arange(4))
+    assert by_row.noise_samples is not None
+    assert p.noise_std is not None
+    scaled = Predictive(unit * by_row.samples, draw, noise_samples=unit * by_row.noise_samples)
+    np.testing.assert_allclose(scaled.noise_std / unit, by_row.noise_std, rtol=1e-5)
+    np.testing.assert_allclose(scaled.std / unit, by_row.std, rtol=1e-5)
+    np.testing.assert_allclose(scaled.mutual_information, by_row.mutual_information, rtol=1e-5)
+    scaled = Predictive(unit * p.samples, draw, noise_std=unit * p.noise_std)
+    np.testing.assert_allclose(scaled.std / unit, p.std, rtol=1e-5)
 
 
 def test_a_draw_says_how_masks_were_shared() -> None:

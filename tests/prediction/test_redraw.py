@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -245,3 +246,13 @@ def test_two_samples_have_no_neighbours_to_correlate() -> None:
 def test_samples_of_another_shape_have_no_carry_over(shape: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match=r"samples must be \[S, B, C\]"):
         estimate_carry_over(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("engine", ["auto", "cpu", "reference"])
+def test_more_redraws_than_a_generator_tells_apart_are_refused(engine: str) -> None:
+    """Masks came again from the first on."""
+    network = memoryless()
+    kept = replace(network, populations=tuple(replace(p, dropout=Dropout(0.5, hold=1)) for p in network.populations))
+    for asked in (kept, memoryless(Dropout(0.5, hold=1))):
+        with pytest.raises(ConfigError, match=r"can be redrawn 1,048,575 times in a run.*with hold=1.*fewer steps"):
+            simulate(asked, X, steps=(1 << 20) + 1, engine=engine)

@@ -20,6 +20,7 @@ from spikebayes.evaluate.baselines import boosted_trees, linear_model
 from spikebayes.evaluate.class_scores import class_rows
 from spikebayes.evaluate.row_scores import r_squared, rmse
 from spikebayes.machine.aligned import aligned
+from spikebayes.machine.evenly import evenly
 from spikebayes.machine.fields import check_fields
 from spikebayes.prediction.predictive import Predictive
 from spikebayes.prediction.task import Task
@@ -174,7 +175,7 @@ def _means(run: TableRun, task: TableTask, learned: Tensor, new: Tensor) -> tupl
 
 def _some(rows: Tensor, most: int) -> Tensor:
     """Evenly from all of them."""
-    return rows if len(rows) <= most else rows[torch.linspace(0, len(rows) - 1, max(1, most)).round().long()]
+    return rows if len(rows) <= most else rows[evenly(len(rows), max(1, most))]
 
 
 def _losses(mean: Tensor, target: Tensor, classes: bool) -> Floats:

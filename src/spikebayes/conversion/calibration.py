@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from spikebayes.machine.evenly import evenly
 from spikebayes.network.network import Input, Population, Readout, SpikingNetwork
 from spikebayes.network.operators import size
 from spikebayes.noise.keys import Keys
@@ -38,7 +39,7 @@ class Calibration:
         """At most ``MOST_ROWS`` of the rows, evenly spread."""
         count = len(rows[0])
         if count > MOST_ROWS:
-            chosen = torch.linspace(0, count - 1, MOST_ROWS).round().long()
+            chosen = evenly(count, MOST_ROWS)
             rows = [part[chosen] for part in rows]
         return cls(rows)
 

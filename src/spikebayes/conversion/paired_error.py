@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.conversion.calibration import Calibration
+from spikebayes.machine.evenly import evenly
 from spikebayes.network.coded import Coded
 from spikebayes.network.network import Population, Readout, SpikingNetwork
 
@@ -68,8 +69,7 @@ def spreads(samples: Tensor) -> tuple[Tensor, Tensor]:
 
 def some_rows(calibration: Calibration, rows: int, samples: int) -> Calibration:
     """So many of the rows, evenly spread, with so many masks each."""
-    count = len(calibration.rows[0])
-    chosen = torch.linspace(0, count - 1, min(rows, count)).round().long()
+    chosen = evenly(len(calibration.rows[0]), rows)
     return Calibration([part[chosen] for part in calibration.rows], samples)
 
 

@@ -13,7 +13,8 @@ from spikebayes.errors import ConfigError, DataError
 from spikebayes.evaluate.arrays import Floats, check_sides, finite
 from spikebayes.evaluate.effect_sizes import RowEffects, row_effects
 from spikebayes.evaluate.margins import Margins, Outcome
-from spikebayes.evaluate.rules import Finding, Level, pooled_offset, pooled_spread, row_rule
+from spikebayes.evaluate.row_rule import row_rule
+from spikebayes.evaluate.rules import Finding, Level, pooled_offset, pooled_spread
 from spikebayes.machine.arguments import checked
 
 TOGETHER = 10  # tolerances that all classes of a row may move by together, unseen
@@ -59,7 +60,7 @@ def decide(
     margins: Margins,
     alpha: float = 0.05,
 ) -> Decision:
-    """Judge samples of two predictions by the rules of ``rules.py``.
+    """Judge samples of two predictions by the rules of ``rules.py`` and ``row_rule.py``.
 
     Of the side with more samples as many are judged as the other has, evenly spaced: of unequal numbers from one
     skewed distribution, the larger has rare values that the smaller lacks, and looks wider.

@@ -25,6 +25,7 @@ from spikebayes.machine.arguments import checked
 from spikebayes.machine.notebook import as_html
 from spikebayes.prediction.draw import Draw
 from spikebayes.prediction.heads import softmax_on_one_side
+from spikebayes.prediction.noise_std import root_mean_square
 from spikebayes.prediction.predictive import Predictive
 from spikebayes.prediction.task import Task
 
@@ -266,7 +267,7 @@ def with_noise_as_outputs(side: Predictive) -> Predictive:
     noise = side.noise_samples
     if noise is None:
         return side
-    middle = noise.square().mean((0, 1)).sqrt()  # [C]
+    middle = root_mean_square(noise, (0, 1))  # [C]
     return replace(
         side,
         samples=torch.cat([side.samples, noise.log().to(side.samples)], -1),

@@ -75,7 +75,7 @@ def poisson_events(
         raise DataError(f"{len(numbers)} row numbers were given for {len(given)} rows: give one for each")
     if int(numbers.min()) < 0 or int(numbers.max()) >= 1 << 32:
         raise DataError("rows must be numbers in [0, 2^32), those of the rows in the whole data set")
-    out = torch.empty(len(given), int(steps), given[0].numel())
+    out = torch.empty(len(given), int(steps), given[0].numel(), dtype=torch.float32)
     mean = given.flatten(1) * (max_rate * dt)
     poisson_counts(mean.numpy(), int(seed), numbers.numpy().astype(np.uint64), out.numpy())
     return out.mul_(worth).reshape(len(given), int(steps), *given.shape[1:])
@@ -134,7 +134,7 @@ def regular_events(
         raise ConfigError(
             f"phase must be a number, or a tensor that broadcasts to x {list(given.shape)}; got {list(start.shape)}"
         ) from error
-    out = torch.empty(len(given), int(steps), *given.shape[1:])
+    out = torch.empty(len(given), int(steps), *given.shape[1:], dtype=torch.float32)
     mean, before = given * (max_rate * dt), start.floor()
     for step in range(int(steps)):
         told = (start + mean * (step + 1)).floor()

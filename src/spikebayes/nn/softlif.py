@@ -137,7 +137,7 @@ class SoftLIF(LIFRate):
         """The same to rounding by the compiled kernel, from the values ``[N]``; the slope too, or an empty tensor."""
         n, gamma = self.neuron, float(self.gamma)
         settings = n.gain, n.bias - 1, gamma, math.log(gamma), n.amplitude, n.tau_ref, n.tau_rc
-        y, dy = torch.empty(shape), torch.empty(shape if slope else 0)
+        y, dy = (torch.empty(each, dtype=torch.float32) for each in (shape, shape if slope else 0))
         soft_lif(y.view(-1).numpy(), dy.view(-1).numpy(), x, np.array(settings, np.float32))
         return y, dy
 

@@ -122,6 +122,11 @@ def _refuse_other_shapes(inputs: tuple[Tensor, ...], alike: Sequence[Shape]) -> 
 
 def _refuse_other_orders(loader: DataLoader[Any]) -> None:
     """Refuse a loader whose rows do not come in the order of its data set, or not all of them."""
+    if not loader.in_order:
+        raise ConfigError(
+            f"the loader gives batches in the order in which its workers have them, but {ONE_BY_ONE}; give one with "
+            "in_order=True"
+        )
     if isinstance(loader.dataset, IterableDataset):
         return
     way: Any = loader.batch_sampler

@@ -52,7 +52,7 @@ def value_parts(p: Predictive, quantiles: tuple[float, ...], coverage: float) ->
     }
     if quantiles:
         found = p.quantile(quantiles) if many else nothing.expand(len(quantiles), *nothing.shape)
-        parts |= {f"q{q:g}": each for q, each in zip(quantiles, found, strict=True)}
+        parts |= {f"q{q:.10g}": each for q, each in zip(quantiles, found, strict=True)}
     return parts
 
 

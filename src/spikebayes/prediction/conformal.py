@@ -147,18 +147,24 @@ def quantile_interval(known: Conformal, lower: Tensor, upper: Tensor, coverage: 
     return torch.minimum(lower - by, middle), torch.maximum(upper + by, middle)
 
 
-def rounded_outward(ends: Tensor, dtype: torch.dtype, *, up: bool = True) -> Tensor:
+def rounded_outward(ends: Tensor, middle: Tensor, dtype: torch.dtype, *, up: bool = True) -> Tensor:
     """Ends of intervals as numbers of a type, none of them further inside than they were.
 
     A calibration row's observation may be an end itself, and so may a new one where predictions and observations
     take few values; rounding must not shut it out.
 
+    Args:
+        ends: as they were worked out.
+        middle: what they are a sum of and something else, each of which is off by its own last places: an end at 0
+            is off by as much as they are.
+        dtype: of the numbers. up: whether outward is up.
+
     Example:
         >>> end = torch.tensor([0.1], dtype=torch.float64)  # float32 has no such number, the nearest is larger
-        >>> [rounded_outward(end, torch.float32, up=up).item() for up in (True, False)]
+        >>> [rounded_outward(end, end, torch.float32, up=up).item() for up in (True, False)]
         [0.10000000149011612, 0.09999999403953552]
     """
-    outward = ROUNDING * torch.finfo(torch.float64).eps * ends.double().abs()
+    outward = ROUNDING * torch.finfo(torch.float64).eps * (ends.double().abs() + middle.double().abs())
     exact = ends.double() + (outward if up else -outward)
     found = exact.to(dtype)
     inside = found.double() < exact if up else found.double() > exact

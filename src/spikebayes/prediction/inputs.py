@@ -155,7 +155,7 @@ def _as_tensor(value: Any, dtype: torch.dtype) -> Tensor:
     if tensor.is_complex():
         raise DataError("an input must be real; got complex numbers")
     tensor = tensor.to_dense() if tensor.layout != torch.strided else tensor
-    return tensor.detach().to(dtype)
+    return tensor.detach().to("cpu", dtype)
 
 
 @dataclass(frozen=True, eq=False)

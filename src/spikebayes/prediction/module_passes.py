@@ -24,6 +24,7 @@ from spikebayes.prediction.decisions import decided
 from spikebayes.prediction.heads import Head, Sigmoids
 from spikebayes.prediction.inputs import Block
 from spikebayes.prediction.over_time import KNOWS_NO_TIME
+from spikebayes.prediction.sampling import SamplingPlan
 
 PAIRS_PER_BLOCK = 1 << 16
 LINES = (128, 2048)  # fewest and most pairs per forward pass
@@ -100,12 +101,12 @@ def tiles(block: Block, lines: int) -> list[Tile]:
     ]
 
 
-def _probe(block: Block) -> Tile:
-    """A small tile of several rows, however many samples are wanted."""
+def _probe(rows: Tensor, plan: SamplingPlan) -> Tile:
+    """A small tile of several rows, however many samples are wanted, and however few rows at a time."""
     pairs = torch.arange(LINES[0])
-    row = (pairs // PROBED).clamp(max=block.rows.stop - block.rows.start - 1)
-    keys = Keys(block.keys.seed, pairs % PROBED, block.keys.rows[row])
-    return Tile(len(pairs), block.rows.start + row, keys)
+    row = (pairs // PROBED).clamp(max=len(rows) - 1)
+    key = rows[row] if plan.mask_scope == "row" else torch.zeros_like(row)
+    return Tile(len(pairs), row, Keys(plan.seed, pairs % PROBED, key))
 
 
 class Passes:
@@ -157,9 +158,9 @@ class Passes:
         """Passes made this way."""
         return self.shared if way.shared else _deciding(self.whole, way.taken) if way.taken else self.whole
 
-    def way(self, block: Block) -> Way:
-        """How the model is run, as its answers to a block's first rows say."""
-        probe, device = _probe(block), self.inputs[0].device
+    def way(self, rows: Tensor, plan: SamplingPlan) -> Way:
+        """How the model is run, as its answers to the first of these rows ``[B]`` say."""
+        probe, device = _probe(rows, plan), self.inputs[0].device
         expected, taken = owned(lambda: decided(lambda: self.whole(probe)))
         assert self.head is not None
         if not self.random:

@@ -80,11 +80,10 @@ class ModuleSampler:
         if self.plan.device.type != "cpu":  # pyright: ignore[reportAttributeAccessIssue]
             self.model = copied(self.model, ConfigError).to(self.plan.device)
         check_steady_products()
-        first = next(iter(Blocks(rows, self.plan, PAIRS_PER_BLOCK)))
         with self._evaluating():
             before = _state(self.model)
             with one_thread():
-                self.way = Passes(self.model, self._here(inputs)).way(first)
+                self.way = Passes(self.model, self._here(inputs)).way(rows, self.plan)
             self.way = replace(self.way, alone=not _stateless(self.model, before))
             refuse_steps(self.model, self._here(inputs), self.way.head)
 
@@ -96,7 +95,7 @@ class ModuleSampler:
         way, passes = self.way, Passes(self.model, self._here(inputs))
         shape = self.plan.samples, len(rows), math.prod(way.head.shape)
         check_samples(*shape)
-        output = torch.empty(shape)
+        output = torch.empty(shape, dtype=torch.float32)
         run = passes.by(way)
         with self._evaluating():
             for block in track(Blocks(rows, self.plan, PAIRS_PER_BLOCK), "predicting", progress):

@@ -92,7 +92,7 @@ class NetworkSampler:
         """Samples of some rows, see :class:`Piece`."""
         shape = self.plan.samples, len(rows), size(self.head.shape)
         check_samples(*shape)
-        found = Piece(torch.empty(shape), Counter(), Counter())
+        found = Piece(torch.empty(shape, dtype=torch.float32), Counter(), Counter())
         for block, work, result in self.simulator(inputs, rows, progress):
             if self.redraw is None:
                 here = found.samples[block.samples, block.rows]

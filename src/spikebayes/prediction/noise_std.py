@@ -15,7 +15,7 @@ from spikebayes.machine.numbers import native
 def as_noise_std(given: Any, shape: Sequence[int], name: str = "noise_std") -> Tensor:
     """``[C]`` or ``[B, C]`` float32 for samples of shape ``[S, B, C]``, or one number for all (else DataError)."""
     try:
-        noise = torch.as_tensor(native(given), dtype=torch.float32)
+        noise = torch.as_tensor(native(given), dtype=torch.float32, device="cpu")
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"{name} must be a number, or one for each output: {error}") from error
     _, rows, outputs = shape
@@ -33,7 +33,18 @@ def noise_over_samples(noise: Tensor, shape: Sequence[int], given: Tensor | floa
     """
     if noise.shape != shape or not bool((noise > 0).all() and noise.isfinite().all()):
         raise DataError(f"noise_samples must be {list(shape)} as the samples, positive and finite")
-    found = noise.square().mean(0).sqrt()
+    found = root_mean_square(noise, 0)
     if given is not None and not (isinstance(given, Tensor) and torch.equal(given, found)):
         raise DataError("noise_std follows from noise_samples: give one of them, and None for the other")
     return found
+
+
+def root_mean_square(values: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+    """Over axes, of positive values whose squares float32 may not hold.
+
+    Example:
+        >>> root_mean_square(torch.tensor([3e-30, 4e-30]), 0)
+        tensor(3.5355e-30)
+    """
+    largest = values.amax(dim, keepdim=True)
+    return ((values / largest).square().mean(dim, keepdim=True).sqrt() * largest).squeeze(dim)

@@ -44,11 +44,11 @@ def quantile(means: Tensor, noise: Tensor, q: float) -> Tensor:
     largest = (noise.amax(0) if noise.ndim == 3 else noise).double()
     low = means.amin(0).double() - 10 * largest
     high = means.amax(0).double() + 10 * largest
-    widest = float(((high - low) / largest).max())
-    for _ in range(max(1, math.ceil(math.log2(widest / PRECISION)))):
+    halvings = torch.log2((high - low) / (PRECISION * largest)).ceil()  # each row its own, whatever the others need
+    for done in range(int(halvings.max())):
         middle = (low + high) / 2
-        below = cdf(means, noise, middle) < q
-        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        below, goes_on = cdf(means, noise, middle) < q, done < halvings
+        low, high = torch.where(below & goes_on, middle, low), torch.where(~below & goes_on, middle, high)
     return (low + high) / 2
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from spikebayes.errors import ConfigError
 from spikebayes.machine.numbers import check_count
 from spikebayes.network.network import SpikingNetwork
+from spikebayes.network.noise import DRAWS as REDRAWS
 from spikebayes.network.operators import Shape
 from spikebayes.network.timing import Timing, Window
 from spikebayes.prediction.sampling import default_timing, timing_of
@@ -89,8 +90,15 @@ def timing_over(
 
 
 def check_draws(network: SpikingNetwork, samples: int, steps: int) -> None:
-    """Refuse more runs than have draws of their own in every step (ConfigError), see ``Work.fresh``."""
+    """Refuse more than a generator tells apart (ConfigError): redraws of a mask in a run, and runs, each of which has
+    draws of its own in every step (``Work.fresh``)."""
     noises = [c.blank_out for c in network.connections]
+    for noise in (*noises, *(node.dropout for node in (*network.inputs, *network.populations))):
+        if noise and noise.acts and not noise.successive and noise.redraws(steps - 1) >= REDRAWS:
+            raise ConfigError(
+                f"a mask can be redrawn {REDRAWS - 1:,} times in a run, and {steps:,} steps with hold={noise.hold} "
+                f"redraw it {noise.redraws(steps - 1):,} times: simulate fewer steps, or give a larger hold"
+            )
     if any(p.neuron.random for p in network.populations) or any(n and n.acts and n.successive for n in noises):
         cure = "each step of each has draws of its own; take fewer, or an input of fewer steps"
         check_count("samples", samples, 1, DRAWS // steps, cure)

@@ -56,7 +56,7 @@ class Predictive:
 
     Args:
         samples: ``[S, B, C]`` float32, or float64 where target units need it (of fewer bits they become float32);
-            target units, or class probabilities that sum to 1 over C.
+            target units, or class probabilities that sum to 1 over C. Kept without the graph that made them.
         draw: seed and rows of the masks.
         task: regression or classification.
         noise_std: ``[C]``, or ``[B, C]`` where it depends on the row, or one number for all outputs, positive:
@@ -90,6 +90,9 @@ class Predictive:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "task", Task(self.task))
+        for name in ("samples", "noise_std", "noise_samples"):
+            if isinstance(given := getattr(self, name), Tensor):
+                object.__setattr__(self, name, given.detach().cpu())
         if self.samples.ndim != 3 or 0 in self.samples.shape:
             raise DataError(f"samples must be [S, B, C], none of them 0; got {list(self.samples.shape)}")
         if not self.samples.is_floating_point():
@@ -168,7 +171,10 @@ class Predictive:
     def std(self) -> Tensor:
         """``[B, C]``, of a new observation: sqrt(model_std^2 + noise_std^2), or model_std where no noise is known."""
         spread = self.model_std
-        return spread if self.noise_std is None else (spread**2 + self._noise_std() ** 2).sqrt()
+        if self.noise_std is None:
+            return spread
+        squares = spread.double() ** 2 + self._noise_std().double() ** 2  # which float32 may not hold
+        return squares.sqrt().to(spread)
 
     @property
     def lower(self) -> Tensor:
@@ -205,14 +211,16 @@ class Predictive:
         check_coverage(coverage)
         known = self._of_such_noise()
         if known is not None and known.method == "scaled":
+            middles = self.mean, self.mean
             lower, upper = scaled_interval(known, self.mean, self.std, coverage)
         else:
-            lower, upper = self.predicted_quantile(((1 - coverage) / 2, (1 + coverage) / 2))
+            middles = lower, upper = self.predicted_quantile(((1 - coverage) / 2, (1 + coverage) / 2))
             if known is not None:
                 lower, upper = quantile_interval(known, lower, upper, coverage)
         if known is None:
             return lower.to(self.samples), upper.to(self.samples)
-        return rounded_outward(lower, self.samples.dtype, up=False), rounded_outward(upper, self.samples.dtype)
+        dtype = self.samples.dtype
+        return rounded_outward(lower, middles[0], dtype, up=False), rounded_outward(upper, middles[1], dtype)
 
     @checked
     def quantile(self, q: float | Sequence[float]) -> Tensor:
@@ -230,7 +238,7 @@ class Predictive:
             return self.predicted_quantile(q)
         mean, std = self.mean, self.std
         found = [
-            rounded_outward(scaled_quantile(known, mean, std, each), mean.dtype, up=each > 0.5)
+            rounded_outward(scaled_quantile(known, mean, std, each), mean, mean.dtype, up=each > 0.5)
             for each in _some_levels(q)
         ]
         return torch.stack(found) if isinstance(q, Sequence) else found[0]
@@ -305,13 +313,13 @@ class Predictive:
     def entropy(self) -> Tensor:
         """``[B]``, entropy (nats) of the mean class probabilities: the total uncertainty."""
         self._need_classes("entropy")
-        return torch.special.entr(self.mean.double()).sum(-1).float()
+        return self._entropy().float()
 
     @property
     def expected_entropy(self) -> Tensor:
         """``[B]``, mean over samples of each sample's entropy (nats): what no further training removes."""
         self._need_classes("expected_entropy")
-        return torch.special.entr(self.samples.double()).sum(-1).mean(0).float()
+        return self._expected_entropy().float()
 
     @checked
     def sets(self, coverage: float = COVERAGE) -> Tensor:
@@ -336,7 +344,7 @@ class Predictive:
         noise_var) / 2 (Houlsby et al. 2011, eq. 2).
         """
         if self.task is Task.CLASSIFICATION:
-            return (self.entropy - self.expected_entropy).clamp(min=0)
+            return (self._entropy() - self._expected_entropy()).clamp(min=0).float()
         return 0.5 * torch.log1p((self.model_std / self._noise_std()) ** 2).sum(-1)
 
     @checked
@@ -450,6 +458,14 @@ class Predictive:
         if self.task is Task.CLASSIFICATION:
             raise ConfigError(f"{what} of a new observation is for regression; {cure}")
 
+    def _entropy(self) -> Tensor:
+        """``[B]`` float64 throughout, so that what is a difference of two of them is told."""
+        return torch.special.entr(self.samples.mean(0, dtype=torch.float64)).sum(-1)
+
+    def _expected_entropy(self) -> Tensor:
+        """``[B]`` float64."""
+        return torch.special.entr(self.samples.double()).sum(-1).mean(0)
+
     def _of_such_noise(self) -> Conformal | None:
         """The calibration, refused where it knew a noise and this does not, or otherwise.
 
@@ -515,7 +531,7 @@ class Predictive:
     @checked
     def observed(self, target: Tensor | np.ndarray) -> Tensor:
         """The target in float64, ``[B, C]`` values or ``[B]`` class indices; refused if it does not fit."""
-        target = torch.as_tensor(native(target)).double()
+        target = torch.as_tensor(native(target)).detach().to("cpu", torch.float64)
         _, rows, outputs = self.samples.shape
         classes = self.task is Task.CLASSIFICATION
         if not classes and outputs == 1 and target.ndim == 1:

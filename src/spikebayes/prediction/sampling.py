@@ -98,7 +98,7 @@ class SamplingPlan:
             raise DataError(f"row indices must be whole numbers: {error}") from error
         if indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool:
             raise DataError(f"row indices must be whole numbers; got {indices.dtype}")
-        indices = indices.long()
+        indices = indices.to("cpu", torch.int64)
         if len(indices) != count:
             raise DataError(f"{len(indices)} row indices were given for {count} rows: give one for each")
         if int(indices.min()) < 0 or int(indices.max()) >= 1 << 32:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from spikebayes.conversion.paired_error import relative_error
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.evenly import evenly
 from spikebayes.machine.numbers import check_count
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.operators import size
@@ -166,7 +167,7 @@ def find_timing(
             "network as it is: its burn-in is worked out from its filters"
         )
     most = min(MOST_ROWS, max(LEAST_ROWS, WORK // (plan.samples * max(1, network.neurons))))
-    chosen = torch.linspace(0, count - 1, min(count, most)).round().long()
+    chosen = evenly(count, most)
     plan = replace(plan, rows=chosen)
     bench = _Bench.of(model, network, tuple(part[chosen] for part in inputs), plan, task)
     best: Tuned | None = None

@@ -22,6 +22,7 @@ from spikebayes.conversion.calibration import MOST_ROWS
 from spikebayes.conversion.faults import out_of_sight
 from spikebayes.errors import ConfigError, DataError, SpikebayesError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.evenly import evenly
 from spikebayes.machine.progress import in_notebook
 from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.prediction.sampling import Values
@@ -247,7 +248,7 @@ def fit(
         sharpenings.append(sharpening or _in_the_middle(epochs))
     elif sharpening is not None:
         raise ConfigError("sharpening was given, but the model has no Sharpened activations: leave it out")
-    rows = scaling.inputs(x[torch.linspace(0, len(x) - 1, min(len(x), MOST_ROWS)).round().long()])
+    rows = scaling.inputs(x[evenly(len(x), MOST_ROWS)])
     started = time.perf_counter()
     with torch.random.fork_rng():
         row_noise = check_outputs(model, scaling.inputs(x), torch.cat([y, told]), task, noise, names)
