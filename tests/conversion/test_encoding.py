@@ -94,6 +94,18 @@ def test_what_a_clamp_cuts_off_stays_cut_off(end: float) -> None:
     assert (classical - coded).abs().max() < 0.01 * classical.std(0).mean()
 
 
+@pytest.mark.parametrize("largest", [1.0, 1e9, 1e15])
+def test_a_curve_that_grows_without_end_is_told_however_large_its_inputs(largest: float) -> None:
+    """As asinh, by which raw measurements are made small."""
+    torch.manual_seed(0)
+    model = Net(lambda m, x: m.last(m.drop(torch.asinh(x))), last=nn.Linear(3, 1), drop=nn.Dropout(0.2))
+    x = largest * torch.rand(150, 3) ** 4
+    classical, coded = (
+        sb.predict(m, x[:20], samples=20, seed=1).samples for m in (model, sb.convert(model, x, code=sb.Graded(14)))
+    )
+    assert (classical - coded).abs().max() < 0.01 * classical.std(0).mean()
+
+
 @pytest.mark.parametrize("code", [sb.Digits(4, 4), sb.Graded(8)])
 @pytest.mark.parametrize("curve", [nn.ELU(-1.0), nn.Softplus(threshold=-5.0)])
 def test_a_curve_that_falls_by_its_settings_is_refused(curve: nn.Module, code: Any) -> None:

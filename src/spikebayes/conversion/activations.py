@@ -17,7 +17,8 @@ from spikebayes.network.coded import Coded
 from spikebayes.network.neurons import Chance, Neuron, State
 
 SLOPE = 0.01  # of torch's leaky_relu
-FAR = 2.0**20  # beyond it an activation has reached whatever it reaches
+FAR = 2.0**20  # beyond it an activation that ends somewhere has reached its end,
+STILL = 1 + 1e-3  # so that it grows by no more than this
 NEAR, STEPS = 50, 1000  # within +-NEAR a curve falls, if it does, between so many points
 FALL = 1e-6  # less is rounding
 
@@ -56,9 +57,9 @@ class Activation:
         """The largest magnitude that it ever gives, inf if there is none."""
         if self.is_ramp:
             return self.end
-        ends = self.function(torch.tensor([-FAR, FAR], dtype=torch.float64).reshape(2, 1))
-        largest = float(ends.abs().max())
-        return largest if largest < FAR / 1024 else math.inf
+        sides = torch.tensor([[-FAR, FAR], [-(FAR**3), FAR**3]], dtype=torch.float64)
+        largest, beyond = self.function(sides.reshape(4, 1)).abs().reshape(2, 2).amax(1).tolist()
+        return largest if beyond <= STILL * largest else math.inf
 
 
 @dataclass(frozen=True, eq=False)
