@@ -104,6 +104,16 @@ def test_dense_blank_out(sampling: Sampling) -> None:
     assert torch.equal(into.operator.weight, on_grid(layer.weight.detach()))  # pyright: ignore
 
 
+def test_weights_in_front_of_what_moves_units_are_on_the_grid_too() -> None:
+    layer = nn.Conv1d(2, 3, 2)
+    network = of(
+        nn.Sequential(nn.Linear(4, 8), Step(), nn.Unflatten(1, (2, 4)), layer, nn.Flatten(), Step(), nn.Linear(9, 1)),
+        4,
+    )
+    (conv,) = (part for part in network.into("layer5")[0].operator.parts if part.weight is not None)
+    assert torch.equal(conv.weight, on_grid(layer.weight.detach()))
+
+
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
 def test_convolutional_blank_out(sampling: Sampling) -> None:
     layer = BlankOutConv2d(2, 3, (3, 2), stride=(2, 1), padding=(1, 0), keep=0.5)

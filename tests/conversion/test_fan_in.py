@@ -29,7 +29,7 @@ from spikebayes import (
     simulate,
     split_fan_in,
 )
-from spikebayes.network import Dense
+from spikebayes.network import Chain, Dense, Scale
 from spikebayes.nn import Permadrop, Sharpened, SoftLIF
 from stepped import stepped
 
@@ -158,3 +158,22 @@ def test_what_cannot_be_split_is_refused() -> None:
     pool = [nn.Conv2d(1, 2, 1), Sharpened("brelu", 1.0), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(2, 2)]
     with pytest.raises(ConfigError, match="pools over more than 10 units; pool over smaller windows, twice"):
         split_fan_in(integers(convert(nn.Sequential(*pool), torch.zeros(1, 1, 4, 4))), 10)
+
+
+def test_the_given_network_stays_as_it_is() -> None:
+    rng = torch.Generator().manual_seed(0)
+    weights, factors = torch.randn(9, 40, generator=rng), torch.randn(9, generator=rng)
+    network = SpikingNetwork(
+        (Input("x", (40,)), Input("y", (9,), argument=1)),
+        (Population("a", (9,), Threshold(0.3)),),
+        (
+            Connection("x", "a", Dense(weights)),
+            Connection("y", "a", Scale(factors)),
+            Connection("a", "readout", Chain()),
+        ),
+        Readout((9,)),
+    )
+    whole = integers(network, bits=2, levels=1)
+    before = [b.dtype for c in whole.network.connections for b in c.operator.buffers()]
+    split_fan_in(whole, 24)
+    assert [b.dtype for c in whole.network.connections for b in c.operator.buffers()] == before

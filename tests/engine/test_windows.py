@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from coded_networks import CODES, coded
 from spikebayes import Digits, FirstSpike, Graded, SpikingNetwork, convert, predict, simulate
+from spikebayes.conversion.number_grids import weight_norms
 from spikebayes.engine.windows.links import Link
 from spikebayes.engine.windows.tell import Told
 from spikebayes.network.coded import Coded, Race, Ramp
 from spikebayes.network.codes import Code
 from spikebayes.network.network import Connection, Input, Population, Readout
-from spikebayes.network.operators import Dense, Windows
+from spikebayes.network.operators import Chain, Dense, Pick, Windows
 from spikebayes.network.store import load_network, save_network
 from spikebayes.prediction.simulate import Run
 
@@ -216,3 +217,12 @@ def test_products_in_blocks_and_in_float64_are_the_ticks(
     assert seen
     assert {*seen} == {way}
     assert_same(ran(network, [x[:8]], "reference"), products)
+
+
+def test_the_bound_of_a_sum_holds_where_units_are_repeated() -> None:
+    """A line is longer behind what repeats its units than before it."""
+    operator, x = Chain((Pick(1, torch.arange(4).repeat(64)), Dense(torch.ones(2, 256)))), torch.ones(1, 4)
+    euclid, total, _ = weight_norms(operator, (4,))
+    reach = float(operator(x).abs().max())
+    assert reach <= euclid * float(x.norm())
+    assert reach <= total

@@ -9,6 +9,7 @@ from torch import nn
 import spikebayes as sb
 from spikebayes import ConfigError, ConversionError, DataError
 from spikebayes.engine.windows.tell import Teller
+from spikebayes.network.operators import Pick, target_shape
 from spikebayes.noise.keys import Keys
 
 
@@ -46,6 +47,21 @@ def test_nothing_is_done_with_what_has_no_values(coded: sb.SpikingNetwork) -> No
             convert(model, rows)
     (found,) = sb.check(model, rows).obstacles
     assert "meta device" in found.reason
+
+
+class Strict(Pick):
+    """Takes what is on its own device, as operators on a GPU do."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.device != self.index.device:
+            raise RuntimeError("expected all tensors to be on the same device")
+        return super().forward(x)
+
+
+def test_shapes_are_told_wherever_an_operator_is() -> None:
+    """A network is laid out on the device that it is to run on."""
+    operator = Strict(1, torch.tensor([0, 0, 1]))
+    assert target_shape(operator, (4,)) == target_shape(operator.to("meta"), (4,)) == (3,)
 
 
 def test_the_kernel_and_torch_tell_the_same_numbers(coded: sb.SpikingNetwork) -> None:

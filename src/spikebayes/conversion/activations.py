@@ -17,7 +17,10 @@ from spikebayes.network.coded import Coded
 from spikebayes.network.neurons import Chance, Neuron, State
 
 SLOPE = 0.01  # of torch's leaky_relu
-FAR = 2.0**20  # beyond it an activation has reached whatever it reaches
+FAR = 2.0**20  # beyond it an activation that ends somewhere has reached its end,
+STILL = 1 + 1e-3  # so that it grows by no more than this
+NEAR, STEPS = 50, 1000  # within +-NEAR a curve falls, if it does, between so many points
+FALL = 1e-6  # less is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +31,8 @@ class Activation:
         name: in messages.
         function: of a tensor.
         below: of a ramp, by what values below 0 are multiplied: a number, or one for each channel.
-        is_ramp: whether it is 0, or ``below`` times the value, below 0 and the value itself above, up to a limit.
+        is_ramp: whether it is 0, or ``below`` times the value, below 0 and the value itself above, up to ``end``.
+        end: of a ramp, the largest value that it gives.
         monotone: whether it never falls.
         known_as: its name among those that a graded code can tell though they rise and fall.
         given: the neuron itself, of a model that was trained with a code's levels.
@@ -38,6 +42,7 @@ class Activation:
     function: Callable[[Tensor], Tensor]
     below: Tensor | None = None
     is_ramp: bool = False
+    end: float = math.inf
     monotone: bool = True
     known_as: str = ""
     given: Coded | None = None
@@ -50,15 +55,11 @@ class Activation:
     @property
     def furthest(self) -> float:
         """The largest magnitude that it ever gives, inf if there is none."""
-        ends = (
-            self.function(torch.tensor([-FAR, FAR], dtype=torch.float64).reshape(2, 1))
-            if self.below is None
-            else None
-        )
-        if ends is None:
-            return math.inf
-        largest = float(ends.abs().max())
-        return largest if largest < FAR / 1024 else math.inf
+        if self.is_ramp:
+            return self.end
+        sides = torch.tensor([[-FAR, FAR], [-(FAR**3), FAR**3]], dtype=torch.float64)
+        largest, beyond = self.function(sides.reshape(4, 1)).abs().reshape(2, 2).amax(1).tolist()
+        return largest if beyond <= STILL * largest else math.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +91,9 @@ def clamped(low: float | None, high: float | None) -> Activation:
     """Cut off on either side, or both."""
     if isinstance(low, Tensor) or isinstance(high, Tensor):
         raise Refused("its limits are tensors; clamp to numbers")
-    name = f"clamp({low}, {high})"
-    if low == 0 and (high is None or high > 0):
-        return Activation(name, lambda x: x.clamp(0, high), is_ramp=True)
+    name, end = f"clamp({low}, {high})", math.inf if high is None else float(high)
+    if low == 0 and end > 0:
+        return Activation(name, lambda x: x.clamp(0, high), is_ramp=True, end=end)
     return Activation(name, lambda x: x.clamp(low, high))
 
 
@@ -122,11 +123,18 @@ def absolute() -> Activation:
 
 
 def curve(name: str, function: Callable[..., Tensor]) -> Callable[..., Activation]:
-    """A monotone function of torch with its settings."""
+    """A function of torch with its settings, with which it must never fall."""
 
     def made(*settings: Any, **named: Any) -> Activation:
         named.pop("inplace", None)
-        return Activation(name, lambda x: function(x, *settings, **named))
+
+        def with_settings(x: Tensor) -> Tensor:
+            return function(x, *settings, **named)
+
+        given = with_settings(torch.linspace(-NEAR, NEAR, STEPS + 1, dtype=torch.float64))
+        if bool((given.diff() < -FALL).any()):
+            raise Refused("with these settings it falls somewhere; take some with which it only rises, or LeakyReLU")
+        return Activation(name, with_settings)
 
     return made
 

@@ -305,12 +305,25 @@ class Builder:
             raise Refused(f"it needs rows of {axes} axes (channels first), not of shape {list(value.shape)}")
         if is_told:
             return self._race(node, value, pool.windows)
-        users = list(node.users)
-        if len(users) == 1 and activations.argument_of(users[0]) is node and self.traced.is_activation(users[0]):
-            arguments, keywords = fx.map_arg((users[0].args, users[0].kwargs), lambda n: self.values.get(n))
-            if activations.activation_of(users[0], self.traced.model, arguments, keywords).rises:
-                return Pooled(value, pool.windows)
+        if self._rises_behind(node):
+            return Pooled(value, pool.windows)
         return self._race(node, self._relay(node, value), pool.windows)
+
+    def _rises_behind(self, node: fx.Node) -> bool:
+        """Whether all that a value goes into is an activation, known by now, that never falls."""
+        users = list(node.users)
+        user = users[0] if len(users) == 1 else node
+        if activations.argument_of(user) is not node or not self.traced.is_activation(user):
+            return False
+        settings = [n for n in user.all_input_nodes if n is not node]
+        if any(n not in self.values and n.op != "get_attr" for n in settings):
+            return False
+        known = {n: self.traced.attribute(str(n.target)) if n.op == "get_attr" else self.values[n] for n in settings}
+        arguments, keywords = fx.map_arg((user.args, user.kwargs), known.get)
+        try:
+            return activations.activation_of(user, self.traced.model, arguments, keywords).rises
+        except Refused:  # when it is its turn
+            return False
 
     def _neuron(self, source: Source) -> Neuron | None:
         """What a source's values come from; None for an input."""

@@ -206,7 +206,7 @@ def _scaled(operator: Operator, source: tuple[int, ...], before: Tensor, after: 
                 if isinstance(part, Scale):  # the factor has it
                     continue
             else:
-                parts.append(Scale(factor))
+                parts.append(Scale(factor.nan_to_num()))
                 pending = False
         parts.append(part)
         shape = target
@@ -226,9 +226,12 @@ def _scaled(operator: Operator, source: tuple[int, ...], before: Tensor, after: 
 def _taken(
     part: Operator, factor: Tensor, source: tuple[int, ...], target: tuple[int, ...]
 ) -> Operator | Tensor | None:
-    """The part with a factor on each of its sources in its weights; or that factor behind it; None if neither is."""
+    """The part with a factor on each of its sources in its weights; or that factor behind it; None if neither is.
+
+    Behind what moves units a factor is NaN where none arrives: any will do there.
+    """
     if part.rearranges:
-        return factor if factor.ndim == 0 else part(factor[None])[0]
+        return factor if factor.ndim == 0 else _moved(part, factor)
     if isinstance(part, Scale):
         factor = factor * part.factor
         return factor.expand(source) if factor.ndim else factor
@@ -255,17 +258,25 @@ def _taken(
     return factor if factor.ndim == 0 else None
 
 
-def _constant_but(factor: Tensor, axis: int) -> Tensor | None:
-    """A factor as one for each place of an axis, if it changes along no other; ``[n]``.
+def _moved(part: Operator, factor: Tensor) -> Tensor:
+    """A factor on each unit, where the part brings them; NaN where it brings none."""
+    arrives = part((~factor.isnan()).double()[None])[0] > 0
+    return torch.where(arrives, part(factor.nan_to_num()[None])[0], torch.nan)
 
-    Factors are positive; a 0 stands where there is no source, and fits any.
+
+def _constant_but(factor: Tensor, axis: int) -> Tensor | None:
+    """A factor as one for each place of an axis, if it changes along no other; ``[n]``, 0 where all are NaN.
+
+    A factor of 0 is that of a mask; NaN stands where there is no source, and fits any.
     """
     lines = factor.movedim(axis, 0).flatten(1) if factor.ndim > 1 else factor[:, None]
-    line = lines.amax(1)
-    return line if bool(((lines == line[:, None]) | (lines == 0)).all()) else None
+    line = lines.masked_fill(lines.isnan(), -torch.inf).amax(1)
+    line = line.masked_fill(line == -torch.inf, 0)
+    return line if bool(((lines == line[:, None]) | lines.isnan()).all()) else None
 
 
 def _smallest(factor: Tensor) -> Tensor:
+    factor = factor.nan_to_num()
     return factor.flatten()[0].clone() if bool((factor == factor.flatten()[0]).all()) else factor.clone()
 
 

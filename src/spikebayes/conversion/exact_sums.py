@@ -51,9 +51,9 @@ def with_exact_sums(network: SpikingNetwork) -> SpikingNetwork:
     populations = {p.name for p in network.populations}
     made = []
     for c in network.connections:
-        last = c.operator.parts[-1] if c.operator.parts else c.operator
-        if c.source in populations and last.weight is not None:
+        last = next((part for part in reversed(c.operator.parts) if not part.rearranges), None)
+        if c.source in populations and last is not None and last.weight is not None:
             shared[last] = shared.get(last) or gridded(last)
-            c = replace(c, operator=c.operator.ending_in(shared[last]))
+            c = replace(c, operator=c.operator.replaced(shared))
         made.append(c)
     return replace(network, connections=tuple(made))

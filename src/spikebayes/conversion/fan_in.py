@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -267,7 +268,7 @@ class _Splitter:
         """``[*target]``, the sum of the weights of one sign onto each target."""
         ones = torch.ones(1, *self.network.shape(c.source), dtype=torch.float64)
         if layer is None or layer.weight is None:
-            found = c.operator.double()(ones)[0]
+            found = copy.deepcopy(c.operator).double()(ones)[0]
             return found.clamp(min=0) if side > 0 else found.clamp(max=0)
         weight = layer.weight.double()
         weight = weight.clamp(min=0) if side > 0 else weight.clamp(max=0)

@@ -15,7 +15,18 @@ from spikebayes.conversion.calibration import Extent
 from spikebayes.conversion.exact_sums import EXACT_SUMS
 from spikebayes.network.coded import Coded, Ramp, Table
 from spikebayes.network.network import Connection, Population, Readout, SpikingNetwork
-from spikebayes.network.operators import Chain, Conv, Dense, Operator, Scale, target_shape
+from spikebayes.network.operators import (
+    Chain,
+    Conv,
+    Dense,
+    Operator,
+    Permute,
+    Place,
+    Scale,
+    Slice,
+    size,
+    target_shape,
+)
 
 ROUNDING = 1 + 1e-4  # by which a bound may be off that was summed in float32
 AT_ONCE = 1 << 20  # weights that are looked at
@@ -142,12 +153,23 @@ def weight_norms(operator: Operator, source: tuple[int, ...], signed: bool = Tru
             euclid, total = euclid * ROUNDING * norms[0], total * ROUNDING * norms[1]
         elif isinstance(part, Scale):
             euclid, total = (n * float(part.factor.abs().max()) for n in (euclid, total))
-        elif not part.rearranges:
+        elif part.rearranges:
+            euclid *= math.sqrt(_copies(part, source))
+        else:
             like = next(part.buffers(), torch.empty(0))
-            gain = float(part(torch.ones(1, *source, dtype=like.dtype)).abs().max())
+            gain = float(part(torch.ones(1, *source, dtype=like.dtype, device=like.device)).abs().max())
             euclid, total, fan_in = euclid * max(1.0, gain), total * max(1.0, gain), fan_in * max(1.0, gain)
         source = target_shape(part, source) if source else ()
     return euclid, total, fan_in
+
+
+def _copies(part: Operator, source: tuple[int, ...]) -> int:
+    """How often a unit arrives, at most, behind a part that moves units: a line's norm grows with the root of it."""
+    if part.reshapes or isinstance(part, Permute | Place | Slice):
+        return 1
+    place = next((b.device for b in part.buffers()), None)
+    numbers = torch.arange(1, size(source) + 1, dtype=torch.float64, device=place).reshape(1, *source)
+    return max(1, int(part(numbers).flatten().long().bincount(minlength=2)[1:].max()))
 
 
 def cuts_of(operator: Operator) -> list[list[slice]]:

@@ -207,14 +207,22 @@ def target_shape(operator: nn.Module, source: Shape) -> Shape:
         >>> target_shape(Dense(torch.zeros(3, 4)), (4,))
         (3,)
     """
-    numbers = (b for b in operator.buffers() if b.is_floating_point())
     try:
         with torch.no_grad():
-            like = next(numbers, torch.empty(0))
-            return tuple(operator(torch.zeros(1, *source, dtype=like.dtype)).shape[1:])
+            return tuple(operator(torch.zeros(1, *source, **_like(operator))).shape[1:])
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{operator} does not take rows of shape {list(source)}: {reason}") from error
+
+
+def _like(operator: nn.Module) -> dict[str, Any]:
+    """The dtype of what it takes, and where that must be."""
+    buffers = list(operator.buffers())
+    numbers = [b.dtype for b in buffers if b.is_floating_point()]
+    return {
+        "dtype": numbers[0] if numbers else torch.get_default_dtype(),
+        "device": buffers[0].device if buffers else None,
+    }
 
 
 @checked
