@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spikebayes.data.columns import as_written, checked_numbers, column_names, listed
+from spikebayes.data.columns import as_written, checked_numbers, column_names, listed, numbering
 from spikebayes.data.kinds import Number
 from spikebayes.data.schema import TableSchema
 from spikebayes.data.targets import target_columns
@@ -39,7 +39,8 @@ def read_weights(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
     kind = (Number.found(pd.Series(table[column]), as_written(table)) or [Number()])[0]
     weights = checked_numbers(table, {column: kind.read}, "weights are numbers, 0 or more", (column,))[column]
     if (weights < 0).any():
-        raise DataError(f"weights must be 0 or more; row {int((weights < 0).argmax()) + 1} of {column!r} is not")
+        row = numbering(table)(int((weights < 0).argmax()))
+        raise DataError(f"weights must be 0 or more; row {row} of {column!r} is not")
     return weights
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikebayes.app.row_weights import ClassWeights, check_weights_column, read_weights, row_weights
-from spikebayes.data.columns import column_names, listed
+from spikebayes.data.columns import column_names, listed, taken
 from spikebayes.data.encoding import encode_features, encode_target, encode_training
 from spikebayes.data.inference import infer_schema
 from spikebayes.data.kinds import Levels, Number
@@ -168,11 +168,11 @@ def learnable(
         raise DataError(
             f"{len(there)} of {len(table)} rows have a target ({listed(names)}); training needs at least 2"
         )
-    table = table if len(there) == len(table) else table.iloc[there].reset_index(drop=True)
+    table = table if len(there) == len(table) else taken(table, there)
     if weights is None:
         return table
     check_weights_column(table, weights, target)
     counted = read_weights(table, weights) > 0
     if not counted.any():
         raise DataError("every training row has the weight 0: nothing to learn; give some a weight above 0")
-    return table if counted.all() else table.iloc[np.flatnonzero(counted)].reset_index(drop=True)
+    return table if counted.all() else taken(table, np.flatnonzero(counted))

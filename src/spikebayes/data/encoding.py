@@ -23,8 +23,8 @@ from spikebayes.data.columns import (
     holds_values,
     level_indices,
     listed,
+    numbering,
     one_line,
-    rows_before,
 )
 from spikebayes.data.dates import Date
 from spikebayes.data.kinds import Column, Levels, Number, TargetEncoded
@@ -171,12 +171,16 @@ def read_columns(
         DataError: what a column's kind does not take; see ``columns.py``.
     """
     written = as_written(frame)
-    before = rows_before(frame)
+    numbered = numbering(frame)
     readers = {
-        name: partial(c.read, written=written, before=before) for name, c in columns.items() if isinstance(c, Number)
+        name: partial(c.read, written=written, numbered=numbered)
+        for name, c in columns.items()
+        if isinstance(c, Number)
     }
     dates = {
-        name: partial(c.read, written=written, before=before) for name, c in columns.items() if isinstance(c, Date)
+        name: partial(c.read, written=written, numbered=numbered)
+        for name, c in columns.items()
+        if isinstance(c, Date)
     }
     labels = [name for name, c in columns.items() if isinstance(c, Levels | TargetEncoded)]
     return (
@@ -223,7 +227,7 @@ def _classes(frame: pd.DataFrame, name: str, labels: np.ndarray, known: Levels) 
     if (index < 0).any():
         row = int((index < 0).argmax())
         raise DataError(
-            f"column {name!r} holds {one_line(repr(labels[row]))} (row {rows_before(frame) + row + 1}), which "
+            f"column {name!r} holds {one_line(repr(labels[row]))} (row {numbering(frame)(row)}), which "
             f"training never met{near(labels[row], known.levels)}; known: {listed(map(repr, known.levels))}"
         )
     return index

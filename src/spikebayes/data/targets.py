@@ -16,6 +16,7 @@ from spikebayes.data.columns import (
     distinct_labels,
     holds_values,
     listed,
+    numbering,
     one_line,
     to_labels,
     to_numbers,
@@ -145,7 +146,7 @@ def read_task(frame: pd.DataFrame, target: str) -> Task:
         return Task.CLASSIFICATION if few else Task.REGRESSION
     words = [row for row, label in known.items() if quantity(label) is None]
     value, labels = column.iloc[words[0]], "for labels name the task (--task classification)"
-    how, where = cure(value), f"row {words[0] + 1}: {one_line(repr(value))}"
+    how, where = cure(value), f"row {numbering(frame)(words[0])}: {one_line(repr(value))}"
     if len(words) < len(known):
         raise DataError(f"the target {target!r} mixes numbers and text ({where}); {how or 'correct it'}, or {labels}")
     if how in AMOUNTS:
