@@ -136,6 +136,15 @@ def test_rows_that_are_left_out_leave_the_others_their_numbers_and_masks() -> No
     assert found["RMSE"] == pytest.approx(float(error), rel=1e-5)
 
 
+@pytest.mark.parametrize("verb", ["score", "compare"])
+def test_messages_name_rows_by_their_place_in_the_file(verb: str, here: Path, refused: Callable[..., str]) -> None:
+    frame = NEW.drop(columns=["kind", "color"])
+    frame.loc[[0, 2, 9], "y"] = np.nan
+    frame.loc[5, "a"] = np.inf
+    frame.to_csv("new.csv", index=False)
+    refused(verb, "run", "--data", "new.csv", *BRIEF, says="(of 37): 'a' (1 infinite), first in row 6;")
+
+
 def test_what_cannot_be_scored_is_refused(here: Path, refused: Callable[..., str]) -> None:
     NEW.rename(columns={"y": "Y"}).to_csv("new.csv", index=False)
     said = refused(*score(), says="no target column 'y' (did you mean 'Y'?)")

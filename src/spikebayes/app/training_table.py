@@ -101,7 +101,7 @@ def rows_trained_on(run: TableRun, table: pd.DataFrame) -> int | None:
         except (ConfigError, DataError):
             return None
     known = set(_as_bytes(run, _learned(run, whole)))
-    there = table.iloc[rows_with_target(table, [*run.schema.targets], run.schema.targets)]
+    there = taken(table, rows_with_target(table, [*run.schema.targets], run.schema.targets))
     if not len(there):
         return 0
     return sum(row in known for row in _as_bytes(run, there))
