@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spikebayes.data.columns import as_written, checked_numbers, column_names, listed, numbering
+from spikebayes.data.columns import as_written, checked_numbers, column_names, listed
 from spikebayes.data.kinds import Number
+from spikebayes.data.row_numbers import numbering
 from spikebayes.data.schema import TableSchema
 from spikebayes.data.targets import target_columns
 from spikebayes.errors import ConfigError, DataError

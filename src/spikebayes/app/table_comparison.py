@@ -11,7 +11,7 @@ import torch
 
 from spikebayes.app.table_run import Spiking, TableRun, networks_of
 from spikebayes.app.table_task import COPIES
-from spikebayes.data.columns import row_places
+from spikebayes.data.row_numbers import row_places
 from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.machine.memory import check_memory
 from spikebayes.prediction.predictive import Predictive

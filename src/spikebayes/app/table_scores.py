@@ -11,8 +11,9 @@ import torch
 
 from spikebayes.app.table_run import Spiking, TableRun
 from spikebayes.app.table_task import COPIES
-from spikebayes.data.columns import column_names, row_places, taken
+from spikebayes.data.columns import column_names
 from spikebayes.data.encoding import outside_training
+from spikebayes.data.row_numbers import row_places, taken
 from spikebayes.data.targets import rows_with_target
 from spikebayes.errors import DataError
 from spikebayes.evaluate.groups import coverage_by_group

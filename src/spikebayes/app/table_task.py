@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikebayes.app.row_weights import ClassWeights, check_weights_column, read_weights, row_weights
-from spikebayes.data.columns import column_names, listed, taken
+from spikebayes.data.columns import column_names, listed
 from spikebayes.data.encoding import encode_features, encode_target, encode_training
 from spikebayes.data.inference import infer_schema
 from spikebayes.data.kinds import Levels, Number
+from spikebayes.data.row_numbers import taken
 from spikebayes.data.schema import TableSchema
 from spikebayes.data.tables import split_rows
 from spikebayes.data.targets import rows_with_target, target_columns

@@ -14,8 +14,8 @@ from pandas.util import hash_pandas_object
 
 from spikebayes.app.table_run import TableRun
 from spikebayes.app.table_task import learnable
-from spikebayes.data.columns import taken
 from spikebayes.data.encoding import encode_features, encode_target
+from spikebayes.data.row_numbers import taken
 from spikebayes.data.tables import read_table, split_rows
 from spikebayes.data.targets import rows_with_target
 from spikebayes.errors import ConfigError, DataError

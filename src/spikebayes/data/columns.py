@@ -1,7 +1,6 @@
 """Checked columns of a table: numbers and labels, or one line saying what is wrong with them.
 
-Rows are counted from 1 in messages: the first data row of a file, whatever its header, whatever part is read and
-whichever rows were left out.
+Rows are counted as in :mod:`~spikebayes.data.row_numbers`.
 """
 
 from __future__ import annotations
@@ -16,19 +15,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spikebayes.data.cells import as_label, by_value, cure, number, quantity
+from spikebayes.data.row_numbers import Numbering, as_first, numbering, row_places
 from spikebayes.errors import DataError
 
 NUMBER = "a number"  # what a cell is expected to be, unless it is another thing
 NAMED = 5  # names spelt out in a message before the rest becomes a count
 COLUMNS = 1 << 16  # more than a genome has genes; what lies above is mostly no table, and each column is looked at
 NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}  # pandas' names of what numbers are stored as
-FIRST_ROW = "first row"  # in the attrs of a part of a table: how many rows of the whole come before it
-TAKEN = "taken rows"  # in the attrs of rows that were taken out of a table: which, see Taken
 AS_WRITTEN = "as written"  # in a table's attrs: it was text, and its numbers are the text that Python writes for them
 NO_HEADER = "if there are lines above the header, such as comments, delete them"  # where the names look like none
 
 Reader = Callable[[pd.Series], tuple[np.ndarray, np.ndarray]]  # [B] float64, NaN where missing; [B] bool, where wrong
-Numbering = Callable[[int], int]  # from a row's place here to its number in its file, from 1
 
 
 def listed(items: Iterable[str], limit: int = NAMED) -> str:
@@ -121,55 +118,6 @@ def to_numbers(
     parsed = [np.nan if gone else quantity(value, decimal, marks) for value, gone in _values(column)]
     text = np.array([value is None for value in parsed], dtype=bool)
     return np.array([np.nan if value is None else value for value in parsed], dtype=np.float64), text
-
-
-class Taken:
-    """Places ``[B]`` int64, from 0, that rows had in the table which they were taken out of.
-
-    pandas copies attrs with whatever it makes of a table; this stays one.
-    """
-
-    def __init__(self, places: np.ndarray) -> None:
-        self.places: np.ndarray = places
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Taken:
-        return self
-
-
-def taken(frame: pd.DataFrame, places: np.ndarray) -> pd.DataFrame:
-    """Some rows of a table ``[B]``, which keep the numbers that they have in it.
-
-    Example:
-        >>> row_places(taken(pd.DataFrame({"a": [1, 2, 3]}), np.array([0, 2]))).tolist()
-        [0, 2]
-    """
-    found = frame.iloc[places].reset_index(drop=True)
-    found.attrs[TAKEN] = Taken(row_places(frame)[places])
-    return found
-
-
-def row_places(frame: pd.DataFrame) -> np.ndarray:
-    """``[B]`` int64, where in its whole table each row stands, from 0."""
-    known = frame.attrs.get(TAKEN)
-    if isinstance(known, Taken) and len(known.places) == len(frame):
-        return known.places
-    return np.arange(len(frame)) + frame.attrs.get(FIRST_ROW, 0)
-
-
-def as_first(place: int) -> int:
-    """The number of a row whose table is whole: from 1."""
-    return place + 1
-
-
-def numbering(frame: pd.DataFrame) -> Numbering:
-    """What number each row has in its whole table, from 1.
-
-    Example:
-        >>> numbering(taken(pd.DataFrame({"a": [1, 2, 3]}), np.array([0, 2])))(1)
-        3
-    """
-    places = row_places(frame)
-    return lambda place: int(places[place]) + 1
 
 
 def to_labels(column: pd.Series, written: bool = False, numbered: Numbering = as_first) -> np.ndarray:

@@ -12,8 +12,9 @@ import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
 from spikebayes.data.cells import is_missing
-from spikebayes.data.columns import Numbering, as_first, to_labels
+from spikebayes.data.columns import to_labels
 from spikebayes.data.kinds import Column, Encoded, beyond, counted, faulty_range
+from spikebayes.data.row_numbers import Numbering, as_first
 from spikebayes.data.signs import check_zones
 
 ISO = "ISO8601"

@@ -23,11 +23,11 @@ from spikebayes.data.columns import (
     holds_values,
     level_indices,
     listed,
-    numbering,
     one_line,
 )
 from spikebayes.data.dates import Date
 from spikebayes.data.kinds import Column, Levels, Number, TargetEncoded
+from spikebayes.data.row_numbers import numbering
 from spikebayes.data.schema import TableSchema
 from spikebayes.errors import DataError
 from spikebayes.machine.arguments import checked

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 
-from spikebayes.data.columns import Numbering, as_first, level_indices, listed, to_labels, to_numbers
+from spikebayes.data.columns import level_indices, listed, to_labels, to_numbers
+from spikebayes.data.row_numbers import Numbering, as_first
 from spikebayes.data.signs import check_currencies, check_percents, currencies, percents
 
 BEYOND = 0.05  # of the span from the least to the largest number of training: so far beyond either is not outside yet

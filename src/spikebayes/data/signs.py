@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from spikebayes.data.cells import currency
-from spikebayes.data.columns import Numbering, one_line
+from spikebayes.data.columns import one_line
+from spikebayes.data.row_numbers import Numbering
 from spikebayes.errors import DataError
 
 TIME = re.compile(  # in text; the third group is a zone, by name or by hours from UTC

@@ -16,13 +16,13 @@ from spikebayes.data.columns import (
     distinct_labels,
     holds_values,
     listed,
-    numbering,
     one_line,
     to_labels,
     to_numbers,
 )
 from spikebayes.data.encoding import read_columns
 from spikebayes.data.kinds import Levels, Number, offset_of
+from spikebayes.data.row_numbers import numbering
 from spikebayes.errors import DataError
 from spikebayes.machine.choices import near
 from spikebayes.machine.numbers import check_spread
