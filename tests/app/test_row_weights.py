@@ -81,6 +81,18 @@ def test_rows_without_a_target_are_left_out() -> None:
         prepare_table(pd.DataFrame({"x": range(40), "y": [1.5, *[None] * 39]}), "y")
 
 
+def test_messages_count_the_rows_that_were_left_out() -> None:
+    frame = table(40).drop(columns="kind").assign(w=1.0)
+    frame.loc[[0, 7], "y"] = None
+    frame.loc[9, "w"] = -1
+    with pytest.raises(DataError, match="row 10 of 'w' is not"):
+        prepare_table(frame, "y", weights="w")
+    frame.loc[[3, 9], "w"] = 0
+    frame.loc[11, "a"] = float("inf")
+    with pytest.raises(DataError, match=r"\(of 36\): 'a' \(1 infinite\), first in row 12"):
+        prepare_table(frame, "y", weights="w")
+
+
 def test_rows_of_weight_0_are_as_if_they_were_not_there() -> None:
     frame = table(60)[["a", "y"]].assign(w=[0, 1, 2] * 20)
     spoilt = frame.assign(y=frame["y"].where(frame["w"] > 0, 1e6), a=frame["a"].where(frame["w"] > 0, -1e6))

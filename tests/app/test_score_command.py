@@ -9,10 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from problems import table
+from served import BRIEF as STEPS
+from served import untrained
 from spikebayes.app.cli import main
 from spikebayes.app.run_folder import load_run
+from spikebayes.app.table_comparison import compare_table
+from spikebayes.app.table_scores import score_table, with_targets
 from spikebayes.data.tables import split_rows
 from spikebayes.evaluate.row_scores import rmse
 from verbs import BRIEF, fit
@@ -114,6 +119,30 @@ def test_rows_without_a_target_are_left_out_and_counted(here: Path, capsys: pyte
     NEW[NEW["a"] > 0].iloc[:1].to_csv("new.csv", index=False)  # R2 of a single row is undefined
     assert main(score("--json", "s.json")) == 0
     assert json.loads(Path("s.json").read_text())["scores"]["spiking"]["R²"] is None
+
+
+@pytest.mark.filterwarnings("ignore")  # of so few samples and steps
+def test_rows_that_are_left_out_leave_the_others_their_numbers_and_masks() -> None:
+    frame = table(40).drop(columns=["kind", "color"])
+    run = untrained(frame, "y")
+    there = np.flatnonzero(frame["a"] > 0)
+    known = with_targets(run, frame.assign(y=frame["y"].where(frame["a"] > 0)))
+    made, network = compare_table(run, known, samples=10, **STEPS)
+    assert made.verdict.rows.tolist() == made.spiking.draw.rows.tolist() == there.tolist()
+    whole = run.predict(frame, samples=10, seed=0)
+    assert torch.equal(made.classical.samples, whole.samples[:, there])
+    found = score_table(run, known, network=network, samples=10, **STEPS).scores["classical"]
+    error = rmse(whole.mean[there, 0], torch.tensor(frame["y"][there].to_numpy()))
+    assert found["RMSE"] == pytest.approx(float(error), rel=1e-5)
+
+
+@pytest.mark.parametrize("verb", ["score", "compare"])
+def test_messages_name_rows_by_their_place_in_the_file(verb: str, here: Path, refused: Callable[..., str]) -> None:
+    frame = NEW.drop(columns=["kind", "color"])
+    frame.loc[[0, 2, 9], "y"] = np.nan
+    frame.loc[5, "a"] = np.inf
+    frame.to_csv("new.csv", index=False)
+    refused(verb, "run", "--data", "new.csv", *BRIEF, says="(of 37): 'a' (1 infinite), first in row 6;")
 
 
 def test_what_cannot_be_scored_is_refused(here: Path, refused: Callable[..., str]) -> None:

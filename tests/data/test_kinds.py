@@ -27,6 +27,7 @@ from spikebayes.data.cells import CURRENCY, UNIT
 from spikebayes.data.dates import Date, to_days
 from spikebayes.data.kinds import SMOOTHING, Levels, Number, TargetEncoded
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.bars import parted
 from spikebayes.prediction.task import Task
 
 N = 60
@@ -433,6 +434,14 @@ def test_columns_outside_are_named_in_order() -> None:
     new = pd.DataFrame({"when": ["2021-01-01", "2020-02-01"], "city": ["c1", "?"], "a": [1e3, 3]})
     assert outside_training(new, schema) == ("a|when", "city")
     assert outside_training(frame, schema) == ("",) * N
+
+
+def test_names_outside_are_told_apart_whatever_is_in_them() -> None:
+    columns = {name: Number(low=0.0, high=1.0, fill=0.5) for name in ("a|b", "a", "b", "c\\")}
+    frame = pd.DataFrame({"a|b": [9, 0, 9], "a": [0, 9, 0], "b": [0, 9, 0], "c\\": [0, 0, 9]})
+    texts = outside_training(frame, TableSchema(columns, {"y": Number()}, Task.REGRESSION))
+    assert texts == (r"a\|b", "a|b", r"a\|b|c\\")
+    assert [*map(parted, texts)] == [["a|b"], ["a", "b"], ["a|b", "c\\"]]
 
 
 def test_runs_of_before_call_nothing_outside_but_levels() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes, load_wine
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -267,6 +268,23 @@ def test_weights_that_are_none_are_refused(twofold: tuple[Any, Any, Any]) -> Non
         for made in (SpikingRegressor(), SpikingClassifier()):
             with pytest.raises(ValueError, match=why):
                 made.fit(x, y, wrong)
+
+
+def test_a_fit_that_fails_leaves_the_one_before(curve: tuple[Any, Any]) -> None:
+    x, y = curve
+    given: dict[str, Any] = {"hidden": 5, "epochs": 2, "samples": 4, "random_state": 0}
+    model = SpikingClassifier(**given).fit(x, np.where(y > np.median(y), "a", "b"))
+    before = model.predict_proba(x)
+    with pytest.raises(ConfigError, match="dropout must lie in"):
+        model.set_params(dropout=2.0).fit(np.hstack([x, x]), np.where(y > np.median(y), "c", "d"))
+    assert model.classes_.tolist() == ["a", "b"]
+    assert np.array_equal(model.predict_proba(x), before)
+    assert model.dropout == 2.0
+    fresh = SpikingRegressor(**given, dropout=2.0)
+    with pytest.raises(ConfigError, match="dropout must lie in"):
+        fresh.fit(x, y)
+    with pytest.raises(NotFittedError):
+        fresh.predict(x)
 
 
 def test_settings_are_refused_before_the_training(curve: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:

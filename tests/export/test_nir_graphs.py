@@ -46,6 +46,16 @@ def chain(*nodes: Any, shape: tuple[int, ...] = (3,), out: tuple[int, ...] = (2,
     return nir.NIRGraph(parts, list(pairwise(names)), type_check=False)
 
 
+def conv() -> Any:
+    return nir.Conv1d(3, np.ones((1, 1, 2), np.float32), 1, 0, 1, 1, full(1, 0.0))
+
+
+def unshaped() -> Any:
+    graph = chain(nir.Linear(np.ones((2, 3))))
+    graph.nodes["input"].input_type["input"] = None
+    return graph
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether graphs have the same nodes, edges and arrays, to the bit."""
 
@@ -108,6 +118,30 @@ def test_maps_pools_scales_and_flattened_axes() -> None:
     assert torch.allclose(simulate(network, x).mean[0], expected, atol=1e-5)
     assert 0.1 < units.mean() < 0.9
     assert isinstance(network.populations[0].neuron, Threshold)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_a_bias_of_weights_on_the_last_axis_lies_along_it(rows: int) -> None:
+    rng = np.random.default_rng(2)
+    weight, bias = rng.normal(size=(2, 3)).astype(np.float32), np.array([10, 20], np.float32)
+    nodes = nir.Affine(weight, bias), nir.Flatten({"input": np.array([rows, 2])}, start_dim=0)
+    network = export.from_nir(chain(*nodes, shape=(rows, 3), out=(2 * rows,)))
+    x = rng.normal(size=(4, rows, 3)).astype(np.float32)
+    found = simulate(network, torch.from_numpy(x)).mean[0].numpy()
+    np.testing.assert_allclose(found, (x @ weight.T + bias).reshape(4, -1), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("weights", "biases"), [(np.float32, np.float64), (np.float64, np.float32)])
+def test_arrays_of_both_precisions_go_together(weights: type, biases: type) -> None:
+    first, last = np.array([[1, 2], [3, 4]]), np.array([[1, -1]])
+    nodes = nir.Affine(first.astype(weights), np.array([10, 20], biases)), nir.Linear(last.astype(np.float32))
+    x = torch.tensor([[1.0, 0.5]])
+    assert simulate(export.from_nir(chain(*nodes, shape=(2,), out=(1,))), x).mean.item() == 12 - 25
+    kernel = np.ones((1, 1, 2))
+    convs = [nir.Conv1d(n, kernel.astype(w), 1, 0, 1, 1, full(1, 0.5, b)) for n, w, b in ((3, weights, biases),
+             (2, np.float32, np.float32))]  # fmt: skip
+    maps = simulate(export.from_nir(chain(*convs, shape=(1, 3), out=(1, 1))), torch.ones(1, 1, 3))
+    assert maps.mean.item() == 2 * 2.5 + 0.5
 
 
 def test_edges_into_a_node_add_up_and_a_bias_counts_once() -> None:
@@ -242,6 +276,10 @@ def test_recurrence_is_named() -> None:
         (lambda: chain(nir.Linear(np.ones((2, 3))), nir.LIF(*(np.arange(1, 6) * 0.1,) * 4)), r"node 'n1' \(LIF\)"),
         (lambda: chain(nir.Linear(np.ones((2, 3))), lif(2, tau=1e-4)), r"node 'n1' .* below the step of 0.001 s"),
         (lambda: chain(nir.Linear(np.ones((2, 3))), nir.Threshold(np.array([1.0, 2.0]))), r"node 'n1' .* alike"),
+        (lambda: chain(nir.Affine(np.ones((2, 3)), np.ones(3))), r"node 'n0' .*bias has the shape \[3\].* 2 rows"),
+        (lambda: chain(nir.Linear(np.full((2, 3), np.nan))), r"node 'n0' .*NaN or infinite"),
+        (lambda: chain(conv()), r"node 'n0' \(Conv1d\): it takes rows of shape \[channels, length\]; got \[3\]"),
+        (lambda: unshaped(), r"node 'input' \(Input\): it has no shape; give its input_type"),
     ],
 )
 def test_a_node_that_does_not_fit_is_named(graph: Any, message: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,41 @@ def test_a_raster_has_a_dot_for_each_spike_and_a_trace_ends_in_the_mean() -> Non
         plot.trace(run, sample=2)
     with pytest.raises(ConfigError, match="no spikes to draw: simulate with probe"):
         plot.raster(sb.simulate(network, x, steps=5))
+
+
+def test_the_axis_of_time_is_the_runs_own() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 20), sb.nn.SoftLIF(1e-3), nn.Linear(20, 2))
+    x = torch.randn(2, 3)
+    run = sb.simulate(sb.convert(model, x, dt=5e-4), x, steps=80, probe=["spikes", "trace"])
+    steps = np.nonzero(run.spikes["layer1"][0, 0].numpy())[0]
+    dots = np.asarray(plot.raster(run, axes=axes()).collections[0].get_offsets())
+    assert dots[:, 0] == pytest.approx((steps + 1) / 2)
+    assert plot.raster(run, dt=1e-3, axes=axes()).get_xlim() == (0, 81)
+    assert plot.trace(run, axes=axes()).get_xlim() == (0, pytest.approx(40))
+
+
+def test_a_coded_network_has_no_running_mean() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(200, 3)
+    network = sb.convert(nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 1)), x, code=sb.Digits(4, 3))
+    run = sb.simulate(network, x[:1], probe=["trace"])
+    lines = {line.get_label(): line for line in plot.trace(run, axes=axes()).lines}
+    assert list(lines) == ["read-out"]
+    assert np.asarray(lines["read-out"].get_ydata())[-1] == pytest.approx(run.mean.item())
+    with pytest.raises(ConfigError, match="no average, and no burn-in; got 1"):
+        plot.trace(run, burn_in=1, axes=axes())
+
+
+def test_names_and_shares_are_drawn_as_they_are() -> None:
+    p, name = regression()[0], "cost $\\frac$"  # no mathematics
+    p = sb.Predictive(p.samples, p.draw, noise_std=p.noise_std, names=("a", name))
+    drawn = [plot.intervals(p, output=name, coverage=0.995, axes=axes())]
+    drawn += [each(p, torch.zeros(40, 2), output=name, axes=axes()) for each in (plot.predicted, plot.risk_coverage)]
+    for ax in drawn:
+        ax.get_figure().savefig(io.BytesIO(), format="svg")  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+        assert name in ax.get_xlabel() + ax.get_ylabel()
+    assert drawn[0].collections[0].get_label() == "99.5% interval"
 
 
 def test_ks_histogram_counts_rows() -> None:

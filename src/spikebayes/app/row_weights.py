@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spikebayes.data.columns import as_written, checked_numbers, column_names, listed
 from spikebayes.data.kinds import Number
+from spikebayes.data.row_numbers import numbering
 from spikebayes.data.schema import TableSchema
 from spikebayes.data.targets import target_columns
 from spikebayes.errors import ConfigError, DataError
@@ -39,7 +40,8 @@ def read_weights(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
     kind = (Number.found(pd.Series(table[column]), as_written(table)) or [Number()])[0]
     weights = checked_numbers(table, {column: kind.read}, "weights are numbers, 0 or more", (column,))[column]
     if (weights < 0).any():
-        raise DataError(f"weights must be 0 or more; row {int((weights < 0).argmax()) + 1} of {column!r} is not")
+        row = numbering(table)(int((weights < 0).argmax()))
+        raise DataError(f"weights must be 0 or more; row {row} of {column!r} is not")
     return weights
 
 

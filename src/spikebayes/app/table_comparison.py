@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from spikebayes.app.table_run import Spiking, TableRun, networks_of
 from spikebayes.app.table_task import COPIES
+from spikebayes.data.row_numbers import row_places
 from spikebayes.evaluate.equivalence import Equivalence, compare
 from spikebayes.machine.memory import check_memory
 from spikebayes.prediction.predictive import Predictive
@@ -58,7 +60,7 @@ def compare_table(
 
     Args:
         run: what was trained.
-        table: rows to predict.
+        table: rows to predict; those that were taken out of a larger one keep their numbers, and their masks.
         network: the spiking network; None takes that of :meth:`TableRun.network`.
         seed: the first of three seeds.
         settings: samples, steps, burn_in, engine, batch_size, progress, as for ``predict``.
@@ -70,6 +72,7 @@ def compare_table(
     network = run.network() if network is None else network
     for each in networks_of(network):
         timing_of(each, settings.get("steps"), settings.get("burn_in"))
+    settings["rows"] = torch.from_numpy(row_places(table))
     classical = run.predict(table, seed=seed, **settings)
     control = run.predict(table, seed=seed + 1, **settings)
     spiking = run.predict(table, network=network, seed=seed + 2, **settings)

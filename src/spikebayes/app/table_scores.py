@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import torch
 
 from spikebayes.app.table_run import Spiking, TableRun
 from spikebayes.app.table_task import COPIES
 from spikebayes.data.columns import column_names
 from spikebayes.data.encoding import outside_training
+from spikebayes.data.row_numbers import row_places, taken
 from spikebayes.data.targets import rows_with_target
 from spikebayes.errors import DataError
 from spikebayes.evaluate.groups import coverage_by_group
@@ -92,7 +94,7 @@ def with_targets(run: TableRun, table: pd.DataFrame) -> pd.DataFrame:
     there = rows_with_target(table, [*run.schema.targets], run.schema.targets)
     if not len(there):
         raise DataError(f"the target is missing on all {len(table)} rows: there is nothing to score against")
-    return table if len(there) == len(table) else table.iloc[there].reset_index(drop=True)
+    return table if len(there) == len(table) else taken(table, there)
 
 
 def with_targets_if_any(run: TableRun, table: pd.DataFrame) -> pd.DataFrame:
@@ -119,7 +121,7 @@ def score_table(
 
     Args:
         run: what was trained.
-        table: rows with targets, see :func:`with_targets`.
+        table: rows with targets, see :func:`with_targets`; their masks are those of their places in the whole table.
         network: the spiking network, or that of each member.
         coverage: of intervals and sets.
         samples, seed: of both predictions.
@@ -134,8 +136,9 @@ def score_table(
     check_memory(COPIES * numbers, "so many samples of so many rows", "take fewer of either")
     y = run.targets(table)
     assert y is not None
+    rows = torch.from_numpy(row_places(table))
     made = {
-        name: run.predict(table, network=each, samples=samples, seed=seed, **settings)
+        name: run.predict(table, network=each, samples=samples, seed=seed, rows=rows, **settings)
         for name, each in zip(NAMES, (None, network), strict=True)
     }
     found = {name: scores(side, y, coverage) for name, side in made.items()}

@@ -18,6 +18,7 @@ from spikebayes.data.columns import column_names, listed
 from spikebayes.data.encoding import encode_features, encode_target, encode_training
 from spikebayes.data.inference import infer_schema
 from spikebayes.data.kinds import Levels, Number
+from spikebayes.data.row_numbers import taken
 from spikebayes.data.schema import TableSchema
 from spikebayes.data.tables import split_rows
 from spikebayes.data.targets import rows_with_target, target_columns
@@ -168,11 +169,11 @@ def learnable(
         raise DataError(
             f"{len(there)} of {len(table)} rows have a target ({listed(names)}); training needs at least 2"
         )
-    table = table if len(there) == len(table) else table.iloc[there].reset_index(drop=True)
+    table = table if len(there) == len(table) else taken(table, there)
     if weights is None:
         return table
     check_weights_column(table, weights, target)
     counted = read_weights(table, weights) > 0
     if not counted.any():
         raise DataError("every training row has the weight 0: nothing to learn; give some a weight above 0")
-    return table if counted.all() else table.iloc[np.flatnonzero(counted)].reset_index(drop=True)
+    return table if counted.all() else taken(table, np.flatnonzero(counted))

@@ -15,6 +15,7 @@ from pandas.util import hash_pandas_object
 from spikebayes.app.table_run import TableRun
 from spikebayes.app.table_task import learnable
 from spikebayes.data.encoding import encode_features, encode_target
+from spikebayes.data.row_numbers import taken
 from spikebayes.data.tables import read_table, split_rows
 from spikebayes.data.targets import rows_with_target
 from spikebayes.errors import ConfigError, DataError
@@ -73,7 +74,7 @@ def rows_to_judge(run: TableRun, data: Path | None) -> tuple[pd.DataFrame, str]:
         return table, f"{data}, of which {seen} rows, or rows equal to them, were trained on" if seen else str(data)
     table, path = _learnable(run, _training_table(run, "give --data")), run.config["data"]
     held = split_rows(len(table), run.config["validation"], run.config["seed"])[1]
-    return table.iloc[held.numpy()].reset_index(drop=True), f"{path} that were held out of the training"
+    return taken(table, held.numpy()), f"{path} that were held out of the training"
 
 
 def rows_to_calibrate(run: TableRun) -> pd.DataFrame:
@@ -100,7 +101,7 @@ def rows_trained_on(run: TableRun, table: pd.DataFrame) -> int | None:
         except (ConfigError, DataError):
             return None
     known = set(_as_bytes(run, _learned(run, whole)))
-    there = table.iloc[rows_with_target(table, [*run.schema.targets], run.schema.targets)]
+    there = taken(table, rows_with_target(table, [*run.schema.targets], run.schema.targets))
     if not len(there):
         return 0
     return sum(row in known for row in _as_bytes(run, there))

@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spikebayes.data.columns import FIRST_ROW, check_width, column_names
+from spikebayes.data.columns import check_width, column_names
 from spikebayes.data.delimited import as_frame, delimited_batches
 from spikebayes.data.formats import from_arrow, parse, reading, table_format
+from spikebayes.data.row_numbers import FIRST_ROW
 from spikebayes.data.tables import read_table
 
 BUFFER = 1 << 20  # bytes of a column of a Parquet file

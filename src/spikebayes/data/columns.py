@@ -1,6 +1,6 @@
 """Checked columns of a table: numbers and labels, or one line saying what is wrong with them.
 
-Rows are counted from 1 in messages: the first data row of a file, whatever its header and whatever part is read.
+Rows are counted as in :mod:`~spikebayes.data.row_numbers`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spikebayes.data.cells import as_label, by_value, cure, number, quantity
+from spikebayes.data.row_numbers import Numbering, as_first, numbering, row_places
 from spikebayes.errors import DataError
 
 NUMBER = "a number"  # what a cell is expected to be, unless it is another thing
 NAMED = 5  # names spelt out in a message before the rest becomes a count
 COLUMNS = 1 << 16  # more than a genome has genes; what lies above is mostly no table, and each column is looked at
 NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}  # pandas' names of what numbers are stored as
-FIRST_ROW = "first row"  # in the attrs of a part of a table: how many rows of the whole come before it
 AS_WRITTEN = "as written"  # in a table's attrs: it was text, and its numbers are the text that Python writes for them
 NO_HEADER = "if there are lines above the header, such as comments, delete them"  # where the names look like none
 
@@ -120,18 +120,13 @@ def to_numbers(
     return np.array([np.nan if value is None else value for value in parsed], dtype=np.float64), text
 
 
-def rows_before(frame: pd.DataFrame) -> int:
-    """How many rows of the whole table come before this part of it."""
-    return frame.attrs.get(FIRST_ROW, 0)
-
-
-def to_labels(column: pd.Series, written: bool = False, before: int = 0) -> np.ndarray:
+def to_labels(column: pd.Series, written: bool = False, numbered: Numbering = as_first) -> np.ndarray:
     """The column's values as text: as they are, and the same label whether a file stored 1 or 1.0.
 
     Args:
         column: of a table.
         written: whether numbers stand for text, see :data:`AS_WRITTEN`.
-        before: rows of the whole table before these, for the message.
+        numbered: what numbers its rows have, for the message.
 
     Returns:
         ``[B]`` object: str, or None where the value is missing or blank.
@@ -150,7 +145,7 @@ def to_labels(column: pd.Series, written: bool = False, before: int = 0) -> np.n
             if labels[row] is None:
                 kind = type(value).__name__
                 raise DataError(
-                    f"column {column.name!r} holds {kind} values (row {before + row + 1}); write them as text"
+                    f"column {column.name!r} holds {kind} values (row {numbered(row)}); write them as text"
                 )
     return labels
 
@@ -177,7 +172,7 @@ def checked_numbers(
     Raises:
         DataError: text among numbers; infinite values; missing ones that are needed. One message names all columns.
     """
-    before = rows_before(frame)
+    numbered = numbering(frame)
     columns: dict[str, np.ndarray] = {}
     texts: list[str] = []
     gaps: dict[str, dict[str, np.ndarray]] = {}
@@ -187,7 +182,7 @@ def checked_numbers(
             row = int(text.argmax())
             value = frame[name].iloc[row]
             hint = hint if texts or what != NUMBER else cure(value) or hint
-            texts.append(f"{name!r} (row {before + row + 1}: {one_line(repr(value))})")
+            texts.append(f"{name!r} (row {numbered(row)}: {one_line(repr(value))})")
         missing = np.isnan(columns[name]) if name in needed else np.zeros(len(frame), bool)
         gaps[name] = {"NaN": missing, "infinite": np.abs(columns[name]) > np.finfo(np.float32).max}
     if texts:
@@ -210,7 +205,8 @@ def checked_labels(frame: pd.DataFrame, names: Sequence[str], needed: Collection
     Raises:
         DataError: values that can be no labels; missing ones that are needed. One message names all such columns.
     """
-    columns = {name: to_labels(pd.Series(frame[name]), as_written(frame), rows_before(frame)) for name in names}
+    written, numbered = as_written(frame), numbering(frame)
+    columns = {name: to_labels(pd.Series(frame[name]), written, numbered) for name in names}
     gone = {name: np.array([label is None for label in labels], dtype=bool) for name, labels in columns.items()}
     _refuse_gaps(frame, {name: {"missing": rows} for name, rows in gone.items() if name in needed})
     for name, rows in gone.items():
@@ -227,11 +223,12 @@ def _refuse_gaps(frame: pd.DataFrame, found: Mapping[str, Mapping[str, np.ndarra
         counted += [f"{name!r} ({several})"] if several else []
         firsts += [int(rows.argmax()) for rows in gaps.values() if rows.any()]
     if counted:
-        before = rows_before(frame)
-        among = f"rows {before + 1} to {before + len(frame)}" if before else f"{len(frame)}"
+        places = row_places(frame)
+        part = places[0] > 0 and places[-1] - places[0] == len(frame) - 1
+        among = f"rows {places[0] + 1} to {places[-1] + 1}" if part else f"{len(frame)}"
         raise DataError(
             f"missing, NaN or infinite values, by column and number of rows (of {among}): "
-            f"{listed(counted)}, first in row {before + min(firsts) + 1}; fill them or drop those rows"
+            f"{listed(counted)}, first in row {places[min(firsts)] + 1}; fill them or drop those rows"
         )
 
 

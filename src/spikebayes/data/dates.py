@@ -14,6 +14,7 @@ from pandas.tseries.api import guess_datetime_format
 from spikebayes.data.cells import is_missing
 from spikebayes.data.columns import to_labels
 from spikebayes.data.kinds import Column, Encoded, beyond, counted, faulty_range
+from spikebayes.data.row_numbers import Numbering, as_first
 from spikebayes.data.signs import check_zones
 
 ISO = "ISO8601"
@@ -83,18 +84,20 @@ class Date(Column):
         told = circles | {"elapsed": [f"{name} elapsed"]}
         return [*(each for part in self.parts for each in told[part]), *[f"{name} is missing"][: self.flag]]
 
-    def read(self, column: pd.Series, written: bool = False, before: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    def read(
+        self, column: pd.Series, written: bool = False, numbered: Numbering = as_first
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Days since 1970, and where there is something else; see :func:`to_days`.
 
         Args:
-            column, written, before: as for :meth:`Number.read <spikebayes.data.kinds.Number.read>`.
+            column, written, numbered: as for :meth:`Number.read <spikebayes.data.kinds.Number.read>`.
 
         Raises:
             DataError: a time zone on some times alone, or on those of training alone, or the reverse.
         """
         days, wrong = to_days(column, self.format, written)
         if self.zoned is not None and not wrong.any():
-            check_zones(column, self.zoned, before)
+            check_zones(column, self.zoned, numbered)
         return days, wrong
 
     def encode(self, values: np.ndarray, typed: bool = False) -> Encoded:

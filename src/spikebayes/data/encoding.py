@@ -24,18 +24,18 @@ from spikebayes.data.columns import (
     level_indices,
     listed,
     one_line,
-    rows_before,
 )
 from spikebayes.data.dates import Date
 from spikebayes.data.kinds import Column, Levels, Number, TargetEncoded
+from spikebayes.data.row_numbers import numbering
 from spikebayes.data.schema import TableSchema
 from spikebayes.errors import DataError
 from spikebayes.machine.arguments import checked
+from spikebayes.machine.bars import joined
 from spikebayes.machine.choices import near
 from spikebayes.prediction.task import Task
 
 ENTRIES = 1 << 28  # of the encoded table, 1 GiB in float32; training holds it about six times
-BETWEEN = "|"  # names of columns
 
 
 @checked
@@ -68,6 +68,8 @@ def encode_features(frame: pd.DataFrame, schema: TableSchema) -> Tensor:
 def outside_training(frame: pd.DataFrame, schema: TableSchema) -> tuple[str, ...]:
     """For each row, the columns whose value lies outside what the model was trained on, joined by ``|``.
 
+    A bar within a name is written ``\\|``, and a backslash twice, as in sets of classes.
+
     Outside are a number or a date beyond the smallest or largest of the training rows by more than 5 % of their
     range, a level that they do not have, and a missing value where they have none.
 
@@ -95,7 +97,7 @@ def encode_and_mark(frame: pd.DataFrame, schema: TableSchema) -> tuple[Tensor, t
     (x, out), names = _encoded(frame, schema), list(schema.features)
     texts = [""] * len(out)
     for row in np.flatnonzero(out.any(1)):
-        texts[row] = BETWEEN.join(names[at] for at in np.flatnonzero(out[row]))
+        texts[row] = joined(names[at] for at in np.flatnonzero(out[row]))
     return x, tuple(texts)
 
 
@@ -171,12 +173,16 @@ def read_columns(
         DataError: what a column's kind does not take; see ``columns.py``.
     """
     written = as_written(frame)
-    before = rows_before(frame)
+    numbered = numbering(frame)
     readers = {
-        name: partial(c.read, written=written, before=before) for name, c in columns.items() if isinstance(c, Number)
+        name: partial(c.read, written=written, numbered=numbered)
+        for name, c in columns.items()
+        if isinstance(c, Number)
     }
     dates = {
-        name: partial(c.read, written=written, before=before) for name, c in columns.items() if isinstance(c, Date)
+        name: partial(c.read, written=written, numbered=numbered)
+        for name, c in columns.items()
+        if isinstance(c, Date)
     }
     labels = [name for name, c in columns.items() if isinstance(c, Levels | TargetEncoded)]
     return (
@@ -223,7 +229,7 @@ def _classes(frame: pd.DataFrame, name: str, labels: np.ndarray, known: Levels) 
     if (index < 0).any():
         row = int((index < 0).argmax())
         raise DataError(
-            f"column {name!r} holds {one_line(repr(labels[row]))} (row {rows_before(frame) + row + 1}), which "
+            f"column {name!r} holds {one_line(repr(labels[row]))} (row {numbering(frame)(row)}), which "
             f"training never met{near(labels[row], known.levels)}; known: {listed(map(repr, known.levels))}"
         )
     return index

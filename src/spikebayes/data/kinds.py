@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from spikebayes.data.columns import level_indices, listed, to_labels, to_numbers
+from spikebayes.data.row_numbers import Numbering, as_first
 from spikebayes.data.signs import check_currencies, check_percents, currencies, percents
 
 BEYOND = 0.05  # of the span from the least to the largest number of training: so far beyond either is not outside yet
@@ -132,22 +133,24 @@ class Number(Column):
     def inputs(self, name: str) -> list[str]:
         return [name, f"{name} is missing"][: 1 + self.flag]
 
-    def read(self, column: pd.Series, written: bool = False, before: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    def read(
+        self, column: pd.Series, written: bool = False, numbered: Numbering = as_first
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Numbers, and where there is something else; see :func:`~spikebayes.data.columns.to_numbers`.
 
         Args:
             column: of a table.
             written: whether numbers stand for text.
-            before: rows of the whole table before these, for messages.
+            numbered: what numbers its rows have, for messages.
 
         Raises:
             DataError: signs of percent on some numbers alone, several currencies, or other signs than in training.
         """
         values, wrong = to_numbers(column, self.decimal, self.marks, written)
         if self.percent is not None:
-            check_percents(column, ~np.isnan(values), self.percent, before)
+            check_percents(column, ~np.isnan(values), self.percent, numbered)
         if self.currency is not None:
-            check_currencies(column, ~np.isnan(values), self.currency, before)
+            check_currencies(column, ~np.isnan(values), self.currency, numbered)
         return values, wrong
 
     def encode(self, values: np.ndarray, typed: bool = False) -> Encoded:

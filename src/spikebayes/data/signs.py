@@ -13,6 +13,7 @@ import pandas as pd
 
 from spikebayes.data.cells import currency
 from spikebayes.data.columns import one_line
+from spikebayes.data.row_numbers import Numbering
 from spikebayes.errors import DataError
 
 TIME = re.compile(  # in text; the third group is a zone, by name or by hours from UTC
@@ -63,14 +64,14 @@ def zones(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     return zoned, np.array([time is not None for time in found], bool) & ~zoned
 
 
-def check_percents(column: pd.Series, there: np.ndarray, percent: bool, before: int) -> None:
+def check_percents(column: pd.Series, there: np.ndarray, percent: bool, numbered: Numbering) -> None:
     """Refuse numbers that have a sign of percent where others, or those of training, have none; and the reverse.
 
     Args:
         column: of a table.
         there: ``[B]`` bool, where it has a number.
         percent: whether those of training had the sign.
-        before: rows of the whole table before these, for the message.
+        numbered: what numbers its rows have, for the message.
 
     Raises:
         DataError: names the column, a row of each, and what to do.
@@ -79,26 +80,26 @@ def check_percents(column: pd.Series, there: np.ndarray, percent: bool, before: 
     plain = there & ~signed
     if signed.any() and plain.any():
         raise DataError(
-            f"column {column.name!r} has numbers with a percent sign ({_first(column, signed, before)}) and without "
-            f"({_first(column, plain, before)}); write all of them in one way"
+            f"column {column.name!r} has numbers with a percent sign ({_first(column, signed, numbered)}) and "
+            f"without ({_first(column, plain, numbered)}); write all of them in one way"
         )
     if signed.any() and not percent:
         raise DataError(
-            f"column {column.name!r} has a percent sign ({_first(column, signed, before)}), and in training it had "
+            f"column {column.name!r} has a percent sign ({_first(column, signed, numbered)}), and in training it had "
             "none; write its numbers as they were there, without the sign"
         )
     if plain.any() and percent:
         raise DataError(
-            f"column {column.name!r} has no percent sign ({_first(column, plain, before)}), and in training it had; "
-            "write its numbers as they were there, with the sign"
+            f"column {column.name!r} has no percent sign ({_first(column, plain, numbered)}), and in training it "
+            "had; write its numbers as they were there, with the sign"
         )
 
 
-def check_currencies(column: pd.Series, there: np.ndarray, known: str, before: int) -> None:
+def check_currencies(column: pd.Series, there: np.ndarray, known: str, numbered: Numbering) -> None:
     """Refuse numbers of several currencies, or of another one than in training; those that name none pass.
 
     Args:
-        column, there, before: as for :func:`check_percents`.
+        column, there, numbered: as for :func:`check_percents`.
         known: the code of that of training, ``""`` for none.
 
     Raises:
@@ -110,20 +111,20 @@ def check_currencies(column: pd.Series, there: np.ndarray, known: str, before: i
     first = named[rows.argmax()]
     if (others := rows & (named != first)).any():
         raise DataError(
-            f"column {column.name!r} mixes currencies ({_first(column, rows, before)}; "
-            f"{_first(column, others, before)}); convert them to one"
+            f"column {column.name!r} mixes currencies ({_first(column, rows, numbered)}; "
+            f"{_first(column, others, numbered)}); convert them to one"
         )
     if first != known:
         how = f"were in {known}; convert them" if known else "named no currency; leave it out, or convert them first"
-        where = _first(column, rows, before)
+        where = _first(column, rows, numbered)
         raise DataError(f"column {column.name!r} has numbers in {first} ({where}), and those of training {how}")
 
 
-def check_zones(column: pd.Series, zoned: bool, before: int) -> None:
+def check_zones(column: pd.Series, zoned: bool, numbered: Numbering) -> None:
     """Refuse times that name a zone where others, or those of training, name none; and the reverse. Dates alone pass.
 
     Args:
-        column, before: as for :func:`check_percents`.
+        column, numbered: as for :func:`check_percents`.
         zoned: whether times of training named a zone.
 
     Raises:
@@ -132,24 +133,24 @@ def check_zones(column: pd.Series, zoned: bool, before: int) -> None:
     there, bare = zones(column)
     if there.any() and bare.any():
         raise DataError(
-            f"column {column.name!r} has times with a zone ({_first(column, there, before)}) and without "
-            f"({_first(column, bare, before)}); write all of them in one way"
+            f"column {column.name!r} has times with a zone ({_first(column, there, numbered)}) and without "
+            f"({_first(column, bare, numbered)}); write all of them in one way"
         )
     if there.any() and not zoned:
         raise DataError(
-            f"column {column.name!r} names a time zone ({_first(column, there, before)}), and in training it named "
+            f"column {column.name!r} names a time zone ({_first(column, there, numbered)}), and in training it named "
             "none; write its times as they were there, in the same place's time and without the zone"
         )
     if bare.any() and zoned:
         raise DataError(
-            f"column {column.name!r} names no time zone ({_first(column, bare, before)}), and in training it did; "
+            f"column {column.name!r} names no time zone ({_first(column, bare, numbered)}), and in training it did; "
             "write its times as they were there, with the zone"
         )
 
 
-def _first(column: pd.Series, rows: np.ndarray, before: int) -> str:
+def _first(column: pd.Series, rows: np.ndarray, numbered: Numbering) -> str:
     row = int(rows.argmax())
     value = column.iloc[row]
     plain = value.item() if isinstance(value, np.generic) else value  # 12.0, not np.float64(12.0)
     plain = str(plain) if isinstance(plain, pd.Timestamp) else plain
-    return f"row {before + row + 1}: {one_line(repr(plain))}"
+    return f"row {numbered(row)}: {one_line(repr(plain))}"

@@ -22,6 +22,7 @@ from spikebayes.data.columns import (
 )
 from spikebayes.data.encoding import read_columns
 from spikebayes.data.kinds import Levels, Number, offset_of
+from spikebayes.data.row_numbers import numbering
 from spikebayes.errors import DataError
 from spikebayes.machine.choices import near
 from spikebayes.machine.numbers import check_spread
@@ -145,7 +146,7 @@ def read_task(frame: pd.DataFrame, target: str) -> Task:
         return Task.CLASSIFICATION if few else Task.REGRESSION
     words = [row for row, label in known.items() if quantity(label) is None]
     value, labels = column.iloc[words[0]], "for labels name the task (--task classification)"
-    how, where = cure(value), f"row {words[0] + 1}: {one_line(repr(value))}"
+    how, where = cure(value), f"row {numbering(frame)(words[0])}: {one_line(repr(value))}"
     if len(words) < len(known):
         raise DataError(f"the target {target!r} mixes numbers and text ({where}); {how or 'correct it'}, or {labels}")
     if how in AMOUNTS:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spikebayes.errors import ConfigError
 from spikebayes.export.flattening import dense
 from spikebayes.network.operators import (
     AvgPool,
@@ -159,8 +160,10 @@ def operators_of(nir: Any) -> dict[type, Callable[[Any, Shape], tuple[Operator, 
 
 
 def tensor(values: Any) -> Tensor:
-    """An array as a tensor of its own, float32 unless it is float64."""
+    """An array as a tensor of its own, float32 unless it is float64 (ConfigError if it is not finite)."""
     found = torch.from_numpy(np.array(values))
+    if not bool(found.isfinite().all()):
+        raise ConfigError("it holds numbers that are NaN or infinite")
     return found if found.dtype == torch.float64 else found.float()
 
 
@@ -170,9 +173,12 @@ def _flatten(node: Any, shape: Shape) -> tuple[Operator, None]:
     return Reshape((*shape[:first], size(shape[first : last + 1]), *shape[last + 1 :])), None
 
 
-def _conv(node: Any, _: Shape) -> tuple[Operator, Tensor | None]:
+def _conv(node: Any, shape: Shape) -> tuple[Operator, Tensor | None]:
     weight = tensor(node.weight)
     axes = weight.ndim - 2
+    if len(shape) != axes + 1:  # torch would take one axis less for a map alone, and the batch for channels
+        maps = "[channels, length]" if axes == 1 else "[channels, height, width]"
+        raise ConfigError(f"it takes rows of shape {maps}; got {list(shape)}")
     padding = node.padding if isinstance(node.padding, str) else _whole(node.padding, axes)
     conv = Conv(weight, _whole(node.stride, axes), padding, _whole(node.dilation, axes), int(node.groups))
     bias = None if node.bias is None else tensor(node.bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from spikebayes.conversion.obstacles import Obstacle
 from spikebayes.errors import ConfigError, ConversionError, StoreError
+from spikebayes.export.flattening import dtype_of
 from spikebayes.export.layers import operators_of
 from spikebayes.export.neurons import neurons_of, one_step
 from spikebayes.export.packages import nir_package
@@ -112,9 +114,9 @@ class _Value:
 
     def then(self, operator: Operator, bias: Tensor | None) -> _Value:
         shape = target_shape(operator, self.shape)
-        constant = None if self.constant is None else operator(self.constant[None])[0]
+        constant = None if self.constant is None else _passed(operator, self.constant)
         if bias is not None:
-            bias = bias.reshape(-1, *[1] * (len(shape) - 1)).expand(shape)
+            bias = _by_rows(operator, bias, shape)
             constant = bias if constant is None else constant + bias
         return _Value(shape, tuple((source, (*done, operator)) for source, done in self.terms), constant)
 
@@ -167,7 +169,7 @@ class _Reader:
             node = self.nodes[name]
             try:
                 if type(node) is self.nir.Input:
-                    shape = tuple(int(n) for n in node.input_type["input"])
+                    shape = _shape(node)
                     inputs.append(Input(name, shape, masks.get(name), self.argument[name]))
                     values[name] = _Value(shape, ((name, ()),))
                     continue
@@ -226,8 +228,38 @@ def _masks(dropout: Mapping[str, float | Dropout], known: list[str]) -> dict[str
     return {n: p if isinstance(p, Dropout) else Dropout(p, site=sites[n]) for n, p in dropout.items()}
 
 
+def _shape(node: Any) -> Shape:
+    """Of an Input's rows (ConfigError where the graph leaves it open)."""
+    shape = node.input_type["input"]
+    if shape is None:
+        raise ConfigError("it has no shape; give its input_type, as {'input': np.array([4])} for rows of 4")
+    return tuple(int(n) for n in shape)
+
+
 def _joined(operators: tuple[Operator, ...]) -> Operator:
-    return operators[0] if len(operators) == 1 else Chain(operators)
+    """One operator, float64 throughout if a part is: files often have biases or weights of both."""
+    joined = operators[0] if len(operators) == 1 else Chain(operators)
+    return copy.deepcopy(joined).double() if len({b.dtype for b in joined.buffers()}) > 1 else joined
+
+
+def _passed(operator: Operator, constant: Tensor) -> Tensor:
+    """What an operator makes of a constant ``[*shape]``, in float64 if either is."""
+    if torch.float64 in (constant.dtype, dtype_of(operator)):
+        operator, constant = copy.deepcopy(operator).double(), constant.double()
+    return operator(constant[None])[0]
+
+
+def _by_rows(operator: Operator, bias: Tensor, shape: Shape) -> Tensor:
+    """A bias, one number for each row of an operator's weights, as a constant ``[*shape]`` of its target.
+
+    Raises:
+        ConfigError: more or fewer of them.
+    """
+    assert operator.row_axis is not None
+    axis = operator.row_axis % len(shape)
+    if bias.numel() not in (1, shape[axis]):
+        raise ConfigError(f"its bias has the shape {list(bias.shape)}; its weights have {shape[axis]} rows")
+    return bias.reshape([-1 if k == axis else 1 for k in range(len(shape))]).expand(shape)
 
 
 def _read(nir: Any, path: Path) -> Any:

@@ -15,7 +15,7 @@ from spikebayes.evaluate.equivalence import Equivalence
 from spikebayes.evaluate.margins import Margins
 from spikebayes.evaluate.rules import Finding
 from spikebayes.machine.arguments import checked
-from spikebayes.plot.style import CONTROL, DASHED, GUIDE, INK, SHADE, SPIKING, axes_or_new
+from spikebayes.plot.style import CONTROL, DASHED, GUIDE, INK, PLAIN, SHADE, SPIKING, axes_or_new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def effects(verdict: Equivalence, *, axes: Axes | None = None) -> Axes:
         labels = labels if beside else [_labelled(finding, verdict.margins) for finding in found]
     reach = max(1.5, 1.1 * max(abs(float(end)) for end in ax.dataLim.intervalx))
     ax.set(xlim=(-reach, reach), ylim=(len(RULES) - 0.4, -0.4), xlabel="effect / margin")
-    ax.set_yticks(np.arange(len(RULES)) + 0.15 * (len(sides) - 1), labels)
+    ax.set_yticks(np.arange(len(RULES)) + 0.15 * (len(sides) - 1), labels, **PLAIN)
     ax.tick_params(axis="y", length=0)
     ax.legend(frameon=False)
     return ax

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spikebayes.evaluate.groups import risk_coverage_curve
 from spikebayes.machine.arguments import checked
-from spikebayes.plot.style import CLASSICAL, DASHED, GUIDE, INK, SPIKING, axes_or_new, chosen, thinned
+from spikebayes.plot.style import CLASSICAL, DASHED, GUIDE, INK, PLAIN, SPIKING, axes_or_new, chosen, percent, thinned
 from spikebayes.prediction.predictive import COVERAGE, Predictive
 from spikebayes.prediction.task import Task
 
@@ -57,14 +57,17 @@ def intervals(
     place = torch.as_tensor(thinned(len(order)))
     order = order[place]
     ax = axes_or_new(axes)
-    ax.vlines(place, lower[order], upper[order], color=SPIKING, lw=1.2, alpha=0.5, label=f"{coverage:.0%} interval")
+    ax.vlines(
+        place, lower[order], upper[order], color=SPIKING, lw=1.2, alpha=0.5, label=f"{percent(coverage)} interval"
+    )
     ax.scatter(place, prediction.mean[order, c], s=14, color=SPIKING, label="mean", zorder=3)
     if target is not None:
         observed = prediction.observed(target)[order, c]
         inside = (lower[order] <= observed) & (observed <= upper[order])
         for where, marker, label in ((inside, "_", "observed, inside"), (~inside, "x", "observed, outside")):
             ax.scatter(place[where], observed[where], s=28, color=INK, marker=marker, label=label, zorder=4)
-    ax.set(xlabel="rows, by their mean", ylabel=prediction.names[c])
+    ax.set_xlabel("rows, by their mean")
+    ax.set_ylabel(prediction.names[c], **PLAIN)
     ax.legend(frameon=False)
     return ax
 
@@ -105,7 +108,7 @@ def predicted(
     inside = (lower <= observed) & (observed <= upper)
     shown = torch.as_tensor(thinned(len(mean)))
     ax = axes_or_new(axes)
-    sides = ((inside, SPIKING, "o", f"in the {coverage:.0%} interval"), (~inside, INK, "X", "outside it"))
+    sides = ((inside, SPIKING, "o", f"in the {percent(coverage)} interval"), (~inside, INK, "X", "outside it"))
     for where, colour, marker, label in sides:
         at = shown[where[shown]]
         ax.vlines(observed[at], lower[at], upper[at], color=colour, lw=1.1, alpha=0.6 if len(shown) <= 200 else 0.25)
@@ -113,7 +116,8 @@ def predicted(
         ax.scatter(observed[at], mean[at], s=20, color=colour, marker=marker, lw=0, label=label, zorder=3)
     ends = [observed.min(), observed.max()]
     ax.plot(ends, ends, color=GUIDE, lw=1.2, ls=DASHED, label="observed = predicted", zorder=2)
-    ax.set(xlabel=f"observed {prediction.names[c]}", ylabel="predicted")
+    ax.set_xlabel(f"observed {prediction.names[c]}", **PLAIN)
+    ax.set_ylabel("predicted")
     ax.legend(frameon=False)
     return ax
 
@@ -195,7 +199,8 @@ def risk_coverage(
     ax.step(curve["coverage"], risk, where="post", color=SPIKING, label="the most certain first")
     whole = float(risk[-1])
     ax.axhline(whole, color=CLASSICAL, lw=1.2, ls=DASHED, label="all rows")
-    ax.set(xlabel="share of rows answered", ylabel=label, xlim=(0, 1))
+    ax.set(xlabel="share of rows answered", xlim=(0, 1))
+    ax.set_ylabel(label, **PLAIN)
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False)
     return ax

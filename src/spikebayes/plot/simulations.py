@@ -10,7 +10,7 @@ import torch
 from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.choices import unknown
-from spikebayes.plot.style import CLASSICAL, DASHED, INK, SHADE, SPIKING, axes_or_new
+from spikebayes.plot.style import CLASSICAL, DASHED, INK, PLAIN, SHADE, SPIKING, axes_or_new
 from spikebayes.prediction.simulate import Run
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def raster(
     *,
     sample: int = 0,
     row: int = 0,
-    dt: float = 1e-3,
+    dt: float | None = None,
     axes: Axes | None = None,
 ) -> Axes:
     """Each spike of a population as a dot: time from left to right, neurons from below.
@@ -33,7 +33,7 @@ def raster(
         run: of ``simulate(..., probe=["spikes"])``.
         population: its name; the first one unless given.
         sample, row: which of the S and of the B.
-        dt: time step, s.
+        dt: time step, s; the run's own unless given.
         axes: to draw on; pyplot's current ones unless given.
 
     Raises:
@@ -45,11 +45,13 @@ def raster(
     if name not in run.spikes:
         raise ConfigError(unknown("population", name, run.spikes))
     _check_place(run, sample, row)
+    dt = run.dt if dt is None else dt
     step, neuron = torch.nonzero(run.spikes[name][sample, row], as_tuple=True)
     steps, neurons = run.spikes[name].shape[2:]
     ax = axes_or_new(axes)
     ax.scatter(1e3 * dt * (step + 1), neuron, s=2, color=INK, marker="|" if neurons <= 200 else ".", linewidths=0.8)
-    ax.set(xlim=(0, 1e3 * dt * (steps + 1)), ylim=(-1, neurons), xlabel="time (ms)", ylabel=f"neuron of {name}")
+    ax.set(xlim=(0, 1e3 * dt * (steps + 1)), ylim=(-1, neurons), xlabel="time (ms)")
+    ax.set_ylabel(f"neuron of {name}", **PLAIN)
     return ax
 
 
@@ -62,21 +64,24 @@ def trace(
     output: int = 0,
     burn_in: int = 0,
     expected: float | None = None,
-    dt: float = 1e-3,
+    dt: float | None = None,
     axes: Axes | None = None,
 ) -> Axes:
     """The read-out at each step, and its running mean from the burn-in on.
 
+    Of a coded network it is what was received so far of the number that is its answer; there is no mean.
+
     Args:
         run: of ``simulate(..., probe=["trace"])``.
         sample, row, output: which of the S, B and C.
-        burn_in: steps that the average leaves out.
+        burn_in: steps that the average leaves out; none of a coded network.
         expected: the classical network's output under the same mask, drawn as a line.
-        dt: time step, s.
+        dt: time step, s; the run's own unless given.
         axes: to draw on; pyplot's current ones unless given.
 
     Raises:
-        ConfigError: the trace was not probed, or there is no such sample, row, output or step.
+        ConfigError: the trace was not probed, or there is no such sample, row, output or step; a burn-in of a coded
+            network.
 
     Reference:
         Wycoff 2019, figure 3.
@@ -89,14 +94,18 @@ def trace(
         raise ConfigError(
             f"output must be below {outputs}, and burn_in below the {steps} steps; got {output} and {burn_in}"
         )
+    if burn_in and run.saturated:
+        raise ConfigError(f"a coded network has no average, and no burn-in; got {burn_in}: leave it out")
     values = run.trace[sample, row, :, output].double().numpy()
+    dt = run.dt if dt is None else dt
     time = 1e3 * dt * np.arange(1, steps + 1)
-    running = np.cumsum(values[burn_in:]) / np.arange(1, steps - burn_in + 1)
     ax = axes_or_new(axes)
     if burn_in:
         ax.axvspan(0, time[burn_in - 1], color=SHADE, lw=0, label="burn-in, left out")
     ax.plot(time, values, color=SPIKING, lw=0.9, alpha=0.55, label="read-out")
-    ax.plot(time[burn_in:], running, color=SPIKING, lw=2.2, label="running mean")
+    if not run.saturated:
+        running = np.cumsum(values[burn_in:]) / np.arange(1, steps - burn_in + 1)
+        ax.plot(time[burn_in:], running, color=SPIKING, lw=2.2, label="running mean")
     if expected is not None:
         ax.axhline(expected, color=CLASSICAL, lw=1.6, ls=DASHED, label="classical, same mask")
     ax.set(xlim=(0, time[-1]), xlabel="time (ms)", ylabel="read-out")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ GUIDE = "#767676"
 SHADE = "#EBEBEB"
 DASHED = (0, (5, 2))
 
+PLAIN: dict[str, Any] = {"parse_math": False}  # of text with names in it: a column may be called "$x$"
 MOST_POINTS = 1000  # of a scatter plot: more only fill the file
 
 
@@ -44,6 +45,16 @@ def chosen(names: tuple[str, ...], output: int | str) -> int:
     if not isinstance(output, str) and 0 <= output < len(names):
         return output
     raise ConfigError(f"output must be one of {', '.join(names)}, or a number below {len(names)}; got {output!r}")
+
+
+def percent(share: float) -> str:
+    """A share as a label says it, whole or not.
+
+    Example:
+        >>> percent(0.9), percent(0.995)
+        ('90%', '99.5%')
+    """
+    return f"{100 * share:g}%"
 
 
 def thinned(rows: int) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.errors import ConfigError
+from spikebayes.machine.bars import joined
 from spikebayes.prediction.task import Task
 
 if TYPE_CHECKING:
@@ -64,10 +65,5 @@ def _of_classes(p: Predictive, coverage: float) -> dict[str, Any]:
         **{f"p_{name}": mean[:, k].numpy() for k, name in enumerate(p.names)},
         "entropy": p.entropy.numpy(),
         "mutual_information": p.mutual_information.numpy(),
-        "set": ["|".join(map(_in_set, each)) for each in labels],
+        "set": list(map(joined, labels)),
     }
-
-
-def _in_set(label: str) -> str:
-    """A label as it stands among others."""
-    return label.replace("\\", r"\\").replace("|", r"\|")

@@ -41,6 +41,7 @@ class Run:
         engine: name of the engine that ran.
         numbers: ``[S, B, N]`` int32 by population of a coded network, the numbers it sent, when probed.
         saturated: ``[S, B]`` int64 by coded population, how many neurons were cut off at their highest number.
+        dt: time step, s; of a coded network a tick.
 
     For a coded network T is the number of ticks of the window in which a population sends the sample's number; the
     trace is the read-out as received so far in its last window, and nothing is averaged.
@@ -54,6 +55,7 @@ class Run:
     trace: Tensor | None = None
     numbers: dict[str, Tensor] = field(default_factory=dict)
     saturated: dict[str, Tensor] = field(default_factory=dict)
+    dt: float = 1e-3
 
     def __repr__(self) -> str:
         s, b, c = self.mean.shape
@@ -296,6 +298,7 @@ def _empty(network: SpikingNetwork, simulations: Simulations, plan: SamplingPlan
         saturated={
             p.name: torch.zeros(lead, dtype=torch.int64) for p in network.populations if isinstance(p.neuron, Coded)
         },
+        dt=network.dt,
     )
 
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import validate_data
 from spikebayes.data.tables import split_rows
 from spikebayes.machine.numbers import native
 from spikebayes.prediction.task import Task
-from spikebayes.sklearn.estimator import VALIDATION, SpikingEstimator, counted
+from spikebayes.sklearn.estimator import VALIDATION, SpikingEstimator, counted, whole
 
 
 class SpikingClassifier(ClassifierMixin, SpikingEstimator):
@@ -53,15 +53,16 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):
             ConfigError: a setting out of range.
             DataError: numbers that float32 does not hold.
         """
-        x, y = validate_data(self, native(X), native(y), dtype=np.float64, ensure_min_samples=2)
-        check_classification_targets(y)
-        x, y, weights = counted(x, y, sample_weight)
-        self.classes_, indices = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"a classifier needs at least 2 classes; got 1 class, {self.classes_[0]!r}")
-        seed = self._seed()
-        names = tuple(map(str, self.classes_))
-        self._fit(x, indices, weights, _held(indices, seed), seed, names)
+        with whole(self):
+            x, y = validate_data(self, native(X), native(y), dtype=np.float64, ensure_min_samples=2)
+            check_classification_targets(y)
+            x, y, weights = counted(x, y, sample_weight)
+            self.classes_, indices = np.unique(y, return_inverse=True)
+            if len(self.classes_) < 2:
+                raise ValueError(f"a classifier needs at least 2 classes; got 1 class, {self.classes_[0]!r}")
+            seed = self._seed()
+            names = tuple(map(str, self.classes_))
+            self._fit(x, indices, weights, _held(indices, seed), seed, names)
         return self
 
     def predict(self, X: Any) -> NDArray[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
@@ -59,6 +60,22 @@ def counted(x: Any, y: Any, sample_weight: Any) -> Counted:
     return x[more], y[more], weights[more]
 
 
+@contextmanager
+def whole(estimator: BaseEstimator) -> Iterator[None]:
+    """A fit that leaves the estimator as it was where it ends by an error, or by Ctrl-C.
+
+    Columns and classes are noted before anything is learned: the networks of the fit before would be given the
+    columns of this one, and their answers its classes.
+    """
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
 class SpikingEstimator(BaseEstimator):
     """A multilayer perceptron with permanent dropout, whose predictions are those of its spiking network.
 
@@ -68,7 +85,7 @@ class SpikingEstimator(BaseEstimator):
     The networks see float32, which could not tell apart numbers far from 0, such as seconds since 1970. From columns
     whose mean is more than a thousand times their spread that mean is taken first, in float64: it is in ``x_offset_``
     ``[F]`` and ``y_offset_`` ``[C]`` (0 for other columns; None for classes). ``ensemble_`` and ``networks_`` have
-    numbers less these.
+    numbers less these. A fit that ends by an error leaves what the one before has learned.
     """
 
     task: Task

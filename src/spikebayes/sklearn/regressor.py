@@ -17,7 +17,7 @@ from spikebayes.errors import DataError
 from spikebayes.machine.numbers import native
 from spikebayes.prediction.predictive import default_names
 from spikebayes.prediction.task import Task
-from spikebayes.sklearn.estimator import VALIDATION, SpikingEstimator, counted
+from spikebayes.sklearn.estimator import VALIDATION, SpikingEstimator, counted, whole
 
 
 class SpikingRegressor(RegressorMixin, SpikingEstimator):
@@ -61,18 +61,18 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):
             ConfigError: a setting out of range.
             DataError: a constant target, or numbers that float32 does not hold.
         """
-        x, y = validate_data(
-            self, native(X), native(y), dtype=np.float64, y_numeric=True, multi_output=True, ensure_min_samples=2
-        )
-        x, y, weights = counted(x, y, sample_weight)
-        seed = self._seed()
-        with np.errstate(over="ignore"):  # of extended precision: what becomes infinite is refused later
-            y = np.asarray(y, np.float64)
-        _check_varies(y)
-        held = np.zeros(len(x), bool)
-        held[split_rows(len(x), VALIDATION, seed)[1].numpy()] = True
-        self._fit(x, y, weights, held, seed, default_names(y[0].size))
-        self._one_ = y.ndim == 1
+        kinds: dict[str, Any] = {"dtype": np.float64, "y_numeric": True, "multi_output": True}
+        with whole(self):
+            x, y = validate_data(self, native(X), native(y), **kinds, ensure_min_samples=2)
+            x, y, weights = counted(x, y, sample_weight)
+            seed = self._seed()
+            with np.errstate(over="ignore"):  # of extended precision: what becomes infinite is refused later
+                y = np.asarray(y, np.float64)
+            _check_varies(y)
+            held = np.zeros(len(x), bool)
+            held[split_rows(len(x), VALIDATION, seed)[1].numpy()] = True
+            self._fit(x, y, weights, held, seed, default_names(y[0].size))
+            self._one_ = y.ndim == 1
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:

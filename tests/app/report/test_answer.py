@@ -125,6 +125,10 @@ def test_rows_outside_are_counted_by_column() -> None:
     assert table is not None
     assert table.rows[:2] == (("7", "a, b"), ("9", "b"))
     assert len(table.rows) == answer.LEAST
+    said, table = answer.outside(about(values(torch.zeros(2), torch.ones(2)), outside=("", r"a\|b|c")))
+    assert "by column: a|b (1), c (1)" in said
+    assert table is not None
+    assert table.rows == (("8", "a|b, c"),)
     within = answer.outside(about(values(torch.zeros(2), torch.ones(2)), outside=("", "")))
     assert within[0].startswith("All rows are like the training data")
     assert within[1] is None

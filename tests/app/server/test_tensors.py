@@ -72,6 +72,8 @@ def test_an_answer_has_bytes_where_they_were_asked_for() -> None:
         ([[1, 2, 3, 4]], "FP32", [2, 2], r"the shape \[1, 4\]"),
         ([[1], [2, 3]], "FP32", [2, 2], "not rectangular"),
         ([1], "FP32", [-1], "sizes of 0 or more"),
+        ([], "FP32", [10**30, 0], r"no tensor has the shape of 'x', \[1000"),
+        ([1], "FP32", [1] * 100, "no tensor has the shape"),
         (["1"], "FP32", [1], "'x' is FP32, numbers; got '1'"),
         ([1, "a"], "FP64", [2], "numbers; got 'a'"),
         ([{"a": 1}], "FP64", [1], "numbers; got {'a': 1}"),

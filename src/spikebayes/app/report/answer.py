@@ -11,10 +11,10 @@ from torch import Tensor
 from spikebayes.app.report.contents import ReportData
 from spikebayes.app.report.words import ABSENT, number, percent
 from spikebayes.data.columns import listed, one_line
-from spikebayes.data.encoding import BETWEEN
 from spikebayes.evaluate.groups import coverage_by_group
 from spikebayes.evaluate.row_scores import r_squared, rmse
 from spikebayes.evaluate.scores import LEVEL, is_of_observations
+from spikebayes.machine.bars import parted
 from spikebayes.prediction.task import Task
 
 MISSED = "✗"  # an observation that is not as predicted
@@ -161,7 +161,7 @@ def outside(data: ReportData) -> tuple[str, Table | None]:
     found = [(int(row), names) for row, names in zip(data.spiking.draw.rows, data.outside, strict=True) if names]
     if not found:
         return "All rows are like the training data: no number beyond its range, no new level or missing value.", None
-    counts = Counter(name for _, names in found for name in names.split(BETWEEN))
+    counts = Counter(name for _, names in found for name in parted(names))
     by = listed((f"{one_line(name)} ({count})" for name, count in counts.most_common()), LEAST)
     first = f" The first {LEAST}:" if len(found) > LEAST else ""
     said = (
@@ -246,4 +246,4 @@ def _likeliest(p: Tensor) -> list[int]:
 
 
 def _columns(names: str) -> str:
-    return listed(one_line(name) for name in names.split(BETWEEN)) if names else ABSENT
+    return listed(one_line(name) for name in parted(names)) if names else ABSENT

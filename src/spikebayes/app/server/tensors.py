@@ -71,7 +71,7 @@ def from_values(values: Sequence[Any], datatype: str, shape: Sequence[int], name
             made, fits = found, False
     if not fits:
         raise DataError(f"{name!r} is {datatype}; a number in it is out of that range")
-    return made.reshape(shape)
+    return _shaped(made, shape, name)
 
 
 def from_bytes(content: bytes | memoryview, datatype: str, shape: Sequence[int], name: str) -> np.ndarray:
@@ -89,11 +89,11 @@ def from_bytes(content: bytes | memoryview, datatype: str, shape: Sequence[int],
         texts = _texts(bytes(content), name)
         if len(texts) != math.prod(shape):
             raise DataError(f"the bytes of {name!r} hold {len(texts)} texts; its shape {list(shape)} was announced")
-        return texts.reshape(shape)
+        return _shaped(texts, shape, name)
     if len(content) != dtype.itemsize * math.prod(shape):
         needed = dtype.itemsize * math.prod(shape)
         raise DataError(f"{name!r}, {datatype} {list(shape)}, takes {needed} bytes; got {len(content)}")
-    return np.frombuffer(content, dtype).reshape(shape)
+    return _shaped(np.frombuffer(content, dtype), shape, name)
 
 
 def to_values(array: np.ndarray) -> list[Any]:
@@ -151,6 +151,14 @@ def _shape(shape: Sequence[int], name: str) -> tuple[int, ...]:
     if any(size < 0 for size in shape):
         raise DataError(f"the shape of {name!r} must be sizes of 0 or more; got {list(shape)}")
     return tuple(shape)
+
+
+def _shaped(values: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """As many values as the shape holds, in it; with a 0 in it, or many of 1, it may be that of no array."""
+    try:
+        return values.reshape(shape)
+    except ValueError as error:
+        raise DataError(f"no tensor has the shape of {name!r}, {shown(list(shape))}") from error
 
 
 def _values(values: Sequence[Any], dtype: np.dtype, name: str) -> np.ndarray:
