@@ -22,7 +22,7 @@ from spikebayes.network import Alpha
 from spikebayes.network.synapses import impulse_response
 from spikebayes.nn import BlankOutConv2d, BlankOutLinear, Contours, PopulationDecode, zoo
 from spikebayes.training import Scaling
-from spikebayes.training.checks import check_training
+from spikebayes.training.recipe import Recipe
 
 X = torch.rand(4, 2)
 MODEL = zoo.mlp(2, 1, [3], 0.2).eval()
@@ -43,7 +43,7 @@ TRAINING = {"epochs": 2, "batch_size": 1, "learning_rate": 0.1, "weight_decay": 
         (lambda n: sb.energy(NETWORK, X, samples=n), "samples must be at most 16,777,216"),
         (lambda n: sb.energy(NETWORK, X, redraw=sb.Redraw(n)), "steps must be at most 33,554,432"),
         (lambda n: count(NETWORK, X, samples=n), "samples must be at most 16,777,216"),
-        (lambda n: check_training(**{**TRAINING, "epochs": n}), "epochs must be at most 1,000,000; got .*: patience"),
+        (lambda n: Recipe(**{**TRAINING, "epochs": n}), "epochs must be at most 1,000,000; got .*: patience"),
         (lambda n: exchange_test(LINE, LINE, RNG, n), "exchanges must be at most 1,000,000; got .*: 10,000 give"),
         (lambda n: exceedance(np.arange(3), n, 5), "n must be at most 1,048,576; got .*: fewer samples"),
         (lambda n: exceedance(np.arange(3), 5, n), "m must be at most 1,048,576"),

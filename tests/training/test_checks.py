@@ -106,6 +106,17 @@ def test_data_of_a_classification(y: Tensor, y_val: Tensor, says: str) -> None:
 FLAT, DEEP = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)), nn.Sequential(nn.Linear(2, 1), nn.Unflatten(1, (1, 1)))
 
 
+def test_a_refused_model_is_as_it_was() -> None:
+    model = network().eval()
+    names = set(vars(model))
+    with pytest.raises(DataError, match="the model has 1 outputs"):
+        fit(model, X, Y.repeat(1, 2), validation=(X, Y.repeat(1, 2)), epochs=2)
+    with pytest.raises(ConfigError, match="augment must return"):
+        fit(model, X, Y, validation=(X, Y), epochs=2, augment=lambda x: x[:, :1])
+    assert not any(m.training for m in model.modules())
+    assert set(vars(model)) == names
+
+
 @pytest.mark.parametrize("model", [FLAT, DEEP, nn.LSTM(2, 1)])
 def test_modules_that_do_not_give_rows_of_outputs(model: nn.Module) -> None:
     with pytest.raises(DataError, match=r"must return \[B, C\]"):

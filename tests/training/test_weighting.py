@@ -14,15 +14,18 @@ from spikebayes.prediction.task import Task
 from spikebayes.training.calibration_rows import SHARE, set_apart
 from spikebayes.training.ensemble import fit_ensemble
 from spikebayes.training.fit import fit
-from spikebayes.training.learner import Learner, Recipe
+from spikebayes.training.learner import Learner
+from spikebayes.training.recipe import Recipe
 from spikebayes.training.weighting import check_weights
+
+TRAINING: dict[str, Any] = {"epochs": 2, "batch_size": 8, "learning_rate": 1e-3, "weight_decay": 0.0, "patience": 1}
 
 
 @pytest.mark.parametrize("task", list(Task))
 def test_a_row_of_weight_3_counts_as_three_rows(task: Task) -> None:
     regression = task is Task.REGRESSION
     x, y = plane(8) if regression else rings(8)
-    recipe = Recipe(task, "adam", 1e-3, 0, "constant", None, "float32")
+    recipe = Recipe(task=task, **TRAINING)
     learner = Learner(nn.Linear(2, 1 if regression else 3), recipe, 1)
     copies = torch.tensor([3, 1, 0, 1, 2, 1, 0, 0])
     rows = torch.arange(8).repeat_interleave(copies)
@@ -70,7 +73,8 @@ def test_an_ensemble_is_not_calibrated_by_rows_of_weight_0() -> None:
 def test_likelihoods_that_choose_the_weights_are_float32_under_bfloat16() -> None:
     """They had 8 bits of precision, so that epochs which differ had the same loss."""
     x, y = rings(100)
-    learner = Learner(nn.Linear(2, 3), Recipe(Task.CLASSIFICATION, "adam", 1e-3, 0, "constant", None, "bfloat16"), 1)
+    recipe = Recipe(task=Task.CLASSIFICATION, precision="bfloat16", **TRAINING)
+    learner = Learner(nn.Linear(2, 3), recipe, 1)
     with torch.no_grad():
         with torch.autocast("cpu", torch.bfloat16):
             output = learner.model(x)

@@ -105,7 +105,7 @@ def fit_run(
     from spikebayes.app.training_table import TABLE, table_digest
     from spikebayes.machine.checked_files import read_json, write_json
     from spikebayes.training.activity import check_penalty
-    from spikebayes.training.checks import check_training
+    from spikebayes.training.recipe import Recipe
 
     training = {
         "epochs": epochs,
@@ -115,7 +115,7 @@ def fit_run(
         "rate_penalty": rate_penalty,
         "patience": patience,
     }
-    check_training(**{name: value for name, value in training.items() if name != "rate_penalty"})
+    Recipe(**training)
     check_penalty(rate_penalty)
     if rate_penalty and network != "lif":
         raise ConfigError(f"--rate-penalty is for --network lif; got {network}: leave it out")

@@ -18,10 +18,10 @@ from torch import nn
 from spikebayes.machine.arguments import checked
 from spikebayes.machine.files import atomic
 from spikebayes.machine.progress import Bar
+from spikebayes.training.recipe import PRECISION
 from spikebayes.training.sharpening import Sharpening
 
 LATER = 1.0  # s between two writes of a checkpoint of the same training
-PRECISION: dict[str, Any] = {"float32": "32-true", "bfloat16": "bf16-mixed"}  # ours to Lightning's
 
 
 def annealing_epochs(share: float, epochs: int) -> int:

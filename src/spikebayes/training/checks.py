@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -15,12 +13,10 @@ from torch.overrides import TorchFunctionMode
 from spikebayes.conversion.faults import copied, float_dtype
 from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.kinds import shown
-from spikebayes.machine.numbers import check_count
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.nn import Sharpened
 from spikebayes.noise.masks import evaluating
 from spikebayes.noise.ownership import generators_kept
-from spikebayes.noise.philox import split_seed
 from spikebayes.prediction.inputs import as_inputs, plain
 from spikebayes.prediction.module_passes import NOT_RANDOM
 from spikebayes.prediction.predict import predict
@@ -29,9 +25,8 @@ from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.task import Task
 from spikebayes.training.fitted import Fitted
 from spikebayes.training.likelihood import check_means
-from spikebayes.training.optimizers import check_optimizer
+from spikebayes.training.scaling import Scaling
 
-MOST_EPOCHS = 10**6
 REPEATED = 0.5  # of validation rows, from which on it is no chance
 BOUNDED = {  # torch's functions by name, and what they give
     **dict.fromkeys(("relu", "softplus", "exp", "abs", "square"), "nothing below 0"),
@@ -42,30 +37,6 @@ BOUNDED = {  # torch's functions by name, and what they give
 }
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 Noise = Literal["auto", "constant", "row"]
-
-
-def check_training(
-    *,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
-    patience: int,
-    optimizer: str = "adam",
-    gamma: tuple[float, float] = (0.02, 0.001),
-    annealing: float = 0.3,
-    seed: int = 0,
-) -> None:
-    """Refuse settings of the training that are out of range (ConfigError)."""
-    check_count("epochs", epochs, 2, MOST_EPOCHS, "patience stops a training that no longer improves")
-    check_count("batch_size", batch_size, 1)
-    check_count("patience", patience, 1)
-    check_optimizer(optimizer, learning_rate, weight_decay)
-    if len(gamma) != 2 or not 0 < gamma[1] <= gamma[0] < math.inf:
-        raise ConfigError(f"gamma must fall from its first to its last value, both positive; got {gamma}")
-    if not 0 < annealing < 1:
-        raise ConfigError(f"annealing must lie in (0, 1); got {annealing}")
-    split_seed(seed)
 
 
 def check_rows(x: Values, y: Values, task: Task, what: str) -> tuple[Tensor, Tensor]:
@@ -240,8 +211,12 @@ def check_batches(model: nn.Module, x: Tensor, batch_size: int) -> None:
         ) from error
 
 
-def check_conversion(fitted: Fitted) -> SpikingNetwork:
+def check_conversion(model: nn.Module, scaling: Scaling, task: Task, x: Tensor) -> SpikingNetwork:
     """Refuse a module, before it is trained, that could not become a spiking network afterwards.
+
+    Args:
+        model: the module. scaling: of its rows. task: what it learns.
+        x: ``[B, *shape]`` scaled rows, from which a code learns how large activations become.
 
     Returns:
         The network that it would become as it is.
@@ -250,13 +225,13 @@ def check_conversion(fitted: Fitted) -> SpikingNetwork:
         ConversionError: as :func:`spikebayes.convert` says.
         ConfigError: nothing in it is random, though the residual noise of a regression is measured beside samples.
     """
-    trained = copied(fitted.model, ConfigError)  # with activations that are as sharp as they will be
+    trained = copied(model, ConfigError)  # with activations that are as sharp as they will be
     for module in trained.modules():
         if isinstance(module, Sharpened):
             module.sharpen(1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # said to who converts
-        network = replace(fitted, model=trained).network()
-    if fitted.task is Task.REGRESSION and not network.is_random:  # classes may get unreliable synapses afterwards
+        network = Fitted(trained, scaling, task, calibration=x).network()
+    if task is Task.REGRESSION and not network.is_random:  # classes may get unreliable synapses afterwards
         raise ConfigError(NOT_RANDOM)
     return network

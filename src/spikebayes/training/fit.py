@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,20 +17,17 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from spikebayes.conversion.calibration import MOST_ROWS
 from spikebayes.conversion.faults import out_of_sight
-from spikebayes.errors import ConfigError, DataError, SpikebayesError
+from spikebayes.errors import ConfigError, SpikebayesError
 from spikebayes.machine.arguments import checked
-from spikebayes.machine.evenly import evenly
 from spikebayes.machine.progress import in_notebook
 from spikebayes.nn import Sharpened, SoftLIF
 from spikebayes.prediction.sampling import Values
 from spikebayes.prediction.task import Task
 from spikebayes.prediction.tuning import LEAST_ROWS, check_error, find_timing
 from spikebayes.training.activity import Activity, check_penalty
-from spikebayes.training.calibration_rows import SHARE, set_apart
+from spikebayes.training.calibration_rows import SHARE
 from spikebayes.training.callbacks import (
-    PRECISION,
     Asked,
     Best,
     EpochBar,
@@ -50,19 +46,18 @@ from spikebayes.training.checks import (
     check_conversion,
     check_outputs,
     check_range,
-    check_rows,
     check_sampling,
-    check_training,
     warn_of_repeated,
 )
 from spikebayes.training.fitted import SAMPLES, VALIDATION_SEED, Fitted, with_noise
-from spikebayes.training.learner import Learner, Recipe, Steps, loaders
+from spikebayes.training.learner import Learner, Steps, loaders
 from spikebayes.training.loggers import Telling, Told, as_loggers
+from spikebayes.training.recipe import Recipe
+from spikebayes.training.rows import Part, Rows
 from spikebayes.training.scaling import Scaling
 from spikebayes.training.schedules import Scheduler
 from spikebayes.training.session import alone_in, check_checkpoint, interruptible, quiet
 from spikebayes.training.sharpening import Gamma, ScheduledSharpening, Sharpening
-from spikebayes.training.weighting import check_weights, that_count
 
 LAST_CHECKPOINT = "last.ckpt"
 MIDDLE = (0.4, 0.3)  # shares of the epochs before Sharpened activations begin to sharpen, and until they are steps
@@ -201,100 +196,44 @@ def fit(
         >>> penalised.history["activity"] < free.history["activity"]
         True
     """
-    task, checkpoints = Task(task), None if checkpoints is None else Path(checkpoints)
-    check_training(
+    checkpoints = None if checkpoints is None else Path(checkpoints)
+    recipe = Recipe(
+        task=Task(task),
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        patience=patience,
+        rate_penalty=rate_penalty,
         optimizer=optimizer,
+        scheduler=scheduler,
         gamma=gamma,
         annealing=annealing,
+        patience=patience,
+        precision=precision,
+        augment=augment,
         seed=seed,
     )
     check_penalty(rate_penalty, spiking)
     if error is not None:
         check_error(error)
-    if precision not in PRECISION:
-        raise ConfigError(f"precision must be one of {', '.join(PRECISION)}; got {precision!r}")
     if (closed := out_of_sight(model)) is not None:
         raise ConfigError(str(closed))
-    x, y = check_rows(x, y, task, "training")
-    x_val, y_val = check_rows(*validation[:2], task, "validation")
-    weighed: list[list[Tensor]] = [[], []]  # of training and of validation rows: weights, if there are any
-    if weights is not None or len(validation) > 2:
-        given = (weights, *validation[2:], None)
-        for side, rows, found, what in zip(weighed, (x, x_val), given, ("training", "validation"), strict=False):
-            side += [torch.ones(len(rows)) if found is None else check_weights(found, len(rows), what)]
-    x, y, *weighed[0] = that_count(x, y, *weighed[0])
-    x_val, y_val, *weighed[1] = that_count(x_val, y_val, *weighed[1])
-    if x_val.shape[1:] != x.shape[1:] or y_val.shape[1:] != y.shape[1:]:
-        raise DataError("validation rows must have the shapes of the training rows")
-    if not 0 <= calibration < 1:
-        raise ConfigError(f"calibration must be a share of the validation rows, in [0, 1); got {calibration}")
-    held_out, told = x_val, y_val
-    (x_val, y_val, *weighed[1]), apart = set_apart((x_val, y_val, *weighed[1]), calibration)
-    if apart is not None:
-        weighed[1] = [counts / counts.mean() for counts in weighed[1]]  # of the rows that choose
+    rows = Rows.told_apart((x, y, weights), validation, recipe.task, calibration)
     if resume and (checkpoints is None or not (checkpoints / LAST_CHECKPOINT).exists()):
         raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}: leave resume out")
     if scaling is None:
-        scaling = Scaling.learn(x, y if task is Task.REGRESSION else None)
-    model.cpu().train()
-    falls = annealing_epochs(annealing, epochs) if has(model, SoftLIF) else 0
-    sharpenings: list[Sharpening] = [ScheduledSharpening(0, falls, whole_epochs=True, dial=Gamma(*gamma))]
-    if has(model, Sharpened):
-        sharpenings.append(sharpening or _in_the_middle(epochs))
-    elif sharpening is not None:
-        raise ConfigError("sharpening was given, but the model has no Sharpened activations: leave it out")
-    rows = scaling.inputs(x[evenly(len(x), MOST_ROWS)])
-    started = time.perf_counter()
+        scaling = Scaling.learn(rows.learned[0], rows.learned[1] if recipe.task is Task.REGRESSION else None)
+    sharpenings, started = _sharpenings(model, recipe, sharpening), time.perf_counter()
     with torch.random.fork_rng():
-        row_noise = check_outputs(model, scaling.inputs(x), torch.cat([y, told]), task, noise, names)
-        check_batches(model, scaling.inputs(x), batch_size)
-        if task is Task.REGRESSION and scaling.y_mean is not None:
-            check_range(model, scaling.inputs(x))
-        if augment is not None:
-            check_augment(augment, scaling.inputs(x[:2]))
-        activity = None
-        if spiking:
-            network = check_conversion(Fitted(model, scaling, task, calibration=rows))
-            activity = Activity.of(model, network, rows) if rate_penalty else None
-        elif task is Task.REGRESSION or apart is not None:
-            check_sampling(model, rows, task)
-        warn_of_repeated((x, y), (held_out, told), stacklevel=3)
+        row_noise, activity = _looked_through(model.cpu(), rows, scaling, recipe, noise, names, spiking)
+        warn_of_repeated(rows.learned[:2], rows.held_out[:2], stacklevel=3)
         torch.manual_seed(seed)
         train, held, batches = loaders(
-            (scaling.inputs(x), scaling.targets(y), *weighed[0]),
-            (scaling.inputs(x_val), scaling.targets(y_val), *weighed[1]),
-            batch_size,
-            callbacks,
+            _scaled(rows.learned, scaling), _scaled(rows.choosing, scaling), batch_size, callbacks
         )
-        recipe = Recipe(
-            task, optimizer, learning_rate, weight_decay, scheduler, augment, precision, row_noise, rate_penalty
-        )
-        learner, best = Learner(model, recipe, batches, activity), Best()
-        asked = Asked(
-            {
-                "task": task.value,
-                "training rows": _checksum(x, y, *weighed[0]),
-                "validation rows": _checksum(x_val, y_val, *weighed[1]),
-                "epochs": int(epochs),
-                "batch_size": int(batch_size),
-                "learning_rate": float(learning_rate),
-                "weight_decay": float(weight_decay),
-                "rate_penalty": float(rate_penalty),
-                "optimizer": optimizer,
-                "scheduler": scheduler if isinstance(scheduler, str) else "a function",
-                "gamma": [float(width) for width in gamma],
-                "annealing": float(annealing),
-                "sharpening": type(sharpenings[-1]).__name__,
-                "patience": int(patience),
-                "precision": precision,
-                "seed": int(seed),
-            }
-        )
+        learner = Learner(model.train(), replace(recipe, row_noise=row_noise), batches, activity)
+        best = Best()
+        asked = Asked(recipe.told() | rows.told() | {"sharpening": type(sharpenings[-1]).__name__})
         last = None if checkpoints is None else checkpoints / LAST_CHECKPOINT
         with alone_in(checkpoints), quiet():
             hooks = [*sharpenings, best, Patience("val_loss", patience=patience, check_on_train_epoch_end=False)]
@@ -307,22 +246,79 @@ def fit(
             )
             _keep_best(learner, best, trainer)
     model.cpu().eval()
+    some = scaling.inputs(rows.some())
     history = {
         "epochs": trainer.current_epoch,
         "validation_loss": best.loss,
         "seconds": time.perf_counter() - started,
-        "training_rows": len(x),
-        "validation_rows": len(x_val),
+        "training_rows": len(rows.learned[0]),
+        "validation_rows": len(rows.choosing[0]),
         "calibration_rows": 0,
     }
     if activity is not None:
-        history |= {"rate_penalty": rate_penalty, "activity": activity.measured(model, rows, VALIDATION_SEED)}
-    fitted = Fitted(model, scaling, task, None, names, history, rows)
-    if task is Task.REGRESSION:
-        fitted = with_noise(fitted, x_val, y_val, told=row_noise, keep=noise == "row")
-    if apart is not None:
-        fitted = _calibrated(fitted, *apart[:2])
-    return fitted if error is None or not spiking or len(held_out) < LEAST_ROWS else _tuned(fitted, held_out, error)
+        history |= {"rate_penalty": rate_penalty, "activity": activity.measured(model, some, VALIDATION_SEED)}
+    fitted = Fitted(model, scaling, recipe.task, None, names, history, some)
+    return _measured(fitted, rows, row_noise=row_noise, keep=noise == "row", error=error if spiking else None)
+
+
+def _measured(fitted: Fitted, rows: Rows, *, row_noise: bool, keep: bool, error: float | None) -> Fitted:
+    """A trained module with its noise, its calibration, and the filters and timing for an error, if one is given."""
+    if fitted.task is Task.REGRESSION:
+        fitted = with_noise(fitted, *rows.choosing[:2], told=row_noise, keep=keep)
+    if rows.calibrating is not None:
+        fitted = _calibrated(fitted, *rows.calibrating)
+    x = rows.held_out[0]
+    return fitted if error is None or len(x) < LEAST_ROWS else _tuned(fitted, x, error)
+
+
+def _sharpenings(model: nn.Module, recipe: Recipe, sharpening: Sharpening | None) -> list[Sharpening]:
+    """Of SoftLIF's threshold, and then of ``Sharpened`` activations, if there are any.
+
+    Raises:
+        ConfigError: one was asked for, and there are none.
+    """
+    falls = annealing_epochs(recipe.annealing, recipe.epochs) if has(model, SoftLIF) else 0
+    found: list[Sharpening] = [ScheduledSharpening(0, falls, whole_epochs=True, dial=Gamma(*recipe.gamma))]
+    if has(model, Sharpened):
+        return [*found, sharpening or _in_the_middle(recipe.epochs)]
+    if sharpening is not None:
+        raise ConfigError("sharpening was given, but the model has no Sharpened activations: leave it out")
+    return found
+
+
+def _looked_through(
+    model: nn.Module,
+    rows: Rows,
+    scaling: Scaling,
+    recipe: Recipe,
+    noise: Noise,
+    names: tuple[str, ...],
+    spiking: bool,
+) -> tuple[bool, Activity | None]:
+    """Refuse, before the first epoch, a module that would fail later (see :func:`fit` for the errors).
+
+    Returns:
+        Whether it tells the noise of each row, and the activity of its units, if that is penalised.
+    """
+    x = scaling.inputs(rows.learned[0])
+    row_noise = check_outputs(model, x, rows.targets(), recipe.task, noise, names)
+    check_batches(model, x, recipe.batch_size)
+    if recipe.task is Task.REGRESSION and scaling.y_mean is not None:
+        check_range(model, x)
+    if recipe.augment is not None:
+        check_augment(recipe.augment, x[:2])
+    some = scaling.inputs(rows.some())
+    if spiking:
+        network = check_conversion(model, scaling, recipe.task, some)
+        return row_noise, Activity.of(model, network, some) if recipe.rate_penalty else None
+    if recipe.task is Task.REGRESSION or rows.calibrating is not None:
+        check_sampling(model, some, recipe.task)
+    return row_noise, None
+
+
+def _scaled(rows: Part, scaling: Scaling) -> Part:
+    x, y, *weights = rows
+    return scaling.inputs(x), scaling.targets(y), *weights
 
 
 def _calibrated(fitted: Fitted, x: Tensor, y: Tensor) -> Fitted:
@@ -345,14 +341,6 @@ def _tuned(fitted: Fitted, x: Tensor, error: float) -> Fitted:
     synapse = next((c.synapse for c in found.network.connections if c.synapse is not None), fitted.synapse)
     history = fitted.history | {"tuning": {"asked": error, "error": found.error, "found": str(found)}}
     return replace(fitted, synapse=synapse, timing=found.network.timing, history=history)
-
-
-def _checksum(*parts: Tensor) -> str:
-    """Of rows, and their number."""
-    found = 0
-    for part in parts:
-        found = zlib.crc32(part.detach().contiguous().numpy().data, found)
-    return f"{len(parts[0])}, checksum {found:08x}"
 
 
 def _in_the_middle(epochs: int) -> Sharpening:

@@ -7,9 +7,8 @@ each batch, each is one of Lightning's, at its price.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -27,7 +26,8 @@ from spikebayes.training.activity import Activity
 from spikebayes.training.fitted import VALIDATION_SEED
 from spikebayes.training.likelihood import gaussian_loss
 from spikebayes.training.optimizers import make_optimizer
-from spikebayes.training.schedules import Scheduler, make_schedule
+from spikebayes.training.recipe import Recipe
+from spikebayes.training.schedules import make_schedule
 from spikebayes.training.sharpening import ManyBatches, Sharpening
 from spikebayes.training.weighting import weighted_mean
 
@@ -44,21 +44,6 @@ BATCH_HOOKS = (
     "on_before_zero_grad",
 )
 Batch = tuple[Tensor, ...]  # inputs, targets, and perhaps weights of the rows
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a module is trained; the fields are arguments of :func:`~spikebayes.fit`."""
-
-    task: Task
-    optimizer: str
-    learning_rate: float
-    weight_decay: float
-    scheduler: Scheduler
-    augment: Callable[[Tensor], Tensor] | None
-    precision: str
-    row_noise: bool = False
-    rate_penalty: float = 0.0
 
 
 class Learner(ManyBatches):
