@@ -91,7 +91,8 @@ class Predictive:
     def __post_init__(self) -> None:
         object.__setattr__(self, "task", Task(self.task))
         for name in ("samples", "noise_std", "noise_samples"):
-            if isinstance(given := getattr(self, name), Tensor):
+            given = getattr(self, name)
+            if isinstance(given, Tensor) and (given.requires_grad or not given.is_cpu):
                 object.__setattr__(self, name, given.detach().cpu())
         if self.samples.ndim != 3 or 0 in self.samples.shape:
             raise DataError(f"samples must be [S, B, C], none of them 0; got {list(self.samples.shape)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -65,7 +65,7 @@ def check_rows(x: Values, y: Values, task: Task, what: str) -> tuple[Tensor, Ten
     return x, targets.long()
 
 
-def warn_of_repeated(train: tuple[Tensor, Tensor], held: tuple[Tensor, Tensor], stacklevel: int) -> None:
+def warn_of_repeated(train: Sequence[Tensor], held: Sequence[Tensor], stacklevel: int) -> None:
     """Warn of validation rows that are training rows as well, target included, if they are :data:`REPEATED` or more.
 
     Weights, noise and intervals are judged by these rows: of rows that were learned they come out too good.

@@ -58,12 +58,14 @@ class Rows:
             DataError: rows, targets or weights that are not as :func:`~spikebayes.fit` says.
             ConfigError: a share that is none.
         """
-        *rows, weights = training
-        learned = check_rows(*rows, task, "training")
-        held = check_rows(*validation[:2], task, "validation")
-        if weights is not None or len(validation) > 2:
-            learned = _weighed(*learned, weights, "training")
-            held = _weighed(*held, validation[2] if len(validation) > 2 else None, "validation")
+        (x, y, weights), (x_held, y_held, *others) = training, validation
+        x, y = check_rows(x, y, task, "training")
+        x_held, y_held = check_rows(x_held, y_held, task, "validation")
+        learned: Part = x, y
+        held: Part = x_held, y_held
+        if weights is not None or others:
+            learned = _weighed(x, y, weights, "training")
+            held = _weighed(x_held, y_held, others[0] if others else None, "validation")
         if any(here.shape[1:] != there.shape[1:] for here, there in zip(held[:2], learned[:2], strict=True)):
             raise DataError("validation rows must have the shapes of the training rows")
         if not 0 <= calibration < 1:
