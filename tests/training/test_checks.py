@@ -40,7 +40,7 @@ from spikebayes.training.scaling import Scaling
         ({"gamma": (0.02, 0.0)}, "gamma must fall"),
         ({"gamma": (float("inf"), 0.02)}, "gamma must fall"),
         ({"gamma": (float("nan"), 0.02)}, "gamma must fall"),
-        ({"gamma": (0.02,)}, "gamma must be"),
+        ({"gamma": (0.02,)}, "gamma must be a list of 2, each of it a number"),
         ({"annealing": 0.0}, r"annealing must lie in \(0, 1\)"),
         ({"annealing": 1.0}, r"annealing must lie in \(0, 1\)"),
         ({"annealing": float("nan")}, r"annealing must lie in \(0, 1\)"),

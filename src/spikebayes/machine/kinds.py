@@ -128,8 +128,8 @@ def in_words(hint: Any, *, stored: bool = False) -> str:
     """What an annotation asks for, see :func:`accepts`.
 
     Example:
-        >>> in_words(tuple[int, ...]), in_words(float)
-        ('a list, each of it a whole number', 'a number')
+        >>> in_words(tuple[int, ...]), in_words(tuple[float, float]), in_words(tuple[str, int])
+        ('a list, each of it a whole number', 'a list of 2, each of it a number', 'a list of text, a whole number')
     """
     if hint is ArrayLike:
         return "numbers"
@@ -145,7 +145,9 @@ def in_words(hint: Any, *, stored: bool = False) -> str:
     if kind is Literal:
         return " or ".join(map(repr, parts))
     if kind in (tuple, Sequence, Iterable) and parts not in ((), (Any,)):
-        return f"a list, each of it {in_words(parts[0], stored=stored)}"
+        each = [in_words(part, stored=stored) for part in parts if part is not ...]
+        count = f" of {len(parts)}" if kind is tuple and parts[-1] is not ... else ""
+        return f"a list{count}, each of it {each[0]}" if len({*each}) == 1 else f"a list of {', '.join(each)}"
     if kind in WORDS:
         return WORDS[kind]
     name = getattr(kind, "__name__", str(kind))
