@@ -23,7 +23,7 @@ from spikebayes.conversion.only_in_training import only_in_training
 from spikebayes.errors import ConfigError
 from spikebayes.machine.products import check_steady_products
 from spikebayes.machine.progress import track
-from spikebayes.machine.threads import one_thread, share_out
+from spikebayes.machine.threads import one_thread, share_out, threads_kept
 from spikebayes.network.operators import Shape
 from spikebayes.nn.unit import STANDARDISED
 from spikebayes.noise.masks import evaluating
@@ -111,12 +111,8 @@ class ModuleSampler:
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
-        threads = torch.get_num_threads()
-        try:
-            with evaluating(self.model):
-                yield
-        finally:
-            torch.set_num_threads(threads)  # workers set the number for threads yet to come
+        with threads_kept(), evaluating(self.model):  # workers set the number for threads yet to come
+            yield
 
 
 def _arguments(model: nn.Module) -> tuple[int, float]:

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from spikebayes.engine.cpu.instructions import ROWS, multiply_tile
 from spikebayes.engine.cpu.masking import SILENT
 from spikebayes.machine.kernel_cache import compiled
-from spikebayes.machine.threads import share_out
+from spikebayes.machine.threads import share_out, threads_here
 
 LINES = 60  # whose currents are computed together
 QUIET = SILENT / 2  # a current below it is that of a dropped neuron
@@ -35,7 +34,7 @@ def add_currents(out: NDArray[Any], wires: Sequence[tuple[Any, ...]], values: Se
             else:
                 drive_dense(out, values[source], begin, end, first, width, weight)
 
-    share_out(add, len(out), max(1, min(LINES, -(-len(out) // torch.get_num_threads()))))
+    share_out(add, len(out), max(1, min(LINES, -(-len(out) // threads_here()))))
 
 
 @compiled(nogil=True)

@@ -17,7 +17,7 @@ from spikebayes.engine.cpu.drive import add_currents
 from spikebayes.engine.cpu.neurons import NEURONS, SYNAPSES
 from spikebayes.engine.cpu.over_time import mean_over_time, moving, nothing_moves
 from spikebayes.engine.cpu.packing import Drive, Layout, lay_out
-from spikebayes.machine.threads import share_out
+from spikebayes.machine.threads import share_out, threads_here
 from spikebayes.network.discrete import DiscreteLIF
 from spikebayes.network.network import SpikingNetwork
 from spikebayes.network.neurons import LIF
@@ -144,7 +144,7 @@ def _run(network: SpikingNetwork, layout: Layout, drive: Drive, work: Work) -> R
 def _batch(layout: Layout, runs: int) -> int:
     """Simulations in a batch: few enough for their state to stay near, and for every thread to get several."""
     state = (3 * int(layout.start[-1]) + 3 * int(layout.line[layout.bank[-2]])) * layout.weight.itemsize
-    threads = torch.get_num_threads()
+    threads = threads_here()
     parts = PARTS * threads if threads > 1 else 1
     return max(1, min(BATCH, STATE_BYTES // max(1, state), -(-runs // parts)))
 

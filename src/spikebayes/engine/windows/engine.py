@@ -22,7 +22,7 @@ from spikebayes.engine.contract import NUMBERS, Result, Work, unknown_noise
 from spikebayes.engine.windows.links import CPU, Link, link_of
 from spikebayes.engine.windows.tell import Teller, Told
 from spikebayes.machine.products import check_steady_products
-from spikebayes.machine.threads import one_thread, share_out
+from spikebayes.machine.threads import one_thread, share_out, threads_kept
 from spikebayes.network.coded import Coded, Race
 from spikebayes.network.network import Input, Population, Readout, SpikingNetwork
 from spikebayes.network.noise import Dropout, SpikeNoise
@@ -107,8 +107,7 @@ class _Simulator:
             return result
         work = replace(work, inputs=tuple(x.to(self.device) for x in work.inputs))
         order = torch.argsort(work.position, stable=True)
-        threads = torch.get_num_threads()
-        try:
+        with threads_kept():
             with one_thread():
                 kept = self._once(work)
 
@@ -117,8 +116,6 @@ class _Simulator:
                     self._tile(work, order[begin:end], kept, result)
 
             share_out(tile, len(work), self.lines)
-        finally:
-            torch.set_num_threads(threads)
         return result
 
     def _once(self, work: Work) -> _Kept:
