@@ -72,6 +72,8 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
     "power": (lambda h: h**3, "function pow", "only squares are, under a Graded code"),
     "limits that are tensors": (lambda h: h.clamp(torch.zeros(6)), "tensor method clamp", "clamp to numbers"),
     "product": (lambda h: h * h, "function mul", "a product of two network values is not linear"),
+    "by zero": (lambda h: h / 0, "function truediv", "it divides by 0; clamp the divisor away from 0"),
+    "by zeros": (lambda h: h / torch.tensor([0.0, 1, 1, 1, 1, 1]), "function truediv", "it divides by 0"),
     "quotient": (lambda h: 1 / h, "function truediv", "a division by a network value is not linear"),
     "alpha dropout": (lambda h: F.alpha_dropout(h, 0.5), "function alpha_dropout", "use Dropout, Dropout1d/2d"),
     "3d dropout": (lambda h: F.dropout3d(h, 0.5), "function dropout3d", "use Dropout, Dropout1d/2d"),

@@ -60,7 +60,10 @@ def divide(a: Any, b: Any) -> Any:
     """a / b, b a constant."""
     if isinstance(b, Affine):
         raise Refused("a division by a network value is not linear; divide by fixed numbers only")
-    return multiply(a, 1 / detached(b))
+    divisor = detached(b)
+    if bool((torch.as_tensor(divisor) == 0).any()):
+        raise Refused("it divides by 0; clamp the divisor away from 0")
+    return multiply(a, 1 / divisor)
 
 
 def _common(a: Affine, other: tuple[int, ...], refusal: str) -> tuple[int, ...]:
