@@ -82,6 +82,7 @@ def test_a_fast_competitor_gets_all_rows_however_few(rows: int) -> None:
 
 
 def test_threads_are_set_and_put_back() -> None:
+    numba.get_num_threads()  # the first call starts numba's threads, and sets OpenMP's number, torch's too, to theirs
     before = torch.get_num_threads(), numba.get_num_threads()
     with threads(1):
         assert (torch.get_num_threads(), numba.get_num_threads()) == (1, 1)
