@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from sklearn.ensemble import HistGradientBoostingRegressor
 
@@ -45,3 +46,20 @@ def test_a_class_without_training_rows_has_probability_0() -> None:
         np.testing.assert_allclose(found.sum(1), 1)
         assert (found[:, 1] == 0).all()
         assert ((found.argmax(1) == 2) == (NEW[:, 0] > 0).numpy()).mean() > 0.8
+
+
+@pytest.mark.parametrize("rows", [9_000, 10_001])
+@pytest.mark.parametrize("alone", [2, 0])
+def test_a_class_of_one_row_spoils_no_trees(rows: int, alone: int) -> None:
+    """It did, and from 10,001 rows on ended in a ValueError of scikit-learn's, which holds out some of each class."""
+    low, high = (c for c in range(3) if c != alone)
+    x, new = torch.arange(float(rows))[:, None], torch.tensor([[0.1 * rows], [0.9 * rows]])
+    y = torch.where(x[:, 0] > rows / 2, high, low)
+    y[0] = alone
+    found = boosted_trees(x, y, new, Task.CLASSIFICATION, torch.ones(rows))
+    assert found.shape == (2, 3)
+    np.testing.assert_allclose(found.sum(1), 1)
+    assert found.argmax(1).tolist() == [low, high]
+    assert (found[:, alone] == 0).all()
+    few = boosted_trees(x, (x[:, 0] == 0).long(), new, Task.CLASSIFICATION)  # nothing else to tell apart
+    assert few.shape == (2, 2)

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from spikebayes.evaluate.arrays import Floats
@@ -53,6 +54,9 @@ def linear_model(x: Tensor, y: Tensor, new: Tensor, task: Task, weights: Tensor 
 def boosted_trees(x: Tensor, y: Tensor, new: Tensor, task: Task, weights: Tensor | None = None) -> Floats:
     """Histogram-based gradient boosting; arguments and result as of :func:`linear_model`.
 
+    A class of one row is left out, unless fewer than two others are left: scikit-learn's steps for it grow without
+    bounds and spoil the other classes, and of more than 10,000 rows it cannot hold one out of each class.
+
     Reference:
         Ke et al. 2017, LightGBM.
     """
@@ -60,12 +64,29 @@ def boosted_trees(x: Tensor, y: Tensor, new: Tensor, task: Task, weights: Tensor
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     if task is Task.CLASSIFICATION:
-        return _predicted(HistGradientBoostingClassifier(random_state=0), x, y, new, task, weights, "sample_weight")
+        counts = _of_classes_with_rows(y)
+        some = x[counts], y[counts], new, task, None if weights is None else weights[counts]
+        stops: Any = "auto" if _can_be_held_out(y[counts]) else False
+        trees = HistGradientBoostingClassifier(random_state=0, early_stopping=stops)
+        found = _predicted(trees, *some, "sample_weight")
+        return np.pad(found, ((0, 0), (0, int(y.max()) + 1 - found.shape[1])))
     parts = [
         _predicted(HistGradientBoostingRegressor(random_state=0), x, column, new, task, weights, "sample_weight")
         for column in y.T
     ]
     return np.concatenate(parts, 1)
+
+
+def _of_classes_with_rows(y: Tensor) -> Tensor:
+    """``[B]`` bool, rows that are not the only one of their class; all, if fewer than two classes had more."""
+    rows = torch.bincount(y)
+    return rows[y] > (1 if int((rows > 1).sum()) > 1 else 0)
+
+
+def _can_be_held_out(y: Tensor) -> bool:
+    """Whether a tenth of the rows, some of each class: of two rows or more each, and not too many classes for it."""
+    rows = y.unique(return_counts=True)[1]
+    return int(rows.min()) > 1 and 10 * len(rows) <= len(y)
 
 
 def _predicted(
