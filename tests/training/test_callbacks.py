@@ -15,7 +15,7 @@ from torch import nn
 
 from spikebayes.errors import ConfigError
 from spikebayes.nn import LIFRate, SoftLIF
-from spikebayes.training.callbacks import LATER, WholeCheckpoints, annealing_epochs, has
+from spikebayes.training.callbacks import LATER, Asked, WholeCheckpoints, annealing_epochs, has
 from spikebayes.training.sharpening import annealed_gamma
 
 WIDTHS = st.floats(1e-4, 1.0)
@@ -45,6 +45,14 @@ def test_epochs_are_left_after_the_annealing(share: float, epochs: int) -> None:
 def test_has_finds_modules_of_a_kind_within_others() -> None:
     assert has(nn.Sequential(nn.Linear(1, 1), nn.Sequential(SoftLIF())), SoftLIF)
     assert not has(nn.Sequential(nn.Linear(1, 1), LIFRate()), SoftLIF)
+
+
+def test_settings_that_a_checkpoint_does_not_know_are_not_compared() -> None:
+    """It is from before they were noted; what it knows and fit no longer notes differs all the same."""
+    asked = Asked({"epochs": 9, "scaling": "checksum 0"})
+    assert asked.changed({"epochs": 9}) == []
+    assert asked.changed({"epochs": 9, "scaling": None}) == ["scaling (None, and now checksum 0)"]
+    assert asked.changed({"epochs": 9, "cycle": 2}) == ["cycle (2, and now None)"]
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path) -> None:

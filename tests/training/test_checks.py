@@ -294,6 +294,10 @@ ENDS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "ReLU": (nn.ReLU, "relu, which gives nothing below 0"),
     "Sigmoid": (nn.Sigmoid, r"sigmoid, which gives numbers in \[0, 1\]"),
     "Tanh": (nn.Tanh, r"tanh, which gives numbers in \[-1, 1\]"),
+    "LogSigmoid": (nn.LogSigmoid, "log_sigmoid, which gives nothing above 0"),
+    "Softmin": (lambda: nn.Softmin(-1), r"softmin, which gives numbers in \[0, 1\]"),
+    "ReLU6": (nn.ReLU6, r"hardtanh, which gives numbers in \[0, 6\]"),
+    "Hardtanh": (lambda: nn.Hardtanh(-0.5, 2.0), r"hardtanh, which gives numbers in \[-0.5, 2\]"),
 }
 
 
@@ -307,6 +311,17 @@ def test_an_end_that_cannot_reach_standardised_targets_is_refused(end: str) -> N
         fit(nn.Sequential(network(), make()), *rows, **more)
     fit(nn.Sequential(network(), make()), *rows, scaling=Scaling.learn(X[:15], None), **more)
     fit(nn.Sequential(network(), make(), nn.Linear(1, 1)), *rows, **more)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch has no GPU here")
+def test_classes_and_weights_on_a_gpu_are_taken() -> None:
+    """Inputs and values were; classes ended in a TypeError, weights in an error of torch's."""
+    weights = torch.arange(20.0)
+    for x, y, w in ((X, CLASSES, weights), (X.cuda(), CLASSES.cuda(), weights.cuda())):
+        validation = (x[:10], y[:10])
+        model = network(2)
+        found = fit(model, x, y, weights=w, validation=validation, task="classification", epochs=2, error=None)
+        assert found.predict(x, samples=3).samples.shape == (3, 20, 2)
 
 
 def test_a_model_of_which_nothing_learns_is_refused() -> None:

@@ -19,6 +19,7 @@ from spikebayes.machine.files import locked
 from spikebayes.nn import LIFRate, Permadrop, SoftLIF
 from spikebayes.training.fit import LAST_CHECKPOINT, fit
 from spikebayes.training.fitted import Fitted
+from spikebayes.training.scaling import Scaling
 
 
 class Watched(nn.Module):
@@ -271,6 +272,8 @@ def test_a_training_that_stopped_early_resumes_to_itself(tmp_path: Path) -> None
         ({"batch_size": 31}, r"batch_size \(32, and now 31\)"),
         ({"patience": 3, "seed": 1}, r"patience \(30, and now 3\), seed \(0, and now 1\)"),
         ({"scheduler": torch.optim.lr_scheduler.ConstantLR}, r"scheduler \(onecycle, and now a function\)"),
+        ({"augment": torch.clone}, r"augment \(None, and now a function\)"),
+        ({"scaling": Scaling.identity((2,))}, r"changed: scaling \(None, and now checksum \w{8}\); give those"),
     ],
 )
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, changed: dict[str, Any], says: str) -> None:

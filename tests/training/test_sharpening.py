@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from spikebayes.training.callbacks import annealing_epochs
 from spikebayes.training.sharpening import (
     AdaptiveSharpening,
     BottomUpSharpening,
+    FrozenNorms,
     Gamma,
     ScheduledSharpening,
     Sharpening,
@@ -386,6 +388,49 @@ def test_a_test_after_the_training_leaves_what_was_noted(which: int) -> None:
     assert (way.progress, way.history, way.done) == ([0.5, 1.0], [[0.5, 1.0]], False)
     way.setup(None, None, "fit")  # pyright: ignore[reportArgumentType]
     assert (way.progress, way.history) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        (ScheduledSharpening(2, 2), r"ScheduledSharpening\(start=2, epochs=2, whole_epochs=0\)\)"),
+        (BottomUpSharpening(1, 1), r"BottomUpSharpening\(start=1, epochs=1\)\)"),
+        (None, r"ScheduledSharpening\)"),
+    ],
+)
+def test_a_checkpoint_of_another_sharpening_is_refused(tmp_path: Path, changed: Sharpening, says: str) -> None:
+    """Of one with other numbers a training went on, half by one and half by the other."""
+    sharpen(steps(), ScheduledSharpening(1, 2), checkpoints=tmp_path)
+    before = r"sharpening \(ScheduledSharpening\(start=1, epochs=2, whole_epochs=0\)"
+    with pytest.raises(ConfigError, match=rf"changed: {before}, and now {says}; give those"):
+        sharpen(steps(seed=5), changed, checkpoints=tmp_path, resume=True)
+    sharpen(steps(seed=5), ScheduledSharpening(1.0, 2), checkpoints=tmp_path, resume=True)
+
+
+def test_adaptive_sharpening_goes_on_from_the_middle_of_an_epoch() -> None:
+    """As from a checkpoint of a trainer of one's own; it went through the first half of the epoch twice."""
+    whole, first, rest = (layers(AdaptiveSharpening(0, **QUICK)) for _ in range(3))
+    for callback in (whole, first):
+        for batch in range(3):
+            callback.advance(0, batch / 4)
+            callback.after_batch(float(batch))
+    kept = first.state_dict()
+    first.advance(0, 1.0)  # what goes on meanwhile is not in it
+    rest.load_state_dict(kept)
+    for callback in (whole, rest):
+        callback.advance(0, 3 / 4)
+        callback.after_batch(9.0)
+    assert rest.progress == whole.progress == [0.75 * 3 / 4, 0]
+    assert rest.state_dict() == whole.state_dict()
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm])
+def test_norms_of_every_kind_are_frozen(norm: Any) -> None:
+    model = nn.Sequential(norm(2), nn.ReLU())
+    freeze = FrozenNorms(1)
+    for epoch in range(2):
+        freeze.on_train_epoch_start(SimpleNamespace(current_epoch=epoch), model)  # pyright: ignore[reportArgumentType]
+        assert [m.training for m in model] == [epoch == 0, True]
 
 
 def test_a_callback_that_has_seen_a_training_begins_the_next_anew() -> None:

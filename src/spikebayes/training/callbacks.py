@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import time
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,19 @@ def annealing_epochs(share: float, epochs: int) -> int:
 def all_sharp(trainer: Trainer) -> bool:
     """Whether every activation has its final form: losses before and after do not compare."""
     return all(c.done for c in trainer.callbacks if isinstance(c, Sharpening))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def sharpening_in_words(sharpening: Sharpening) -> str:
+    """Its class, and the arguments of that which it keeps as numbers.
+
+    Example:
+        >>> from spikebayes.training.sharpening import ScheduledSharpening
+        >>> sharpening_in_words(ScheduledSharpening(3, 4.5))
+        'ScheduledSharpening(start=3, epochs=4.5, whole_epochs=0)'
+    """
+    kept = {name: getattr(sharpening, name, None) for name in signature(type(sharpening)).parameters}
+    numbers = [f"{name}={value:.12g}" for name, value in kept.items() if isinstance(value, int | float)]
+    return f"{type(sharpening).__name__}({', '.join(numbers)})"
 
 
 class Patience(EarlyStopping):
@@ -121,14 +135,14 @@ class Asked(Callback):
         return dict(self.settings)
 
     def changed(self, stored: dict[str, Any]) -> list[str]:
-        """What a checkpoint's settings are otherwise, in words.
+        """What a checkpoint's settings are otherwise, in words; it may be from before there was one of ours.
 
         Example:
             >>> Asked({"epochs": 9, "seed": 0}).changed({"epochs": 5, "seed": 0})
             ['epochs (5, and now 9)']
         """
-        names = [*self.settings, *(name for name in stored if name not in self.settings)]
-        pairs = [(name, stored.get(name), self.settings.get(name)) for name in names]
+        names = [name for name in {**self.settings, **stored} if name in stored]
+        pairs = [(name, stored[name], self.settings.get(name)) for name in names]
         return [f"{name} ({before}, and now {now})" for name, before, now in pairs if before != now]
 
 

@@ -30,10 +30,10 @@ from spikebayes.training.scaling import Scaling
 REPEATED = 0.5  # of validation rows, from which on it is no chance
 BOUNDED = {  # torch's functions by name, and what they give
     **dict.fromkeys(("relu", "softplus", "exp", "abs", "square"), "nothing below 0"),
-    **dict.fromkeys(("sigmoid", "hardsigmoid", "softmax"), "numbers in [0, 1]"),
+    **dict.fromkeys(("sigmoid", "special_expit", "hardsigmoid", "softmax", "softmin"), "numbers in [0, 1]"),
     **dict.fromkeys(("relu6",), "numbers in [0, 6]"),
-    **dict.fromkeys(("tanh", "hardtanh", "softsign"), "numbers in [-1, 1]"),
-    **dict.fromkeys(("log_softmax", "logsigmoid"), "nothing above 0"),
+    **dict.fromkeys(("tanh", "softsign"), "numbers in [-1, 1]"),
+    **dict.fromkeys(("log_softmax", "log_sigmoid"), "nothing above 0"),
 }
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 Noise = Literal["auto", "constant", "row"]
@@ -47,7 +47,7 @@ def check_rows(x: Values, y: Values, task: Task, what: str) -> tuple[Tensor, Ten
     """
     (x,) = as_inputs(x, name=f"the {what} input")
     try:
-        targets = torch.as_tensor(plain(y))
+        targets = torch.as_tensor(plain(y)).cpu()
     except (TypeError, ValueError, RuntimeError) as error:
         cure = "number classes from 0, or train on a table (spikebayes fit), which knows labels"
         raise DataError(f"{what} targets must be numbers: {str(error).splitlines()[0]}; {cure}") from error
@@ -86,9 +86,9 @@ def _as_bytes(x: Tensor, y: Tensor) -> Iterator[bytes]:
 
 
 class _Last(TorchFunctionMode):
-    """While active, notes the function of torch that gave the latest tensor."""
+    """While active, notes the function of torch that gave the latest tensor, and what numbers it gives, if few."""
 
-    name, tensor = "", None
+    name, tensor, gives = "", None, None
 
     def __torch_function__(
         self,
@@ -99,8 +99,14 @@ class _Last(TorchFunctionMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         if isinstance(result, Tensor):
-            self.name, self.tensor = func.__name__, result
+            self.name, self.tensor = func.__name__.rstrip("_"), result
+            asked = self.name == "hardtanh"
+            self.gives = _of_hardtanh(*args, **(kwargs or {})) if asked else BOUNDED.get(self.name)
         return result
+
+
+def _of_hardtanh(_x: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> str:
+    return f"numbers in [{min_val:g}, {max_val:g}]"
 
 
 @torch.no_grad()
@@ -115,11 +121,10 @@ def check_range(model: nn.Module, x: Tensor) -> None:
     """
     with evaluating(model), generators_kept(), _Last() as last:
         output = model(x[:2].clone())
-    gives = BOUNDED.get(last.name.rstrip("_"))
-    if output is last.tensor and gives is not None:
+    if output is last.tensor and last.gives is not None:
         raise ConfigError(
-            f"the model ends in {last.name}, which gives {gives}, but learns targets that are standardised, on both "
-            "sides of 0 and without bounds: leave it out, or give scaling=Scaling.learn(x, None), which leaves "
+            f"the model ends in {last.name}, which gives {last.gives}, but learns targets that are standardised, on "
+            "both sides of 0 and without bounds: leave it out, or give scaling=Scaling.learn(x, None), which leaves "
             "targets as they are"
         )
 

@@ -37,6 +37,7 @@ from spikebayes.training.callbacks import (
     all_sharp,
     annealing_epochs,
     has,
+    sharpening_in_words,
     trainer_settings,
 )
 from spikebayes.training.checks import (
@@ -53,7 +54,7 @@ from spikebayes.training.fitted import SAMPLES, VALIDATION_SEED, Fitted, with_no
 from spikebayes.training.learner import Learner, Steps, loaders
 from spikebayes.training.loggers import Telling, Told, as_loggers
 from spikebayes.training.recipe import Recipe
-from spikebayes.training.rows import Part, Rows
+from spikebayes.training.rows import Part, Rows, checksum
 from spikebayes.training.scaling import Scaling
 from spikebayes.training.schedules import Scheduler
 from spikebayes.training.session import alone_in, check_checkpoint, interruptible, quiet
@@ -221,6 +222,7 @@ def fit(
     rows = Rows.told_apart((x, y, weights), validation, recipe.task, calibration)
     if resume and (checkpoints is None or not (checkpoints / LAST_CHECKPOINT).exists()):
         raise ConfigError(f"there is no checkpoint to resume from in {checkpoints}: leave resume out")
+    asked = Asked(recipe.told() | rows.told() | _told(scaling, sharpening))
     if scaling is None:
         scaling = Scaling.learn(rows.learned[0], rows.learned[1] if recipe.task is Task.REGRESSION else None)
     sharpenings, started = _sharpenings(model, recipe, sharpening), time.perf_counter()
@@ -233,7 +235,6 @@ def fit(
         )
         learner = Learner(model.train(), replace(recipe, row_noise=row_noise), batches, activity)
         best = Best()
-        asked = Asked(recipe.told() | rows.told() | {"sharpening": type(sharpenings[-1]).__name__})
         last = None if checkpoints is None else checkpoints / LAST_CHECKPOINT
         with alone_in(checkpoints), quiet():
             hooks = [*sharpenings, best, Patience("val_loss", patience=patience, check_on_train_epoch_end=False)]
@@ -314,6 +315,16 @@ def _looked_through(
     if recipe.task is Task.REGRESSION or rows.calibrating is not None:
         check_sampling(model, some, recipe.task)
     return row_noise, None
+
+
+def _told(scaling: Scaling | None, sharpening: Sharpening | None) -> dict[str, Any]:
+    """For a checkpoint: what was given of these two; what is not follows from the rows and the other settings."""
+    parts = () if scaling is None else (scaling.x_mean, scaling.x_std, scaling.y_mean, scaling.y_std)
+    numbers = [part.double() for part in parts if part is not None]
+    return {
+        "sharpening": ScheduledSharpening.__name__ if sharpening is None else sharpening_in_words(sharpening),
+        "scaling": checksum(*numbers) if numbers else None,
+    }
 
 
 def _scaled(rows: Part, scaling: Scaling) -> Part:

@@ -118,7 +118,7 @@ class Fitted:
             expected = list(self.scaling.x_mean.shape)
             raise DataError(f"rows must have the shape {expected} of the training rows; got {list(x.shape[1:])}")
         sampled = self.model if network is None else network
-        rows = self.scaling.inputs(x)
+        rows = self.scaling.inputs(x.detach().cpu())
         if self.noise == "row":
             made = predict(sampled, rows, **settings)
             mean, log_variance = mean_and_log_variance(made.samples)

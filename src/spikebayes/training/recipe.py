@@ -83,5 +83,6 @@ class Recipe:
             "annealing": float(self.annealing),
             "patience": int(self.patience),
             "precision": self.precision,
+            "augment": None if self.augment is None else "a function",
             "seed": int(self.seed),
         }

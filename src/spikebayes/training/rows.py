@@ -86,7 +86,7 @@ class Rows:
 
     def told(self) -> dict[str, Any]:
         """For a checkpoint: the rows that a training that goes on from it must be given again."""
-        return {"training rows": _checksum(*self.learned), "validation rows": _checksum(*self.choosing)}
+        return {"training rows": _numbered(self.learned), "validation rows": _numbered(self.choosing)}
 
 
 def _weighed(x: Tensor, y: Tensor, weights: Values | None, what: str) -> Part:
@@ -95,9 +95,13 @@ def _weighed(x: Tensor, y: Tensor, weights: Values | None, what: str) -> Part:
     return that_count(x, y, found)
 
 
-def _checksum(*parts: Tensor) -> str:
-    """Of rows, and their number."""
+def _numbered(part: Part) -> str:
+    return f"{len(part[0])}, {checksum(*part)}"
+
+
+def checksum(*parts: Tensor) -> str:
+    """Of all their values, in words."""
     found = 0
     for part in parts:
-        found = zlib.crc32(part.detach().contiguous().numpy().data, found)
-    return f"{len(parts[0])}, checksum {found:08x}"
+        found = zlib.crc32(part.detach().cpu().contiguous().numpy().data, found)
+    return f"checksum {found:08x}"

@@ -88,5 +88,5 @@ class Scaling:
 
 
 def _moments(columns: Tensor) -> tuple[Tensor, Tensor]:
-    scaler = StandardScaler().fit(columns.detach().double().numpy())
+    scaler = StandardScaler().fit(columns.detach().cpu().double().numpy())
     return torch.from_numpy(scaler.mean_).float(), torch.from_numpy(scaler.scale_).float()

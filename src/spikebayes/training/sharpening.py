@@ -17,6 +17,8 @@ from spikebayes.errors import ConfigError
 from spikebayes.machine.arguments import checked
 from spikebayes.nn import Sharpened, SoftLIF
 
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 
 class Dial(Protocol):
     """What is sharpened: its layers, and what their progress means."""
@@ -111,10 +113,10 @@ class Sharpening(Callback, ABC):
         return all(p == 1 for p in self.progress)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"progress": self.progress, "history": self.history}
+        return {"progress": list(self.progress), "history": list(self.history)}  # as they are now
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.progress, self.history = state_dict["progress"], state_dict["history"]
+        self.progress, self.history = list(state_dict["progress"]), list(state_dict["history"])
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Every training begins anew; a checkpoint, which is read after this, says otherwise. A test is none."""
@@ -285,13 +287,16 @@ class AdaptiveSharpening(Sharpening):
         self._sum, self._batches = 0.0, 0
 
     def state_dict(self) -> dict[str, Any]:
-        more = {"pausing": self.pausing, "waited": self.waited, "loss": self.loss, "pauses": self.pauses}
-        return super().state_dict() | more
+        more = {"pausing": self.pausing, "waited": self.waited, "loss": self.loss, "pauses": list(self.pauses)}
+        within = {"at": self._at, "sum": float(self._sum), "batches": self._batches}  # of the epoch, if not whole
+        return super().state_dict() | more | within
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
         self.pausing, self.waited = state_dict["pausing"], state_dict["waited"]
-        self.loss, self.pauses = state_dict["loss"], state_dict["pauses"]
+        self.loss, self.pauses = state_dict["loss"], list(state_dict["pauses"])
+        self._at, self._sum = state_dict.get("at", 0.0), state_dict.get("sum", 0.0)
+        self._batches = state_dict.get("batches", 0)
 
     def advance(self, epoch: int, share: float) -> None:
         moved = share - self._at if share else 0.0
@@ -349,7 +354,7 @@ class FrozenNorms(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch >= self.start:
             for module in pl_module.modules():
-                if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                if isinstance(module, NORMS):
                     module.eval()
 
 

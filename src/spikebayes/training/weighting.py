@@ -27,7 +27,7 @@ def check_weights(weights: Values, rows: int, what: str) -> Tensor:
         [0.5, 1.5]
     """
     try:
-        found = torch.as_tensor(plain(weights)).double()
+        found = torch.as_tensor(plain(weights)).detach().cpu().double()
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"{what} weights must be numbers: {str(error).splitlines()[0]}") from error
     if found.shape != (rows,) or not bool(found.isfinite().all()):
