@@ -32,8 +32,9 @@ from spikebayes import (
 )
 from spikebayes.engine.contract import Engine, Result, Work
 from spikebayes.engine.select import select
+from spikebayes.network.coded import Race
 from spikebayes.network.neurons import Bernoulli, Curve, Neuron
-from spikebayes.network.operators import Dense
+from spikebayes.network.operators import Chain, Dense, Reshape, Windows
 from spikebayes.network.synapses import Synapse
 from spikebayes.nn import LIFRate
 from spikebayes.noise.bits import dropout_keep
@@ -357,6 +358,23 @@ def test_long_refractory_times(dtype: torch.dtype) -> None:
     runs = [simulate(network, x, steps=300, probe=["spikes"], engine=e, dtype=dtype) for e in ("cpu", "reference")]
     assert torch.equal(runs[0].spikes["units"], runs[1].spikes["units"])
     assert int(runs[0].counts["units"]) == 6
+
+
+@pytest.mark.parametrize("engine", ["auto", "cpu", "reference"])
+def test_a_network_without_neurons_is_its_readout(engine: str) -> None:
+    wire = Connection("x", "readout", Dense(torch.tensor([[1.0, 2.0]])))
+    network = SpikingNetwork((Input("x", (2,), Dropout(0.5)),), (), (wire,), Readout((1,)))
+    for probe in (["spikes"], ["trace"], []):
+        run = simulate(network, torch.ones(3, 2), samples=9, steps=2, engine=engine, probe=probe)
+        assert set(run.mean.unique().tolist()) == {0.0, 2.0, 4.0, 6.0}
+
+
+def test_pooling_neurons_that_step_freely_are_refused() -> None:
+    pairs = Chain((Reshape((1, 4)), Windows((2,), (2,), (0,), (1,)), Reshape((2, 2))))
+    wires = Connection("x", "pool", pairs), Connection("pool", "readout", Dense(torch.eye(2)))
+    network = SpikingNetwork((Input("x", (4,)),), (Population("pool", (2,), Race()),), wires, Readout((2,)))
+    with pytest.raises(ConfigError, match=r"no engine can .*: Race neurons, as in population 'pool', pool"):
+        simulate(network, torch.ones(1, 4))
 
 
 def test_auto_takes_the_cpu_engine_where_it_can() -> None:

@@ -37,6 +37,10 @@ class ReferenceEngine:
     over_time = True
 
     def refusal(self, network: SpikingNetwork) -> str | None:
+        pooling = next((p for p in network.populations if p.neuron.pools), None)
+        if pooling is not None and network.code is None:
+            kind = type(pooling.neuron).__name__
+            return f"{kind} neurons, as in population {pooling.name!r}, pool numbers in windows of ticks only"
         unknown = unknown_noise(network, (Dropout, BlankOut, SpikeNoise))
         return unknown and f"{unknown}, are unknown"
 
@@ -55,7 +59,7 @@ class ReferenceEngine:
         if not probes:
             return 4096
         units = network.neurons if probes & {SPIKES, POTENTIALS} else size(network.readout.shape)
-        return max(1, min(4096, BUDGET // (steps * units)))
+        return max(1, min(4096, BUDGET // max(1, steps * units)))  # a network may have no neurons
 
 
 def _tile(network: SpikingNetwork) -> int:

@@ -73,7 +73,7 @@ class MemorylessEngine:
 
     def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
         probed = steps * (network.neurons if SPIKES in probes else size(network.readout.shape))
-        return max(1, min(1 << 15, RECORDED // (probed if probes else 1)))
+        return max(1, min(1 << 15, RECORDED // (max(1, probed) if probes else 1)))  # there may be no neurons
 
 
 def tile(network: SpikingNetwork) -> int:

@@ -44,6 +44,10 @@ class WindowsEngine:
     def refusal(self, network: SpikingNetwork) -> str | None:
         if network.code is None:
             return "its populations step freely, and send no numbers in windows of ticks"
+        for race in (p.name for p in network.populations if p.neuron.pools):
+            *before, last = network.into(race)[0].operator.parts or (None,)
+            if type(last) is not Windows or not all(part.rearranges for part in before):
+                return f"races, as of {race!r}, of runners that Windows does not line up"
         unknown = unknown_noise(network, (Dropout, SpikeNoise))
         return unknown and f"{unknown}, are unknown"
 
