@@ -32,10 +32,12 @@ from spikebayes import (
 )
 from spikebayes.engine.contract import Engine, Result, Work
 from spikebayes.engine.select import select
-from spikebayes.network.coded import Race
+from spikebayes.network.coded import Coded, Race, Ramp
+from spikebayes.network.codes import Digits
 from spikebayes.network.neurons import Bernoulli, Curve, Neuron
 from spikebayes.network.operators import Chain, Dense, Reshape, Windows
 from spikebayes.network.synapses import Synapse
+from spikebayes.network.vocabulary import VOCABULARY
 from spikebayes.nn import LIFRate
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.keys import Keys
@@ -367,6 +369,37 @@ def test_a_network_without_neurons_is_its_readout(engine: str) -> None:
     for probe in (["spikes"], ["trace"], []):
         run = simulate(network, torch.ones(3, 2), samples=9, steps=2, engine=engine, probe=probe)
         assert set(run.mean.unique().tolist()) == {0.0, 2.0, 4.0, 6.0}
+
+
+class Watching(Dense):
+    """Writes down of each product what precision torch is asked for."""
+
+    seen: ClassVar[list[str]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(torch.get_float32_matmul_precision())
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("engine", ["reference", "cpu", "windows"])
+def test_engines_compute_in_float32_though_the_user_asks_torch_for_less(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TF32 or bfloat16 would end sums that are exact."""
+    monkeypatch.setitem(VOCABULARY, "Watching", Watching)
+    coded = Coded(Digits(2, 4), Ramp(), torch.tensor(15.0))
+    network = single(coded if engine == "windows" else Threshold(), drop=Dropout(0.5))
+    wires = tuple(replace(c, operator=Watching(c.operator.weight)) for c in network.connections)
+    network, x = replace(network, connections=wires), torch.ones(3, 1)
+    simulate(network, x, engine=engine)  # lays it out
+    Watching.seen.clear()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        simulate(network, x, engine=engine, seed=1)
+        assert set(Watching.seen) == {"highest"}
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
 
 
 def test_pooling_neurons_that_step_freely_are_refused() -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Result, Work, unknown_noise
 from spikebayes.engine.ticks import TickSimulator
-from spikebayes.machine.products import check_steady_products
+from spikebayes.machine.products import check_steady_products, full_precision
 from spikebayes.machine.threads import one_thread
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.noise import BlankOut, Dropout, Gaussian, SpikeNoise
@@ -94,7 +94,7 @@ class _Simulator:
     def run(self, work: Work) -> Result:
         """Simulate R pairs for T steps, in tiles of equal size, the last one filled up by repetition."""
         result = _empty(self.network, work, self.dtype)
-        with one_thread():
+        with full_precision(), one_thread():
             for first in range(0, len(work), self.tile):
                 lines = torch.arange(first, first + self.tile).clamp(max=len(work) - 1)
                 tile = replace(work, position=work.position[lines], keys=work.keys.at(lines))

@@ -21,7 +21,7 @@ from spikebayes.conversion.exact_sums import EXACT_SUMS
 from spikebayes.engine.contract import NUMBERS, Result, Work, unknown_noise
 from spikebayes.engine.windows.links import CPU, Link, link_of
 from spikebayes.engine.windows.tell import Teller, Told
-from spikebayes.machine.products import check_steady_products
+from spikebayes.machine.products import check_steady_products, full_precision
 from spikebayes.machine.threads import one_thread, share_out, threads_kept
 from spikebayes.network.coded import Coded, Race
 from spikebayes.network.network import Input, Population, Readout, SpikingNetwork
@@ -111,7 +111,7 @@ class _Simulator:
             return result
         work = replace(work, inputs=tuple(x.to(self.device) for x in work.inputs))
         order = torch.argsort(work.position, stable=True)
-        with threads_kept():
+        with threads_kept(), full_precision():
             with one_thread():
                 kept = self._once(work)
 
