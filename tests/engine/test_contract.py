@@ -32,9 +32,12 @@ from spikebayes import (
 )
 from spikebayes.engine.contract import Engine, Result, Work
 from spikebayes.engine.select import select
+from spikebayes.network.coded import Coded, Race, Ramp
+from spikebayes.network.codes import Digits
 from spikebayes.network.neurons import Bernoulli, Curve, Neuron
-from spikebayes.network.operators import Dense
+from spikebayes.network.operators import Chain, Dense, Reshape, Windows
 from spikebayes.network.synapses import Synapse
+from spikebayes.network.vocabulary import VOCABULARY
 from spikebayes.nn import LIFRate
 from spikebayes.noise.bits import dropout_keep
 from spikebayes.noise.keys import Keys
@@ -357,6 +360,54 @@ def test_long_refractory_times(dtype: torch.dtype) -> None:
     runs = [simulate(network, x, steps=300, probe=["spikes"], engine=e, dtype=dtype) for e in ("cpu", "reference")]
     assert torch.equal(runs[0].spikes["units"], runs[1].spikes["units"])
     assert int(runs[0].counts["units"]) == 6
+
+
+@pytest.mark.parametrize("engine", ["auto", "cpu", "reference"])
+def test_a_network_without_neurons_is_its_readout(engine: str) -> None:
+    wire = Connection("x", "readout", Dense(torch.tensor([[1.0, 2.0]])))
+    network = SpikingNetwork((Input("x", (2,), Dropout(0.5)),), (), (wire,), Readout((1,)))
+    for probe in (["spikes"], ["trace"], []):
+        run = simulate(network, torch.ones(3, 2), samples=9, steps=2, engine=engine, probe=probe)
+        assert set(run.mean.unique().tolist()) == {0.0, 2.0, 4.0, 6.0}
+
+
+class Watching(Dense):
+    """Writes down of each product what precision torch is asked for."""
+
+    seen: ClassVar[list[str]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(torch.get_float32_matmul_precision())
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("engine", ["reference", "cpu", "windows"])
+def test_engines_compute_in_float32_though_the_user_asks_torch_for_less(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TF32 or bfloat16 would end sums that are exact."""
+    monkeypatch.setitem(VOCABULARY, "Watching", Watching)
+    coded = Coded(Digits(2, 4), Ramp(), torch.tensor(15.0))
+    network = single(coded if engine == "windows" else Threshold(), drop=Dropout(0.5))
+    wires = tuple(replace(c, operator=Watching(c.operator.weight)) for c in network.connections)
+    network, x = replace(network, connections=wires), torch.ones(3, 1)
+    simulate(network, x, engine=engine)  # lays it out
+    Watching.seen.clear()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        simulate(network, x, engine=engine, seed=1)
+        assert set(Watching.seen) == {"highest"}
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_pooling_neurons_that_step_freely_are_refused() -> None:
+    pairs = Chain((Reshape((1, 4)), Windows((2,), (2,), (0,), (1,)), Reshape((2, 2))))
+    wires = Connection("x", "pool", pairs), Connection("pool", "readout", Dense(torch.eye(2)))
+    network = SpikingNetwork((Input("x", (4,)),), (Population("pool", (2,), Race()),), wires, Readout((2,)))
+    with pytest.raises(ConfigError, match=r"no engine can .*: Race neurons, as in population 'pool', pool"):
+        simulate(network, torch.ones(1, 4))
 
 
 def test_auto_takes_the_cpu_engine_where_it_can() -> None:

@@ -27,7 +27,7 @@ from spikebayes import (
     convert,
     simulate,
 )
-from spikebayes.network.operators import Chain, Conv, Dense, Reshape, Scale
+from spikebayes.network.operators import Chain, Conv, Dense, Mix, Reshape, Scale
 from spikebayes.nn import Permadrop, SoftLIF
 
 
@@ -294,6 +294,32 @@ def test_factors_behind_a_convolution_of_as_many_channels_as_places(shape: tuple
     network = SpikingNetwork((Input("x", (2, 5)),), (first, last), wires, Readout((5, 5)))
     run = assert_engines_agree(network, torch.rand(3, 2, 5, generator=generator), steps=100)
     assert len(set(run.spikes["last"].sum(2).flatten().tolist())) > 1
+
+
+def test_an_operator_into_populations_of_other_numbers_of_channels() -> None:
+    """Their neurons are stored in other orders, so that one matrix of its weights does not do for both."""
+    generator = torch.Generator().manual_seed(0)
+    sparse = torch.randn(32, 8, generator=generator) * (torch.rand(32, 8, generator=generator) < 0.1)
+    both = Chain((Reshape((8,)), Mix(1, sparse), Reshape((8, 2, 2))))
+    eight = Conv(torch.randn(8, 2, 1, 1, generator=generator), (1, 1), (0, 0), (1, 1))
+    two = Conv(torch.randn(2, 2, 1, 1, generator=generator), (1, 1), (1, 1), (1, 1))
+    neuron, slow, line = LIF(amplitude=0.01, bias=1.5), Lowpass(0.005), Reshape((32,))
+    wires = (
+        Connection("x", "first", Reshape((2, 2, 2))),
+        Connection("first", "eight", eight, slow),
+        Connection("first", "eight", both, slow),
+        Connection("first", "two", Chain((two, Reshape((8, 2, 2)))), slow),
+        Connection("first", "two", both, slow),
+        Connection("eight", "readout", line, slow),
+        Connection("two", "readout", line, slow),
+    )
+    populations = tuple(
+        Population(name, shape, neuron)
+        for name, shape in (("first", (2, 2, 2)), ("eight", (8, 2, 2)), ("two", (8, 2, 2)))
+    )
+    network = SpikingNetwork((Input("x", (8,)),), populations, wires, Readout((32,)))
+    run = assert_engines_agree(network, torch.rand(2, 8, generator=generator), steps=100)
+    assert run.counts["two"].min() > 0
 
 
 # -- float32 -------------------------------------------------------------------------------------------------

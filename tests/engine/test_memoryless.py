@@ -27,6 +27,7 @@ from spikebayes import (
     SpikingNetwork,
     Threshold,
     convert,
+    integers,
     predict,
     simulate,
 )
@@ -37,7 +38,7 @@ from spikebayes.engine.memoryless.engine import MemorylessEngine
 from spikebayes.network.neurons import Bernoulli, Curve
 from spikebayes.network.noise import Exact, Gaussian, Law
 from spikebayes.network.operators import Chain, Conv, Dense, Operator, Reshape, size, target_shape
-from spikebayes.nn import Sharpened, zoo
+from spikebayes.nn import NoisySign, Permadrop, Sharpened, zoo
 
 SIXTEENTHS = 16.0  # weights and inputs are whole numbers of them, so that sums are exact in any order
 DTYPES = [torch.float32, torch.float64]
@@ -311,6 +312,17 @@ def test_what_no_noise_comes_before_is_computed_once_and_the_same() -> None:
     assert run.counts["quiet"].unique().numel() > 3
     for other in (masked, barely):
         assert torch.equal(simulate(other, x, samples=4, steps=3).mean, run.mean)
+
+
+def test_signs_under_a_mask_whose_factor_the_weights_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dropped sign is 0, not -1, in whole numbers too, whose masks do not rescale."""
+    monkeypatch.setattr(int8_products, "LEAST", 0)
+    torch.manual_seed(0)
+    layers = [nn.Linear(5, 40), NoisySign(0.0), Permadrop(0.5), nn.Linear(40, 30), NoisySign(0.0), Permadrop(0.5)]
+    network = integers(convert(nn.Sequential(*layers, nn.Linear(30, 3)), torch.zeros(1, 5)), bits=6).network
+    assert [p.dropout and p.dropout.rescale for p in network.populations] == [False, False]
+    run = runs_alike(network, torch.randn(20, 5), samples=4, steps=2)
+    assert run.mean.std(0).max() > 0
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from coded_networks import CODES, coded
-from spikebayes import Digits, FirstSpike, Graded, SpikingNetwork, convert, predict, simulate
+from spikebayes import ConfigError, Digits, FirstSpike, Graded, SpikingNetwork, convert, predict, simulate
 from spikebayes.conversion.number_grids import weight_norms
 from spikebayes.engine.windows.links import Link
 from spikebayes.engine.windows.tell import Told
 from spikebayes.network.coded import Coded, Race, Ramp
 from spikebayes.network.codes import Code
 from spikebayes.network.network import Connection, Input, Population, Readout
-from spikebayes.network.operators import Chain, Dense, Pick, Windows
+from spikebayes.network.operators import Chain, Dense, Operator, Pick, Windows
 from spikebayes.network.store import load_network, save_network
 from spikebayes.prediction.simulate import Run
 
@@ -137,6 +138,26 @@ def test_under_one_mask_for_all_rows_a_row_is_the_same_alone() -> None:
     assert_same(whole, ran(network, x, "windows", mask_scope="pass"))
     alone = ran(network, [part[1:2] for part in x], "windows", mask_scope="pass")
     assert torch.equal(alone.mean, whole.mean[:, 1:2])
+
+
+class Threes(Operator):
+    """Windows of three units, two apart, said otherwise."""
+
+    rearranges = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unfold(-1, 3, 2)
+
+
+def test_runners_that_are_lined_up_otherwise_race_on_the_reference() -> None:
+    plain, x = race(Digits(4, 2)), torch.randint(-15, 16, (20, 1, 9)).float()
+    wires = tuple(replace(c, operator=Threes()) if c.target == "max" else c for c in plain.connections)
+    other = replace(plain, connections=wires)
+    with pytest.raises(ConfigError, match=r"the windows engine cannot .*: races, as of 'max', of runners"):
+        simulate(other, x, engine="windows")
+    run = simulate(other, x)
+    assert run.engine == "reference"
+    assert torch.equal(run.mean, simulate(plain, x, engine="windows").mean)
 
 
 def race(code: Code, kept: Tensor | None = None) -> SpikingNetwork:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
+import torch
+
+from spikebayes.machine.products import full_precision
 
 SCRIPT = """
 import sys, torch
@@ -46,3 +50,39 @@ def test_whoever_multiplies_first_is_told_once_if_it_matters() -> None:
 @pytest.mark.slow
 def test_a_mode_that_the_user_chose_stays() -> None:
     assert said(MKL_CBWR="COMPATIBLE") == (True, "")
+
+
+@pytest.fixture
+def asked() -> Iterator[None]:
+    """Whatever a test asks torch for is taken back."""
+    yield
+    for place in (
+        torch.backends,
+        torch.backends.cuda.matmul,
+        torch.backends.mkldnn.matmul,
+        torch.backends.mkldnn.conv,
+    ):
+        place.fp32_precision = "none"
+    torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.parametrize("precision", ["highest", "high", "medium"])
+def test_products_are_those_of_float32_though_less_is_asked_for(precision: str, asked: None) -> None:
+    torch.set_float32_matmul_precision(precision)
+    before = torch.backends.mkldnn.matmul.fp32_precision
+    with full_precision():
+        with full_precision():
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.backends.cuda.matmul.fp32_precision == torch.backends.mkldnn.matmul.fp32_precision == "ieee"
+    assert torch.get_float32_matmul_precision() == precision
+    assert torch.backends.mkldnn.matmul.fp32_precision == before
+
+
+def test_so_are_those_for_which_less_is_asked_by_backend(asked: None) -> None:
+    places = torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv
+    for place in places:
+        place.fp32_precision = "bf16"
+    with full_precision():
+        assert [place.fp32_precision for place in places] == ["ieee", "ieee"]
+    assert [place.fp32_precision for place in places] == ["bf16", "bf16"]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from coarse_codes import coarse
 from spikebayes import Digits, convert
 from spikebayes.errors import ConfigError
+from spikebayes.network.coded import Coded, Race, Ramp
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork, output_scale
 from spikebayes.network.neurons import LIF, Bernoulli, Curve, Sign, Threshold
 from spikebayes.network.noise import BlankOut, Dropout
@@ -31,6 +32,7 @@ from spikebayes.network.operators import (
     Reshape,
     Scale,
     Slice,
+    Windows,
     target_shape,
 )
 from spikebayes.network.synapses import Alpha
@@ -119,11 +121,29 @@ def test_it_knows_whether_anything_in_it_is_random(changes: dict[str, Any], rand
             r"the constant of a has shape \[1, 3\]; expected \[3\]",
         ),
         ({"readout": Readout((2,), torch.ones(3))}, r"the constant of readout has shape \[3\]; expected \[2\]"),
+        (
+            {"inputs": (X, Input("y", (2, 2)))},
+            r"of argument 0 x takes \[4\], and another \[2, 2\]",
+        ),
     ],
 )
 def test_what_does_not_hang_together_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         network(**changes)
+
+
+@pytest.mark.parametrize("sources", [("x",), ("p", "q")])
+def test_a_race_is_among_the_neurons_of_one_population(sources: tuple[str, ...]) -> None:
+    """Inputs have no ticks, and which of two populations' spikes come first is not said."""
+    code, runners = Digits(4, 2), Chain((Reshape((1, 4)), Windows((2,), (2,), (0,), (1,)), Reshape((2, 2))))
+    coded = [Population(name, (4,), Coded(code, Ramp(), torch.tensor(1.0))) for name in "pq"]
+    wires = [Connection("x", name, Dense(torch.eye(4))) for name in "pq"]
+    wires += [Connection(name, "race", runners) for name in sources]
+    wires.append(Connection("race", "readout", Dense(torch.ones(1, 2))))
+    with pytest.raises(ConfigError, match="the race race must be reached by one connection, from a population"):
+        SpikingNetwork(
+            (Input("x", (4,)),), (*coded, Population("race", (2,), Race(code))), tuple(wires), Readout((1,))
+        )
 
 
 def test_a_connection_carries_an_operator() -> None:

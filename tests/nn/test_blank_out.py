@@ -334,6 +334,12 @@ def test_settings_out_of_range_are_refused(make: Callable[[], nn.Module], messag
 
 
 @torch.no_grad()
+def test_sums_that_are_drawn_at_once_are_drawn_where_the_layer_is() -> None:
+    layer = BlankOutLinear(3, 2, sampling=Gaussian()).to("meta")
+    assert layer(torch.ones(4, 3, device="meta")).device.type == "meta"
+
+
+@torch.no_grad()
 def test_a_draw_of_every_synapse_is_made_on_the_processor_only() -> None:
     layer = BlankOutLinear(3, 2, sampling=Exact()).to("meta")
     with pytest.raises(ConfigError, match=r"runs on the CPU; use Law\(\) or Gaussian\(\)"):

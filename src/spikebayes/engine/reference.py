@@ -17,7 +17,7 @@ from torch import Tensor
 
 from spikebayes.engine.contract import POTENTIALS, SPIKES, TRACE, Result, Work, unknown_noise
 from spikebayes.engine.ticks import TickSimulator
-from spikebayes.machine.products import check_steady_products
+from spikebayes.machine.products import check_steady_products, full_precision
 from spikebayes.machine.threads import one_thread
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.noise import BlankOut, Dropout, Gaussian, SpikeNoise
@@ -37,6 +37,10 @@ class ReferenceEngine:
     over_time = True
 
     def refusal(self, network: SpikingNetwork) -> str | None:
+        pooling = next((p for p in network.populations if p.neuron.pools), None)
+        if pooling is not None and network.code is None:
+            kind = type(pooling.neuron).__name__
+            return f"{kind} neurons, as in population {pooling.name!r}, pool numbers in windows of ticks only"
         unknown = unknown_noise(network, (Dropout, BlankOut, SpikeNoise))
         return unknown and f"{unknown}, are unknown"
 
@@ -55,7 +59,7 @@ class ReferenceEngine:
         if not probes:
             return 4096
         units = network.neurons if probes & {SPIKES, POTENTIALS} else size(network.readout.shape)
-        return max(1, min(4096, BUDGET // (steps * units)))
+        return max(1, min(4096, BUDGET // max(1, steps * units)))  # a network may have no neurons
 
 
 def _tile(network: SpikingNetwork) -> int:
@@ -90,7 +94,7 @@ class _Simulator:
     def run(self, work: Work) -> Result:
         """Simulate R pairs for T steps, in tiles of equal size, the last one filled up by repetition."""
         result = _empty(self.network, work, self.dtype)
-        with one_thread():
+        with full_precision(), one_thread():
             for first in range(0, len(work), self.tile):
                 lines = torch.arange(first, first + self.tile).clamp(max=len(work) - 1)
                 tile = replace(work, position=work.position[lines], keys=work.keys.at(lines))

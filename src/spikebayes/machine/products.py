@@ -1,18 +1,25 @@
-"""Matrix products whose last bits do not depend on where in a batch a row stands.
+"""Matrix products whose last bits do not depend on where in a batch a row stands, and which are those of float32.
 
 The same seed gives the same samples, whatever the batch. For that a row's product must be the same at any position
 of a matrix of given size. Intel's MKL, which torch multiplies with on most machines, does not promise it unless asked
 to: on an AMD processor 28 % of small layers (1 to 785 inputs, 1 to 100 outputs) gave bits that change with the
 position. Its conditional numerical reproducibility (``MKL_CBWR``) gives them back, at no cost that could be measured;
 it can be asked for until the process multiplies for the first time.
+
+Products of float32 may have inputs of fewer bits, where users ask torch for it by
+``torch.set_float32_matmul_precision``: TF32 on GPUs, bfloat16 on processors that have it. Sums that are exact in
+float32 no longer are.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import threading
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +48,57 @@ def check_steady_products() -> None:
         "with the batch size: import spikebayes before the first product, or set MKL_CBWR=AUTO in the environment",
         stacklevel=3,
     )
+
+
+class _Inside:
+    """Blocks of ``full_precision`` that are open, in all threads, and what to do after the last of them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.blocks = 0
+        self.afterwards: list[Callable[[], None]] = []
+
+
+_inside = _Inside()
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Products and convolutions of float32 are computed in float32, whatever the user has asked torch for.
+
+    The setting is one for all threads: it comes back when the last of them is done.
+    """
+    with _inside.lock:
+        if not _inside.blocks:
+            _inside.afterwards = _raised()
+        _inside.blocks += 1
+    try:
+        yield
+    finally:
+        with _inside.lock:
+            _inside.blocks -= 1
+            for undo in () if _inside.blocks else _inside.afterwards:
+                undo()
+
+
+def _raised() -> list[Callable[[], None]]:
+    """Ask torch for full precision; what takes it back."""
+    import torch
+
+    undo: list[Callable[[], None]] = []
+    try:
+        before = torch.get_float32_matmul_precision()
+        if before != "highest":
+            torch.set_float32_matmul_precision("highest")
+            undo.append(functools.partial(torch.set_float32_matmul_precision, before))
+    except RuntimeError:  # it was asked for by backend, as follows
+        pass
+    places: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv)
+    for place in places:
+        if place.fp32_precision not in ("ieee", "none"):
+            undo.append(functools.partial(setattr, place, "fp32_precision", place.fp32_precision))
+            place.fp32_precision = "ieee"
+    return undo
 
 
 def _is_steady(rows: int, inputs: int, outputs: int, dtype: torch.dtype) -> bool:

@@ -123,7 +123,8 @@ class SpikingNetwork:
     Raises:
         ConfigError: dt out of range, an argument left out, a name used twice or missing, a connection that points
             backwards, shapes that do not fit, blank-out on an operator that has no synapses of its own, spike noise
-            without windows of ticks, jitter where they have one tick, or a timing of a code.
+            without windows of ticks, jitter where they have one tick, a race among several sources or inputs, or a
+            timing of a code.
     """
 
     inputs: tuple[Input, ...]
@@ -145,6 +146,13 @@ class SpikingNetwork:
         arguments = sorted({i.argument for i in self.inputs})
         if arguments != list(range(len(arguments))):
             raise ConfigError(f"inputs must read the arguments 0, 1, ... of the model; they read {arguments}")
+        shapes = {i.argument: i.shape for i in self.inputs}
+        for i in self.inputs:
+            if i.shape != shapes[i.argument]:
+                raise ConfigError(
+                    f"inputs that read one argument must have one shape; of argument {i.argument} {i.name} takes "
+                    f"{list(i.shape)}, and another {list(shapes[i.argument])}"
+                )
         order: dict[str, int] = {}
         for node in self.nodes():
             if node.name in order:
@@ -302,6 +310,10 @@ class SpikingNetwork:
                 )
         if codes - {None} and self.timing is not None:
             raise ConfigError(f"a code knows its ticks, and takes no other timing; leave out {self.timing!r}")
+        told = {p.name for p in self.populations}
+        for p in coded if codes - {None} else ():
+            if p.neuron.pools and [c.source in told for c in self.into(p.name)] != [True]:
+                raise ConfigError(f"the race {p.name} must be reached by one connection, from a population")
         for c in self.connections if codes - {None} else ():
             if c.synapse is not None or c.blank_out is not None:
                 raise ConfigError(

@@ -51,8 +51,8 @@ class Sharpened(Spiking):
         sharpness: initial sharpness, in [0, 1].
         learnable: the highest sharpness whose gradient is used, in [0, 1]; 1 uses the activation's own.
         noise: standard deviation of Gaussian noise added to the input while training, >= 0; drawn for each unit of a
-            row, and once more for each of its feature maps: it moves the empty background of an image, where all
-            units of a map have the same input, away from the step.
+            row, or once for each of its feature maps: it moves the empty background of an image, where all units of
+            a map have the same input, away from the step.
 
     Shape:
         any floating-point tensor, returned as it came.

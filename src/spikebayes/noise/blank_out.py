@@ -80,7 +80,7 @@ def gaussian_sums(noise: BlankOut, seen: Tensor, weight: Tensor, keys: Keys, ste
     Args:
         seen: ``[R, L, K]``, what the synapses of each place see. weight: ``[O, K]``.
     """
-    keys, draw = keys.drawn(noise, step)
+    keys, draw = keys.to(seen.device).drawn(noise, step)
     words = draw_words(keys, seen.shape[1] * len(weight), site=noise.site, draw=draw)
     normal = torch.special.ndtri((words.double() + 0.5) / (1 << 32)).to(seen.dtype)  # never 0 or 1 in float64
     p = noise.keep

@@ -47,8 +47,8 @@ class Grid:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Equal for populations whose weights are stored alike."""
-        return (len(self.unit), self.groups, self.natural)
+        """Equal for populations whose weights are stored alike: so many neurons, tiles and channels."""
+        return (len(self.unit), self.groups, self.unit[:2].tolist()[-1])
 
 
 def cut(n: int, incoming: Sequence[Wire], sources: int, lanes: int, item_bytes: int) -> Grid:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from spikebayes.engine.contract import SPIKES, TRACE, Abilities, Result, Work
 from spikebayes.engine.memoryless.int8_products import Product, product_of, together
-from spikebayes.machine.products import check_steady_products
+from spikebayes.machine.products import check_steady_products, full_precision
 from spikebayes.machine.threads import one_thread, share_out, threads_kept
 from spikebayes.network.network import Connection, Input, Population, Readout, SpikingNetwork
 from spikebayes.network.neurons import Bernoulli, Neuron, Sign, Threshold
@@ -73,7 +73,7 @@ class MemorylessEngine:
 
     def block(self, network: SpikingNetwork, steps: int, probes: frozenset[str]) -> int:
         probed = steps * (network.neurons if SPIKES in probes else size(network.readout.shape))
-        return max(1, min(1 << 15, RECORDED // (probed if probes else 1)))
+        return max(1, min(1 << 15, RECORDED // (max(1, probed) if probes else 1)))  # there may be no neurons
 
 
 def tile(network: SpikingNetwork) -> int:
@@ -194,7 +194,7 @@ class _Simulator:
         item = torch.empty(0, dtype=self.dtype).element_size()
         each = sum(item * size(net.shape(name)) for name in self.based) + sum(size(net.shape(n)) for n in kept)
         most = max(1, KEPT // max(1, each) // self.tile) * self.tile
-        with threads_kept():
+        with threads_kept(), full_precision():
             for first in range(0, rows, most):
                 self._rows(work, inputs, kept, result, first, min(rows, first + most))
         return result

@@ -66,8 +66,8 @@ def product_of(operator: Operator, source: Input | Population, dtype: torch.dtyp
     for moved in chain[:place]:
         shape = target_shape(moved, shape)
     value = source.dropout.factor if source.dropout else 1.0
-    signed = source.neuron.off == -1
-    if signed and (value != 1 or part.weight is None):  # 0 where dropped, and -1 or 1
+    signed, dropped = source.neuron.off == -1, source.dropout is not None and source.dropout.acts
+    if signed and (dropped or part.weight is None):  # 0 where dropped, and -1 or 1
         return None
     made = BUILDERS[type(part)](part, shape, 2.0 if signed else value, dtype)
     if made is None:

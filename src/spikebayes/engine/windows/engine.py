@@ -21,7 +21,7 @@ from spikebayes.conversion.exact_sums import EXACT_SUMS
 from spikebayes.engine.contract import NUMBERS, Result, Work, unknown_noise
 from spikebayes.engine.windows.links import CPU, Link, link_of
 from spikebayes.engine.windows.tell import Teller, Told
-from spikebayes.machine.products import check_steady_products
+from spikebayes.machine.products import check_steady_products, full_precision
 from spikebayes.machine.threads import one_thread, share_out, threads_kept
 from spikebayes.network.coded import Coded, Race
 from spikebayes.network.network import Input, Population, Readout, SpikingNetwork
@@ -44,6 +44,10 @@ class WindowsEngine:
     def refusal(self, network: SpikingNetwork) -> str | None:
         if network.code is None:
             return "its populations step freely, and send no numbers in windows of ticks"
+        for race in (p.name for p in network.populations if p.neuron.pools):
+            *before, last = network.into(race)[0].operator.parts or (None,)
+            if type(last) is not Windows or not all(part.rearranges for part in before):
+                return f"races, as of {race!r}, of runners that Windows does not line up"
         unknown = unknown_noise(network, (Dropout, SpikeNoise))
         return unknown and f"{unknown}, are unknown"
 
@@ -107,7 +111,7 @@ class _Simulator:
             return result
         work = replace(work, inputs=tuple(x.to(self.device) for x in work.inputs))
         order = torch.argsort(work.position, stable=True)
-        with threads_kept():
+        with threads_kept(), full_precision():
             with one_thread():
                 kept = self._once(work)
 
