@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch.nn.modules.dropout import _DropoutNd
+from torch.utils._pytree import tree_leaves
 
 from spikebayes.conversion import activations, dropout, pooling
 from spikebayes.conversion.activations import Activation, Rate
@@ -102,7 +103,8 @@ class Builder:
             spiking = _holds_affine((arguments, keywords))
             try:
                 if spiking:
-                    self.values[node] = _finite(self._call(node, *_in_order(arguments, keywords)))
+                    self.values[node] = self._call(node, *_in_order(arguments, keywords))
+                    _refuse_infinite(node, self.values[node], (arguments, keywords))
                 else:
                     self.values[node] = self._plain(node, arguments, keywords)
             except Refused as refusal:
@@ -422,11 +424,14 @@ def _misfit(error: Exception) -> tuple[str, str]:
     return f"cannot be converted: {said}", CALLED
 
 
-def _finite(value: Any) -> Any:
-    """A value, unless numbers that a model holds make it infinite or NaN."""
-    if isinstance(value, Affine) and not bool(value.constant.isfinite().all()):
+def _refuse_infinite(node: fx.Node, value: Any, given: Any) -> None:
+    """Refuse what makes values infinite or NaN by numbers of forward; ``faults`` looks at those of layers."""
+
+    def finite(x: Any) -> bool:
+        return not isinstance(x, Affine) or bool(x.constant.isfinite().all())
+
+    if node.op != "call_module" and not finite(value) and all(map(finite, tree_leaves(given))):
         raise Refused("it makes values infinite or NaN; use finite numbers, and h * mask to silence a unit")
-    return value
 
 
 def _batch(value: Affine) -> Tensor:
