@@ -307,6 +307,54 @@ def weight_norm() -> nn.Module:
     return model
 
 
+class Causal(nn.Conv1d):
+    """A convolution that sees the past alone, a layer of many networks over time."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(F.pad(input, (self.dilation[0] * (self.kernel_size[0] - 1), 0)))
+
+
+@form(CONVERTS, "series")
+def weight_norm_of_a_layer_of_one_s_own() -> nn.Module:
+    first, second = (parametrizations.weight_norm(Causal(n, 4, 3, dilation=2)) for n in (2, 4))
+    return nn.Sequential(first, SoftLIF(1e-3), Permadrop(0.2), second, nn.Flatten(), nn.LazyLinear(2))
+
+
+@form()
+def spectral_norm_of_a_layer_of_one_s_own() -> nn.Module:
+    class Doubled(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            return 2 * super().forward(input)
+
+    return nn.Sequential(parametrizations.spectral_norm(Doubled(4, WIDTH)), *net()[1:])
+
+
+@form()
+def infinite_numbers_that_take_no_part() -> nn.Module:
+    model = net()
+    model.register_buffer("smallest_loss", torch.tensor(float("inf")))
+    return model
+
+
+@form(REFUSED)
+def an_infinite_number_that_is_added() -> nn.Module:
+    model = Body(lambda m, x: m.b(m.d(m.s(m.a(x) + m.mask))))
+    model.register_buffer("mask", torch.where(torch.arange(WIDTH) < 3, float("-inf"), 0.0))
+    return model
+
+
+@form()
+def arguments_by_name() -> nn.Module:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        h = m.d(x=m.s(x=m.n(input=m.a(input=x))))
+        h = torch.flatten(input=torch.reshape(input=h, shape=(-1, 2, WIDTH // 2)), start_dim=1)
+        h = torch.add(input=h, other=torch.mul(input=h.roll(1, 1), other=0.5))
+        h = torch.cat(torch.chunk(input=F.pad(input=h, pad=(0, 2)), chunks=2, dim=1), 1)[:, :WIDTH]
+        return m.b(torch.sub(torch.matmul(input=h, other=torch.eye(WIDTH)), other=h.mean(1, keepdim=True)))
+
+    return Body(forward, n=nn.BatchNorm1d(WIDTH))
+
+
 @form()
 def old_weight_norm_with_loaded_weights() -> nn.Module:
     def make() -> nn.Module:
@@ -568,6 +616,7 @@ FORMS |= {
         "tanh_as_a_method": lambda h: h.tanh(),
         "an_absolute_value": torch.abs,
         "clamped": lambda h: h.clamp(0, 1),
+        "in_place": lambda h: (2 * h).clip_(0, 1).exp_().sigmoid_() + torch.special.expit(h),
     }.items()
 }
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrizations
 
 import spikebayes as sb
 from spikebayes import ConfigError, ConversionError
@@ -54,6 +55,27 @@ def attention(m: Any, h: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(heads, heads, heads, dropout_p=0.5 * m.training).flatten(1)
 
 
+class DropsInTraining(nn.Linear):
+    """As some write it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.dropout(super().forward(x), 0.5) if self.training else super().forward(x)
+
+
+def with_hook(hook: Callable[[Any, Any, Tensor], Tensor]) -> nn.Module:
+    """Layers of torch alone."""
+    layers = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.05), nn.Linear(8, 1))
+    layers[0].register_forward_hook(hook)
+    return layers
+
+
+def with_forward_replaced() -> nn.Module:
+    layers = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.05), nn.Linear(8, 1))
+    first: Any = layers[1]
+    first.forward = lambda x: F.dropout(x.relu(), 0.5) if first.training else x.relu()
+    return layers
+
+
 OUT_OF_REACH: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "a dropout of one's own": (lambda: Body(lambda m, h: m.own(h), own=Drop()), "Drop, module 'own': draws numbers"),
     "Python's": (lambda: Body(lambda m, h: h * random.random() if m.training else h), "Body.forward: draws numbers"),
@@ -66,6 +88,19 @@ OUT_OF_REACH: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "p of the mode": (
         lambda: Body(lambda m, h: F.dropout(h, 0.5 if m.training else 0.0)),
         "drops while the model trains, .* p = 0.5, depends on .self.training",
+    ),
+    "a hook on a layer of torch": (
+        lambda: with_hook(lambda m, given, gave: F.dropout(gave, 0.5) if m.training else gave),
+        "Linear, module '0': drops while the model trains",
+    ),
+    "noise of a hook": (
+        lambda: with_hook(lambda m, given, gave: gave + torch.randn_like(gave) if m.training else gave),
+        "draws numbers of its own",
+    ),
+    "a forward put in place": (with_forward_replaced, "ReLU, module '1': drops while the model trains"),
+    "a layer whose weights are normed": (
+        lambda: Body(lambda m, h: m.own(h), own=parametrizations.weight_norm(DropsInTraining(8, 8))),
+        "DropsInTraining, module 'own': drops while the model trains",
     ),
     "untraceable": (lambda: Body(asserted), "drops while the model trains"),
     "in place, by a function": (lambda: Body(in_place), "drops in place, and what it was given is used again"),

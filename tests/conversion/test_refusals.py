@@ -33,6 +33,7 @@ LAYERS: list[tuple[nn.Module, str]] = [
     (nn.LSTM(6, 6), "only feed-forward networks can be converted"),
     (nn.AlphaDropout(0.5), "use Dropout, Dropout1d/2d or spikebayes.nn.Permadrop"),
     (nn.Dropout3d(0.5), "use Dropout, Dropout1d/2d or spikebayes.nn.Permadrop"),
+    (nn.MaxPool3d(2), "fold the third into the channels"),
     (nn.LocalResponseNorm(2), "between activations only linear operations are possible"),
 ]
 
@@ -68,6 +69,17 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], str, str]] = {
     ),
     "layer norm": (lambda h: F.layer_norm(h, [6]), "function layer_norm", "use BatchNorm"),
     "unknown function": (torch.sin, "function sin", "only linear operations are possible"),
+    "unknown, of a name like those of activations": (torch.expm1, "function expm1", "only linear operations are"),
+    "a quotient that is rounded": (
+        lambda h: torch.div(h, 2, rounding_mode="floor"),
+        "function div",
+        "with rounding_mode it is not supported; leave that out",
+    ),
+    "infinite": (
+        lambda h: h + torch.full((6,), torch.inf),
+        "function add",
+        "it makes values infinite or NaN",
+    ),
     "square": (lambda h: h**2, "function pow", "give code=spikebayes.Graded(8), whose spikes carry the value"),
     "power": (lambda h: h**3, "function pow", "only squares are, under a Graded code"),
     "limits that are tensors": (lambda h: h.clamp(torch.zeros(6)), "tensor method clamp", "clamp to numbers"),

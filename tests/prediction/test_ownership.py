@@ -210,6 +210,24 @@ def test_numbers_that_cannot_be_used_are_refused(name: str) -> None:
         predict(model, X, samples=5)
 
 
+def test_a_buffer_may_be_infinite_unless_a_norm_s() -> None:
+    def attends(m: Any, x: Tensor) -> Tensor:  # to itself and those before it
+        h = m.d(m.a(x[:, :, None]))
+        return m.b(((h @ h.mT + m.mask).softmax(-1) @ h).mean(1))
+
+    layers = {"a": nn.Linear(1, 8), "d": Permadrop(0.2), "b": nn.Linear(8, 1)}
+    past = torch.full((4, 4), -torch.inf).triu(1)
+    by_mask = predict(Net(attends, **layers, mask=past), X, samples=5)
+    by_numbers = predict(Net(attends, **layers, mask=past.nan_to_num()), X, samples=5)
+    assert torch.equal(by_mask.samples, by_numbers.samples)
+    with pytest.raises(ConfigError, match="NaN or infinite, in mask"):
+        predict(Net(attends, **layers, mask=past / past), X, samples=5)
+    normed = nn.Sequential(nn.BatchNorm1d(4), *parts().values())
+    normed[0].running_var.fill_(torch.inf)
+    with pytest.raises(ConfigError, match=r"NaN or infinite, in 0.running_var"):
+        predict(normed, X, samples=5)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.compile's own parts
 @pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile])
 def test_wrappers_are_seen_through(wrap: Any) -> None:

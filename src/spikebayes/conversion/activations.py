@@ -205,15 +205,15 @@ FUNCTIONS: dict[Any, Callable[..., Activation]] = {
     F.hardswish: bump("hardswish"),
 }
 for _names, _make in (
-    (("relu", "relu_"), relu),
-    (("clamp", "clamp_", "clip"), lambda min=None, max=None: clamped(min, max)),
-    (("clamp_min", "clamp_min_"), lambda min: clamped(min, None)),
-    (("clamp_max", "clamp_max_"), lambda max: clamped(None, max)),
-    (("sigmoid", "sigmoid_"), curve("Sigmoid", torch.sigmoid)),
-    (("tanh", "tanh_"), curve("Tanh", torch.tanh)),
+    (("relu",), relu),
+    (("clamp", "clip"), lambda min=None, max=None: clamped(min, max)),
+    (("clamp_min",), lambda min: clamped(min, None)),
+    (("clamp_max",), lambda max: clamped(None, max)),
+    (("sigmoid",), curve("Sigmoid", torch.sigmoid)),
+    (("tanh",), curve("Tanh", torch.tanh)),
     (("prelu",), parametric),
-    (("selu", "selu_"), curve("SELU", F.selu)),
-    (("celu", "celu_"), lambda alpha=1.0: curve("CELU", F.celu)(alpha)),
+    (("selu",), curve("SELU", F.selu)),
+    (("celu",), lambda alpha=1.0: curve("CELU", F.celu)(alpha)),
     (("abs", "absolute"), absolute),
     (("exp",), curve("exp", torch.exp)),
     (("atan", "arctan"), curve("atan", torch.atan)),
@@ -222,11 +222,12 @@ for _names, _make in (
     (("square",), bump("square")),
     (("pow",), power),
 ):
-    for _name in _names:
+    _in_place = [f"{name}_" for name in _names if any(hasattr(home, f"{name}_") for home in (Tensor, torch))]
+    for _name in (*_names, *_in_place):
         FUNCTIONS[_name] = _make
         if hasattr(torch, _name):
             FUNCTIONS[getattr(torch, _name)] = _make
-FUNCTIONS |= {operator.abs: absolute, abs: absolute, operator.pow: power}
+FUNCTIONS |= {operator.abs: absolute, abs: absolute, operator.pow: power, torch.special.expit: FUNCTIONS["sigmoid"]}
 for _old in ("sigmoid", "tanh"):  # kept in torch.nn.functional for old code
     FUNCTIONS[getattr(F, _old)] = FUNCTIONS[_old]
 for _inner in ("leaky_relu_", "elu_", "hardtanh_", "relu_"):

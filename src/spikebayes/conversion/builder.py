@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch.nn.modules.dropout import _DropoutNd
+from torch.utils._pytree import tree_leaves
 
 from spikebayes.conversion import activations, dropout, pooling
 from spikebayes.conversion.activations import Activation, Rate
@@ -42,6 +44,8 @@ DRAWS = (
     "it draws numbers of its own, which no seed of a prediction governs; make nn.Dropout or a layer of spikebayes.nn "
     "the randomness"
 )
+FIRST = ("input", "tensor", "x"), ("other", "mat2")  # names of a call's first argument, and of its second
+UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
 CALLED = "check the call: its arguments do not fit"
 
 
@@ -96,15 +100,18 @@ class Builder:
         elif node.op == "output":
             self.output = self._output(arguments[0])
         else:
-            make = self._call if _holds_affine((arguments, keywords)) else self._plain
+            spiking = _holds_affine((arguments, keywords))
             try:
-                self.values[node] = make(node, arguments, keywords)
+                if spiking:
+                    self.values[node] = self._call(node, *_in_order(arguments, keywords))
+                    _refuse_infinite(node, self.values[node], (arguments, keywords))
+                else:
+                    self.values[node] = self._plain(node, arguments, keywords)
             except Refused as refusal:
-                cure = refusal.cure or hint(self.traced.kind(node))
+                cure = refusal.cure or hint(self.traced.kind(node), self.traced.is_activation(node))
                 raise Blocked(self.traced.obstacle(node, refusal.reason, cure)) from None
             except (TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
-                reason = f"cannot be converted: {(str(error).splitlines() or [type(error).__name__])[0]}"
-                raise Blocked(self.traced.obstacle(node, reason, CALLED)) from error
+                raise Blocked(self.traced.obstacle(node, *_misfit(error))) from error
 
     def stand_in(self, node: fx.Node) -> bool:
         """Give a node that was refused a value of its shape, so that the walk goes on; False if that is not known."""
@@ -193,7 +200,7 @@ class Builder:
             return self._product(node, *factors)
         elif node.target in self.rules.functions:
             return self.rules.functions[node.target](*arguments, **keywords)
-        raise Refused(f"{UNKNOWN}; {hint(kind)}")
+        raise Refused(f"{UNKNOWN}; {hint(kind, self.traced.is_activation(node))}")
 
     # -- what spikes ---------------------------------------------------------------------------------------------
 
@@ -239,7 +246,7 @@ class Builder:
         if not activation.monotone and self.code is not None and not self.code.graded:
             raise Refused(
                 f"{activation.name} rises and falls, and {self.code} tells a value by when it is reached; "
-                f"{hint(activation.name)}"
+                f"{hint(activation.name, is_told=True)}"
             )
         units = Units(Rate(activation), curve=activation.function)
         if isinstance(value, Affine):
@@ -290,7 +297,7 @@ class Builder:
         if term is None or not _fires(neuron, off=0):
             raise Refused(
                 "only of spikes that are 0 or 1, straight from threshold units, is the maximum a spike, their OR; "
-                f"put it directly after a sharpened activation, or {hint('max_pool')}"
+                f"put it directly after a sharpened activation, or {hint('max_pool', is_told=True)}"
             )
         units = Units(Threshold(0.5 / math.prod(pool.kernel)))
         fired, mask = self._activation(node, units, value.then(pool.average)), term.source.dropout
@@ -397,6 +404,34 @@ def _holds_affine(arguments: Any) -> bool:
     if isinstance(arguments, tuple | list):
         return any(_holds_affine(item) for item in arguments)
     return isinstance(arguments, Affine | Pooled)
+
+
+def _in_order(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A call's first arguments by their places, where it gives them by name."""
+    rest = dict(keywords)
+    for place, names in enumerate(FIRST):
+        name = next((name for name in names if name in rest), None)
+        if len(arguments) == place and name is not None:
+            arguments = (*arguments, rest.pop(name))
+    return arguments, rest
+
+
+def _misfit(error: Exception) -> tuple[str, str]:
+    """Why a call's arguments do not fit, and what to do."""
+    said = (str(error).splitlines() or [type(error).__name__])[0]
+    if unknown := UNEXPECTED.search(said):
+        return f"with {unknown[1]} it is not supported", "leave that out, and do it by an operation of its own"
+    return f"cannot be converted: {said}", CALLED
+
+
+def _refuse_infinite(node: fx.Node, value: Any, given: Any) -> None:
+    """Refuse what makes values infinite or NaN by numbers of forward; ``faults`` looks at those of layers."""
+
+    def finite(x: Any) -> bool:
+        return not isinstance(x, Affine) or bool(x.constant.isfinite().all())
+
+    if node.op != "call_module" and not finite(value) and all(map(finite, tree_leaves(given))):
+        raise Refused("it makes values infinite or NaN; use finite numbers, and h * mask to silence a unit")
 
 
 def _batch(value: Affine) -> Tensor:

@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from spikebayes.conversion.obstacles import Obstacle
 from spikebayes.errors import SpikebayesError
@@ -35,6 +37,18 @@ def unwrapped(model: nn.Module) -> nn.Module:
     while (inner := WRAPPERS.get(type(model).__name__)) is not None:
         model = getattr(model, inner)
     return model
+
+
+def written_in(module: nn.Module) -> str:
+    """The Python module that a layer's code is in: a parametrisation such as weight norm gives it a class of torch's.
+
+    Example:
+        >>> class Own(nn.Linear): ...
+        >>> own = nn.utils.parametrizations.weight_norm(Own(2, 2))
+        >>> type(own).__module__, written_in(own) == Own.__module__
+        ('torch.nn.utils.parametrize', True)
+    """
+    return type_before_parametrizations(module).__module__
 
 
 def float_dtype(model: nn.Module) -> torch.dtype:
@@ -87,7 +101,8 @@ def faults(model: nn.Module) -> Iterator[Obstacle]:
     elif len({t.dtype for t in model.parameters()}) > 1:
         doubles = [name for name, t in model.named_parameters() if t.dtype == torch.float64]
         yield Obstacle(whole, f"some of it is float64 and some float32: {_list(doubles)}", "give model.float()")
-    broken = [name for name, t in numbers if not bool(t.isfinite().all())]
+    beyond = _may_be_infinite(model)
+    broken = [n for n, t in numbers if not bool(t.isfinite().all()) and (n not in beyond or bool(t.isnan().any()))]
     if broken:
         cure = "train it again, with a smaller learning rate, or replace them"
         yield Obstacle(whole, f"it holds numbers that are NaN or infinite, in {_list(broken)}", cure)
@@ -115,6 +130,15 @@ def _hidden_dropout(model: nn.Module) -> Iterator[Obstacle]:
                 f"its own dropout={inside:g} would be off in a prediction, since no mask reaches it",
                 "set it to 0 and put nn.Dropout behind the layer" if name else "set it to 0",
             )
+
+
+def _may_be_infinite(model: nn.Module) -> set[str]:
+    """Names of buffers but those of norms: -inf masks positions, inf is the smallest loss before there is any.
+
+    What comes of one that takes part in a prediction or a network is looked at there.
+    """
+    norms = [f"{name}." if name else "" for name, m in model.named_modules() if isinstance(m, _NormBase)]
+    return {name for name, _ in model.named_buffers() if not name.startswith(tuple(norms))}
 
 
 def _numbers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -109,15 +109,15 @@ class _Functions(TorchFunctionMode):
     def watch(self, module: nn.Module) -> list[Any]:
         """Hooks on a module."""
 
-        def before(module: nn.Module, given: tuple[Any, ...]) -> None:
-            counts = given[0] in self.reached
-            self.given.append(given[0].clone() if counts else None)  # an operation may work in place
+        def before(module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+            x = next(iter((*given, *named.values())))
+            self.given.append(x.clone() if x in self.reached else None)  # an operation may work in place
 
         def after(module: nn.Module, _: tuple[Any, ...], gave: Tensor) -> Tensor | None:
             given = self.given.pop()
             return None if given is None else self._record(module, given, gave)
 
-        return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+        return [module.register_forward_pre_hook(before, with_kwargs=True), module.register_forward_hook(after)]
 
     def close(self, module: nn.Module) -> list[Any]:
         """Hooks on a module whose own calls do not count."""

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,10 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.utils.parametrize import type_before_parametrizations
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from spikebayes.conversion.faults import UNSCRIPTED
+from spikebayes.conversion.faults import UNSCRIPTED, written_in
 from spikebayes.conversion.obstacles import Obstacle
 from spikebayes.conversion.tracing import LIBRARIES
 from spikebayes.noise.masks import dropout_call, drops_in_place, evaluating
@@ -41,14 +43,15 @@ Place = tuple[str, str]  # the module, and the user's line
 def only_in_training(model: nn.Module, rows: Sequence[Tensor]) -> Obstacle | None:
     """The first randomness of a module in training mode that it does not have in evaluation mode, or out of reach.
 
-    Layers of torch and of this library hold none: modules made of these alone are not run. A copy trains, so that the
-    module stays as it is; a module that cannot be copied gets its values back.
+    Layers of torch and of this library hold none: modules made of these alone, without hooks, are not run. A copy
+    trains, so that the module stays as it is; a module that cannot be copied, or part of which may ask the module
+    itself whether it trains, gets its values back.
 
     Args:
         model: that takes the rows.
         rows: ``[B, *shape]`` of each argument, the first of which are used.
     """
-    if all(type(m).__module__.startswith(("torch.nn.", "spikebayes.")) for m in model.modules()):
+    if all(written_in(m).startswith(("torch.nn.", "spikebayes.")) and not _changed(m) for m in model.modules()):
         return None
     some = [x[:ROWS] for x in rows]
     with torch.no_grad(), generators_kept(), evaluating(model):
@@ -145,7 +148,7 @@ class _Watch(TorchFunctionMode):
             owner, path = frame.f_locals.get("self"), Path(frame.f_code.co_filename)
             if not module and id(owner) in self.names:
                 name = self.names[id(owner)]
-                module = type(owner).__name__ + (f", module {name!r}" if name else ".forward")
+                module = type_before_parametrizations(owner).__name__ + (f", module {name!r}" if name else ".forward")
             if not line and not any(path.is_relative_to(library) for library in LIBRARIES):
                 line = f"{path.name}:{frame.f_lineno}"
             frame = frame.f_back
@@ -164,21 +167,37 @@ def _watched(model: nn.Module, rows: Sequence[Tensor]) -> _Watch:
 @contextmanager
 def _training(model: nn.Module) -> Iterator[nn.Module]:
     """A copy in training mode, but for layers whose training is no randomness of the model."""
-    values = {}
-    try:
-        made = copy.deepcopy(model)
-    except Exception:  # it keeps a value of a graph, say
-        made, values = model, {name: t.clone() for name, t in model.state_dict(keep_vars=True).items()}
-    modes = {m: m.training for m in made.modules()}
+    made = None if any(map(_changed, model.modules())) else _copy(model)
+    values = {} if made is not None else {name: t.clone() for name, t in _numbers(model)}
+    trained = model if made is None else made
+    modes = {m: m.training for m in trained.modules()}
     for m in modes:
-        m.training = not (isinstance(m, SETTLED) or type(m).__module__.startswith("spikebayes."))
+        m.training = not (isinstance(m, SETTLED) or written_in(m).startswith("spikebayes."))
     try:
-        yield made
+        yield trained
     finally:
         for m, mode in modes.items():
             m.training = mode
-        for name, t in model.state_dict(keep_vars=True).items() if values else ():
-            t.copy_(values[name])
+        for name, t in _numbers(model) if values else ():
+            if not torch.equal(t, values[name]):
+                t.copy_(values[name])
+
+
+def _copy(model: nn.Module) -> nn.Module | None:
+    try:
+        return copy.deepcopy(model)
+    except Exception:  # it keeps a value of a graph, say
+        return None
+
+
+def _changed(module: nn.Module) -> bool:
+    """Whether hooks, or a forward put in place, do what its class does not say; they may hold the very module."""
+    hooks = module._forward_hooks, module._forward_pre_hooks
+    return any(hooks) or "forward" in vars(module)
+
+
+def _numbers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    return chain(model.named_parameters(), model.named_buffers())
 
 
 def _shares(one: Tensor, other: Tensor) -> bool:

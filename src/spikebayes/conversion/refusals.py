@@ -17,8 +17,22 @@ class Refused(Exception):
 
 CODE = "code=spikebayes.Digits(4, 4)"
 
-HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
+#: of what a code tells
+TOLD: tuple[tuple[tuple[str, ...], str], ...] = (
     (("maxpool", "max_pool"), f"use AvgPool, or give {CODE}, under which it may stand anywhere"),
+    (
+        ("gelu", "silu", "mish", "hardswish", "square", "pow"),
+        "give code=spikebayes.Graded(8), whose spikes carry the value, or use an activation that never falls",
+    ),
+    (
+        (
+            *("relu", "elu", "tanh", "sigmoid", "softplus", "softsign", "shrink", "clamp", "clip", "abs", "exp"),
+            *("atan", "erf", "asinh"),
+        ),
+        f"leave code='lif' out or give {CODE}, by which any activation is told, or use spikebayes.nn.SoftLIF",
+    ),
+)
+HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("softmax", "softmin"),
         "remove it: the read-out is the logits, and predict gives class probabilities; between layers use Sigmoid",
@@ -42,17 +56,6 @@ HINTS: tuple[tuple[tuple[str, ...], str], ...] = (
         "it draws numbers that no seed of a prediction governs: make Dropout the randomness",
     ),
     (("lstm", "gru", "rnn", "attention", "transformer"), "only feed-forward networks can be converted"),
-    (
-        ("gelu", "silu", "mish", "hardswish", "square", "pow"),
-        "give code=spikebayes.Graded(8), whose spikes carry the value, or use an activation that never falls",
-    ),
-    (
-        (
-            *("relu", "elu", "tanh", "sigmoid", "softplus", "softsign", "shrink", "clamp", "clip", "abs", "exp"),
-            *("atan", "erf", "asinh"),
-        ),
-        f"leave code='lif' out or give {CODE}, by which any activation is told, or use spikebayes.nn.SoftLIF",
-    ),
     (
         ("glu",),
         "write it as a, b = x.chunk(2, dim), then a * torch.sigmoid(b), which code=spikebayes.Graded(10) tells",
@@ -96,7 +99,8 @@ GENERAL = (
 )
 
 
-def hint(what: str) -> str:
-    """What to use instead of a layer or function of that name."""
+def hint(what: str, is_told: bool) -> str:
+    """What to use instead of a layer or function of that name; a code, if one tells it."""
     name = what.lower()
-    return next((advice for keys, advice in HINTS if any(key in name for key in keys)), GENERAL)
+    hints = (*TOLD, *HINTS) if is_told else HINTS
+    return next((advice for keys, advice in hints if any(key in name for key in keys)), GENERAL)

@@ -117,7 +117,7 @@ class Rules:
         ):
             for name in names:
                 self._both(name, rule)
-        self.functions[torch.rsub] = lambda a, b: subtract(b, a)
+        self.functions[torch.rsub] = lambda a, b, *, alpha=1: subtract(b, a, alpha=alpha)
 
     def factors(self, function: Any, arguments: Any, keywords: dict[str, Any]) -> tuple[Affine, Affine] | None:
         """What a call multiplies, if that is two network values and all that it is given."""

@@ -20,7 +20,7 @@ from torch.fx.proxy import TraceError
 from spikebayes.conversion import dropout
 from spikebayes.conversion.activations import FUNCTIONS
 from spikebayes.conversion.arguments import ShapedArgument, proxy_of
-from spikebayes.conversion.faults import unwrapped
+from spikebayes.conversion.faults import unwrapped, written_in
 from spikebayes.conversion.moves import ROWS
 from spikebayes.nn import Spiking
 from spikebayes.noise.masks import DropoutInputs, evaluating
@@ -123,7 +123,7 @@ class ShapedTracer(fx.Tracer):
         return root_fn, [self.root, *(self.create_proxy("placeholder", name, (), {}) for name in self.names)]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        leaf = super().is_leaf_module(m, module_qualified_name)
+        leaf = super().is_leaf_module(m, module_qualified_name) and written_in(m).startswith("torch.")
         return leaf or isinstance(m, Spiking | torch.jit.ScriptModule) or type(m) in dropout.MODULES
 
     def call_module(
