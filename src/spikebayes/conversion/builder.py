@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 from torch.nn.modules.dropout import _DropoutNd
-from torch.utils._pytree import tree_leaves
 
 from spikebayes.conversion import activations, dropout, pooling
 from spikebayes.conversion.activations import Activation, Rate
 from spikebayes.conversion.affine import Affine, Source, Term
 from spikebayes.conversion.arithmetic import add, multiply, subtract
 from spikebayes.conversion.assembly import READOUT, Activated, assembled, sources_of
+from spikebayes.conversion.calls import in_order, misfit, refuse_infinite
 from spikebayes.conversion.dependence import OF_SHAPE
 from spikebayes.conversion.exact_sums import gridded
 from spikebayes.conversion.faults import SCRIPTED, UNSCRIPTED, float_dtype
@@ -44,9 +43,6 @@ DRAWS = (
     "it draws numbers of its own, which no seed of a prediction governs; make nn.Dropout or a layer of spikebayes.nn "
     "the randomness"
 )
-FIRST = ("input", "tensor", "x"), ("other", "mat2")  # names of a call's first argument, and of its second
-UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
-CALLED = "check the call: its arguments do not fit"
 
 
 def _as_it_is(y: Tensor) -> Tensor:
@@ -103,15 +99,15 @@ class Builder:
             spiking = _holds_affine((arguments, keywords))
             try:
                 if spiking:
-                    self.values[node] = self._call(node, *_in_order(arguments, keywords))
-                    _refuse_infinite(node, self.values[node], (arguments, keywords))
+                    self.values[node] = self._call(node, *in_order(arguments, keywords))
+                    refuse_infinite(node, self.values[node], (arguments, keywords))
                 else:
                     self.values[node] = self._plain(node, arguments, keywords)
             except Refused as refusal:
                 cure = refusal.cure or hint(self.traced.kind(node), self.traced.is_activation(node))
                 raise Blocked(self.traced.obstacle(node, refusal.reason, cure)) from None
             except (TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
-                raise Blocked(self.traced.obstacle(node, *_misfit(error))) from error
+                raise Blocked(self.traced.obstacle(node, *misfit(error))) from error
 
     def stand_in(self, node: fx.Node) -> bool:
         """Give a node that was refused a value of its shape, so that the walk goes on; False if that is not known."""
@@ -404,34 +400,6 @@ def _holds_affine(arguments: Any) -> bool:
     if isinstance(arguments, tuple | list):
         return any(_holds_affine(item) for item in arguments)
     return isinstance(arguments, Affine | Pooled)
-
-
-def _in_order(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """A call's first arguments by their places, where it gives them by name."""
-    rest = dict(keywords)
-    for place, names in enumerate(FIRST):
-        name = next((name for name in names if name in rest), None)
-        if len(arguments) == place and name is not None:
-            arguments = (*arguments, rest.pop(name))
-    return arguments, rest
-
-
-def _misfit(error: Exception) -> tuple[str, str]:
-    """Why a call's arguments do not fit, and what to do."""
-    said = (str(error).splitlines() or [type(error).__name__])[0]
-    if unknown := UNEXPECTED.search(said):
-        return f"with {unknown[1]} it is not supported", "leave that out, and do it by an operation of its own"
-    return f"cannot be converted: {said}", CALLED
-
-
-def _refuse_infinite(node: fx.Node, value: Any, given: Any) -> None:
-    """Refuse what makes values infinite or NaN by numbers of forward; ``faults`` looks at those of layers."""
-
-    def finite(x: Any) -> bool:
-        return not isinstance(x, Affine) or bool(x.constant.isfinite().all())
-
-    if node.op != "call_module" and not finite(value) and all(map(finite, tree_leaves(given))):
-        raise Refused("it makes values infinite or NaN; use finite numbers, and h * mask to silence a unit")
 
 
 def _batch(value: Affine) -> Tensor:

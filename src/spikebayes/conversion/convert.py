@@ -57,7 +57,7 @@ def convert(
 
     A model whose activations are all rate curves of spiking neurons, steps or stochastic units becomes a network that
     steps freely. Any other becomes one that sends numbers in windows of ticks (``code``): ReLU, ReLU6, clamp,
-    LeakyReLU, PReLU, ELU and the like, Sigmoid, Tanh, Softplus and any other monotone activation, as modules,
+    LeakyReLU, PReLU, ELU and the like, Sigmoid, Tanh, Softplus and torch's other monotone activations, as modules,
     functions and methods; GELU, SiLU and others that are not monotone only under a :class:`Graded` code. There max
     pooling may stand anywhere, and so may dropout: where it does not follow an activation, a population that passes
     values on is inserted. A softmax or log-softmax at the end is left to the task (``predict(...,

@@ -47,8 +47,13 @@ class Grid:
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """Equal for populations whose weights are stored alike: so many neurons, tiles and channels."""
-        return (len(self.unit), self.groups, self.unit[:2].tolist()[-1])
+        """Equal for populations whose weights are stored alike."""
+        return (len(self.unit), self.groups, self.stride)
+
+    @property
+    def stride(self) -> int:
+        """How far apart in the population neurons lie that are stored side by side: places of a channel, or 1."""
+        return int(self.unit[1] - self.unit[0]) if len(self.unit) > 1 else 1
 
 
 def cut(n: int, incoming: Sequence[Wire], sources: int, lanes: int, item_bytes: int) -> Grid:
