@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from spikebayes.app.table_run import TableRun, build, outputs_of
+from spikebayes.app.training_table import places_of_table
 from spikebayes.app.unfinished import CHECKPOINTS
 from spikebayes.data.columns import listed
 from spikebayes.data.schema import TableSchema
@@ -155,10 +156,9 @@ def own_files(folder: Path) -> list[Path]:
 def read_by(folder: Path) -> list[Path]:
     """The files of a run, and the table that it was trained on: no output of a verb may replace one."""
     try:
-        table = json.loads((folder / DESCRIPTION).read_text("utf-8"))["config"]["data"]
-    except (OSError, ValueError, LookupError, TypeError):  # a run that is torn is told of when it is read
+        return own_files(folder) + places_of_table(json.loads((folder / DESCRIPTION).read_text("utf-8"))["config"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # a torn run is told of when it is read
         return own_files(folder)
-    return [*own_files(folder), *([Path(table)] if isinstance(table, str) else [])]
 
 
 def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
