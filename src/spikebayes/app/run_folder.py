@@ -20,7 +20,7 @@ from spikebayes.data.schema import TableSchema
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.machine.checked_files import format_of, is_ours, read_described, write_described
 from spikebayes.machine.fields import check_fields
-from spikebayes.machine.files import make_folder
+from spikebayes.machine.files import check_writable, make_folder
 from spikebayes.network.synapses import Alpha
 from spikebayes.network.timing import Flat, Hann, Timing, Window
 from spikebayes.prediction.conformal import Conformal
@@ -180,6 +180,10 @@ def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
             f"{folder} holds files that no fit wrote: {listed(map(repr, foreign))}; give another --out, or "
             "move them away"
         )
+    make_folder(folder)
+    for file in own_files(folder):
+        if file.is_file():
+            check_writable(file)  # now, not when the training is done
 
 
 def foreign_files(folder: Path, also: Sequence[str] = ()) -> list[str]:
