@@ -102,7 +102,7 @@ def fit_run(
     from spikebayes.app.standing import KEY, standing
     from spikebayes.app.table_run import train_table, with_history
     from spikebayes.app.table_task import prepare_table
-    from spikebayes.app.training_table import PLACE, TABLE, table_digest
+    from spikebayes.app.training_table import FOLDER, TABLE, table_digest
     from spikebayes.machine.checked_files import read_json, write_json
     from spikebayes.training.activity import check_penalty
     from spikebayes.training.recipe import Recipe
@@ -149,14 +149,14 @@ def fit_run(
         )
     config = {"data": str(data), "target": target} | given | training | {"folds": folds, TABLE: table_digest(table)}
     config |= {"categorical": categorical, "task": task}  # as they were given
-    config |= {PLACE: str(data.resolve())}
+    config |= {FOLDER: str(Path.cwd())}
     if not resume:
         make_folder(out)
     with locked(out, "fit"):
         check_run_folder(out, resume=resume, overwrite=overwrite)  # again: another fit may just have ended
         if resume:
             before = read_json(out / SETTINGS, SETTINGS_FORMAT)
-            changed = [name for name in config if name != PLACE and before.get(name) != config[name]]
+            changed = [name for name in config if name != FOLDER and before.get(name) != config[name]]
             if changed == [TABLE]:
                 raise ConfigError(
                     f"{data} is not the table that the interrupted training began with: its columns, rows or values "

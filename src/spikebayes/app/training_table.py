@@ -22,7 +22,7 @@ from spikebayes.errors import ConfigError, DataError
 from spikebayes.machine.files import is_same
 
 TABLE = "table_sha256"  # what a run's config calls the table's digest
-PLACE = "data_place"  # and where the table was, from whatever folder it is looked for
+FOLDER = "working_folder"  # and where fit was typed: from there a relative path leads to the table
 
 
 def table_digest(table: pd.DataFrame) -> str:
@@ -63,12 +63,14 @@ def places_of_table(config: Mapping[str, Any]) -> list[Path]:
     """Where a run's training table may be: where it was, or from here as it was named, if it moved with the run.
 
     Example:
-        >>> [path.as_posix() for path in places_of_table({"data": "t.csv", PLACE: "/tables/t.csv"})]
+        >>> [path.as_posix() for path in places_of_table({"data": "t.csv", FOLDER: "/tables"})]
         ['/tables/t.csv', 't.csv']
     """
-    named = [config.get(PLACE), config.get("data")]
-    places = [Path(name) for name in named if isinstance(name, str)]
-    return places[:1] if len(places) > 1 and is_same(*places) else places
+    name, folder = config.get("data"), config.get(FOLDER)
+    if not isinstance(name, str):
+        return []
+    there, here = Path(folder if isinstance(folder, str) else "", name), Path(name)
+    return [there] if there == here or is_same(there, here) else [there, here]
 
 
 def rows_to_judge(run: TableRun, data: Path | None) -> tuple[pd.DataFrame, str]:
@@ -141,9 +143,9 @@ def _as_bytes(run: TableRun, table: pd.DataFrame) -> list[bytes]:
 
 
 def _training_table(run: TableRun, cure: str) -> pd.DataFrame:
-    if "data" not in run.config:
-        raise ConfigError(f"the run does not record which table it was trained on; {cure}")
     known, places = run.config.get(TABLE), places_of_table(run.config)
+    if not places:
+        raise ConfigError(f"the run does not record which table it was trained on; {cure}")
     there = [path for path in places if path.is_file()]
     if not there:
         raise ConfigError(f"the table that the run was trained on, {places[0]}, is missing; {cure}")
