@@ -139,3 +139,28 @@ def test_standard_input_is_not_taken(given: list[str], refused: Callable[..., st
 
 def test_what_is_called_as_standard_input_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert "target: '-'" in printed(capsys, "fit", "t.csv", "--target=-", "--out", "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("--target", ["a", "b"]),
+        ("--categorical", ["a", "b"]),
+        ("--columns", ['{"a":"drop"}', '{"b":"drop"}']),
+        ("--class-weights", ['{"a":1}', '{"b":2}']),
+    ],
+)
+def test_several_things_are_given_in_one(name: str, values: list[str], refused: Callable[..., str]) -> None:
+    target = [] if name == "--target" else ["--target", "y"]
+    given = [word for value in values for word in (name, value)]
+    refused("fit", "t.csv", *target, "--out", "run", *given, says=f"{name} is given more than once")
+    refused("predict", "run", *["--quantiles", "0.1"] * 2, "--data", "t.csv", "--out", "o.csv", says="more than once")
+
+
+def test_the_home_folder_is_known_where_no_shell_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert "out: /home/me/run\n" in printed(capsys, "fit", "t.csv", "--target", "y", "--out=~/run")
+    assert read(capsys, "fit", "out: ~/run")["out"] == "/home/me/run"
+    assert "target: ~y\n" in printed(capsys, "fit", "t.csv", "--target=~y", "--out", "run")

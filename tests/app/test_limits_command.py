@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,9 @@ def test_windows_give_a_sample_each() -> None:
     assert (takes.sample, takes.prediction) == ((1 + depth) * ticks, (100 + depth) * ticks)
     with pytest.raises(ConfigError, match="samples"):
         latency(coded, 0)
+
+
+def test_a_code_needs_a_longer_table(here: Path, refused: Callable[..., str]) -> None:
+    refused(
+        "limits", "run", "--code", "Digits(4,4)", says="there are 54: train on a longer table, or take the code lif"
+    )

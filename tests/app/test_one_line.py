@@ -217,6 +217,19 @@ def test_a_folder_that_may_not_be_entered(trained: Path, capsys: pytest.CaptureF
         assert content(folder) == before
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_run_that_may_only_be_read_is_not_trained_anew(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with TemporaryDirectory() as name:  # pytest's own is closed to others
+        folder = Path(shutil.copytree(trained, name, dirs_exist_ok=True))
+        for path, mode in ((folder, 0o755), (folder / "run", 0o777), (folder / "run" / "fit.json", 0o666)):
+            path.chmod(mode)
+        before = content(folder)
+        with another_user():
+            assert main(fit(folder, "--overwrite")) == 2
+        assert "run.json: it may only be read; " in capsys.readouterr().err
+        assert content(folder) == before
+
+
 # -- processes -----------------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from spikebayes.app import finished_parts, streaming
 from spikebayes.app.cli import main
 from spikebayes.app.run_folder import load_run
 from spikebayes.app.unfinished import folder_of
-from spikebayes.data import read_table
+from spikebayes.data import encoding, read_table, write_table
 from spikebayes.machine.files import locked
 from verbs import BRIEF, content
 
@@ -279,3 +279,22 @@ def test_classes_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert read_table("p.parquet").equals(read_table("q.parquet"))
     assert torch.isfinite(torch.tensor(read_table("q.parquet")["entropy"])).all()
     assert content(tmp_path).keys() >= {"p.parquet", "q.parquet"}
+
+
+def test_a_wide_table_is_read_in_parts_that_memory_holds(rows: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "ROWS", 1 << 16)
+    assert main(predict("whole.csv")) == 0
+    monkeypatch.setattr(encoding, "ENTRIES", 2 * 23)  # of two columns
+    assert main(predict("parts.csv")) == 0
+    assert Path("parts.csv").read_bytes() == Path("whole.csv").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "arrow"])
+def test_names_of_files_need_not_be_text(rows: Path, suffix: str) -> None:
+    old = os.fsdecode(b"gr\xf6\xdfe")  # as a disk of another time has it
+    write_table(pd.read_csv("new.csv"), Path(f"{old}.{suffix}"))
+    assert main(predict(f"p{old}.{suffix}", data=f"{old}.{suffix}")) == 0
+    assert main(predict(f"q.{suffix}")) == 0
+    assert Path(f"p{old}.{suffix}").read_bytes() == Path(f"q.{suffix}").read_bytes()
+    assert main(["compare", "run", "--data", f"{old}.{suffix}", "--out", f"{old}.html", *BRIEF]) == 0
+    assert "gr\\udcf6\\udcdfe" in Path(f"{old}.html").read_text("utf-8")

@@ -123,6 +123,23 @@ def test_rows_were_held_out_of_the_same_table_only(here: Path, refused: Callable
         refused("energy", "run", *BRIEF, says="is no longer the table that the run was trained on; give --data")
 
 
+def test_the_table_is_found_from_any_folder(
+    here: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "data").mkdir()
+    Path("t.csv").rename("data/t.csv")
+    named = ["data/t.csv" if word.endswith("t.csv") else word for word in fit(here, "--overwrite")]
+    assert main(named) == 0
+    table(5, seed=1).to_csv("data/new.csv", index=False)
+    monkeypatch.chdir("data")
+    refused("predict", "../run", "--data", "new.csv", "--out", "t.csv", *BRIEF, says="it is an input")
+    assert main(["energy", "../run", "--rows", "2", *BRIEF]) == 0
+    monkeypatch.chdir(here.rename(here.with_name("moved")))
+    assert main(["energy", "run", "--rows", "2", *BRIEF]) == 0
+    Path("data/t.csv").unlink()
+    refused("energy", "run", "--rows", "2", *BRIEF, says="t.csv, is missing; give --data")
+
+
 def test_rows_that_were_trained_on_are_called_so(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table(9, seed=1).to_csv("new.csv", index=False)
     for verb, out in (("compare", ["--out", "r.html"]), ("energy", ["--rows", "2", "--json", "e.json"])):

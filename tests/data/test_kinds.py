@@ -112,6 +112,11 @@ def test_columns_that_say_nothing_are_dropped_and_why(name: str, values: Any, wh
     assert encode_features(frame[["a"]], schema).shape == (N, 1)  # nobody needs them any more
 
 
+def test_measurements_that_are_called_an_index_are_numbers() -> None:
+    frame = pd.DataFrame({"heat_index": [20.5 + row for row in range(N)], "a": Y, "y": Y})
+    assert infer_schema(frame, "y").features == ("heat_index", "a")
+
+
 def test_a_kind_that_is_named_is_taken() -> None:
     years = [1970 + row % 12 for row in range(N)]
     assert [str(found(years, kind).columns["x"]) for kind in ("levels", "target-encoded", "date", "number")] == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -182,6 +183,15 @@ def test_too_many_labels_are_refused(name: str, what: str) -> None:
         frame["y"] = list(rows)
         kept = infer_schema(frame.head(LEVELS), "y", ["c"])
         assert torch.equal(encode_features(frame.head(LEVELS), kept).sum(0), torch.ones(LEVELS))
+
+
+def test_a_wide_table_that_lacks_all_columns_is_refused_at_once() -> None:
+    wide = TableSchema({f"gene_{i}": Number() for i in range(4000)}, {"y": Number()}, Task.REGRESSION)
+    other = pd.DataFrame(np.zeros((1, 4000)), columns=[f"Gene.{i}" for i in range(4000)])
+    started = time.process_time()
+    with pytest.raises(DataError, match=r"lacks 4000 of .*'gene_0' \(did you .* 'gene_4' \(did .* and 3995 more$"):
+        encode_features(other, wide)
+    assert time.process_time() - started < 10  # to look for all of them takes minutes
 
 
 def test_too_large_an_input_is_refused_before_memory_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,11 @@ What a verb alone needs it imports itself: the parser reads this module before i
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from spikebayes.app.fit_command import fit_run
 from spikebayes.app.shared_options import (
+    ONCE,
     OUT,
     BurnIn,
     CodeName,
@@ -44,7 +46,7 @@ def predict(
     engine: Engine = "auto",
     classical: bool = False,
     coverage: float = 0.9,
-    quantiles: str = "",
+    quantiles: Annotated[str, ONCE] = "",
     cluster: str | None = None,
     resume: bool = False,
 ) -> None:

@@ -6,6 +6,7 @@ part.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -141,6 +142,7 @@ def _refuse_foreign(folder: Path) -> None:
 def _rows(part: Path) -> int | None:
     """How many rows a part has; None if it is not there, or torn."""
     try:
-        return pq.read_metadata(part).num_rows
+        with pa.OSFile(os.fsencode(part)) as file:
+            return pq.read_metadata(file).num_rows
     except (OSError, pa.ArrowException):
         return None

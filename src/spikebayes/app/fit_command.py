@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from spikebayes.app.shared_options import OUT, split_names
+from spikebayes.app.shared_options import ONCE, OUT, split_names
 from spikebayes.app.unfinished import CHECKPOINTS
 from spikebayes.data.columns import listed
 from spikebayes.data.tables import read_table
@@ -27,12 +27,12 @@ OF_TRAINING = Parameter(group=Group.create_ordered("Its training"))
 def fit_run(
     data: Path,
     *,
-    target: Annotated[str, OF_TABLE],
+    target: Annotated[str, OF_TABLE, ONCE],
     out: Path,
-    categorical: Annotated[str, OF_TABLE] = "",
-    columns: Annotated[dict[str, str] | None, OF_TABLE] = None,
+    categorical: Annotated[str, OF_TABLE, ONCE] = "",
+    columns: Annotated[dict[str, str] | None, OF_TABLE, ONCE] = None,
     weights: Annotated[str | None, OF_TABLE] = None,
-    class_weights: Annotated[Literal["balanced"] | dict[str, float] | None, OF_TABLE] = None,
+    class_weights: Annotated[Literal["balanced"] | dict[str, float] | None, OF_TABLE, ONCE] = None,
     task: Annotated[Literal["auto", "regression", "classification"], OF_TABLE] = "auto",
     network: Annotated[Literal["lif", "sharpened", "s2m"], OF_NETWORK] = "lif",
     hidden: Annotated[Sequence[int], OF_NETWORK] = (100, 100),
@@ -102,7 +102,7 @@ def fit_run(
     from spikebayes.app.standing import KEY, standing
     from spikebayes.app.table_run import train_table, with_history
     from spikebayes.app.table_task import prepare_table
-    from spikebayes.app.training_table import TABLE, table_digest
+    from spikebayes.app.training_table import FOLDER, TABLE, table_digest
     from spikebayes.machine.checked_files import read_json, write_json
     from spikebayes.training.activity import check_penalty
     from spikebayes.training.recipe import Recipe
@@ -149,13 +149,14 @@ def fit_run(
         )
     config = {"data": str(data), "target": target} | given | training | {"folds": folds, TABLE: table_digest(table)}
     config |= {"categorical": categorical, "task": task}  # as they were given
+    config |= {FOLDER: str(Path.cwd())}
     if not resume:
         make_folder(out)
     with locked(out, "fit"):
         check_run_folder(out, resume=resume, overwrite=overwrite)  # again: another fit may just have ended
         if resume:
             before = read_json(out / SETTINGS, SETTINGS_FORMAT)
-            changed = [name for name in config if before.get(name) != config[name]]
+            changed = [name for name in config if name != FOLDER and before.get(name) != config[name]]
             if changed == [TABLE]:
                 raise ConfigError(
                     f"{data} is not the table that the interrupted training began with: its columns, rows or values "

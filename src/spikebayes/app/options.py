@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import signal
 import types
@@ -18,7 +19,15 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import cyclopts
 import yaml
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnknownOptionError, UnusedCliTokensError
+from cyclopts import (
+    App,
+    CycloptsError,
+    MissingArgumentError,
+    Parameter,
+    RepeatArgumentError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
 from cyclopts.config import Dict
 from cyclopts.token import Token
 from rich.console import Console
@@ -109,7 +118,7 @@ def _own_options(arguments: Sequence[str]) -> tuple[list[Path], bool, list[str]]
             value = value if equals else next(given, "")
             if not value:
                 raise ConfigError("--config needs a file of options")
-            configs.append(Path(value))
+            configs.append(Path(os.path.expanduser(value)))
         elif argument in ("--print-config", "--print_config"):
             prints = True
         else:
@@ -128,6 +137,8 @@ def _converted(kind: Any, tokens: Any) -> Any:
     each = get_args(kind)[0] if get_origin(kind) in LISTS else kind
     by_name = next((part for part in get_args(kind) if get_origin(part) is dict), None)  # beside other kinds
     typed = list[Token]()
+    if Path in (kind, *get_args(kind)):  # ~ is the home folder also where no shell says so: in a file, behind =
+        tokens = [token.evolve(value=os.path.expanduser(token.value)) for token in tokens]
     for token in tokens:
         try:
             if by_name is not None and token.value.startswith("{"):
@@ -182,6 +193,8 @@ def _in_one_line(error: CycloptsError) -> str:
         for name in given:
             if name.replace("_", "-") not in known:
                 return f"unknown option {name}{near(name, known)}"
+    if isinstance(error, RepeatArgumentError):
+        return f"{error.token.keyword} is given more than once, of which the last alone would count; give all in one"
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument: {' '.join(error.unused_tokens or ())}"
     if isinstance(error, MissingArgumentError) and error.argument is not None:

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from spikebayes.app.table_run import TableRun, build, outputs_of
+from spikebayes.app.training_table import places_of_table
 from spikebayes.app.unfinished import CHECKPOINTS
 from spikebayes.data.columns import listed
 from spikebayes.data.schema import TableSchema
 from spikebayes.errors import ConfigError, StoreError
 from spikebayes.machine.checked_files import format_of, is_ours, read_described, write_described
 from spikebayes.machine.fields import check_fields
-from spikebayes.machine.files import make_folder
+from spikebayes.machine.files import check_writable, make_folder
 from spikebayes.network.synapses import Alpha
 from spikebayes.network.timing import Flat, Hann, Timing, Window
 from spikebayes.prediction.conformal import Conformal
@@ -155,10 +156,9 @@ def own_files(folder: Path) -> list[Path]:
 def read_by(folder: Path) -> list[Path]:
     """The files of a run, and the table that it was trained on: no output of a verb may replace one."""
     try:
-        table = json.loads((folder / DESCRIPTION).read_text("utf-8"))["config"]["data"]
-    except (OSError, ValueError, LookupError, TypeError):  # a run that is torn is told of when it is read
+        return own_files(folder) + places_of_table(json.loads((folder / DESCRIPTION).read_text("utf-8"))["config"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # a torn run is told of when it is read
         return own_files(folder)
-    return [*own_files(folder), *([Path(table)] if isinstance(table, str) else [])]
 
 
 def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
@@ -180,6 +180,10 @@ def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
             f"{folder} holds files that no fit wrote: {listed(map(repr, foreign))}; give another --out, or "
             "move them away"
         )
+    make_folder(folder)
+    for file in own_files(folder):
+        if file.is_file():
+            check_writable(file)  # now, not when the training is done
 
 
 def foreign_files(folder: Path, also: Sequence[str] = ()) -> list[str]:

@@ -11,6 +11,7 @@ from spikebayes.app.report.contents import report_data
 from spikebayes.app.report.page import write_report
 from spikebayes.app.table_comparison import Comparison
 from spikebayes.app.table_run import Spiking, TableRun, networks_of
+from spikebayes.app.training_table import FOLDER
 from spikebayes.data.columns import listed, one_line
 from spikebayes.data.encoding import encode_features, outside_training
 from spikebayes.data.schema import TableSchema
@@ -37,7 +38,7 @@ def write_comparison(
         "rows": origin,
         "network": run.architecture,
         **({} if run.ensemble is None else {"members": len(run.ensemble)}),
-        **({"fit": run.config} if run.config else {}),
+        **({"fit": {name: value for name, value in run.config.items() if name != FOLDER}} if run.config else {}),
         "training": fitted.history,
         "versions": run.versions,
         "median error under the same masks, in standard deviations": round(comparison.paired_error, 4),

@@ -8,6 +8,7 @@ from cyclopts import Group, Parameter
 from rich.console import Console
 
 OUT = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # names are printed as they are
+ONCE = Parameter(allow_repeating=False)  # of several things in one text: the last alone would count
 SAMPLING, SIMULATION = Group.create_ordered("Samples"), Group.create_ordered("The spiking network")
 
 Samples = Annotated[int, Parameter(group=SAMPLING, help="Monte Carlo samples per row.")]

@@ -17,7 +17,7 @@ from spikebayes.app.run_folder import DESCRIPTION
 from spikebayes.app.table_run import Spiking, TableRun
 from spikebayes.app.table_task import COPIES
 from spikebayes.data.chunks import read_chunks
-from spikebayes.data.encoding import encode_and_mark, outside_training
+from spikebayes.data.encoding import encode_and_mark, outside_training, rows_at_once
 from spikebayes.errors import ConfigError
 from spikebayes.machine.heard import heard
 from spikebayes.machine.memory import check_memory
@@ -81,9 +81,10 @@ def predict_table(
         raise ConfigError("quantiles are for values; the run predicts classes: leave --quantiles out")
     each = max(1, samples) * run.architecture["outputs"]
     check_memory(COPIES * each, f"{samples} samples of a row", "take fewer samples")
-    rows = max(1, min(ROWS, NUMBERS // each))
+    most = max(1, min(ROWS, rows_at_once(run.schema)))
+    rows = max(1, min(most, NUMBERS // each))
     counts = Counter(
-        bool(names) for chunk in read_chunks(data, ROWS) for names in outside_training(chunk, run.schema)
+        bool(names) for chunk in read_chunks(data, most) for names in outside_training(chunk, run.schema)
     )
     total = counts.total()
     table = _digest(data)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spikebayes.app.table_task import TableTask
+from spikebayes.conversion.calibration import LEAST_ROWS
 from spikebayes.data.encoding import encode_features, encode_target
 from spikebayes.data.kinds import Number
 from spikebayes.data.schema import TableSchema
@@ -95,6 +96,11 @@ class TableRun:
             raise ConfigError(f"codes are for activations with real values; those of the network {kind!r} are steps")
         if calibrate is None:
             raise ConfigError("a code needs rows that show how large activations become: give calibrate")
+        if len(calibrate) < LEAST_ROWS:
+            raise ConfigError(
+                f"a code needs {LEAST_ROWS} or more rows that were trained on, to know how large activations become; "
+                f"there are {len(calibrate)}: train on a longer table, or take the code lif"
+            )
         rows = self.fitted.scaling.inputs(encode_features(calibrate, self.schema))
         coded = [replace(m, calibration=rows).network(dt=dt, code=code, headroom=headroom) for m in self.members]
         return coded[0] if self.ensemble is None else tuple(coded)

@@ -19,8 +19,10 @@ from spikebayes.data.row_numbers import taken
 from spikebayes.data.tables import read_table, split_rows
 from spikebayes.data.targets import rows_with_target
 from spikebayes.errors import ConfigError, DataError
+from spikebayes.machine.files import is_same
 
 TABLE = "table_sha256"  # what a run's config calls the table's digest
+FOLDER = "working_folder"  # and where fit was typed: from there a relative path leads to the table
 
 
 def table_digest(table: pd.DataFrame) -> str:
@@ -55,6 +57,20 @@ def _canonical(value: Any) -> str:
         parts = value.tolist() if isinstance(value, np.ndarray) and value.dtype != object else value
         return f"[{', '.join(map(_canonical, parts))}]"
     return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def places_of_table(config: Mapping[str, Any]) -> list[Path]:
+    """Where a run's training table may be: where it was, or from here as it was named, if it moved with the run.
+
+    Example:
+        >>> [path.as_posix() for path in places_of_table({"data": "t.csv", FOLDER: "/tables"})]
+        ['/tables/t.csv', 't.csv']
+    """
+    name, folder = config.get("data"), config.get(FOLDER)
+    if not isinstance(name, str):
+        return []
+    there, here = Path(folder if isinstance(folder, str) else "", name), Path(name)
+    return [there] if there == here or is_same(there, here) else [there, here]
 
 
 def rows_to_judge(run: TableRun, data: Path | None) -> tuple[pd.DataFrame, str]:
@@ -127,13 +143,14 @@ def _as_bytes(run: TableRun, table: pd.DataFrame) -> list[bytes]:
 
 
 def _training_table(run: TableRun, cure: str) -> pd.DataFrame:
-    if "data" not in run.config:
+    known, places = run.config.get(TABLE), places_of_table(run.config)
+    if not places:
         raise ConfigError(f"the run does not record which table it was trained on; {cure}")
-    path = Path(run.config["data"])
-    if not path.is_file():
-        raise ConfigError(f"the table that the run was trained on, {path}, is missing; {cure}")
-    table, known = read_table(path), run.config.get(TABLE)
-    if table_digest(table) != known:
-        cause = "is no longer" if known else "may no longer be"
-        raise ConfigError(f"{path} {cause} the table that the run was trained on; {cure}")
-    return table
+    there = [path for path in places if path.is_file()]
+    if not there:
+        raise ConfigError(f"the table that the run was trained on, {places[0]}, is missing; {cure}")
+    for path in there:
+        if table_digest(table := read_table(path)) == known:
+            return table
+    cause = "is no longer" if known else "may no longer be"
+    raise ConfigError(f"{there[0]} {cause} the table that the run was trained on; {cure}")

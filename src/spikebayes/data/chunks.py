@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -53,13 +54,16 @@ def _delimited(path: Path, rows: int) -> Iterator[pd.DataFrame]:
 
 
 def _parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
-    with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
+    with (
+        pa.OSFile(os.fsencode(path)) as opened,
+        pq.ParquetFile(opened, buffer_size=BUFFER, pre_buffer=False) as file,
+    ):
         check_width(len(file.schema_arrow))
         yield from _frames(file.iter_batches(rows, use_threads=False), rows)
 
 
 def _arrow(path: Path, rows: int) -> Iterator[pd.DataFrame]:
-    with pa.memory_map(str(path)) as memory, pa.ipc.open_file(memory) as file:
+    with pa.memory_map(os.fsencode(path)) as memory, pa.ipc.open_file(memory) as file:
         yield from _frames((file.get_batch(number) for number in range(file.num_record_batches)), rows)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from spikebayes.data.columns import (
     COLUMNS,
+    NAMED,
     NO_HEADER,
     as_written,
     checked_labels,
@@ -99,6 +100,11 @@ def encode_and_mark(frame: pd.DataFrame, schema: TableSchema) -> tuple[Tensor, t
     for row in np.flatnonzero(out.any(1)):
         texts[row] = joined(names[at] for at in np.flatnonzero(out[row]))
     return x, tuple(texts)
+
+
+def rows_at_once(schema: TableSchema) -> int:
+    """How many rows may be encoded together."""
+    return ENTRIES // len(schema.input_names)
 
 
 @checked
@@ -198,8 +204,9 @@ def _encoded(frame: pd.DataFrame, schema: TableSchema) -> tuple[Tensor, np.ndarr
     found = set(names)
     missing = [name for name in schema.features if name not in found]
     if missing:
-        lacking = listed(repr(name) + near(name, names) for name in missing)
-        alien = len(missing) == len(schema.features) and not any(near(name, names) for name in missing)
+        meant = [near(name, names) for name in missing[:NAMED]]  # of a wide table all would take hours
+        lacking = listed([*map("{!r}{}".format, missing, meant), *missing[NAMED:]])
+        alien = len(missing) == len(schema.features) and not any(meant)
         above = f"; {NO_HEADER}" if alien else ""
         raise DataError(
             f"the table lacks {len(missing)} of the model's {len(schema.features)} columns: {lacking}{above}"
@@ -207,10 +214,10 @@ def _encoded(frame: pd.DataFrame, schema: TableSchema) -> tuple[Tensor, np.ndarr
     if not len(frame):
         raise DataError("the table has no rows")
     width = len(schema.input_names)
-    if width > COLUMNS or len(frame) * width > ENTRIES:
+    if width > COLUMNS or len(frame) > rows_at_once(schema):
         raise DataError(
             f"{len(frame)} rows of {width} inputs (levels of categories count) are too many; at most {COLUMNS} "
-            f"inputs, and {ENTRIES // width} such rows: drop columns, group levels, or split the table"
+            f"inputs, and {rows_at_once(schema)} such rows: drop columns, group levels, or split the table"
         )
     columns = {name: schema.columns[name] for name in schema.features}
     whole = tuple(name for name, column in columns.items() if isinstance(column, Number) and column.fill is None)

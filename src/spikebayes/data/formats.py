@@ -6,6 +6,7 @@ Parsers raise whatever suits them; :func:`reading` turns that into one error.
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -100,11 +101,11 @@ def parse(path: Path) -> pd.DataFrame:
     if kind == "npz":
         return _parse_npz(path)
     if kind == "arrow":
-        with pa.memory_map(str(path)) as file:
+        with pa.memory_map(os.fsencode(path)) as file:
             return from_arrow(pa.ipc.open_file(file).read_all())
     if kind == "excel":
         return read_workbook(path)
-    with pq.ParquetFile(path) as file:
+    with pa.OSFile(os.fsencode(path)) as opened, pq.ParquetFile(opened) as file:
         check_width(len(file.schema_arrow))
         return from_arrow(file.read())
 
@@ -174,14 +175,14 @@ def _numbered(part: pa.Table, first: int) -> pa.Table:
 def _emit_arrow(frames: Iterable[pd.DataFrame], path: Path, writer_of: Callable[..., Any]) -> None:
     """A group of rows for each part. Of the attrs, which may be more than JSON can hold, one is written."""
     with ExitStack() as stack:
-        writer = None
+        writer, file = None, stack.enter_context(pa.OSFile(os.fsencode(path), "wb"))  # whose name may be no text
         for frame in frames:
             bare = frame.copy(deep=False)
             bare.attrs = {AS_WRITTEN: True} if as_written(frame) else {}
             table = pa.Table.from_pandas(bare, preserve_index=False)
             told = {PANDAS_ATTRS: json.dumps(bare.attrs)} if bare.attrs else {}
             table = table.replace_schema_metadata({**table.schema.metadata, **told})
-            writer = writer or stack.enter_context(writer_of(str(path), table.schema))
+            writer = writer or stack.enter_context(writer_of(file, table.schema))
             writer.write_table(table)
 
 

@@ -55,10 +55,10 @@ def infer_schema(
     Every column but the targets is a feature, in the table's order: a number; true or false; labels, with an input
     for each of up to 20 levels, or target-encoded if there are more; a date or time. Missing numbers and dates become
     the median, with an input that says so; a missing label is a level. Columns that are constant, without values, or
-    whose text is (nearly) all distinct, or numbers all distinct under a name such as id, are dropped. Text counts as
-    a number despite currency and percent signs, digit groups, decimal commas, and up to a tenth of other words, which
-    are then missing values. Commas that could group thousands or be decimal, as in 1,234, are decimal if those of
-    another column can be nothing else.
+    whose text is (nearly) all distinct, or whole numbers all distinct under a name such as id, are dropped. Text
+    counts as a number despite currency and percent signs, digit groups, decimal commas, and up to a tenth of other
+    words, which are then missing values. Commas that could group thousands or be decimal, as in 1,234, are decimal if
+    those of another column can be nothing else.
 
     Without a task, a target of numbers means regression and any other (text, booleans, categories) classification;
     whole numbers of at most 10 values, in 5 rows each on average, mean classification too.
@@ -235,6 +235,7 @@ def _learned_number(name: str, kind: Number, values: np.ndarray, given: str | No
         raise DataError(f"column {name!r} is no boolean: it holds {odd:g}; 0 and 1, or true and false, are")
     if given is None and low == high and not gone.any():
         return Dropped(CONSTANT)
-    if given is None and KEY.fullmatch(name) and len(set(known.tolist())) == len(values):
+    numbered = len(set(known.tolist())) == len(values) and bool((known == np.round(known)).all())
+    if given is None and KEY.fullmatch(name) and numbered:
         return Dropped("it only identifies rows")
     return replace(kind, offset=offset_of(known), low=low, high=high, fill=middle, flag=bool(gone.any()))

@@ -106,7 +106,7 @@ def write_report(data: ReportData, path: Path) -> None:
         ConfigError: a path that cannot be written.
     """
     with atomic(path) as partial:
-        partial.write_text(render(data), encoding="utf-8")
+        partial.write_text(render(data), encoding="utf-8", errors="backslashreplace")  # names of files may be no text
 
 
 def _outcome(verdict: Equivalence) -> str:
