@@ -86,3 +86,18 @@ def test_so_are_those_for_which_less_is_asked_by_backend(asked: None) -> None:
     with full_precision():
         assert [place.fp32_precision for place in places] == ["ieee", "ieee"]
     assert [place.fp32_precision for place in places] == ["bf16", "bf16"]
+
+
+def test_convolutions_on_a_gpu_are_those_of_float32() -> None:
+    assert torch.backends.cudnn.allow_tf32  # torch's own choice
+    with full_precision():
+        assert not torch.backends.cudnn.allow_tf32
+        assert torch.backends.cudnn.conv.fp32_precision != "tf32"
+    assert torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # by the newer settings, beside which the older one is an error
+    with full_precision():
+        assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    torch.backends.cudnn.conv.fp32_precision = "tf32"
+    with full_precision():
+        assert torch.backends.cudnn.conv.fp32_precision != "tf32"
+    assert torch.backends.cudnn.conv.fp32_precision == "tf32"

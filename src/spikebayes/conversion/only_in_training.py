@@ -146,7 +146,7 @@ class _Watch(TorchFunctionMode):
         frame: FrameType | None = sys._getframe(2)
         while frame is not None and frame.f_code is not _watched.__code__:
             owner, path = frame.f_locals.get("self"), Path(frame.f_code.co_filename)
-            if not module and id(owner) in self.names:
+            if not module and isinstance(owner, nn.Module) and id(owner) in self.names:
                 name = self.names[id(owner)]
                 module = type_before_parametrizations(owner).__name__ + (f", module {name!r}" if name else ".forward")
             if not line and not any(path.is_relative_to(library) for library in LIBRARIES):

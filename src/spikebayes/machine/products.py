@@ -7,8 +7,8 @@ position. Its conditional numerical reproducibility (``MKL_CBWR``) gives them ba
 it can be asked for until the process multiplies for the first time.
 
 Products of float32 may have inputs of fewer bits, where users ask torch for it by
-``torch.set_float32_matmul_precision``: TF32 on GPUs, bfloat16 on processors that have it. Sums that are exact in
-float32 no longer are.
+``torch.set_float32_matmul_precision``: TF32 on GPUs, bfloat16 on processors that have it. Convolutions on GPUs are
+computed in TF32 unless torch is told otherwise. Sums that are exact in float32 no longer are.
 """
 
 from __future__ import annotations
@@ -91,10 +91,13 @@ def _raised() -> list[Callable[[], None]]:
         if before != "highest":
             torch.set_float32_matmul_precision("highest")
             undo.append(functools.partial(torch.set_float32_matmul_precision, before))
+        if torch.backends.cudnn.allow_tf32:
+            torch.backends.cudnn.allow_tf32 = False
+            undo.append(functools.partial(setattr, torch.backends.cudnn, "allow_tf32", True))
     except RuntimeError:  # it was asked for by backend, as follows
         pass
-    places: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv)
-    for place in places:
+    of: Any = torch.backends  # torch's types do not have all of it
+    for place in (of.cuda.matmul, of.cudnn.conv, of.mkldnn.matmul, of.mkldnn.conv):
         if place.fp32_precision not in ("ieee", "none"):
             undo.append(functools.partial(setattr, place, "fp32_precision", place.fp32_precision))
             place.fp32_precision = "ieee"
