@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 
 from spikebayes.machine.products import full_precision
+
+BACKENDS: Any = torch.backends  # torch's types do not have all of it
 
 SCRIPT = """
 import sys, torch
@@ -57,10 +60,10 @@ def asked() -> Iterator[None]:
     """Whatever a test asks torch for is taken back."""
     yield
     for place in (
-        torch.backends,
-        torch.backends.cuda.matmul,
-        torch.backends.mkldnn.matmul,
-        torch.backends.mkldnn.conv,
+        BACKENDS,
+        BACKENDS.cuda.matmul,
+        BACKENDS.mkldnn.matmul,
+        BACKENDS.mkldnn.conv,
     ):
         place.fp32_precision = "none"
     torch.set_float32_matmul_precision("highest")
@@ -69,18 +72,18 @@ def asked() -> Iterator[None]:
 @pytest.mark.parametrize("precision", ["highest", "high", "medium"])
 def test_products_are_those_of_float32_though_less_is_asked_for(precision: str, asked: None) -> None:
     torch.set_float32_matmul_precision(precision)
-    before = torch.backends.mkldnn.matmul.fp32_precision
+    before = BACKENDS.mkldnn.matmul.fp32_precision
     with full_precision():
         with full_precision():
             assert torch.get_float32_matmul_precision() == "highest"
         assert torch.get_float32_matmul_precision() == "highest"
-        assert torch.backends.cuda.matmul.fp32_precision == torch.backends.mkldnn.matmul.fp32_precision == "ieee"
+        assert BACKENDS.cuda.matmul.fp32_precision == BACKENDS.mkldnn.matmul.fp32_precision == "ieee"
     assert torch.get_float32_matmul_precision() == precision
-    assert torch.backends.mkldnn.matmul.fp32_precision == before
+    assert BACKENDS.mkldnn.matmul.fp32_precision == before
 
 
 def test_so_are_those_for_which_less_is_asked_by_backend(asked: None) -> None:
-    places = torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv
+    places = BACKENDS.mkldnn.matmul, BACKENDS.mkldnn.conv
     for place in places:
         place.fp32_precision = "bf16"
     with full_precision():
@@ -89,15 +92,15 @@ def test_so_are_those_for_which_less_is_asked_by_backend(asked: None) -> None:
 
 
 def test_convolutions_on_a_gpu_are_those_of_float32() -> None:
-    assert torch.backends.cudnn.allow_tf32  # torch's own choice
+    assert BACKENDS.cudnn.allow_tf32  # torch's own choice
     with full_precision():
-        assert not torch.backends.cudnn.allow_tf32
-        assert torch.backends.cudnn.conv.fp32_precision != "tf32"
-    assert torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # by the newer settings, beside which the older one is an error
+        assert not BACKENDS.cudnn.allow_tf32
+        assert BACKENDS.cudnn.conv.fp32_precision != "tf32"
+    assert BACKENDS.cudnn.allow_tf32
+    BACKENDS.cudnn.conv.fp32_precision = "ieee"  # by the newer settings, beside which the older one is an error
     with full_precision():
-        assert torch.backends.cudnn.conv.fp32_precision == "ieee"
-    torch.backends.cudnn.conv.fp32_precision = "tf32"
+        assert BACKENDS.cudnn.conv.fp32_precision == "ieee"
+    BACKENDS.cudnn.conv.fp32_precision = "tf32"
     with full_precision():
-        assert torch.backends.cudnn.conv.fp32_precision != "tf32"
-    assert torch.backends.cudnn.conv.fp32_precision == "tf32"
+        assert BACKENDS.cudnn.conv.fp32_precision != "tf32"
+    assert BACKENDS.cudnn.conv.fp32_precision == "tf32"
