@@ -22,10 +22,11 @@ PAPER = {"s2m": 1.36, "sigmoid": 1.47}  # per cent, table I
 def figures(found: dict[str, Any]) -> dict[str, str]:
     """SVG text by file name."""
     training = {kind: found["training"][kind] for kind in NAMES}
+    first = {kind: each[0] for kind, each in training.items()}
     return {
-        "figure2": _inputs(training, found["settings"]["learning"]),
+        "figure2": _inputs(first, found["settings"]["learning"]),
         "figure3": _errors(training),
-        "figure4": _weights(training),
+        "figure4": _weights(first),
         "robustness": _robustness(found["robustness"]),
     }
 
@@ -53,16 +54,21 @@ def _errors(training: dict[str, Any]) -> str:
         axes = figure.add_subplot()
         for kind, name in NAMES.items():
             for part, style, words in (("test_error", ":", "a sample"), ("average_error", "-", "average of 4")):
-                percent = 100 * np.array(training[kind][part])
-                label = f"{name}, {words}"
-                axes.plot(np.arange(1, len(percent) + 1), percent, style, color=COLOURS[kind], lw=1, label=label)
+                for k, history in enumerate(training[kind]):
+                    percent, label = 100 * np.array(history[part]), "" if k else f"{name}, {words}"
+                    width = 0.4 if k else 1.0
+                    axes.plot(
+                        np.arange(1, len(percent) + 1), percent, style, color=COLOURS[kind], lw=width, label=label
+                    )
             axes.axhline(PAPER[kind], color=COLOURS[kind], lw=0.8, ls=(0, (5, 2)))
         _percents(axes)
         axes.set_xlabel("epoch")
         axes.set_ylabel("test error (%)")
         axes.legend()
 
-    return draw("figure3", "Test error over epochs; dashed lines: the paper's table I", paint, WIDE)
+    return draw(
+        "figure3", "Test error over epochs, the first training bold; dashed lines: the paper's table I", paint, WIDE
+    )
 
 
 def _weights(training: dict[str, Any]) -> str:
@@ -84,23 +90,29 @@ def _robustness(found: dict[str, Any]) -> str:
     def paint(figure: Figure) -> None:
         for axes, (change, label) in zip(figure.subplots(1, 3, sharey=True), panels, strict=True):
             for kind, name in NAMES.items():
-                lines = [line for line in found[kind] if line["change"] == change]
-                intact = next(line for line in found[kind] if line["change"] == "none")
-                x = [line["value"] for line in lines]
+                first = found[kind][0]
+                mean = [100 * float(np.mean([one[k]["average"] for one in found[kind]])) for k in range(len(first))]
+                x = [line["value"] for line in first if line["change"] == change]
+                y = [m for line, m in zip(first, mean, strict=True) if line["change"] == change]
+                intact = next(m for line, m in zip(first, mean, strict=True) if line["change"] == "none")
                 if change != "bits":
-                    x, lines = [0.0, *x], [intact, *lines]
-                y = [100 * line["average"] for line in lines]
+                    x, y = [0.0, *x], [intact, *y]
                 axes.plot(x, y, "-o", ms=3, color=COLOURS[kind], label=name)
-                axes.axhline(100 * intact["average"], color=COLOURS[kind], lw=0.8, ls=(0, (5, 2)))
+                axes.axhline(intact, color=COLOURS[kind], lw=0.8, ls=(0, (5, 2)))
             if change == "bits":
-                axes.set_xticks([line["value"] for line in found["s2m"] if line["change"] == "bits"])
+                axes.set_xticks([line["value"] for line in found["s2m"][0] if line["change"] == "bits"])
                 axes.invert_xaxis()
             _percents(axes)
             axes.set_xlabel(label)
         figure.axes[0].set_ylabel("test error (%)")
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
 
-    return draw("robustness", "Test error with imprecise weights; dashed: with the trained ones", paint, WIDE)
+    return draw(
+        "robustness",
+        "Test error with imprecise weights, mean over trainings; dashed: with the trained ones",
+        paint,
+        WIDE,
+    )
 
 
 def _percents(axes: Axes) -> None:

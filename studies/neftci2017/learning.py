@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
@@ -19,16 +19,15 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorData
 from spikebayes import Task, fit
 from spikebayes.data import load_images
 from spikebayes.machine.files import atomic, make_folder
-from spikebayes.nn import BlankOutLinear, zoo
+from spikebayes.nn import BlankOutLinear
 from spikebayes.training import LAST_CHECKPOINT, RandomState, Scaling, check_checkpoint, quiet, trainer_settings
+from studies.neftci2017.networks import DROPOUT, RELU, WEIGHTS, Choice, Run, network, rows
 from studies.neftci2017.settings import Learning
 
-STOCHASTIC = ("s2m", "sigmoid", "conv")  # trained by the paper's protocol
-PLAIN = ("dropout", "deterministic")  # what a user would train instead
-WEIGHTS = "weights.safetensors"
 PERCENTILES = (15.0, 50.0, 85.0)  # of the last hidden layer's inputs, as in the paper's figure 2
 SPREAD = (2.5, 16.0, 50.0, 84.0, 97.5)  # percentiles of the weights, figure 4
 EVERY, PROBES = 100, 500  # mini-batches between two probes of the inputs, and test images that probe them
+TRIED = 20  # samples of an averaged prediction on validation images
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,65 +53,58 @@ class Digits:
         return cls(x[train], y[train], x[held], y[held], *tests, 2 * fashion.x_test - 1)
 
 
-def network(kind: str, settings: Learning, seed: int) -> nn.Sequential:
-    """An untrained network for images ``[B, 784]`` (``conv``: ``[B, 1, 28, 28]``)."""
-    sizes: dict[str, Any] = {"inputs": 784, "outputs": 10, "hidden": settings.hidden}
-    makers: dict[str, Callable[[], nn.Sequential]] = {
-        "s2m": lambda: zoo.s2m(**sizes, keep=settings.keep, noise=settings.noise),
-        "sigmoid": lambda: zoo.sigmoid_network(**sizes, noise=settings.noise),
-        "conv": lambda: zoo.s2m_conv(keep=settings.keep, noise=settings.noise),
-        "dropout": lambda: zoo.mlp(**sizes, dropout=settings.dropout),
-        "deterministic": lambda: zoo.mlp(**sizes, dropout=0.0, activation=nn.ReLU),
-    }
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return makers[kind]()
+def train(run: Run, choice: Choice, data: Path, split: int, s: Learning, home: Path) -> dict[str, Any]:
+    """Train one network, going on from a checkpoint if there is one, and leave its weights in ``home``.
 
-
-def rows(kind: str, images: Tensor) -> Tensor:
-    """Images as a network takes them."""
-    return images if kind == "conv" else images.flatten(1)
-
-
-def trained(kind: str, settings: Learning, folder: Path, epoch: int | None = None) -> nn.Sequential:
-    """A network with the weights that :func:`train` left, at the end or after one of the last epochs."""
-    net = network(kind, settings, 0)
-    name = WEIGHTS if epoch is None else f"{epoch}.safetensors"
-    net.load_state_dict(load_file(folder / kind / name))
-    return net.eval()
-
-
-def train(kind: str, data: Path, settings: Learning, seed: int, folder: Path) -> dict[str, Any]:
-    """Train one network, going on from a checkpoint if there is one, and leave its weights in ``folder / kind``."""
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)  # sign units far from their threshold have next to no gradient
-    try:
-        digits = Digits.load(data, settings.images, seed)
-        net, home = network(kind, settings, seed), folder / kind
+    Args:
+        run: the network. choice: its noise, learning rate and range of weights.
+        data: folder of the data sets. split: seed by which training images and validation images are told apart.
+        s: the training. home: folder of the weights.
+    """
+    with _Denormals():
+        digits, net = Digits.load(data, s.images, split), network(run, choice, s)
         make_folder(home)
-        history = (_train if kind in STOCHASTIC else _fit)(kind, net, digits, settings, seed, home)
-    finally:
-        torch.set_flush_denormal(False)
+        plain = run.kind in (DROPOUT, RELU)
+        history = _fit(run, net, digits, s, home) if plain else _train(run, net, choice, digits, s, home)
     with atomic(home / WEIGHTS) as partial:
         save_file(net.state_dict(), partial)
-    return {"parameters": sum(p.numel() for p in net.parameters()), **history}
+    return {"parameters": sum(p.numel() for p in net.parameters()), "seed": run.seed, **history}
 
 
-def _fit(kind: str, net: nn.Module, digits: Digits, s: Learning, seed: int, home: Path) -> dict[str, Any]:
+def tried(run: Run, choice: Choice, epochs: int, data: Path, split: int, s: Learning) -> dict[str, Any]:
+    """A short training, judged on validation images: error and log loss (nats) of averaged predictions."""
+    with _Denormals():
+        digits, net = Digits.load(data, s.images, split), network(run, choice, s)
+        with torch.random.fork_rng(), quiet():
+            torch.manual_seed(run.seed)
+            options: dict[str, Any] = {"enable_progress_bar": False, "enable_checkpointing": False}
+            trainer = Trainer(max_epochs=epochs, accelerator="auto", **options, **trainer_settings([]))
+            trainer.fit(_Learner(net, choice.learning_rate, s), _batches(run, digits, s))
+            net.cpu().eval()
+            x = rows(run.kind, digits.x_validation)
+            with torch.no_grad():
+                draws = [torch.cat([net(part) for part in x.split(1000)]).softmax(-1) for _ in range(TRIED)]
+        mean, y = torch.stack(draws).mean(0), digits.y_validation
+    loss = F.nll_loss(mean.clamp(min=torch.finfo(mean.dtype).tiny).log(), y)
+    return {"log_loss": float(loss), "error": float((mean.argmax(-1) != y).double().mean())}
+
+
+def _fit(run: Run, net: nn.Module, digits: Digits, s: Learning, home: Path) -> dict[str, Any]:
     """The library's own training: the epoch with the lowest validation loss is kept."""
-    x = rows(kind, digits.x)
+    x = rows(run.kind, digits.x)
     return fit(
         net,
         x,
         digits.y,
-        validation=(rows(kind, digits.x_validation), digits.y_validation),
+        validation=(rows(run.kind, digits.x_validation), digits.y_validation),
         task=Task.CLASSIFICATION,
         scaling=Scaling.identity(tuple(x.shape[1:])),
-        epochs=s.plain_epochs,
+        epochs=s.epochs,
+        patience=s.epochs,
         batch_size=s.batch_size,
         learning_rate=s.plain_learning_rate,
         weight_decay=0.0,
-        seed=seed,
+        seed=run.seed,
         spiking=False,  # a network of ReLUs, to compare with, stays as it is
         calibration=0.0,
         checkpoints=home,
@@ -120,14 +112,10 @@ def _fit(kind: str, net: nn.Module, digits: Digits, s: Learning, seed: int, home
     ).history
 
 
-def _train(kind: str, net: nn.Sequential, digits: Digits, s: Learning, seed: int, home: Path) -> dict[str, Any]:
+def _train(run: Run, net: nn.Sequential, choice: Choice, digits: Digits, s: Learning, home: Path) -> dict[str, Any]:
     """The paper's protocol: RMSprop on the negative log-likelihood, and nothing stops it early."""
-    epochs = s.conv_epochs if kind == "conv" else s.epochs
-    data = TensorDataset(rows(kind, digits.x), digits.y)
-    loader = DataLoader(
-        data, sampler=BatchSampler(RandomSampler(data), s.batch_size, drop_last=False), batch_size=None
-    )
-    curves = _Curves(kind, rows(kind, digits.x_test), digits.y_test, s)
+    epochs = run.epochs(s)
+    curves = _Curves(rows(run.kind, digits.x_test), digits.y_test, s)
     callbacks: list[Callback] = [
         curves,
         _LastWeights(home, epochs - s.averaged),
@@ -135,44 +123,72 @@ def _train(kind: str, net: nn.Sequential, digits: Digits, s: Learning, seed: int
         ModelCheckpoint(home, Path(LAST_CHECKPOINT).stem, enable_version_counter=False),
     ]
     with torch.random.fork_rng(), quiet():
-        torch.manual_seed(seed)
-        learner = _Learner(net, s)
+        torch.manual_seed(run.seed)
+        learner = _Learner(net, choice.learning_rate, s)
         resume = (home / LAST_CHECKPOINT).exists()
         if resume:
             check_checkpoint(home / LAST_CHECKPOINT, learner)
         trainer = Trainer(
             max_epochs=epochs, accelerator="auto", enable_progress_bar=False, **trainer_settings(callbacks)
         )
-        trainer.fit(learner, loader, ckpt_path=home / LAST_CHECKPOINT if resume else None, weights_only=True)
+        trainer.fit(
+            learner,
+            _batches(run, digits, s),
+            ckpt_path=home / LAST_CHECKPOINT if resume else None,
+            weights_only=True,
+        )
     net.cpu().eval()
     return {"epochs": trainer.current_epoch, **curves.found}
 
 
+def _batches(run: Run, digits: Digits, s: Learning) -> DataLoader[Any]:
+    """Up to ``EVERY`` batches at a time: Lightning's loop takes a fifth of a step of these networks."""
+    data = TensorDataset(rows(run.kind, digits.x), digits.y)
+    order = BatchSampler(RandomSampler(data), EVERY * s.batch_size, drop_last=False)
+    return DataLoader(data, sampler=order, batch_size=None)
+
+
+class _Denormals:
+    """Flushed to zero, on one thread: sign units far from their threshold have next to no gradient."""
+
+    def __enter__(self) -> None:
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_flush_denormal(False)
+
+
 class _Learner(LightningModule):
-    """Loss and optimiser."""
+    """Loss and optimiser; batches come many at a time."""
 
     net: nn.Sequential
 
-    def __init__(self, net: nn.Sequential, settings: Learning) -> None:
+    def __init__(self, net: nn.Sequential, learning_rate: float, s: Learning) -> None:
         super().__init__()
-        self.net, self.settings = net, settings
+        self.net, self.learning_rate, self.settings = net, learning_rate, s
+        self.automatic_optimization = False
 
-    def training_step(self, batch: tuple[Tensor, Tensor], _index: int) -> Tensor:
-        return F.cross_entropy(self.net(batch[0]), batch[1])
+    def training_step(self, batches: tuple[Tensor, Tensor], _index: int) -> None:
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        for x, y in zip(*(part.split(self.settings.batch_size) for part in batches), strict=True):
+            optimizer.zero_grad()  # pyright: ignore[reportAttributeAccessIssue]
+            F.cross_entropy(self.net(x), y).backward()
+            optimizer.step()  # pyright: ignore[reportAttributeAccessIssue]
+            schedule.step()  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess, reportCallIssue]
 
     def configure_optimizers(self) -> Any:
-        s = self.settings
-        optimizer = torch.optim.RMSprop(self.parameters(), s.learning_rate, momentum=s.momentum)
-        steps = int(self.trainer.estimated_stepping_batches)
-        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
+        s, epochs = self.settings, int(self.trainer.max_epochs or 1)
+        optimizer = torch.optim.RMSprop(self.parameters(), self.learning_rate, momentum=s.momentum)
+        falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * -(-s.images // s.batch_size))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": falling, "interval": "step"}}
 
 
 class _Curves(Callback):
     """What the paper's figures show over training; carried through checkpoints."""
 
-    def __init__(self, kind: str, x: Tensor, y: Tensor, settings: Learning) -> None:
-        self.kind, self.x, self.y, self.samples = kind, x, y, settings.curve_samples
+    def __init__(self, x: Tensor, y: Tensor, settings: Learning) -> None:
+        self.x, self.y, self.samples = x, y, settings.curve_samples
         names = ("test_error", "average_error", "inputs", "weights", "beta", "seconds")
         self.found: dict[str, list[Any]] = {name: [] for name in names}
         self.scale: float | None = None
@@ -192,19 +208,18 @@ class _Curves(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.started = time.perf_counter()
 
-    def on_train_batch_end(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, trainer: Trainer, pl_module: _Learner, outputs: Any, batch: Any, batch_idx: int
+    @torch.no_grad()
+    def on_train_batch_start(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, trainer: Trainer, pl_module: _Learner, batch: Any, batch_idx: int
     ) -> None:
-        if (trainer.global_step - 1) % EVERY == 0:
-            layer, before = _last_hidden(pl_module.net)
-            with torch.no_grad():
-                z = before(self.x[:PROBES])
-                inputs = layer.law(z) if isinstance(layer, BlankOutLinear) else layer(z)
-            self.found["inputs"].append(_percentiles(inputs, PERCENTILES))
+        layer, before = _last_hidden(pl_module.net)
+        z = before(self.x[:PROBES])
+        inputs = layer.law(z) if isinstance(layer, BlankOutLinear) else layer(z)
+        self.found["inputs"].append(_percentiles(inputs, PERCENTILES))
 
     @torch.no_grad()
     def on_train_epoch_end(self, trainer: Trainer, pl_module: _Learner) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        self.found["seconds"].append(time.perf_counter() - self.started)
+        self.found["seconds"].append(round(time.perf_counter() - self.started, 3))
         outputs = torch.stack(
             [torch.cat([pl_module.net(x) for x in self.x.split(1000)]) for _ in range(self.samples)]
         )
@@ -236,7 +251,7 @@ def _last_hidden(net: nn.Sequential) -> tuple[Any, nn.Sequential]:
     return layers[at], nn.Sequential(*layers[:at])
 
 
-def _percentiles(values: Tensor, levels: tuple[float, ...]) -> list[float]:
+def _percentiles(values: Tensor, levels: Sequence[float]) -> list[float]:
     """Linear between order statistics."""
     q = torch.tensor(levels, dtype=values.dtype, device=values.device) / 100
     return [round(float(v), 5) for v in torch.quantile(values.flatten()[: 1 << 24], q)]

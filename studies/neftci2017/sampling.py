@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,20 +18,18 @@ from spikebayes import Exact, Law, Predictive, SpikingNetwork, Task, convert, pr
 from spikebayes.evaluate import error_rate, single_sample_error
 from spikebayes.network import Sampling
 from spikebayes.nn import BlankOutLinear
-from studies.neftci2017 import learning
-from studies.neftci2017.settings import Learning
+from studies.neftci2017.learning import Digits
+from studies.neftci2017.networks import CONV, S2M, Run, Trained, rows
 
 SCALE = 0.1  # of the weights in the paper's third line
 STDERR = Console(stderr=True)
 DRAWN_SEED = 1  # of the samples; networks that are compared share it
 
 
-def spiking(
-    kind: str, settings: Learning, folder: Path, epoch: int | None = None, sampling: Sampling = Exact()
-) -> SpikingNetwork:
+def spiking(trained: Trained, run: Run, epoch: int | None = None, sampling: Sampling = Exact()) -> SpikingNetwork:
     """A trained network as a spiking one, in which a step is a sample."""
-    shape = (1, 1, 28, 28) if kind == "conv" else (1, 784)
-    return convert(learning.trained(kind, settings, folder, epoch), torch.zeros(shape), sampling=sampling)
+    shape = (1, 1, 28, 28) if run.kind == CONV else (1, 784)
+    return convert(trained.module(run, epoch), torch.zeros(shape), sampling=sampling)
 
 
 def sampled(network: SpikingNetwork, images: Tensor, samples: int, *, progress: bool = False) -> Predictive:
@@ -48,10 +45,9 @@ def errors(network: SpikingNetwork, images: Tensor, target: Tensor, samples: int
 
 
 def last_epochs(
-    kind: str,
-    digits: learning.Digits,
-    s: Learning,
-    folder: Path,
+    trained: Trained,
+    run: Run,
+    digits: Digits,
     samples: int,
     spaced: int,
     *,
@@ -59,11 +55,10 @@ def last_epochs(
     progress: bool,
 ) -> dict[str, Any]:
     """A line of the paper's table: errors with the weights after every ``spaced``-th of the last epochs."""
-    x = learning.rows(kind, digits.x_test)
-    lines = []
+    s, x, lines = trained.learning, rows(run.kind, digits.x_test), []
     epochs = range(s.epochs - 1, s.epochs - s.averaged - 1, -spaced)[::-1]
-    for epoch in track(epochs, f"{kind}, last epochs", console=STDERR, disable=not progress):
-        network = spiking(kind, s, folder, epoch)
+    for epoch in track(epochs, f"{run.name}, last epochs", console=STDERR, disable=not progress):
+        network = spiking(trained, run, epoch)
         lines.append(errors(network if factor == 1 else scaled(network, factor), x, digits.y_test, samples))
     mean = {name: float(np.mean([line[name] for line in lines])) for name in lines[0]}
     return {"samples": samples, "epochs": len(lines), "mean": mean, "lines": lines}
@@ -104,11 +99,12 @@ def law(fan_ins: tuple[int, ...], draws: int, seed: int) -> list[dict[str, Any]]
     return found
 
 
-def samplings(digits: learning.Digits, s: Learning, folder: Path, samples: int) -> dict[str, Any]:
+def samplings(trained: Trained, digits: Digits, seed: int, samples: int) -> dict[str, Any]:
     """The S2M's errors by either way of sampling it."""
-    x = learning.rows("s2m", digits.x_test)
+    run = Run(S2M, seed)
+    x = rows(run.kind, digits.x_test)
     ways: dict[str, Callable[[], SpikingNetwork]] = {
-        "exact": lambda: spiking("s2m", s, folder),
-        "law": lambda: spiking("s2m", s, folder, sampling=Law()),
+        "exact": lambda: spiking(trained, run),
+        "law": lambda: spiking(trained, run, sampling=Law()),
     }
     return {name: errors(make(), x, digits.y_test, samples) for name, make in ways.items()}

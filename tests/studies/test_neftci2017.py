@@ -16,15 +16,24 @@ import torch
 
 from spikebayes.errors import DataError, StoreError
 from spikebayes.network.noise import Exact, Law
-from studies.neftci2017 import learning
 from studies.neftci2017.command import run_neftci2017
+from studies.neftci2017.learning import LAST_CHECKPOINT, Digits, train, tried
+from studies.neftci2017.networks import Choice, Run, Trained, rows
 from studies.neftci2017.sampling import errors, law, spiking
 from studies.neftci2017.settings import QUICK
 
 TINY = replace(
     QUICK,
     learning=replace(
-        QUICK.learning, hidden=(20, 20), images=150, epochs=2, conv_epochs=1, averaged=1, plain_epochs=2
+        QUICK.learning,
+        hidden=(20, 20),
+        images=150,
+        epochs=2,
+        conv_epochs=1,
+        averaged=1,
+        few_epochs=1,
+        rate_epochs=2,
+        noise_epochs=1,
     ),
     samples=4,
     resamples=30,
@@ -73,13 +82,23 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], tu
 def test_the_whole_study_runs_once(run: Callable[[], tuple[dict[str, Any], list[str], Path]]) -> None:
     found, said, home = run()
     assert json.loads((home / "neftci2017.json").read_text()) == json.loads(json.dumps(found))
-    assert any(line.startswith("training, s2m: ") for line in said)
+    assert any(line.startswith("training, s2m, seed 1: ") for line in said)
     assert found["images"] == {"train": 150, "validation": 50, "test": 50, "unknown": 50}
-    for kind in ("s2m", "sigmoid", "conv"):
-        assert len(found["training"][kind]["test_error"]) == (1 if kind == "conv" else 2)
-    for line in found["table"].values():
-        assert line["epochs"] == len(line["lines"]) == 1
-        assert line["mean"] == pytest.approx(line["lines"][0])
+    for kind, seeds, epochs in (("s2m", 2, 2), ("sigmoid", 2, 2), ("conv", 1, 1), ("s2m, 4 bits", 1, 1)):
+        assert [len(t["test_error"]) for t in found["training"][kind]] == [epochs] * seeds
+    for each in found["table"].values():
+        assert len(each) == 2
+        for line in each:
+            assert line["epochs"] == len(line["lines"]) == 1
+            assert line["mean"] == pytest.approx(line["lines"][0])
+    tries = found["choosing"]["tried"]
+    assert sum(t["network"] == "s2m" for t in tries) == 5  # two learning rates, two noises, one range
+    for kind, choice in found["choosing"]["chosen"].items():
+        for what, epochs in (("learning_rate", 2), ("noise", 1)):
+            some = [t for t in tries if t["network"] == kind and not t["bits"] and t["epochs"] == epochs]
+            assert choice[what] == min(some, key=lambda t: t["log_loss"])[what]
+    assert all(stage["weights_sha256"] for name, stage in found["stages"].items() if name.startswith("training"))
+    assert [line["change"] for line in found["few_bits"]["4"]["s2m"]] == ["none", "noise", "noise", "noise"]
     for kind, judged in found["uncertainty"].items():
         scores = judged["scores"]
         assert ("auroc_mutual_information" in scores) == (kind != "deterministic")
@@ -113,18 +132,36 @@ def test_missing_images_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("spikebayes.data.fetching.TIMEOUT", 1.0)
     monkeypatch.setattr("spikebayes.data.images.PUBLISHERS", {"mnist": "https://127.0.0.1:9", "fashion-mnist": ""})
     with pytest.raises(DataError, match=r"put train-images-idx3-ubyte\.gz"):
-        learning.Digits.load(tmp_path, 10, 0)
+        Digits.load(tmp_path, 10, 0)
 
 
 def test_training_goes_on_from_its_last_epoch(data: Path, tmp_path: Path) -> None:
-    s = TINY.learning
-    whole = learning.train("s2m", data, s, 3, tmp_path / "whole")
-    learning.train("s2m", data, replace(s, epochs=1), 3, tmp_path / "parts")
-    assert torch.load(tmp_path / "parts/s2m" / learning.LAST_CHECKPOINT, weights_only=True)["epoch"] == 0
-    resumed = learning.train("s2m", data, s, 3, tmp_path / "parts")
+    s, run, choice = TINY.learning, Run("s2m", 3), Choice(0.6, 1e-4)
+    whole = train(run, choice, data, 3, s, tmp_path / "whole")
+    train(run, choice, data, 3, replace(s, epochs=1), tmp_path / "parts")
+    assert torch.load(tmp_path / "parts" / LAST_CHECKPOINT, weights_only=True)["epoch"] == 0
+    resumed = train(run, choice, data, 3, s, tmp_path / "parts")
     assert whole["epochs"] == resumed["epochs"] == 2
     assert len(resumed["test_error"]) == 2
     assert resumed["test_error"][0] == pytest.approx(whole["test_error"][0], abs=0.2)
+
+
+def test_a_network_of_few_bits_learns_with_them(data: Path, tmp_path: Path) -> None:
+    s, choice = TINY.learning, Choice(0.3, 3e-4, {2: 1.5})
+    for kind in ("s2m", "sigmoid"):
+        run = Run(kind, 1, 2)
+        train(run, choice, data, 0, s, tmp_path / run.name)
+        trained = Trained(s, {kind: choice, "s2m": choice}, tmp_path)
+        network = spiking(trained, run)
+        weights = [c.operator.weight for c in network.connections if c.operator.weight is not None]
+        assert [len(w.abs().round(decimals=5).unique()) for w in weights] == [2] * 3
+
+
+def test_what_is_tried_is_judged_on_validation_images(data: Path) -> None:
+    short = tried(Run("s2m"), Choice(0.3, 1e-3), 1, data, 0, TINY.learning)
+    longer = tried(Run("s2m"), Choice(0.3, 1e-3), 20, data, 0, TINY.learning)
+    assert longer["log_loss"] < short["log_loss"]
+    assert longer["error"] <= 0.1
 
 
 def test_the_law_is_missed_where_synapses_are_few() -> None:
@@ -134,11 +171,11 @@ def test_the_law_is_missed_where_synapses_are_few() -> None:
 
 
 def test_exact_and_law_make_the_same_errors(data: Path, tmp_path: Path) -> None:
-    s = TINY.learning
-    learning.train("s2m", data, s, 0, tmp_path)
-    digits = learning.Digits.load(data, s.images, 0)
-    x = learning.rows("s2m", digits.x_test)
+    s, run, choice = TINY.learning, Run("s2m"), Choice(0.6, 1e-4)
+    train(run, choice, data, 0, s, tmp_path / run.name)
+    trained, digits = Trained(s, {"s2m": choice}, tmp_path), Digits.load(data, s.images, 0)
+    x = rows("s2m", digits.x_test)
     exact, by_law = (
-        errors(spiking("s2m", s, tmp_path, sampling=sampling), x, digits.y_test, 200) for sampling in (Exact(), Law())
+        errors(spiking(trained, run, sampling=sampling), x, digits.y_test, 200) for sampling in (Exact(), Law())
     )
     assert exact["single"] == pytest.approx(by_law["single"], abs=0.05)
