@@ -25,7 +25,7 @@ from spikebayes.network.operators import AdaptiveAvgPool, AvgPool, Chain, Conv, 
 
 LEAST = 1e-30  # value of a unit: it gives 0 whatever happens if it stays below
 FURTHEST = 2.0**100  # input that is looked at
-BISECTIONS = 200  # of what lies between: to the last bit of float64
+BISECTIONS = 200  # at most, of what lies between: to the last bit of float64
 
 
 def encode(
@@ -123,13 +123,16 @@ def _reached(activation: Activation, levels: Tensor, side: float) -> Tensor:
     def f(x: Tensor) -> Tensor:
         return side * activation.function((side * x)[:, None])[:, 0]
 
-    far = FAR
-    while far < FURTHEST and bool(f(torch.full_like(levels[-1:], far)) < levels[-1]):
-        far *= 2
+    ends = FAR * 2.0 ** torch.arange(math.ceil(math.log2(FURTHEST / FAR)) + 1, dtype=torch.float64)
+    enough = ends[f(ends) >= levels[-1]]
+    far = float(enough[0] if len(enough) else ends[-1])
     low, high = torch.full_like(levels, -far), torch.full_like(levels, far)
     never, always = f(high) < levels, f(low) >= levels
+    sought = ~(never | always)
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
+        if not bool((sought & (low < middle) & (middle < high)).any()):
+            break  # no number lies between
         there = f(middle) >= levels
         low, high = torch.where(there, low, middle), torch.where(there, middle, high)
     return torch.where(never, math.inf, torch.where(always, -math.inf, high)).cummax(0).values
