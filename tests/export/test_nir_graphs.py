@@ -50,6 +50,15 @@ def conv() -> Any:
     return nir.Conv1d(3, np.ones((1, 1, 2), np.float32), 1, 0, 1, 1, full(1, 0.0))
 
 
+def by_channel(scale: tuple[int, ...], threshold: tuple[int, ...]) -> Any:
+    """Of two channels of 2 x 2, a scale and a threshold of 1 and 3 each; nothing tells the axes apart."""
+    values = np.array([1.0, 3.0], np.float32)
+    neuron = nir.IF(*(np.full((2, 2, 2), value, np.float32) for value in (1, 1, 0)))
+    neuron.v_threshold = values.reshape(threshold)
+    flat = nir.Flatten({"input": np.array([2, 2, 2])}, 0)
+    return chain(nir.Scale(values.reshape(scale)), neuron, flat, shape=(2, 2, 2), out=(8,))
+
+
 def unshaped() -> Any:
     graph = chain(nir.Linear(np.ones((2, 3))))
     graph.nodes["input"].input_type["input"] = None
@@ -118,6 +127,13 @@ def test_maps_pools_scales_and_flattened_axes() -> None:
     assert torch.allclose(simulate(network, x).mean[0], expected, atol=1e-5)
     assert 0.1 < units.mean() < 0.9
     assert isinstance(network.populations[0].neuron, Threshold)
+
+
+def test_parameters_of_channels_lie_along_them() -> None:
+    network = export.from_nir(by_channel((2, 1, 1), (2, 1, 1)))
+    x = torch.tensor([[1.0, 1.0], [2.0, 0.5]])[:, :, None, None].expand(2, 2, 2, 2)  # by row and channel
+    spikes = simulate(network, x, steps=1).mean[0]
+    assert spikes.tolist() == [[0.0] * 8, [1.0] * 4 + [0.0] * 4]  # a spike above the threshold, none at it
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])
@@ -279,6 +295,8 @@ def test_recurrence_is_named() -> None:
         (lambda: chain(nir.Affine(np.ones((2, 3)), np.ones(3))), r"node 'n0' .*bias has the shape \[3\].* 2 rows"),
         (lambda: chain(nir.Linear(np.full((2, 3), np.nan))), r"node 'n0' .*NaN or infinite"),
         (lambda: chain(conv()), r"node 'n0' \(Conv1d\): it takes rows of shape \[channels, length\]; got \[3\]"),
+        (lambda: by_channel((2,), (2, 1, 1)), r"node 'n0' .* shape \[2\] .* channels as \[2, 1, 1\]"),
+        (lambda: by_channel((2, 1, 1), (2,)), r"node 'n1' .* shape \[2\] .* channels as \[2, 1, 1\]"),
         (lambda: unshaped(), r"node 'input' \(Input\): it has no shape; give its input_type"),
     ],
 )

@@ -150,7 +150,7 @@ def operators_of(nir: Any) -> dict[type, Callable[[Any, Shape], tuple[Operator, 
     return {
         nir.Linear: lambda node, _: (Dense(tensor(node.weight)), None),
         nir.Affine: lambda node, _: (Dense(tensor(node.weight)), tensor(node.bias)),
-        nir.Scale: lambda node, _: (Scale(tensor(node.scale)), None),
+        nir.Scale: _scale,
         nir.Conv1d: _conv,
         nir.Conv2d: _conv,
         nir.AvgPool2d: lambda node, _: (AvgPool(*_windows(node)), None),
@@ -165,6 +165,25 @@ def tensor(values: Any) -> Tensor:
     if not bool(found.isfinite().all()):
         raise ConfigError("it holds numbers that are NaN or infinite")
     return found if found.dtype == torch.float64 else found.float()
+
+
+def every_axis(array: NDArray[Any], shape: Shape) -> None:
+    """Check that an array has the axes of what it belongs to.
+
+    Raises:
+        ConfigError: it lacks one; ``[C]`` for ``[C, H, W]`` would be spread along the width.
+    """
+    if array.ndim != len(shape):
+        told = f"it has parameters of shape {list(array.shape)} for rows of shape {list(shape)}"
+        channels = [n if k == 0 else 1 for k, n in enumerate(shape)]
+        raise ConfigError(f"{told}; write those of channels as {channels}, others as {list(shape)}")
+
+
+def _scale(node: Any, shape: Shape) -> tuple[Operator, None]:
+    factor = np.asarray(node.scale)
+    if factor.size > 1:
+        every_axis(factor, shape)
+    return Scale(tensor(factor)), None
 
 
 def _flatten(node: Any, shape: Shape) -> tuple[Operator, None]:

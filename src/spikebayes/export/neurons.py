@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spikebayes.conversion.obstacles import Blocked, Obstacle
 from spikebayes.errors import ConfigError
-from spikebayes.export.layers import tensor
+from spikebayes.export.layers import every_axis, tensor
 from spikebayes.network.coded import Coded, Ramp
 from spikebayes.network.discrete import IF, Discrete, DiscreteLIF, euler
 from spikebayes.network.neurons import LIF, Neuron, Threshold
@@ -204,6 +204,7 @@ def parameter(values: Any, shape: Shape) -> float | Tensor:
     array = np.asarray(values)
     if array.size == 1 or bool((array == array.flat[0]).all()):
         return float(array.flat[0])
+    every_axis(array, shape)
     try:
         return tensor(np.broadcast_to(array, shape))
     except ValueError:
