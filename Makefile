@@ -1,6 +1,7 @@
 # make demo    install, then train, convert, simulate and compare on embedded data
 # make test    install, then run the quick tests
-# make check   all tests, ruff, pyright, and which subpackage imports which; CI builds the docs too
+# make check   make tests (all of them) and make lint; CI builds the docs too
+# make lint    install, then ruff, pyright, and which subpackage imports which
 # make types   install, then build the wheel and ask pyright whether every public name of it has a type: seconds
 # make docs    install, then build the documentation site: docs/_build; minutes, for its tutorials run
 # make fuzz    install, then try 3,000 random inputs: tables, files, calls, modules; minutes
@@ -8,10 +9,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 BENCH := .venv-bench/bin
-# files side by side on two cores, each on one thread: threads that wait for one another would take longer
-TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+# files side by side on two cores, each on one thread: threads that wait for one another would take longer; those with
+# slow tests first (tests/conftest.py), so that no core waits for them in the end
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test check types docs fuzz bench clean
+.PHONY: demo test check tests lint types docs fuzz bench clean
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -48,8 +50,12 @@ demo: .venv/.core
 test: .venv/.test
 	$(TESTS) -m "not slow"
 
-check: .venv/.check
+check: tests lint
+
+tests: .venv/.check
 	$(TESTS)
+
+lint: .venv/.check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright

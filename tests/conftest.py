@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ign
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What stands beside the library, studies and benchmarks, is tested by ``make check`` alone."""
+    """What stands beside the library, studies and benchmarks, is tested by ``make check`` alone; and their order."""
     for item in items:
         if {"studies", "benchmarks"} & set(item.path.relative_to(Path(__file__).parents[1]).parts):
             item.add_marker(pytest.mark.slow)
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])  # files with the longest tests first: no worker ends with one
 
 
 @pytest.hookimpl(tryfirst=True)
