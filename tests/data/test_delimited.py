@@ -113,6 +113,7 @@ def test_only_text_says_that_it_was_text(tmp_path: Path) -> None:
         ('a,b\n1,"x\n2,y\n3,z\n', "line 4: unexpected end of data; close its quotes"),
         ('a,b\n1,2\n1,2\n1,"x\n2,y\n', "line 5: unexpected end of data; close its quotes"),
         ('a,b\n1,"x\n2,"y"\n', "line 3: .*close its quotes"),
+        ('a,b\n1,"' + "x" * 200_000 + '"\n', "line 2: .*take the column out of the file"),
         ("1,2.5\n3,4\n", r"first line must name the columns; it holds numbers only \(1, 2.5\)"),
         (",".join(f"c{i}" for i in range(10**6)), f"at most {COLUMNS} columns; got 1000000"),
         ("a,b\n" + "1," * 10**6, r"line 2, .* has more fields"),

@@ -229,9 +229,10 @@ def _header(path: Path, separator: str, quoted: bool) -> _Head:
             if quoted:
                 deque(rows, maxlen=0)
         except csv.Error as error:
-            raise DataError(
-                f"line {reader.line_num}: {error}; close its quotes, and double those within quotes"
-            ) from error
+            cure = "close its quotes, and double those within quotes"
+            if f"({csv.field_size_limit()})" in str(error):
+                cure += "; if its text is that long, take the column out of the file"
+            raise DataError(f"line {reader.line_num}: {error}; {cure}") from error
     if not names:
         raise DataError("the file is empty")
     check_width(len(names))
