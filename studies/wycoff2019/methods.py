@@ -134,6 +134,7 @@ class Bench:
     net: nn.Module
     seed: int
     progress: bool = False
+    _latest: dict[Method, SpikingNetwork] = field(default_factory=dict, init=False, repr=False)
 
     def rows(self, count: int) -> Tensor:
         """The first test rows: what is told of a method is told of these."""
@@ -148,9 +149,13 @@ class Bench:
         return self.task.tables.inputs(rows)
 
     def network(self, method: Method) -> SpikingNetwork:
-        """The spiking network of a method."""
-        count = 1 if method.code is None else SHOWN
-        return method.network(self.net, self.inputs(self.task.split.train[:count]))
+        """The spiking network of a method; the latest is kept."""
+        if method not in self._latest:
+            count = 1 if method.code is None else SHOWN
+            made = method.network(self.net, self.inputs(self.task.split.train[:count]))
+            self._latest.clear()
+            self._latest[method] = made
+        return self._latest[method]
 
     def classical(self, rows: Tensor, samples: int, shift: int = 0, net: nn.Module | None = None) -> Predictive:
         """Samples of the torch network, in scaled units."""
