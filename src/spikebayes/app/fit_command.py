@@ -96,6 +96,7 @@ def fit_run(
         ENERGY,
         SETTINGS,
         SETTINGS_FORMAT,
+        check_replaceable,
         check_run_folder,
         save_run,
     )
@@ -167,7 +168,8 @@ def fit_run(
                     f"--resume needs the settings of the interrupted training; changed: {', '.join(changed)}; give "
                     "the same again, or start afresh with --overwrite"
                 )
-        else:
+        check_replaceable(out)
+        if not resume:
             # a run that is there stays until the new one is done
             shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
             write_json(out / SETTINGS, config, SETTINGS_FORMAT)

@@ -180,10 +180,18 @@ def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
             f"{folder} holds files that no fit wrote: {listed(map(repr, foreign))}; give another --out, or "
             "move them away"
         )
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse a run folder whose files may only be read: now, not when the training is done.
+
+    Raises:
+        ConfigError: the folder, or a file of a run in it, cannot be written.
+    """
     make_folder(folder)
     for file in own_files(folder):
         if file.is_file():
-            check_writable(file)  # now, not when the training is done
+            check_writable(file)
 
 
 def foreign_files(folder: Path, also: Sequence[str] = ()) -> list[str]:

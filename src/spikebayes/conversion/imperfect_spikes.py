@@ -34,7 +34,7 @@ def with_spike_noise(network: SpikingNetwork, *, jitter: float = 0.0, loss: floa
         >>> import torch
         >>> from spikebayes import Digits, convert
         >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
-        >>> network = convert(model, torch.rand(100, 2), code=Digits(4, 2))
+        >>> network = convert(model, torch.rand(100, 2), code=Digits(4, 4))
         >>> with_spike_noise(network, jitter=0.5, loss=0.01).populations[0].spike_noise
         SpikeNoise(jitter=0.5, loss=0.01, site=1)
     """
