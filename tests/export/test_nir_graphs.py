@@ -296,6 +296,11 @@ def test_recurrence_is_named() -> None:
         (lambda: chain(nir.Linear(np.full((2, 3), np.nan))), r"node 'n0' .*NaN or infinite"),
         (lambda: chain(conv()), r"node 'n0' \(Conv1d\): it takes rows of shape \[channels, length\]; got \[3\]"),
         (lambda: by_channel((2,), (2, 1, 1)), r"node 'n0' .* shape \[2\] .* channels as \[2, 1, 1\]"),
+        (lambda: chain(nir.Scale(np.array([1.0, 2.0]))), r"node 'n0' .* shape \[2\] .* shape \[3\]; write 3 of them"),
+        (
+            lambda: chain(nir.Scale(np.ones((3, 1, 1)) * 2 + np.arange(3)[:, None, None]), shape=(1, 4, 4)),
+            r"node 'n0'",
+        ),
         (lambda: by_channel((2, 1, 1), (2,)), r"node 'n1' .* shape \[2\] .* channels as \[2, 1, 1\]"),
         (lambda: unshaped(), r"node 'input' \(Input\): it has no shape; give its input_type"),
     ],

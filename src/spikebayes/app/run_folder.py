@@ -186,9 +186,8 @@ def check_replaceable(folder: Path) -> None:
     """Refuse a run folder whose files may only be read: now, not when the training is done.
 
     Raises:
-        ConfigError: the folder, or a file of a run in it, cannot be written.
+        ConfigError: a file of a run in it, or one beside it, cannot be written.
     """
-    make_folder(folder)
     for file in own_files(folder):
         if file.is_file():
             check_writable(file)

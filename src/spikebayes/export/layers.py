@@ -168,21 +168,25 @@ def tensor(values: Any) -> Tensor:
 
 
 def every_axis(array: NDArray[Any], shape: Shape) -> None:
-    """Check that an array has the axes of what it belongs to.
+    """Check that an array lies along the axes of what it belongs to: on each as long as that, or 1.
 
     Raises:
-        ConfigError: it lacks one; ``[C]`` for ``[C, H, W]`` would be spread along the width.
+        ConfigError: it does not; ``[C]`` for ``[C, H, W]`` would be spread along the width.
     """
-    if array.ndim != len(shape):
+    if array.ndim != len(shape) or any(n not in (1, whole) for n, whole in zip(array.shape, shape, strict=True)):
         told = f"it has parameters of shape {list(array.shape)} for rows of shape {list(shape)}"
         channels = [n if k == 0 else 1 for k, n in enumerate(shape)]
-        raise ConfigError(f"{told}; write those of channels as {channels}, others as {list(shape)}")
+        cure = (
+            f"those of channels as {channels}, others as {list(shape)}" if len(shape) > 1 else f"{shape[0]} of them"
+        )
+        raise ConfigError(f"{told}; write {cure}")
 
 
 def _scale(node: Any, shape: Shape) -> tuple[Operator, None]:
     factor = np.asarray(node.scale)
-    if factor.size > 1:
-        every_axis(factor, shape)
+    if factor.size == 1:
+        factor = factor.reshape([1] * len(shape))
+    every_axis(factor, shape)
     return Scale(tensor(factor)), None
 
 

@@ -205,7 +205,4 @@ def parameter(values: Any, shape: Shape) -> float | Tensor:
     if array.size == 1 or bool((array == array.flat[0]).all()):
         return float(array.flat[0])
     every_axis(array, shape)
-    try:
-        return tensor(np.broadcast_to(array, shape))
-    except ValueError:
-        raise ConfigError(f"parameters of shape {list(array.shape)} for neurons of shape {list(shape)}") from None
+    return tensor(np.broadcast_to(array, shape))
