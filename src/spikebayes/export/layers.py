@@ -177,7 +177,7 @@ def every_axis(array: NDArray[Any], shape: Shape) -> None:
         told = f"it has parameters of shape {list(array.shape)} for rows of shape {list(shape)}"
         channels = [n if k == 0 else 1 for k, n in enumerate(shape)]
         cure = (
-            f"those of channels as {channels}, others as {list(shape)}" if len(shape) > 1 else f"{shape[0]} of them"
+            f"those of channels as {channels}, others as {list(shape)}" if len(shape) > 1 else f"{size(shape)} of them"
         )
         raise ConfigError(f"{told}; write {cure}")
 
