@@ -176,9 +176,8 @@ def every_axis(array: NDArray[Any], shape: Shape) -> None:
     if array.ndim != len(shape) or any(n not in (1, whole) for n, whole in zip(array.shape, shape, strict=True)):
         told = f"it has parameters of shape {list(array.shape)} for rows of shape {list(shape)}"
         channels = [n if k == 0 else 1 for k, n in enumerate(shape)]
-        cure = (
-            f"those of channels as {channels}, others as {list(shape)}" if len(shape) > 1 else f"{size(shape)} of them"
-        )
+        several = f"those of channels as {channels}, others as {list(shape)}"
+        cure = several if len(shape) > 1 else f"{size(shape)} of them"
         raise ConfigError(f"{told}; write {cure}")
 
 
