@@ -173,6 +173,8 @@ def test_standard_output_that_is_full_or_closed(here: Path) -> None:
 @contextlib.contextmanager
 def another_user() -> Iterator[None]:
     """Somebody without rights, as the super-user whom permissions do not bind can be for a while."""
+    if not all(folder.stat().st_mode & 0o001 for folder in Path(sys.prefix).absolute().parents):
+        pytest.skip(f"other users are not let into {sys.prefix}, where Python's packages are")
     os.setegid(65534)
     os.seteuid(65534)
     try:
@@ -184,8 +186,6 @@ def another_user() -> Iterator[None]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
 def test_a_folder_that_may_not_be_entered(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    if not all(folder.stat().st_mode & 0o001 for folder in Path(sys.prefix).absolute().parents):
-        pytest.skip(f"other users are not let into {sys.prefix}, where Python's packages are")
     for module in ("app.demo", "evaluate.energy.text"):  # another user may not be let into Python's own folders
         import_module(f"spikebayes.{module}")
     with TemporaryDirectory() as name:  # pytest's own is closed to others
