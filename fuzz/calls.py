@@ -111,7 +111,7 @@ def right() -> dict[str, Any]:
         nn.Linear(4, 3), sb.nn.Step(), nn.Dropout(0.2), nn.Linear(3, 3), sb.nn.Step(), nn.Linear(3, 2)
     )
     ordinary = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Dropout(0.2), nn.Linear(3, 1)).eval()
-    coded = sb.convert(ordinary, x, code=sb.Digits(4, 2), calibrate=torch.rand(100, 4))
+    coded = sb.convert(ordinary, x, code=sb.Digits(4, 4), calibrate=torch.rand(100, 4))
     memoryless = sb.convert(sb.nn.few_bits(steps).eval(), x)
     resting = sb.convert(model, x, synapse=sb.Lowpass(0.01))
     unrested = sb.LIF(tau_ref=0.0, amplitude=0.002, gain=30.0, bias=4.0)
